@@ -1,0 +1,1 @@
+//! Wire objects of the Chat protocol.

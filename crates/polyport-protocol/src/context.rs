@@ -1,0 +1,116 @@
+//! What the codecs are told about the client and about the place a request goes to.
+
+use std::sync::Arc;
+
+use polyport_types::{Protocol, Request, Text};
+
+use crate::carrier::CarrierKey;
+use crate::profile::{Capabilities, Profile};
+
+/// The place a request goes to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Its name of the model.
+    pub model: Text,
+    /// Quirks of the server.
+    pub profile: Arc<Profile>,
+    /// Abilities of the model.
+    pub capabilities: Arc<Capabilities>,
+    /// Hash of model and credential pool: signatures issued for another scope may be useless here.
+    pub scope: u32,
+}
+
+impl Target {
+    /// A target with default quirks and abilities of its protocol.
+    #[must_use]
+    pub fn plain(protocol: Protocol, model: impl Into<Text>) -> Self {
+        Self {
+            protocol,
+            model: model.into(),
+            profile: Arc::new(Profile::of_protocol(protocol)),
+            capabilities: Arc::new(Capabilities::of_protocol(protocol)),
+            scope: 0,
+        }
+    }
+}
+
+/// What a protocol keeps outside the body of a request.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    /// Gemini: the model from the path, percent-decoded, without a leading `models/`.
+    pub model: Option<Text>,
+    /// Gemini: the method was `streamGenerateContent`.
+    pub stream: bool,
+    /// Gemini: no `alt=sse`, so the stream is a JSON array.
+    pub json_array: bool,
+    /// `anthropic-version`.
+    pub api_version: Option<Text>,
+    /// `anthropic-beta`, split at commas.
+    pub betas: Vec<Text>,
+}
+
+/// A request written for a provider.
+#[derive(Clone, Debug, Default)]
+pub struct Encoded {
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// Headers the protocol needs beside authentication (`anthropic-version`, `anthropic-beta`).
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// An error written for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// HTTP status.
+    pub status: u16,
+    /// `retry-after` and its relatives, `x-should-retry`.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON body.
+    pub body: Vec<u8>,
+}
+
+/// What encoders of answers need: the client's request and the values a pure crate cannot make itself.
+#[derive(Clone, Debug)]
+pub struct ClientContext {
+    /// The request as the client sent it (before `resolve`): echoed by Responses, asked about visibility, tools, usage.
+    pub request: Arc<Request>,
+    /// The model name the client shall see.
+    pub model: Text,
+    /// Polyport's own random id of this answer, 24 characters of base62 without prefix. Ids of items derive from it and their position.
+    pub id: Text,
+    /// Now, Unix seconds.
+    pub now: i64,
+    /// Seals signatures of other providers; `None` drops them.
+    pub carrier: Option<Arc<CarrierKey>>,
+    /// Scope of the target that answers, written into carriers.
+    pub scope: u32,
+    /// What the provider speaks: a signature is native if its family is that of the client's protocol.
+    pub provider: Protocol,
+    /// Estimate of the prompt in tokens, for protocols that name it before the provider does.
+    pub input_estimate: u64,
+    /// Chat: return reasoning text as `reasoning_content`.
+    pub expose_reasoning: bool,
+    /// Responses: id of the answer this one continues.
+    pub previous_response_id: Option<Text>,
+}
+
+impl ClientContext {
+    /// A context for tests and tools: fixed id and time, no carrier.
+    #[must_use]
+    pub fn fixed(request: Request, provider: Protocol) -> Self {
+        Self {
+            model: request.model.clone(),
+            request: Arc::new(request),
+            id: Text::from_static("000000000000000000000000"),
+            now: 0,
+            carrier: None,
+            scope: 0,
+            provider,
+            input_estimate: 0,
+            expose_reasoning: true,
+            previous_response_id: None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Wire objects of the Gemini protocol.

@@ -1,0 +1,142 @@
+//! Wire formats to and from the neutral form.
+//!
+//! Pure functions over bytes: no sockets, clock, environment or randomness. Ids, times and keys come in through
+//! [`ClientContext`] and [`Target`].
+//!
+//! ```text
+//! client body ── decode_request ──▶ Request ── resolve ──▶ Request' + Restore ── encode_request ──▶ provider body
+//! provider bytes ── StreamDecoder / decode_response ──▶ Event … ── Restorer ──▶ Event … ── StreamEncoder / encode_response
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`chat`], [`responses`], [`messages`], [`gemini`] | one wire format each: types, request, response, stream, fault |
+//! | [`resolve`] | the only place that knows what the target model can do: rewrites the request, writes the loss report |
+//! | [`restore`] | undoes on the way back what `resolve` did to tools and answer shape |
+//! | [`carrier`] | signatures of one provider travelling through another protocol's slots |
+//! | [`collect`] | events to a whole answer and back |
+//! | [`sse`] | event-stream framing |
+//! | [`profile`] | quirks of servers and abilities of models, as data |
+//! | [`classify`] | what kind of failure a provider's answer is |
+#![warn(missing_docs)]
+
+pub mod carrier;
+pub mod chat;
+pub mod classify;
+pub mod collect;
+pub mod context;
+pub mod gemini;
+pub mod json;
+pub mod messages;
+pub mod profile;
+pub mod resolve;
+pub mod responses;
+pub mod restore;
+pub mod schema;
+pub mod sse;
+pub mod stream;
+
+use bytes::Bytes;
+use polyport_types::{ClientProtocol, Fault, Losses, Protocol, Request, Response};
+
+pub use carrier::CarrierKey;
+pub use classify::ProviderAnswer;
+pub use context::{ClientContext, Encoded, ErrorBody, RequestHead, Target};
+pub use profile::{Capabilities, Profile};
+pub use resolve::resolve;
+pub use restore::{Restore, Restorer};
+pub use stream::{StreamDecoder, StreamEncoder};
+
+/// A body that is not a request of its protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct DecodeError {
+    /// Path of the mistake, e.g. `messages[2].role`; empty for the body as a whole.
+    pub path: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl DecodeError {
+    /// A mistake at `path`.
+    #[must_use]
+    pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+
+    /// A mistake of the whole body.
+    #[must_use]
+    pub fn body(message: impl Into<String>) -> Self {
+        Self::at("", message)
+    }
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        let fault = Self::new(polyport_types::FaultClass::BadRequest, error.to_string());
+        if error.path.is_empty() { fault } else { fault.with_param(error.path) }
+    }
+}
+
+/// Reads a client's request. `head` carries what the protocol keeps outside the body: path, query, headers.
+///
+/// # Errors
+/// [`DecodeError`] names the wrong path, e.g. `messages[2].role`.
+pub fn decode_request(protocol: ClientProtocol, head: &RequestHead, body: Bytes) -> Result<Request, DecodeError> {
+    let body = json::body_text(body)?;
+    match protocol {
+        ClientProtocol::Chat => chat::decode_request(head, &body),
+        ClientProtocol::Responses => responses::decode_request(head, &body),
+        ClientProtocol::Messages => messages::decode_request(head, &body),
+        ClientProtocol::Gemini => gemini::decode_request(head, &body),
+    }
+}
+
+/// Writes a resolved request for a provider. What the protocol has no slot for is appended to `losses`.
+#[must_use]
+pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+    match target.protocol {
+        Protocol::Chat => chat::encode_request(target, request, losses),
+        Protocol::Responses => responses::encode_request(target, request, losses),
+        Protocol::Messages => messages::encode_request(target, request, losses),
+        Protocol::Gemini => gemini::encode_request(target, request, losses),
+    }
+}
+
+/// Reads a provider's whole answer (HTTP status below 300).
+///
+/// # Errors
+/// A [`Fault`] if the body is an error in disguise or makes no sense.
+pub fn decode_response(target: &Target, body: Bytes) -> Result<Response, Fault> {
+    let text = json::body_text(body).map_err(|error| {
+        Fault::new(polyport_types::FaultClass::UpstreamProtocol, format!("the provider's answer is unreadable: {error}"))
+    })?;
+    match target.protocol {
+        Protocol::Chat => chat::decode_response(target, &text),
+        Protocol::Responses => responses::decode_response(target, &text),
+        Protocol::Messages => messages::decode_response(target, &text),
+        Protocol::Gemini => gemini::decode_response(target, &text),
+    }
+}
+
+/// Writes a whole answer for a client.
+#[must_use]
+pub fn encode_response(protocol: ClientProtocol, context: &ClientContext, response: &Response) -> Vec<u8> {
+    match protocol {
+        ClientProtocol::Chat => chat::encode_response(context, response),
+        ClientProtocol::Responses => responses::encode_response(context, response),
+        ClientProtocol::Messages => messages::encode_response(context, response),
+        ClientProtocol::Gemini => gemini::encode_response(context, response),
+    }
+}
+
+/// Writes an error for a client: status, headers and body of its own protocol.
+#[must_use]
+pub fn encode_fault(protocol: ClientProtocol, fault: &Fault, request_id: &str) -> ErrorBody {
+    match protocol {
+        ClientProtocol::Chat => chat::encode_fault(fault, request_id),
+        ClientProtocol::Responses => responses::encode_fault(fault, request_id),
+        ClientProtocol::Messages => messages::encode_fault(fault, request_id),
+        ClientProtocol::Gemini => gemini::encode_fault(fault, request_id),
+    }
+}

@@ -1,0 +1,210 @@
+//! Streams of any protocol: provider bytes to events, events to client bytes.
+
+use bytes::Bytes;
+use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Protocol, Signature, Text};
+
+use crate::context::{ClientContext, Target};
+use crate::sse::{Framing, Frame, FrameError};
+use crate::{chat, gemini, messages, responses};
+
+/// Turns a provider's streamed bytes into events, however the network cuts them. Keeps the rules of `polyport_types::event`.
+#[derive(Debug)]
+pub struct StreamDecoder {
+    framing: Framing,
+    frames: Vec<Frame>,
+    codec: Codec,
+    /// Broken JSON payloads in a row; the third one ends the stream.
+    broken: u32,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Codec {
+    Chat(chat::Decoder),
+    Responses(responses::Decoder),
+    Messages(messages::Decoder),
+    Gemini(gemini::Decoder),
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEnd {
+    /// The connection delivered the whole body.
+    Clean,
+    /// It broke.
+    Broken,
+}
+
+impl StreamDecoder {
+    /// A decoder for the stream of `target`. `max_event` bounds one event in bytes.
+    #[must_use]
+    pub fn new(target: &Target, max_event: usize) -> Self {
+        let codec = match target.protocol {
+            Protocol::Chat => Codec::Chat(chat::Decoder::new(target)),
+            Protocol::Responses => Codec::Responses(responses::Decoder::new(target)),
+            Protocol::Messages => Codec::Messages(messages::Decoder::new(target)),
+            Protocol::Gemini => Codec::Gemini(gemini::Decoder::new(target)),
+        };
+        Self { framing: Framing::new(max_event), frames: Vec::new(), codec, broken: 0, ended: false }
+    }
+
+    /// Takes the bytes that have arrived and appends their events to `out`.
+    pub fn push(&mut self, bytes: Bytes, out: &mut Vec<Event>) {
+        if self.ended {
+            return;
+        }
+        let mut frames = std::mem::take(&mut self.frames);
+        let result = self.framing.push(bytes, &mut frames);
+        self.frames(&mut frames, out);
+        self.frames = frames;
+        if let Err(error) = result {
+            self.fail(&error, out);
+        }
+    }
+
+    /// Takes the end of the body. The last event is always `End`.
+    pub fn finish(&mut self, end: BodyEnd, out: &mut Vec<Event>) {
+        if self.ended {
+            return;
+        }
+        let mut frames = std::mem::take(&mut self.frames);
+        let truncated = self.framing.finish(&mut frames);
+        self.frames(&mut frames, out);
+        if self.ended {
+            return;
+        }
+        let broken = truncated || end == BodyEnd::Broken;
+        match &mut self.codec {
+            Codec::Chat(codec) => codec.finish(broken, out),
+            Codec::Responses(codec) => codec.finish(broken, out),
+            Codec::Messages(codec) => codec.finish(broken, out),
+            Codec::Gemini(codec) => codec.finish(broken, out),
+        }
+        self.end(out);
+    }
+
+    /// Whether `End` was given out: further bytes are not read.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn frames(&mut self, frames: &mut Vec<Frame>, out: &mut Vec<Event>) {
+        for frame in frames.drain(..) {
+            if self.ended {
+                break;
+            }
+            let understood = match &frame {
+                Frame::Comment => {
+                    out.push(Event::Ping);
+                    continue;
+                }
+                Frame::Event { .. } => match &mut self.codec {
+                    Codec::Chat(codec) => codec.event(&frame, out),
+                    Codec::Responses(codec) => codec.event(&frame, out),
+                    Codec::Messages(codec) => codec.event(&frame, out),
+                    Codec::Gemini(codec) => codec.event(&frame, out),
+                },
+            };
+            match understood {
+                Step::Ok => self.broken = 0,
+                Step::Unreadable => {
+                    self.broken += 1;
+                    if self.broken >= 3 {
+                        self.fail(&FrameError::Unreadable, out);
+                    }
+                }
+                Step::Done => self.end(out),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &FrameError, out: &mut Vec<Event>) {
+        out.push(Event::Error(Box::new(Fault {
+            from_upstream: true,
+            ..Fault::new(FaultClass::UpstreamProtocol, format!("the provider's stream is unreadable: {error}"))
+        })));
+        self.end(out);
+    }
+
+    fn end(&mut self, out: &mut Vec<Event>) {
+        if !self.ended {
+            self.ended = true;
+            out.push(Event::End);
+        }
+    }
+}
+
+/// What a codec made of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It was understood (or knowingly ignored).
+    Ok,
+    /// Its data are not JSON of this protocol.
+    Unreadable,
+    /// The stream is over (final event or error): the caller appends `End`.
+    Done,
+}
+
+/// Turns events into a client's bytes. A state machine per protocol: it cannot write an illegal sequence.
+#[derive(Debug)]
+pub enum StreamEncoder {
+    /// Chat chunks.
+    Chat(Box<chat::Encoder>),
+    /// Responses events.
+    Responses(Box<responses::Encoder>),
+    /// Messages events.
+    Messages(Box<messages::Encoder>),
+    /// Gemini chunks.
+    Gemini(Box<gemini::Encoder>),
+}
+
+impl StreamEncoder {
+    /// An encoder for a client.
+    #[must_use]
+    pub fn new(protocol: ClientProtocol, context: ClientContext) -> Self {
+        match protocol {
+            ClientProtocol::Chat => Self::Chat(Box::new(chat::Encoder::new(context))),
+            ClientProtocol::Responses => Self::Responses(Box::new(responses::Encoder::new(context))),
+            ClientProtocol::Messages => Self::Messages(Box::new(messages::Encoder::new(context))),
+            ClientProtocol::Gemini => Self::Gemini(Box::new(gemini::Encoder::new(context))),
+        }
+    }
+
+    /// Appends what `event` means for the client to `out`; often nothing.
+    pub fn encode(&mut self, event: Event, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(encoder) => encoder.encode(event, out),
+            Self::Responses(encoder) => encoder.encode(event, out),
+            Self::Messages(encoder) => encoder.encode(event, out),
+            Self::Gemini(encoder) => encoder.encode(event, out),
+        }
+    }
+
+    /// Appends the protocol's keep-alive; nothing where none is safe.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(_) | Self::Responses(_) => out.extend_from_slice(b": ping\n\n"),
+            Self::Messages(encoder) => encoder.keep_alive(out),
+            Self::Gemini(encoder) => encoder.keep_alive(out),
+        }
+    }
+
+    /// Value of the `content-type` header.
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        match self {
+            Self::Chat(_) | Self::Responses(_) | Self::Messages(_) => "text/event-stream; charset=utf-8",
+            Self::Gemini(encoder) => encoder.content_type(),
+        }
+    }
+
+    /// Signatures this client cannot carry itself, by tool call id: the server keeps them in its side table.
+    pub fn take_signatures(&mut self) -> Vec<(Text, Vec<Signature>)> {
+        match self {
+            Self::Chat(encoder) => encoder.take_signatures(),
+            Self::Messages(encoder) => encoder.take_signatures(),
+            Self::Responses(_) | Self::Gemini(_) => Vec::new(),
+        }
+    }
+}

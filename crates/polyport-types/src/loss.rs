@@ -1,0 +1,319 @@
+//! What a target cannot express.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Protocol;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $variant:ident = $code:literal,)*) => {
+        /// The stable code of a loss. New codes may be added; existing ones keep their meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum LossCode {
+            $($(#[doc = $doc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl LossCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The dotted text used in the `x-polyport-loss` header and in logs.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A sampling parameter the model or protocol does not take.
+    SamplingUnsupported = "sampling.unsupported",
+    /// A sampling parameter was cut to the target's range.
+    SamplingClamped = "sampling.clamped",
+    /// The target has no log probabilities.
+    LogprobsUnsupported = "logprobs.unsupported",
+    /// Several answers asked from a protocol that gives one.
+    CandidatesUnsupported = "candidates.unsupported",
+    /// More stop sequences than the target takes.
+    StopTooMany = "stop.too_many",
+    /// A stop sequence of white space only, refused by the target.
+    StopWhitespace = "stop.whitespace",
+    /// The target has no stop sequences.
+    StopUnsupported = "stop.unsupported",
+    /// The target requires a token limit and the client gave none.
+    MaxTokensDefaulted = "max_tokens.defaulted",
+    /// The token limit was raised to a minimum or to fit a reasoning budget.
+    MaxTokensRaised = "max_tokens.raised",
+    /// An instruction lost its role.
+    RoleDegraded = "role.degraded",
+    /// An instruction was moved to the front.
+    RoleHoisted = "role.hoisted",
+    /// A participant's name was dropped.
+    NameDropped = "name.dropped",
+    /// Neighbouring turns of one side were joined.
+    TurnMerged = "turn.merged",
+    /// A turn was invented to satisfy the target.
+    TurnSynthesised = "turn.synthesised",
+    /// An empty turn or part was left out.
+    TurnDroppedEmpty = "turn.dropped_empty",
+    /// A kind of media the target cannot take.
+    MediaUnsupported = "media.unsupported",
+    /// Media given by URL were fetched and sent inline.
+    MediaFetched = "media.fetched",
+    /// The resolution wish was dropped.
+    MediaDetailDropped = "media.detail_dropped",
+    /// A file id of another provider.
+    FileIdForeign = "file_id.foreign",
+    /// A free-form tool became a function with one string.
+    ToolCustomEmulated = "tool.custom.emulated",
+    /// A tool run by the provider that the target has not.
+    ToolServerUnsupported = "tool.server.unsupported",
+    /// A tool name was rewritten to the target's rules.
+    ToolRenamed = "tool.renamed",
+    /// Strict tool arguments are not possible at the target.
+    ToolStrictDropped = "tool.strict_dropped",
+    /// Schema keywords were moved into descriptions.
+    ToolSchemaRelaxed = "tool.schema_relaxed",
+    /// References in a schema were expanded.
+    ToolSchemaInlined = "tool.schema_inlined",
+    /// The list of tools was filtered to express the choice.
+    ToolChoiceFiltered = "tool_choice.filtered",
+    /// The tool choice was weakened.
+    ToolChoiceDegraded = "tool_choice.degraded",
+    /// Parallel tool calls cannot be switched off.
+    ParallelUnsupported = "parallel.unsupported",
+    /// The error flag of a tool result became text.
+    ToolResultIsError = "tool_result.is_error",
+    /// Media of a tool result were moved to the next user turn.
+    ToolResultMediaHoisted = "tool_result.media_hoisted",
+    /// A tool result without its call.
+    ToolResultOrphan = "tool_result.orphan",
+    /// A call without its result.
+    ToolResultMissing = "tool_result.missing",
+    /// A call id was rewritten to the target's rules.
+    IdRewritten = "id.rewritten",
+    /// Structured output produced another way.
+    FormatEmulated = "format.emulated",
+    /// The schema of the answer was relaxed.
+    FormatSchemaRelaxed = "format.schema_relaxed",
+    /// Structured output is not possible.
+    FormatUnsupported = "format.unsupported",
+    /// Effort, budget or level were converted.
+    ReasoningMapped = "reasoning.mapped",
+    /// Reasoning control is not possible.
+    ReasoningUnsupported = "reasoning.unsupported",
+    /// The text of earlier reasoning was dropped.
+    ReasoningTextDropped = "reasoning.text_dropped",
+    /// Reasoning was switched off because the history lacks its signatures.
+    ReasoningDisabledForHistory = "reasoning.disabled_for_history",
+    /// A signature of another provider was dropped.
+    SignatureForeignDropped = "signature.foreign_dropped",
+    /// A missing signature was replaced by the documented bypass value.
+    SignatureSentinel = "signature.sentinel",
+    /// A signature travels in a carrier.
+    SignatureCarried = "signature.carried",
+    /// A cache marker was dropped.
+    CacheBreakpointDropped = "cache.breakpoint_dropped",
+    /// A cache lifetime was changed.
+    CacheTtlChanged = "cache.ttl_changed",
+    /// A cache key was dropped.
+    CacheKeyDropped = "cache.key_dropped",
+    /// A cache resource of another provider.
+    CacheResourceForeign = "cache.resource_foreign",
+    /// Server-held state is not possible.
+    StateUnsupported = "state.unsupported",
+    /// Server-held state was expanded into the request.
+    StateExpanded = "state.expanded",
+    /// An end user's identity was dropped.
+    IdentityDropped = "identity.dropped",
+    /// An end user's identity was hashed.
+    IdentityHashed = "identity.hashed",
+    /// Metadata were dropped.
+    MetadataDropped = "metadata.dropped",
+    /// The service tier was converted.
+    ServiceTierMapped = "service_tier.mapped",
+    /// The service tier was dropped.
+    ServiceTierDropped = "service_tier.dropped",
+    /// Safety settings were dropped.
+    SafetyDropped = "safety.dropped",
+    /// Moderation settings were dropped.
+    ModerationDropped = "moderation.dropped",
+    /// A feature run by the provider was dropped.
+    ServerFeatureDropped = "server_feature.dropped",
+    /// A citation was dropped.
+    CitationDropped = "citation.dropped",
+    /// A citation lost detail.
+    CitationDegraded = "citation.degraded",
+    /// Grounding data were dropped.
+    GroundingDropped = "grounding.dropped",
+    /// A finish reason without an equal.
+    FinishDegraded = "finish.degraded",
+    /// A detail of the usage without a slot.
+    UsageDetailDropped = "usage.detail_dropped",
+    /// A field in no table.
+    UnknownFieldDropped = "unknown_field.dropped",
+}
+
+/// What was done about a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LossAction {
+    Dropped,
+    Degraded,
+    Clamped,
+    Emulated,
+    Synthesised,
+    Hoisted,
+    Renamed,
+    Rejected,
+}
+
+impl LossAction {
+    /// The lower-case text used in headers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::Degraded => "degraded",
+            Self::Clamped => "clamped",
+            Self::Emulated => "emulated",
+            Self::Synthesised => "synthesised",
+            Self::Hoisted => "hoisted",
+            Self::Renamed => "renamed",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// How much a loss matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// No visible effect.
+    Info,
+    /// The answer may differ.
+    Warn,
+    /// Content or safety is concerned: refused unless switched off.
+    Error,
+}
+
+/// One thing the target cannot express.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// What kind of loss.
+    pub code: LossCode,
+    /// What was done.
+    pub action: LossAction,
+    /// How much it matters.
+    pub severity: Severity,
+    /// JSON pointer in the client's request, or in the provider's answer.
+    pub path: String,
+    /// Values before and after; never message content.
+    pub detail: String,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.code.as_str(), self.action.as_str(), self.path)?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// The loss report of one request: entries are appended while it is translated.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Losses {
+    entries: Vec<Loss>,
+}
+
+impl Losses {
+    /// An empty report.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Appends an entry; an exact repetition is ignored.
+    pub fn push(&mut self, loss: Loss) {
+        if !self.entries.contains(&loss) {
+            self.entries.push(loss);
+        }
+    }
+
+    /// Appends an entry without visible effect.
+    pub fn info(&mut self, code: LossCode, action: LossAction, path: impl Into<String>, detail: impl Into<String>) {
+        self.add(code, action, Severity::Info, path, detail);
+    }
+
+    /// Appends an entry that may change the answer.
+    pub fn warn(&mut self, code: LossCode, action: LossAction, path: impl Into<String>, detail: impl Into<String>) {
+        self.add(code, action, Severity::Warn, path, detail);
+    }
+
+    /// Appends an entry about content or safety: the request is refused by default.
+    pub fn error(&mut self, code: LossCode, path: impl Into<String>, detail: impl Into<String>) {
+        self.add(code, LossAction::Rejected, Severity::Error, path, detail);
+    }
+
+    fn add(
+        &mut self,
+        code: LossCode,
+        action: LossAction,
+        severity: Severity,
+        path: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
+        self.push(Loss { code, action, severity, path: path.into(), detail: detail.into() });
+    }
+
+    /// The entries in the order they were found.
+    #[must_use]
+    pub fn entries(&self) -> &[Loss] {
+        &self.entries
+    }
+
+    /// Whether nothing was lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The first entry at least as severe as `severity`.
+    #[must_use]
+    pub fn first_at_least(&self, severity: Severity) -> Option<&Loss> {
+        self.entries.iter().find(|loss| loss.severity >= severity)
+    }
+
+    /// Value of the `x-polyport-loss` header: `code;action, …`, the first 10 distinct entries, at most 1 KiB.
+    #[must_use]
+    pub fn header(&self) -> Option<String> {
+        let mut pairs: Vec<String> = Vec::new();
+        for loss in &self.entries {
+            let pair = format!("{};{}", loss.code.as_str(), loss.action.as_str());
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        pairs.truncate(10);
+        while pairs.iter().map(|pair| pair.len() + 2).sum::<usize>() > 1024 {
+            pairs.pop();
+        }
+        (!pairs.is_empty()).then(|| pairs.join(", "))
+    }
+}
+
+/// Between which protocols a translation went; names the report in logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direction {
+    /// Source protocol.
+    pub from: Protocol,
+    /// Target protocol.
+    pub to: Protocol,
+}
