@@ -1,1 +1,10 @@
-//! placeholder
+//! What tests share: recorded traffic, strict judges of requests and streams, fake providers, raw clients.
+//!
+//! Nothing here depends on the translation or the gateway: the testkit judges them from outside, by the published
+//! schemas and by what the official client libraries accept.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`shared`] | recorded provider traffic and official schemas from the reference folder beside the workspace |
+
+pub mod shared;
