@@ -284,11 +284,7 @@ pub(crate) fn from_text<'a, T: Deserialize<'a>>(body: &'a Text) -> Result<T, Dec
 
 /// The parser's message as a sentence a user can act on.
 fn sentence(error: &serde_json::Error) -> String {
-    if error.is_data() {
-        error.to_string()
-    } else {
-        format!("the body is not valid JSON: {error}")
-    }
+    if error.is_data() { error.to_string() } else { format!("the body is not valid JSON: {error}") }
 }
 
 /// Checks that a body is UTF-8 and makes it shareable text without a copy.
@@ -332,7 +328,9 @@ impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes().first() {
-            Some(b'"') => raw_str(raw).map(|text| Self(text.into_owned())).ok_or_else(|| D::Error::custom("bad string")),
+            Some(b'"') => {
+                raw_str(raw).map(|text| Self(text.into_owned())).ok_or_else(|| D::Error::custom("bad string"))
+            }
             _ => Ok(Self(raw.get().to_owned())),
         }
     }

@@ -109,7 +109,10 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
 /// A [`Fault`] if the body is an error in disguise or makes no sense.
 pub fn decode_response(target: &Target, body: Bytes) -> Result<Response, Fault> {
     let text = json::body_text(body).map_err(|error| {
-        Fault::new(polyport_types::FaultClass::UpstreamProtocol, format!("the provider's answer is unreadable: {error}"))
+        Fault::new(
+            polyport_types::FaultClass::UpstreamProtocol,
+            format!("the provider's answer is unreadable: {error}"),
+        )
     })?;
     match target.protocol {
         Protocol::Chat => chat::decode_response(target, &text),

@@ -16,6 +16,11 @@ pub struct ResolveContext<'a> {
 /// Rewrites a request into what `target` can do, and says how to undo on the way back what concerns tools and answer shape.
 /// What is lost is appended to `losses`; an entry of severity `Error` means that content cannot be carried.
 #[must_use]
-pub fn resolve(_target: &Target, request: Request, _context: &ResolveContext<'_>, _losses: &mut Losses) -> (Request, Restore) {
+pub fn resolve(
+    _target: &Target,
+    request: Request,
+    _context: &ResolveContext<'_>,
+    _losses: &mut Losses,
+) -> (Request, Restore) {
     (request, Restore::default())
 }

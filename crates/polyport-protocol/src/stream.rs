@@ -4,7 +4,7 @@ use bytes::Bytes;
 use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Protocol, Signature, Text};
 
 use crate::context::{ClientContext, Target};
-use crate::sse::{Framing, Frame, FrameError};
+use crate::sse::{Frame, FrameError, Framing};
 use crate::{chat, gemini, messages, responses};
 
 /// Turns a provider's streamed bytes into events, however the network cuts them. Keeps the rules of `polyport_types::event`.

@@ -1,6 +1,6 @@
 //! Streams of the Gemini protocol.
 
-use polyport_types::{Event};
+use polyport_types::Event;
 
 use crate::context::{ClientContext, Target};
 use crate::sse::Frame;
