@@ -18,6 +18,7 @@
 //! | [`sse`] | event-stream framing |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
 //! | [`classify`] | what kind of failure a provider's answer is |
+//! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
 
 pub mod carrier;
@@ -28,6 +29,7 @@ pub mod context;
 pub mod gemini;
 pub mod json;
 pub mod messages;
+mod openai_fault;
 pub mod profile;
 pub mod resolve;
 pub mod responses;

@@ -2,10 +2,10 @@
 
 use polyport_types::Fault;
 
-use crate::ErrorBody;
+use crate::{ErrorBody, openai_fault};
 
-/// Writes an error for a client.
+/// Writes an error for a client. The id of the request travels in a header of the server, not in the body.
 #[must_use]
-pub fn encode_fault(_fault: &Fault, _request_id: &str) -> ErrorBody {
-    ErrorBody { status: 500, headers: Vec::new(), body: Vec::new() }
+pub fn encode_fault(fault: &Fault, _request_id: &str) -> ErrorBody {
+    openai_fault::error_body(fault)
 }
