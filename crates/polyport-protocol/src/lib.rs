@@ -17,6 +17,7 @@
 //! | [`collect`] | events to a whole answer and back |
 //! | [`sse`] | event-stream framing |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
+//! | [`repair`] | tool arguments that have to be an object but are only text |
 //! | [`classify`] | what kind of failure a provider's answer is |
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
@@ -31,6 +32,7 @@ pub mod json;
 pub mod messages;
 mod openai_fault;
 pub mod profile;
+pub mod repair;
 pub mod resolve;
 pub mod responses;
 pub mod restore;
