@@ -1,37 +1,736 @@
 //! What kind of failure a provider's answer is.
+//!
+//! Decided by what the error means, never by its status alone: a 400 can be a broken account, a 429 an empty one.
+//! The shapes of error bodies are those of `OpenAI`, Anthropic and Google and of the servers that imitate them.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use polyport_types::{Fault, FaultClass, Protocol};
+use jiff::Timestamp;
+use polyport_types::{Fault, FaultClass, Text};
+use serde_json::Value;
+
+/// Longest message handed on to a client, in characters.
+const MAX_MESSAGE: usize = 2000;
+
+/// Waits beyond this without a named window are taken for mistakes.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Up to here a rate limit is short; beyond it is a plan window.
+const SHORT: Duration = Duration::from_secs(300);
 
 /// An unsuccessful answer of a provider.
-#[derive(Clone, Debug)]
 pub struct ProviderAnswer<'a> {
-    /// What the provider speaks.
-    pub protocol: Protocol,
     /// HTTP status.
     pub status: u16,
-    /// Reads a response header.
-    pub headers: &'a [(String, String)],
+    /// Reads a response header by its lower-case name.
+    pub header: &'a dyn Fn(&str) -> Option<String>,
     /// The body, possibly cut to a limit.
     pub body: Bytes,
     /// Now, Unix seconds: `Retry-After` may be a date.
     pub now: i64,
 }
 
-/// Reads an error body of any shape and says what it means.
+/// Reads an unsuccessful answer of any shape and says what it means.
 #[must_use]
 pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
-    Fault {
-        upstream_status: Some(answer.status),
-        from_upstream: true,
-        ..Fault::new(FaultClass::ServerError, "the provider failed")
+    let body = String::from_utf8_lossy(&answer.body);
+    let mut fault = classify_body(Some(answer.status), &body);
+    // The longest hint that applies counts: asking earlier only fails again.
+    fault.retry_after = [fault.retry_after, retry_after(answer.header, answer.now)].into_iter().flatten().max();
+    if fault.class == FaultClass::RateLimited && fault.retry_after.is_some_and(|after| after > SHORT) {
+        fault.class = FaultClass::RateLimitedWindow;
+    }
+    fault
+}
+
+/// The same for an error found inside a successful answer or a stream: `status` is what the HTTP layer said, if that means
+/// anything.
+#[must_use]
+pub fn classify_body(status: Option<u16>, body: &str) -> Fault {
+    let details = Details::read(body);
+    let status = status.or(details.status).or_else(|| details.status_by_word());
+    let class = details.class(status);
+    let mut fault = Fault::new(class, mask(&details.message_or_default(status, body)));
+    fault.param = details.param;
+    fault.code = details.code.or(details.kind).map(Text::from);
+    fault.upstream_status = status;
+    fault.retry_after = details.retry_after;
+    fault.from_upstream = true;
+    fault
+}
+
+/// What an error body says, whatever its shape.
+#[derive(Debug, Default)]
+struct Details {
+    message: String,
+    /// `type` (`OpenAI`, Anthropic) or `status` (Google).
+    kind: Option<String>,
+    code: Option<String>,
+    param: Option<String>,
+    /// A numeric code that is an HTTP status.
+    status: Option<u16>,
+    /// Google `ErrorInfo.reason`.
+    reason: Option<String>,
+    /// Google `QuotaFailure` ids.
+    quota_ids: Vec<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Details {
+    fn read(body: &str) -> Self {
+        let mut details = Self::default();
+        if let Ok(value) = serde_json::from_str::<Value>(body) {
+            details.value(&value, 0);
+        }
+        if details.retry_after.is_none() {
+            details.retry_after = wait_in_text(&details.message);
+        }
+        details
+    }
+
+    /// Reads an error value; `depth` bounds the unwrapping of errors inside errors.
+    fn value(&mut self, value: &Value, depth: u8) {
+        match value {
+            Value::Array(items) => {
+                if let Some(first) = items.first() {
+                    self.value(first, depth);
+                }
+            }
+            Value::Object(object) => {
+                let inner = ["error", "response"].iter().find_map(|name| object.get(*name));
+                match inner {
+                    Some(Value::String(text)) => self.message(text, depth),
+                    Some(inner @ (Value::Object(_) | Value::Array(_))) => self.value(inner, depth),
+                    _ => {}
+                }
+                self.members(object, depth);
+            }
+            Value::String(text) => self.message(text, depth),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn members(&mut self, object: &serde_json::Map<String, Value>, depth: u8) {
+        for name in ["message", "detail", "details", "error_description", "msg"] {
+            match object.get(name) {
+                Some(Value::String(text)) if self.message.is_empty() => self.message(text, depth),
+                // FastAPI: a list of {loc, msg, type}; the last member of `loc` names the field.
+                Some(Value::Array(items)) if name == "detail" => self.fast_api(items),
+                Some(Value::Object(inner)) if name == "message" => {
+                    if let Some(Value::Array(items)) = inner.get("detail") {
+                        self.fast_api(items);
+                    } else {
+                        self.members(inner, depth);
+                    }
+                }
+                Some(Value::Array(items)) if name == "details" => self.google(items),
+                Some(Value::Object(inner)) if name == "details" => {
+                    if let Some(Value::String(code)) = inner.get("error_code") {
+                        self.code = Some(code.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        for name in ["type", "status"] {
+            if self.kind.is_none()
+                && let Some(Value::String(word)) = object.get(name)
+                && !matches!(word.as_str(), "error" | "failed" | "response.failed" | "incomplete")
+            {
+                self.kind = Some(word.clone());
+            }
+        }
+        for name in ["code", "status_code"] {
+            match object.get(name) {
+                Some(Value::Number(number)) => {
+                    if self.status.is_none() {
+                        self.status =
+                            number.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (400..=599).contains(n));
+                    }
+                }
+                Some(Value::String(word)) if self.code.is_none() && !word.is_empty() => match word.parse::<u16>() {
+                    Ok(number) if (400..=599).contains(&number) => self.status = self.status.or(Some(number)),
+                    _ => self.code = Some(word.clone()),
+                },
+                _ => {}
+            }
+        }
+        if self.param.is_none()
+            && let Some(Value::String(param)) = object.get("param")
+        {
+            self.param = Some(param.clone());
+        }
+        if let Some(Value::Object(metadata)) = object.get("metadata") {
+            self.open_router(metadata, depth);
+        }
+        if self.retry_after.is_none()
+            && let Some(seconds) = object.get("resets_in_seconds").and_then(Value::as_f64)
+        {
+            self.retry_after = seconds_to_wait(seconds);
+        }
+    }
+
+    /// A message may itself be the JSON of another error.
+    fn message(&mut self, text: &str, depth: u8) {
+        if depth < 3
+            && text.trim_start().starts_with(['{', '['])
+            && let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(text)
+        {
+            self.value(&inner, depth + 1);
+        }
+        if self.message.is_empty() {
+            text.clone_into(&mut self.message);
+        }
+    }
+
+    fn fast_api(&mut self, items: &[Value]) {
+        let Some(first) = items.first() else { return };
+        if let Some(Value::Array(loc)) = first.get("loc")
+            && let Some(Value::String(field)) = loc.last()
+        {
+            self.param = Some(field.clone());
+        }
+        if let Some(Value::String(text)) = first.get("msg") {
+            self.message = match &self.param {
+                Some(field) => format!("{field}: {text}"),
+                None => text.clone(),
+            };
+        }
+    }
+
+    fn google(&mut self, items: &[Value]) {
+        for item in items {
+            let kind = item.get("@type").and_then(Value::as_str).unwrap_or_default();
+            if kind.ends_with("RetryInfo") {
+                if let Some(delay) = item.get("retryDelay").and_then(Value::as_str).and_then(go_duration) {
+                    self.retry_after = Some(delay);
+                }
+            } else if kind.ends_with("ErrorInfo") {
+                self.reason = item.get("reason").and_then(Value::as_str).map(ToOwned::to_owned);
+            } else if kind.ends_with("QuotaFailure")
+                && let Some(violations) = item.get("violations").and_then(Value::as_array)
+            {
+                let ids = violations.iter().filter_map(|v| v.get("quotaId").and_then(Value::as_str));
+                self.quota_ids.extend(ids.map(ToOwned::to_owned));
+            }
+        }
+    }
+
+    fn open_router(&mut self, metadata: &serde_json::Map<String, Value>, depth: u8) {
+        if let Some(Value::String(raw)) = metadata.get("raw") {
+            let outer = std::mem::take(&mut self.message);
+            self.message(raw, depth);
+            if self.message.is_empty() {
+                self.message = outer;
+            } else if !outer.is_empty() && !self.message.contains(&outer) {
+                self.message = format!("{outer}: {}", self.message);
+            }
+        }
+    }
+
+    fn has_code(&self, words: &[&str]) -> bool {
+        [&self.code, &self.kind, &self.reason]
+            .into_iter()
+            .flatten()
+            .any(|have| words.iter().any(|word| have.eq_ignore_ascii_case(word)))
+    }
+
+    /// Status for an error that came without one, by its words.
+    fn status_by_word(&self) -> Option<u16> {
+        let words = format!(
+            "{} {}",
+            self.kind.as_deref().unwrap_or_default().to_lowercase(),
+            self.code.as_deref().unwrap_or_default().to_lowercase()
+        );
+        const TABLE: [(&[&str], u16); 8] = [
+            (&["rate_limit", "insufficient_quota", "too_many_requests", "resource_exhausted"], 429),
+            (&["authentication", "invalid_api_key", "unauthenticated"], 401),
+            (&["permission"], 403),
+            (&["not_found"], 404),
+            (&["context_length_exceeded", "invalid_request", "invalid_argument", "invalid_prompt"], 400),
+            (&["request_too_large"], 413),
+            (&["overloaded", "server_error", "unavailable", "currently unavailable"], 503),
+            (&["api_error", "internal"], 500),
+        ];
+        TABLE.iter().find(|(needles, _)| needles.iter().any(|needle| words.contains(needle))).map(|(_, status)| *status)
+    }
+
+    fn class(&self, status: Option<u16>) -> FaultClass {
+        self.class_by_code(status).or_else(|| self.class_by_message(status)).unwrap_or_else(|| class_by_status(status))
+    }
+
+    fn class_by_code(&self, status: Option<u16>) -> Option<FaultClass> {
+        const TABLE: [(&[&str], FaultClass); 12] = [
+            (&["context_length_exceeded", "model_context_window_exceeded"], FaultClass::ContextTooLong),
+            (
+                &["request_too_large", "request_body_too_large_after_decoding", "string_above_max_length_body"],
+                FaultClass::TooLarge,
+            ),
+            (
+                &[
+                    "content_policy_violation",
+                    "content_filter",
+                    "cyber_policy",
+                    "bio_policy",
+                    "invalid_prompt",
+                    "image_content_policy_violation",
+                ],
+                FaultClass::PolicyRefused,
+            ),
+            (&["model_not_found", "not_found_error", "model_not_available"], FaultClass::ModelNotFound),
+            (
+                &["invalid_api_key", "authentication_error", "UNAUTHENTICATED", "API_KEY_INVALID", "API_KEY_EXPIRED"],
+                FaultClass::AuthInvalid,
+            ),
+            (
+                &[
+                    "insufficient_quota",
+                    "exceeded_current_quota_error",
+                    "billing_error",
+                    "usage_not_included",
+                    "organization_on_hold",
+                    "enforced_spend_limit_reached",
+                    "contract_spend_limit_reached",
+                    "linked_organization_billing_unavailable",
+                    "linked_organization_spend_limit_reached",
+                    "VALIDATION_REQUIRED",
+                    "INSUFFICIENT_G1_CREDITS_BALANCE",
+                ],
+                FaultClass::AccountBroken,
+            ),
+            (&["usage_limit_reached", "QUOTA_EXHAUSTED"], FaultClass::RateLimitedWindow),
+            (&["MODEL_CAPACITY_EXHAUSTED", "MODEL_CAPACITY_EXCEEDED"], FaultClass::CapacityModel),
+            (
+                &["overloaded_error", "server_is_overloaded", "engine_overloaded", "slow_down_overloaded"],
+                FaultClass::Overloaded,
+            ),
+            (&["tool_use_failed"], FaultClass::ToolUseFailed),
+            (&["timeout_error", "DEADLINE_EXCEEDED"], FaultClass::Timeout),
+            (&["permission_error", "PERMISSION_DENIED", "request_forbidden"], FaultClass::PermissionDenied),
+        ];
+        if status == Some(429) && self.quota_ids.iter().any(|id| id.contains("PerDay") || id.contains("Daily")) {
+            return Some(FaultClass::RateLimitedWindow);
+        }
+        TABLE.iter().find(|(codes, _)| self.has_code(codes)).map(|(_, class)| *class)
+    }
+
+    fn class_by_message(&self, status: Option<u16>) -> Option<FaultClass> {
+        const TABLE: [(&[&str], FaultClass); 5] = [
+            (
+                &[
+                    "prompt is too long",
+                    "maximum context length",
+                    "context window",
+                    "exceeds the maximum number of tokens",
+                    "input token count",
+                    "context length exceeded",
+                ],
+                FaultClass::ContextTooLong,
+            ),
+            (
+                &[
+                    "credit balance is too low",
+                    "specified api usage limits",
+                    "insufficient credits",
+                    "insufficient balance",
+                    "organization has been disabled",
+                    "billing",
+                    "limit: 0",
+                ],
+                FaultClass::AccountBroken,
+            ),
+            (&["api key not valid", "incorrect api key", "oauth token has expired"], FaultClass::AuthInvalid),
+            (&["exhausted your capacity"], FaultClass::CapacityModel),
+            (&["currently unavailable", "overloaded"], FaultClass::Overloaded),
+        ];
+        // Words alone decide nothing about an answer whose class its status already makes certain.
+        if matches!(status, Some(401 | 404 | 408 | 413 | 504)) {
+            return None;
+        }
+        let message = self.message.to_lowercase();
+        let (_, class) = TABLE.iter().find(|(needles, _)| needles.iter().any(|needle| message.contains(needle)))?;
+        let client_side = status.is_none_or(|status| status < 500);
+        match class {
+            FaultClass::Overloaded if status.is_some_and(|status| status < 500 && status != 429) => None,
+            FaultClass::ContextTooLong if !client_side && status != Some(500) => None,
+            class => Some(*class),
+        }
+    }
+
+    fn message_or_default(&self, status: Option<u16>, body: &str) -> String {
+        if !self.message.is_empty() {
+            return self.message.chars().take(MAX_MESSAGE).collect();
+        }
+        let status = status.map_or_else(String::new, |status| format!(" with status {status}"));
+        let text = body.trim();
+        if text.is_empty() {
+            format!("the provider answered{status} and an empty body")
+        } else if text.starts_with('<') {
+            format!("the provider answered{status} and an HTML page")
+        } else if text.starts_with(['{', '[']) {
+            format!("the provider answered{status} without a message")
+        } else {
+            text.chars().take(200).collect()
+        }
     }
 }
 
-/// When the provider may be asked again, from headers and body.
+fn class_by_status(status: Option<u16>) -> FaultClass {
+    match status {
+        Some(400 | 405 | 415 | 422) => FaultClass::BadRequest,
+        Some(401) => FaultClass::AuthInvalid,
+        Some(402) => FaultClass::AccountBroken,
+        Some(403) => FaultClass::PermissionDenied,
+        Some(404) => FaultClass::ModelNotFound,
+        Some(408 | 504) => FaultClass::Timeout,
+        Some(413) => FaultClass::TooLarge,
+        Some(429) => FaultClass::RateLimited,
+        Some(498 | 503 | 529) => FaultClass::Overloaded,
+        Some(status) if status >= 500 => FaultClass::ServerError,
+        Some(409 | 424 | 499) => FaultClass::ServerError,
+        Some(status) if status >= 400 => FaultClass::BadRequest,
+        Some(300..=399) => FaultClass::UpstreamProtocol,
+        _ => FaultClass::ServerError,
+    }
+}
+
+/// When the provider may be asked again, from response headers (`retry-after` and the rate-limit families).
 #[must_use]
-pub fn retry_after(_headers: &[(String, String)], _now: i64) -> Option<Duration> {
+pub fn retry_after(header: &dyn Fn(&str) -> Option<String>, now: i64) -> Option<Duration> {
+    for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
+        if let Some(wait) =
+            header(name).and_then(|v| v.trim().parse::<f64>().ok()).and_then(|ms| seconds_to_wait(ms / 1e3))
+        {
+            return Some(wait);
+        }
+    }
+    if let Some(wait) = header("retry-after").and_then(|value| retry_after_value(&value, now)) {
+        return Some(wait);
+    }
+    let resets = ["requests", "tokens", "input-tokens", "output-tokens"].into_iter().filter_map(|kind| {
+        let anthropic = (
+            header(&format!("anthropic-ratelimit-{kind}-remaining")),
+            header(&format!("anthropic-ratelimit-{kind}-reset")),
+        );
+        let openai = (header(&format!("x-ratelimit-remaining-{kind}")), header(&format!("x-ratelimit-reset-{kind}")));
+        [anthropic, openai]
+            .into_iter()
+            // A reset counts only if that kind is used up (or the header stands alone).
+            .filter(|(remaining, _)| remaining.as_deref().is_none_or(|left| left.trim() == "0"))
+            .filter_map(|(_, reset)| reset_value(&reset?, now))
+            .max()
+    });
+    let plan = header("anthropic-ratelimit-unified-status")
+        .filter(|status| status == "rejected")
+        .and_then(|_| reset_value(&header("anthropic-ratelimit-unified-reset")?, now));
+    resets.chain(plan).chain(header("x-ratelimit-reset").and_then(|value| reset_value(&value, now))).max()
+}
+
+/// `Retry-After`: seconds (also a fraction) or an HTTP date. Negative and absurd values are none.
+fn retry_after_value(value: &str, now: i64) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        return seconds_to_wait(seconds);
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    until(at.as_second(), now)
+}
+
+/// A reset in any of the seen forms: Go duration, RFC 3339, epoch seconds or milliseconds, seconds.
+fn reset_value(value: &str, now: i64) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(number) = value.parse::<f64>() {
+        #[allow(clippy::cast_possible_truncation, reason = "a saturating cast of a bounded number of seconds")]
+        return match number {
+            n if n > 1e12 => until((n / 1e3) as i64, now),
+            n if n > 1e8 => until(n as i64, now),
+            n => seconds_to_wait(n),
+        };
+    }
+    if let Ok(at) = value.parse::<Timestamp>() {
+        return until(at.as_second(), now);
+    }
+    go_duration(value)
+}
+
+fn until(at: i64, now: i64) -> Option<Duration> {
+    u64::try_from(at.checked_sub(now)?).ok().map(Duration::from_secs).filter(|wait| !wait.is_zero())
+}
+
+fn seconds_to_wait(seconds: f64) -> Option<Duration> {
+    (seconds.is_finite() && seconds > 0.0)
+        .then(|| Duration::try_from_secs_f64(seconds).ok())
+        .flatten()
+        .filter(|wait| *wait <= DAY)
+}
+
+/// `1s`, `6m0s`, `120ms`, `1h2m3s`, `34.07s`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        let number: f64 = number.parse().ok()?;
+        total += number
+            * match unit {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                _ => return None,
+            };
+        rest = tail;
+    }
+    (total > 0.0).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
+}
+
+/// "Please try again in 1.57s", "retry after 20 seconds", "Please retry in 900ms".
+fn wait_in_text(message: &str) -> Option<Duration> {
+    let lower = message.to_lowercase();
+    for lead in ["try again in ", "retry in ", "retry after ", "try again after "] {
+        let Some((_, tail)) = lower.split_once(lead) else { continue };
+        let mut words = tail.split_whitespace();
+        let first = words.next()?.trim_end_matches(['.', ',', ';', ')']);
+        if let Some(wait) = go_duration(first) {
+            return Some(wait);
+        }
+        let number: f64 = first.parse().ok()?;
+        return match words.next().unwrap_or_default() {
+            unit if unit.starts_with("ms") || unit.starts_with("milli") => seconds_to_wait(number / 1e3),
+            unit if unit.starts_with("min") => seconds_to_wait(number * 60.0),
+            unit if unit.starts_with("hour") => seconds_to_wait(number * 3600.0),
+            _ => seconds_to_wait(number),
+        };
+    }
     None
+}
+
+/// Replaces what looks like a key, token or e-mail address.
+#[must_use]
+pub fn mask(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut after_bearer = false;
+    for piece in
+        message.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | ',' | '<' | '>'))
+    {
+        let word = piece
+            .trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | ',' | '<' | '>'));
+        let rest = piece.strip_prefix(word).unwrap_or_default();
+        let bare = word.trim_end_matches(['.', ':', ';']);
+        let key = ["sk-", "AIza", "pp-", "gsk_", "xai-", "ya29.", "eyJ"]
+            .iter()
+            .any(|prefix| bare.starts_with(prefix) && bare.len() > prefix.len() + 5)
+            || bare.split_once('=').is_some_and(|(name, value)| name.ends_with("key") && !value.is_empty());
+        let mail = bare.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'));
+        if key || mail || (after_bearer && !bare.is_empty()) {
+            out.push_str("[redacted]");
+        } else {
+            out.push_str(word);
+        }
+        out.push_str(rest);
+        if !bare.is_empty() {
+            after_bearer = bare.eq_ignore_ascii_case("bearer");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, body: &str) -> FaultClass {
+        classify_body(Some(status), body).class
+    }
+
+    #[test]
+    fn classes_by_meaning() {
+        use FaultClass as C;
+        let table: [(u16, &str, C); 32] = [
+            (
+                400,
+                r#"{"error":{"message":"bad","type":"invalid_request_error","param":"x","code":null}}"#,
+                C::BadRequest,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+                C::ContextTooLong,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 5 maximum"}}"#,
+                C::ContextTooLong,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access"}}"#,
+                C::AccountBroken,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"x","details":{"error_code":"organization_on_hold"}}}"#,
+                C::AccountBroken,
+            ),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}"#,
+                C::AuthInvalid,
+            ),
+            (400, r#"{"error":{"message":"no","code":"tool_use_failed","failed_generation":"x"}}"#, C::ToolUseFailed),
+            (400, r#"{"error":{"message":"filtered","code":"content_filter","innererror":{}}}"#, C::PolicyRefused),
+            (400, r#"{"error":{"message":"The model x does not exist","code":"model_not_found"}}"#, C::ModelNotFound),
+            (401, r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#, C::AuthInvalid),
+            (
+                402,
+                r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}"#,
+                C::AccountBroken,
+            ),
+            (403, r#"{"error":{"message":"no"}}"#, C::PermissionDenied),
+            (404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#, C::ModelNotFound),
+            (413, "<html>413</html>", C::TooLarge),
+            (
+                422,
+                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","max_completion_tokens"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error"}"#,
+                C::BadRequest,
+            ),
+            (
+                429,
+                r#"{"error":{"message":"Rate limit reached. Please try again in 1.2s.","type":"tokens","code":"rate_limit_exceeded"}}"#,
+                C::RateLimited,
+            ),
+            (
+                429,
+                r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                C::AccountBroken,
+            ),
+            (
+                429,
+                r#"{"error":{"type":"usage_limit_reached","message":"limit","resets_in_seconds":3600}}"#,
+                C::RateLimitedWindow,
+            ),
+            (
+                429,
+                r#"{"error":{"code":429,"message":"No capacity","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_CAPACITY_EXHAUSTED"}]}}"#,
+                C::CapacityModel,
+            ),
+            (
+                429,
+                r#"{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"x/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerDayPerProject"}]}]}}"#,
+                C::RateLimitedWindow,
+            ),
+            (429, r#"[{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED"}}]"#, C::RateLimited),
+            (500, r#"{"error":{"message":"oops","type":"server_error"}}"#, C::ServerError),
+            (500, "", C::ServerError),
+            (502, "<html>bad gateway</html>", C::ServerError),
+            (503, r#"{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}"#, C::Overloaded),
+            (504, "", C::Timeout),
+            (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, C::Overloaded),
+            (498, "", C::Overloaded),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}","status":"INVALID_ARGUMENT"}}"#,
+                C::Overloaded,
+            ),
+            (307, "", C::UpstreamProtocol),
+            (418, "teapot", C::BadRequest),
+            (599, "[[[[", C::ServerError),
+        ];
+        for (status, body, expected) in table {
+            assert_eq!(class(status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn errors_inside_a_success_are_classed_by_their_own_words() {
+        use FaultClass as C;
+        for (body, expected) in [
+            (r#"{"error":{"code":429,"message":"slow down"},"choices":[]}"#, C::RateLimited),
+            (r#"{"code":"The service is currently unavailable","error":"try later"}"#, C::Overloaded),
+            (r#"{"error":{"type":"server_error","message":"boom","code":500}}"#, C::ServerError),
+            (r#"{"error":"text"}"#, C::ServerError),
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, C::Overloaded),
+            (r#"{"type":"error","error":{"type":"rate_limit_error","message":"x"}}"#, C::RateLimited),
+        ] {
+            assert_eq!(classify_body(None, body).class, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn reads_messages_of_every_shape() {
+        for (body, message) in [
+            (r#"{"error":{"message":"a"}}"#, "a"),
+            (r#"{"error":"b"}"#, "b"),
+            (r#"{"message":"c"}"#, "c"),
+            (r#"{"detail":"d"}"#, "d"),
+            (r#"{"detail":[{"loc":["body","x"],"msg":"e","type":"t"}]}"#, "x: e"),
+            (
+                r#"{"error":{"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#,
+                "Provider returned error: inner",
+            ),
+            ("plain text", "plain text"),
+            ("", "the provider answered with status 500 and an empty body"),
+            ("<!doctype html>", "the provider answered with status 500 and an HTML page"),
+            ("{}", "the provider answered with status 500 without a message"),
+        ] {
+            assert_eq!(classify_body(Some(500), body).message, message);
+        }
+        let fault = classify_body(Some(422), r#"{"message":{"detail":[{"loc":["body","seed"],"msg":"no"}]}}"#);
+        assert_eq!(fault.param.as_deref(), Some("seed"));
+    }
+
+    #[test]
+    fn waits_in_every_form() {
+        // Wed, 21 Oct 2026 07:28:00 GMT
+        let now = 1_792_567_680 - 90;
+        let wait = |pairs: &[(&str, &str)]| {
+            let header = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            retry_after(&header, now).map(|wait| wait.as_secs_f64())
+        };
+        assert_eq!(wait(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), Some(90.0));
+        assert_eq!(wait(&[("retry-after-ms", "1500")]), Some(1.5));
+        assert_eq!(wait(&[("retry-after", "2.5")]), Some(2.5));
+        assert_eq!(wait(&[("retry-after", "-1")]), None);
+        assert_eq!(wait(&[("retry-after", "999999999")]), None);
+        assert_eq!(wait(&[("x-ratelimit-reset-tokens", "6m0s"), ("x-ratelimit-remaining-tokens", "0")]), Some(360.0));
+        assert_eq!(wait(&[("x-ratelimit-reset-tokens", "6m0s"), ("x-ratelimit-remaining-tokens", "5")]), None);
+        assert_eq!(wait(&[("anthropic-ratelimit-requests-reset", "2026-10-21T07:28:00Z")]), Some(90.0));
+        assert_eq!(wait(&[("x-ratelimit-reset", "1792567680000")]), Some(90.0));
+        assert_eq!(wait(&[("x-ratelimit-reset", "1792567680")]), Some(90.0));
+        assert_eq!(wait(&[]), None);
+        for (text, seconds) in [
+            ("Please try again in 1.57s. Visit", Some(1.57)),
+            ("Please retry in 900ms", Some(0.9)),
+            ("Please retry after 20 seconds.", Some(20.0)),
+            ("try again in 6m0s", Some(360.0)),
+            ("try again later", None),
+        ] {
+            let wait = wait_in_text(text).map(|wait| (wait.as_secs_f64() * 1000.0).round() / 1000.0);
+            assert_eq!(wait, seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_wait_is_a_window() {
+        let header = |name: &str| (name == "retry-after").then(|| "4000".to_owned());
+        let answer = ProviderAnswer { status: 429, header: &header, body: Bytes::from_static(b"{}"), now: 0 };
+        let fault = classify(&answer);
+        assert_eq!(fault.class, FaultClass::RateLimitedWindow);
+        assert_eq!(fault.retry_after, Some(Duration::from_secs(4000)));
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let masked = mask("Incorrect key sk-proj-abcdef123456 for joe@example.com (Bearer abc.def), key=AIzaSy123");
+        assert_eq!(masked, "Incorrect key [redacted] for [redacted] (Bearer [redacted]), [redacted]");
+        assert_eq!(mask("model gpt-5 is fine"), "model gpt-5 is fine");
+    }
 }
