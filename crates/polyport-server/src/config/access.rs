@@ -1,0 +1,86 @@
+//! Who may use the gateway.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use polyport_types::Text;
+
+/// Client keys and whether they are needed.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// No key is needed. Only on loopback.
+    pub open: bool,
+    keys: HashMap<KeyHash, Arc<ClientKey>>,
+}
+
+/// A client key: its name, never its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientKey {
+    /// Name for logs and metrics.
+    pub name: Text,
+}
+
+/// Hash of a client key. Keys are long and random, so that one fast hash is enough, and looking one up by its hash tells nothing
+/// about the others through time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// Hashes the text of a key.
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        Self(*blake3::hash(key.as_bytes()).as_bytes())
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(…)")
+    }
+}
+
+impl Access {
+    /// Access for anybody who can connect.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { open: true, keys: HashMap::new() }
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn with_key(mut self, name: impl Into<Text>, hash: KeyHash) -> Self {
+        self.keys.insert(hash, Arc::new(ClientKey { name: name.into() }));
+        self
+    }
+
+    /// The key a client presents, if it is known.
+    #[must_use]
+    pub fn find(&self, presented: &str) -> Option<&Arc<ClientKey>> {
+        self.keys.get(&KeyHash::of(presented))
+    }
+
+    /// Whether there is any key.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ClientKey>> {
+        self.keys.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_by_their_text_and_never_shown() {
+        let access = Access::default().with_key("ci", KeyHash::of("pp-0123456789abcdef"));
+        assert_eq!(access.find("pp-0123456789abcdef").unwrap().name, "ci");
+        assert!(access.find("pp-0123456789abcdeg").is_none());
+        assert!(!format!("{access:?}").contains("0123456789abcdef"));
+    }
+}

@@ -1,0 +1,285 @@
+//! The configuration: what the file, the environment and the command line say, checked once and then immutable.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`access`] | who may use the gateway |
+//! | [`provider`] | services that answer |
+
+pub mod access;
+pub mod provider;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use polyport_protocol::{Capabilities, CarrierKey};
+use polyport_routing::{Catalog, Pattern, RetryPolicy};
+use polyport_types::Text;
+
+pub use access::{Access, ClientKey, KeyHash};
+pub use provider::{Auth, Credential, Provider, ProviderKind, Timeouts};
+
+/// The port Polyport listens on unless told otherwise: P-O-L-Y on a phone keypad.
+pub const DEFAULT_PORT: u16 = 7659;
+
+/// A checked configuration. Share it as `Arc<Config>`; a change makes a new one.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Who may use the gateway.
+    pub access: Access,
+    /// Folder of everything Polyport writes.
+    pub data: PathBuf,
+    /// Providers by name.
+    pub providers: HashMap<Text, Arc<Provider>>,
+    /// Provider names in the order of the configuration.
+    pub provider_order: Vec<Text>,
+    /// Which targets stand behind which model name.
+    pub catalog: Catalog,
+    /// Bounds.
+    pub limits: Limits,
+    /// How failures are retried.
+    pub retry: RetryPolicy,
+    /// Which response headers clients see.
+    pub headers: ResponseHeaders,
+    /// The model name answers carry.
+    pub model_echo: ModelEcho,
+    /// Return reasoning text to Chat clients as `reasoning_content`.
+    pub expose_reasoning: bool,
+    /// What happens when something cannot be carried.
+    pub losses: LossPolicy,
+    /// Seals signatures that travel through another protocol's slots.
+    pub carrier: Arc<CarrierKey>,
+    /// What is logged and how.
+    pub log: Log,
+    /// Operator's words on what models can do, by `provider/model` or model pattern.
+    pub(crate) capability_overrides: Vec<CapabilityOverride>,
+    pub(crate) capability_cache: RwLock<HashMap<(Text, Text), Arc<Capabilities>>>,
+}
+
+/// Abilities the operator corrects.
+#[derive(Clone, Debug)]
+pub struct CapabilityOverride {
+    /// Only for this provider.
+    pub provider: Option<Text>,
+    /// For these of its models.
+    pub model: Pattern,
+    /// Members of [`Capabilities`] with their new values.
+    pub values: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Address.
+    pub host: IpAddr,
+    /// Port; 0 lets the system choose.
+    pub port: u16,
+}
+
+impl Listen {
+    /// Both in one.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: DEFAULT_PORT }
+    }
+}
+
+/// Bounds that every instance has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all request headers.
+    pub header_bytes: usize,
+    /// Number of request headers.
+    pub header_count: usize,
+    /// Time to send all headers.
+    pub header_time: Duration,
+    /// Time to send the body.
+    pub body_time: Duration,
+    /// Bytes of a request body, before and after decompression.
+    pub request_body_bytes: usize,
+    /// Bodies above this are parsed off the async workers.
+    pub parse_inline_bytes: usize,
+    /// Bytes of one event of a provider's stream, and of one line.
+    pub event_bytes: usize,
+    /// Bytes of a provider's whole answer.
+    pub answer_bytes: usize,
+    /// A comment is sent to a streaming client after this much silence.
+    pub keep_alive: Duration,
+    /// A client that takes no bytes for this long is given up.
+    pub client_write: Duration,
+    /// Requests in flight at once; more wait or are refused.
+    pub requests: usize,
+    /// The same for one client key.
+    pub requests_per_key: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections from one address at once.
+    pub connections_per_address: usize,
+    /// Time for open streams to end when the process is asked to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 32 << 10,
+            header_count: 100,
+            header_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
+            request_body_bytes: 32 << 20,
+            parse_inline_bytes: 256 << 10,
+            event_bytes: 16 << 20,
+            answer_bytes: 64 << 20,
+            keep_alive: Duration::from_secs(15),
+            client_write: Duration::from_secs(60),
+            requests: 4096,
+            requests_per_key: 4096,
+            connections: 16_384,
+            connections_per_address: 4096,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Which response headers clients see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    /// `x-polyport-loss`.
+    pub loss: bool,
+    /// `x-polyport-target`.
+    pub target: bool,
+    /// `x-polyport-attempts`.
+    pub attempts: bool,
+}
+
+impl Default for ResponseHeaders {
+    fn default() -> Self {
+        Self { loss: true, target: true, attempts: true }
+    }
+}
+
+/// The model name answers carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ModelEcho {
+    /// The one the client asked for.
+    #[default]
+    Requested,
+    /// The one the provider reports.
+    Provider,
+}
+
+/// What happens when something cannot be carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LossPolicy {
+    /// Missing content is refused, everything else is reported in a header.
+    #[default]
+    Lenient,
+    /// Any visible loss is refused before a provider is asked.
+    Strict,
+    /// As lenient, without the header.
+    Off,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Filter in the language of `RUST_LOG`; empty is `info`.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Models whose abilities are remembered; names come from clients, so there is a bound.
+const CACHED_CAPABILITIES: usize = 4096;
+
+impl Config {
+    /// A configuration with default bounds that needs no key: the start of every other, and enough for tests. Signatures sealed with
+    /// its carrier key are of no use after a restart.
+    #[must_use]
+    pub fn new(providers: Vec<Provider>, catalog: Catalog) -> Self {
+        Self {
+            listen: Listen::default(),
+            access: Access::open(),
+            data: PathBuf::from("data"),
+            provider_order: providers.iter().map(|provider| provider.name.clone()).collect(),
+            providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
+            catalog,
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            headers: ResponseHeaders::default(),
+            model_echo: ModelEcho::default(),
+            expose_reasoning: true,
+            losses: LossPolicy::default(),
+            carrier: Arc::new(CarrierKey::new(rand::random())),
+            log: Log::default(),
+            capability_overrides: Vec::new(),
+            capability_cache: RwLock::default(),
+        }
+    }
+
+    /// The provider of that name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.get(name)
+    }
+
+    /// Providers in the order of the configuration.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.provider_order.iter().filter_map(|name| self.providers.get(name))
+    }
+
+    /// What a provider's model can do: the shipped table, corrected by the operator.
+    #[must_use]
+    pub fn capabilities(&self, provider: &Provider, model: &str) -> Arc<Capabilities> {
+        let key = (provider.name.clone(), Text::from(model));
+        if let Some(known) = self.capability_cache.read().get(&key) {
+            return Arc::clone(known);
+        }
+        let found = Arc::new(self.look_up_capabilities(provider, model));
+        let mut cache = self.capability_cache.write();
+        if cache.len() >= CACHED_CAPABILITIES {
+            cache.clear();
+        }
+        cache.insert(key, Arc::clone(&found));
+        found
+    }
+
+    fn look_up_capabilities(&self, provider: &Provider, model: &str) -> Capabilities {
+        let mut capabilities = Capabilities::of_protocol(provider.protocol);
+        for correction in &self.capability_overrides {
+            let fits = correction.provider.as_ref().is_none_or(|name| *name == provider.name);
+            if fits && correction.model.matches(model) {
+                capabilities = corrected(capabilities, &correction.values);
+            }
+        }
+        capabilities
+    }
+}
+
+/// `values` were checked when the configuration was read, so that a failure here leaves the table's word.
+fn corrected(capabilities: Capabilities, values: &serde_json::Map<String, serde_json::Value>) -> Capabilities {
+    let Ok(serde_json::Value::Object(mut all)) = serde_json::to_value(&capabilities) else { return capabilities };
+    all.extend(values.clone());
+    serde_json::from_value(serde_json::Value::Object(all)).unwrap_or(capabilities)
+}
