@@ -1,1 +1,39 @@
-fn main() {}
+//! The project's tasks. `cargo xtask test` is the one command that checks everything.
+#![allow(clippy::print_stdout, reason = "a task runner talks to a terminal")]
+
+mod bench;
+mod check;
+mod fuzz;
+mod shell;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "The project's tasks")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Format, lints, unit, property, snapshot and gateway tests, documentation, SDK and client tests
+    Test(test::Args),
+    /// Benchmarks: codecs (criterion) and the gateway end to end against a minimal proxy
+    Bench(bench::Args),
+    /// Fuzzers, with the nightly toolchain and cargo-fuzz
+    Fuzz(fuzz::Args),
+    /// Generated files, licences and advisories
+    Check(check::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    std::env::set_current_dir(shell::root())?;
+    match Args::parse().task {
+        Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::Check(args) => check::run(&args),
+    }
+}

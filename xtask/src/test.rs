@@ -1,0 +1,78 @@
+//! `cargo xtask test`.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// What to run.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only these steps (comma separated): fmt, clippy, unit, doc, sdk-python, sdk-node, clients
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: &[Step] = &[("tools", tools), ("fmt", fmt), ("clippy", clippy), ("unit", unit), ("doc", doc)];
+
+/// Runs the steps in order; the first failure ends it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let only = &args.only;
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|(step, _)| step != name)) {
+        bail!(
+            "unknown step {unknown}; there are: {}",
+            STEPS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        );
+    }
+    for (name, step) in STEPS {
+        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        println!("── {name}");
+        let start = Instant::now();
+        step()?;
+        println!("── {name}: ok, {:.0} s", start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Programs the tests need, and the Debian package each comes from.
+const PROGRAMS: &[(&str, &str)] = &[("cc", "gcc libc6-dev"), ("git", "git"), ("python3", "python3 python3-venv")];
+
+fn tools() -> Result<()> {
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !shell::exists(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !shell::may_install() {
+        bail!("missing programs; install them with: apt-get install {packages}");
+    }
+    shell::run("apt-get", &["update", "-qq"])?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    shell::run_command(install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages.split(' ')))
+}
+
+fn fmt() -> Result<()> {
+    shell::run("cargo", &["fmt", "--all", "--check"])
+}
+
+fn clippy() -> Result<()> {
+    shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn unit() -> Result<()> {
+    shell::run("cargo", &["test", "--workspace", "--locked", "--quiet"])
+}
+
+fn doc() -> Result<()> {
+    let mut doc = Command::new("cargo");
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    shell::run_command(doc.args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]))
+}
