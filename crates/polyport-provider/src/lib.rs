@@ -1,1 +1,17 @@
-//! placeholder
+//! Talking to providers.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`endpoint`] | addresses of calls, how credentials are written, fixed headers |
+//! | [`http`] | the only HTTP client: TLS, proxies, pooling |
+//! | [`body`] | bodies of answers, decompressed |
+//! | [`echo`] | the built-in model that answers without any network |
+
+pub mod body;
+pub mod echo;
+pub mod endpoint;
+pub mod http;
+
+pub use body::{BodyError, ProviderBody};
+pub use endpoint::{AuthHeader, AuthStyle, Call, Endpoint, EndpointError};
+pub use http::{Client, ClientError, ClientSettings, ProviderRequest, ProviderResponse, ProxySettings, SendError};

@@ -1,0 +1,428 @@
+//! Where a provider is and how it wants to be spoken to: addresses, authentication, fixed headers.
+
+use std::fmt;
+
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, Uri};
+use polyport_types::{Protocol, Secret};
+use url::Url;
+
+/// The address of a provider, checked, with what every request to it needs.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    protocol: Protocol,
+    scheme: Scheme,
+    authority: Authority,
+    /// Path without trailing slash; may hold `{model}`.
+    path: String,
+    /// Query of the base address (`api-version=…`), kept on every call.
+    query: Option<String>,
+    /// Headers to add to every request.
+    headers: HeaderMap,
+    /// An empty path stands for `/v1` (Chat and Responses servers of the generic kind).
+    default_v1: bool,
+}
+
+/// What is wrong with the settings of a provider.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// Not an address.
+    #[error("`{0}` is not an address: {1}")]
+    Url(String, url::ParseError),
+    /// Neither http nor https.
+    #[error("the scheme must be http or https, not `{0}`")]
+    Scheme(String),
+    /// User name or password in the address.
+    #[error("the address must not hold a user name or password; use `keys` or `headers`")]
+    UserInfo,
+    /// No host.
+    #[error("the address has no host")]
+    Host,
+    /// A header cannot be sent.
+    #[error("the header `{0}` cannot be sent: {1}")]
+    Header(String, &'static str),
+    /// The model name cannot stand in a path.
+    #[error("the address for model `{0}` cannot be built")]
+    Path(String),
+}
+
+/// What is asked of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call<'a> {
+    /// An answer of a model.
+    Generate {
+        /// The provider's name of the model.
+        model: &'a str,
+        /// As a stream.
+        stream: bool,
+    },
+    /// The number of tokens of a request.
+    CountTokens {
+        /// The provider's name of the model.
+        model: &'a str,
+    },
+    /// Embeddings of a list of texts.
+    Embed {
+        /// The provider's name of the model.
+        model: &'a str,
+    },
+    /// The list of models.
+    Models,
+    /// Any other path below the base address, without leading slash (`moderations`, `images/generations`).
+    Other {
+        /// The path.
+        path: &'a str,
+        /// The provider's name of the model, for addresses that hold it.
+        model: &'a str,
+    },
+}
+
+impl Endpoint {
+    /// Checks a base address. `default_v1` adds `/v1` to an address without a path (Chat and Responses only).
+    ///
+    /// # Errors
+    /// [`EndpointError`] says what is wrong with it.
+    pub fn new(protocol: Protocol, base_url: &str, default_v1: bool) -> Result<Self, EndpointError> {
+        let url = Url::parse(base_url.trim()).map_err(|error| EndpointError::Url(base_url.to_owned(), error))?;
+        let scheme = match url.scheme() {
+            "http" => Scheme::HTTP,
+            "https" => Scheme::HTTPS,
+            other => return Err(EndpointError::Scheme(other.to_owned())),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::UserInfo);
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(EndpointError::Host)?;
+        let authority = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        // `Url` writes the braces of `{model}` percent-encoded.
+        let path = url.path().trim_end_matches('/').replace("%7Bmodel%7D", "{model}").replace("%7bmodel%7d", "{model}");
+        Ok(Self {
+            protocol,
+            scheme,
+            authority: authority.parse().map_err(|_| EndpointError::Host)?,
+            path,
+            query: url.query().filter(|query| !query.is_empty()).map(str::to_owned),
+            headers: HeaderMap::new(),
+            default_v1,
+        })
+    }
+
+    /// Adds a header to every request.
+    ///
+    /// # Errors
+    /// [`EndpointError::Header`] if it cannot be sent.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, EndpointError> {
+        let header =
+            HeaderName::try_from(name).map_err(|_| EndpointError::Header(name.to_owned(), "not a header name"))?;
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| EndpointError::Header(name.to_owned(), "the value holds characters that headers cannot"))?;
+        self.headers.insert(header, value);
+        Ok(self)
+    }
+
+    /// The protocol spoken here.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Host and port, for logs.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// Headers to add to every request.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The address of a call.
+    ///
+    /// # Errors
+    /// [`EndpointError::Path`] if the model's name cannot stand in an address.
+    pub fn uri(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
+        let (mut path, extra_query) = match self.protocol {
+            Protocol::Chat | Protocol::Responses => self.openai_path(call),
+            Protocol::Messages => self.messages_path(call),
+            Protocol::Gemini => self.gemini_path(call),
+        };
+        let model = match call {
+            Call::Generate { model, .. }
+            | Call::CountTokens { model }
+            | Call::Embed { model }
+            | Call::Other { model, .. } => model,
+            Call::Models => "",
+        };
+        if path.contains("{model}") {
+            path = path.replace("{model}", &encode_segment(model));
+        }
+        let mut separator = '?';
+        for query in [self.query.as_deref(), extra_query].into_iter().flatten() {
+            path.push(separator);
+            path.push_str(query);
+            separator = '&';
+        }
+        let failed = || EndpointError::Path(model.to_owned());
+        let path: PathAndQuery = path.parse().map_err(|_| failed())?;
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|_| failed())
+    }
+
+    fn openai_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {
+        let own = match self.protocol {
+            Protocol::Responses => "responses",
+            Protocol::Chat | Protocol::Messages | Protocol::Gemini => "chat/completions",
+        };
+        let named = format!("/{own}");
+        let base = if self.path.is_empty() && self.default_v1 { "/v1" } else { self.path.as_str() };
+        if let Some(root) = base.strip_suffix(&named) {
+            return match call {
+                Call::Generate { .. } => (base.to_owned(), None),
+                other => (format!("{root}/{}", openai_tail(own, other)), None),
+            };
+        }
+        (format!("{base}/{}", openai_tail(own, call)), None)
+    }
+
+    fn messages_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {
+        let root = self.path.strip_suffix("/messages").unwrap_or(&self.path);
+        let whole = root.len() != self.path.len();
+        let versioned = if whole || ends_with_version(root) { root.to_owned() } else { format!("{root}/v1") };
+        let tail = match call {
+            Call::Generate { .. } => "messages",
+            Call::CountTokens { .. } => "messages/count_tokens",
+            Call::Embed { .. } => "embeddings",
+            Call::Models => "models",
+            Call::Other { path, .. } => path,
+        };
+        (format!("{versioned}/{tail}"), None)
+    }
+
+    fn gemini_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {
+        let root = self.path.strip_suffix("/models").unwrap_or(&self.path);
+        let versioned = if ends_with_version(root) || root.contains("/publishers/") {
+            root.to_owned()
+        } else {
+            format!("{root}/v1beta")
+        };
+        let (model, verb, query) = match call {
+            Call::Generate { model, stream: true } => (model, "streamGenerateContent", Some("alt=sse")),
+            Call::Generate { model, stream: false } => (model, "generateContent", None),
+            Call::CountTokens { model } => (model, "countTokens", None),
+            Call::Embed { model } => (model, "batchEmbedContents", None),
+            Call::Models => return (format!("{versioned}/models"), Some("pageSize=1000")),
+            Call::Other { path, .. } => return (format!("{versioned}/{path}"), None),
+        };
+        let name = match model.split_once('/') {
+            Some((collection @ ("models" | "tunedModels"), name)) => format!("{collection}/{}", encode_segment(name)),
+            _ => format!("models/{}", encode_segment(model)),
+        };
+        (format!("{versioned}/{name}:{verb}"), query)
+    }
+}
+
+fn openai_tail<'a>(own: &'a str, call: Call<'a>) -> &'a str {
+    match call {
+        Call::Generate { .. } => own,
+        Call::CountTokens { .. } => "responses/input_tokens",
+        Call::Embed { .. } => "embeddings",
+        Call::Models => "models",
+        Call::Other { path, .. } => path,
+    }
+}
+
+/// Whether the last segment of a path is an API version (`v1`, `v1beta`, `v1beta1`).
+fn ends_with_version(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let Some(rest) = last.strip_prefix('v') else { return false };
+    rest.starts_with(|c: char| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+/// Writes a name as one path segment.
+fn encode_segment(text: &str) -> String {
+    use fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'@') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            write!(out, "%{byte:02X}").ok();
+        }
+    }
+    out
+}
+
+/// How a credential is written into a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthStyle {
+    /// The header.
+    pub header: HeaderName,
+    /// Its value; `{key}` is replaced by the credential.
+    pub format: String,
+}
+
+impl AuthStyle {
+    /// The usual style of a protocol's official provider.
+    #[must_use]
+    pub fn of_protocol(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Chat | Protocol::Responses => Self { header: AUTHORIZATION, format: "Bearer {key}".to_owned() },
+            Protocol::Messages => Self { header: HeaderName::from_static("x-api-key"), format: "{key}".to_owned() },
+            Protocol::Gemini => Self { header: HeaderName::from_static("x-goog-api-key"), format: "{key}".to_owned() },
+        }
+    }
+
+    /// A style of the operator's own.
+    ///
+    /// # Errors
+    /// [`EndpointError::Header`] if the header's name is none.
+    pub fn new(header: &str, format: &str) -> Result<Self, EndpointError> {
+        Ok(Self {
+            header: HeaderName::try_from(header)
+                .map_err(|_| EndpointError::Header(header.to_owned(), "not a header name"))?,
+            format: format.to_owned(),
+        })
+    }
+
+    /// Writes the header of one credential.
+    ///
+    /// # Errors
+    /// [`EndpointError::Header`] if the credential holds characters that no header can carry.
+    pub fn header(&self, key: &Secret) -> Result<AuthHeader, EndpointError> {
+        let text = self.format.replace("{key}", key.expose().trim());
+        let mut value = HeaderValue::try_from(text).map_err(|_| {
+            EndpointError::Header(self.header.to_string(), "the key holds characters that headers cannot")
+        })?;
+        value.set_sensitive(true);
+        Ok(AuthHeader { name: self.header.clone(), value })
+    }
+}
+
+/// A credential as a header. `Debug` does not show the value.
+#[derive(Clone, Debug)]
+pub struct AuthHeader {
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+impl AuthHeader {
+    /// Puts it into a request.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(self.name.clone(), self.value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(protocol: Protocol, base: &str, default_v1: bool, call: Call<'_>) -> String {
+        Endpoint::new(protocol, base, default_v1).unwrap().uri(call).unwrap().to_string()
+    }
+
+    const PLAIN: Call<'_> = Call::Generate { model: "m/1", stream: false };
+    const STREAM: Call<'_> = Call::Generate { model: "gemini-3", stream: true };
+
+    #[test]
+    fn a_base_address_gets_the_path_of_its_protocol() {
+        use Protocol::{Chat, Gemini, Messages, Responses};
+        for (protocol, base, v1, call, expected) in [
+            (Chat, "https://api.openai.com/v1", false, PLAIN, "https://api.openai.com/v1/chat/completions"),
+            (Chat, "https://api.deepseek.com", false, PLAIN, "https://api.deepseek.com/chat/completions"),
+            (Chat, "http://127.0.0.1:8080/", true, PLAIN, "http://127.0.0.1:8080/v1/chat/completions"),
+            (Chat, "http://h/x/chat/completions", true, PLAIN, "http://h/x/chat/completions"),
+            (Chat, "http://h/x/chat/completions", true, Call::Models, "http://h/x/models"),
+            (Chat, "https://h/v1/", true, Call::Embed { model: "e" }, "https://h/v1/embeddings"),
+            (Responses, "https://api.openai.com/v1", false, PLAIN, "https://api.openai.com/v1/responses"),
+            (Responses, "https://h/v1", false, Call::CountTokens { model: "m" }, "https://h/v1/responses/input_tokens"),
+            (Messages, "https://api.anthropic.com", false, PLAIN, "https://api.anthropic.com/v1/messages"),
+            (Messages, "https://api.anthropic.com/v1/", false, PLAIN, "https://api.anthropic.com/v1/messages"),
+            (Messages, "https://h/anthropic", false, PLAIN, "https://h/anthropic/v1/messages"),
+            (
+                Messages,
+                "https://h/v1/messages",
+                false,
+                Call::CountTokens { model: "m" },
+                "https://h/v1/messages/count_tokens",
+            ),
+            (
+                Gemini,
+                "https://g.com",
+                false,
+                STREAM,
+                "https://g.com/v1beta/models/gemini-3:streamGenerateContent?alt=sse",
+            ),
+            (
+                Gemini,
+                "https://g.com/v1",
+                false,
+                Call::CountTokens { model: "x" },
+                "https://g.com/v1/models/x:countTokens",
+            ),
+            (Gemini, "https://g.com/v1beta/models", false, PLAIN, "https://g.com/v1beta/models/m%2F1:generateContent"),
+            (
+                Gemini,
+                "https://g.com",
+                false,
+                Call::CountTokens { model: "tunedModels/a" },
+                "https://g.com/v1beta/tunedModels/a:countTokens",
+            ),
+        ] {
+            assert_eq!(uri(protocol, base, v1, call), expected, "{base}");
+        }
+    }
+
+    #[test]
+    fn a_query_of_the_base_address_is_kept() {
+        assert_eq!(
+            uri(Protocol::Gemini, "https://g.com/?a=b", false, STREAM),
+            "https://g.com/v1beta/models/gemini-3:streamGenerateContent?a=b&alt=sse"
+        );
+        let azure = "https://x.openai.azure.com/openai/deployments/{model}?api-version=2025-01-01";
+        assert_eq!(
+            uri(Protocol::Chat, azure, false, Call::Generate { model: "gpt 5", stream: true }),
+            "https://x.openai.azure.com/openai/deployments/gpt%205/chat/completions?api-version=2025-01-01"
+        );
+    }
+
+    #[test]
+    fn a_model_name_cannot_leave_its_place() {
+        let name = "../admin?x=#\r\n";
+        let endpoint = Endpoint::new(Protocol::Gemini, "https://g.com", false).unwrap();
+        let uri = endpoint.uri(Call::Generate { model: name, stream: false }).unwrap();
+        assert_eq!(uri.query(), None);
+        assert_eq!(uri.path(), "/v1beta/models/..%2Fadmin%3Fx%3D%23%0D%0A:generateContent");
+    }
+
+    #[test]
+    fn wrong_addresses_are_named() {
+        for (base, words) in
+            [("ftp://h", "http or https"), ("https://u:p@h/", "user name"), ("nonsense", "not an address")]
+        {
+            let error = Endpoint::new(Protocol::Chat, base, false).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_does_not_show() {
+        let style = AuthStyle::of_protocol(Protocol::Chat);
+        let header = style.header(&Secret::new("sk-canary".to_owned())).unwrap();
+        assert!(!format!("{header:?}").contains("canary"));
+        let mut headers = HeaderMap::new();
+        header.apply(&mut headers);
+        assert_eq!(headers.get(AUTHORIZATION).unwrap(), "Bearer sk-canary");
+        assert!(style.header(&Secret::new("a\nb".to_owned())).is_err());
+    }
+}

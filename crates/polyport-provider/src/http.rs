@@ -1,0 +1,387 @@
+//! The only HTTP client: TLS, proxies, pooling, time limits on connecting. Follows no redirects.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderValue, PROXY_AUTHORIZATION};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tower::Service;
+
+use crate::body::ProviderBody;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Settings of a client. One client serves all providers that share them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientSettings {
+    /// TCP, proxy and TLS handshakes together.
+    pub connect_timeout: Duration,
+    /// An idle connection is closed after this time; below the keep-alive of most servers.
+    pub pool_idle_timeout: Duration,
+    /// Which proxy to use.
+    pub proxy: ProxySettings,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            pool_idle_timeout: Duration::from_secs(50),
+            proxy: ProxySettings::Environment,
+        }
+    }
+}
+
+/// Which proxy a client uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ProxySettings {
+    /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// None, whatever the environment says.
+    Direct,
+    /// This one (`http://…`, `socks5://…`), for every provider address.
+    Url(String),
+}
+
+/// A client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The proxy's address is not understood.
+    #[error("the proxy's address is not understood: use http://host:port or socks5://host:port")]
+    Proxy,
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The provider could not be reached: name, route, refused, reset.
+    #[error("cannot connect to {authority}: {reason}")]
+    Connect {
+        /// Host and port.
+        authority: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// Connecting (TCP, proxy, TLS) took too long.
+    #[error("connecting to {authority} took longer than {limit:?}")]
+    ConnectTimeout {
+        /// Host and port.
+        authority: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The server's certificate is not to be trusted.
+    #[error("the certificate of {authority} is not trusted: {reason}")]
+    Certificate {
+        /// Host and port.
+        authority: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The connection was lost, or the answer is no HTTP.
+    #[error("the connection to {authority} failed: {reason}")]
+    Broken {
+        /// Host and port.
+        authority: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// A request to a provider.
+#[derive(Debug)]
+pub struct ProviderRequest {
+    /// Usually POST.
+    pub method: Method,
+    /// Where to.
+    pub uri: Uri,
+    /// Everything but `host` and `content-length`.
+    pub headers: HeaderMap,
+    /// The body; sent with its length.
+    pub body: Bytes,
+}
+
+/// The head of an answer, and its body as it comes.
+#[derive(Debug)]
+pub struct ProviderResponse {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers as received.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: ProviderBody,
+}
+
+/// A pool of connections to providers. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pool: Pool<Deadline<HttpsConnector<ProxyConnector>>, Full<Bytes>>,
+    matcher: Option<Arc<Matcher>>,
+    connect_timeout: Duration,
+}
+
+impl Client {
+    /// A client with its own pool.
+    ///
+    /// # Errors
+    /// [`ClientError`] if TLS or the proxy cannot be set up.
+    pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
+        let matcher = match &settings.proxy {
+            ProxySettings::Environment => Some(Arc::new(Matcher::from_env())),
+            ProxySettings::Direct => None,
+            ProxySettings::Url(url) => {
+                let known = ["http://", "socks5://", "socks5h://"].iter().any(|scheme| url.starts_with(scheme));
+                if !known {
+                    return Err(ClientError::Proxy);
+                }
+                Some(Arc::new(Matcher::builder().all(url.clone()).build()))
+            }
+        };
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(settings.connect_timeout));
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls_config()?)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(ProxyConnector { tcp, matcher: matcher.clone() });
+        let connector = Deadline { inner: https, limit: settings.connect_timeout };
+        let mut builder = Pool::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(settings.pool_idle_timeout)
+            .pool_max_idle_per_host(256)
+            .http1_max_headers(256)
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_keep_alive_timeout(Duration::from_secs(20))
+            .http2_max_header_list_size(64 * 1024);
+        Ok(Self { pool: builder.build(connector), matcher, connect_timeout: settings.connect_timeout })
+    }
+
+    /// Sends a request and waits for the head of the answer. Dropping the future, or later the body, ends the call at the provider.
+    ///
+    /// # Errors
+    /// [`SendError`]; a status above 399 is no error here.
+    pub async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, SendError> {
+        let authority = request.uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
+        let mut outgoing = Request::new(Full::new(request.body));
+        *outgoing.method_mut() = request.method;
+        *outgoing.uri_mut() = request.uri;
+        *outgoing.headers_mut() = request.headers;
+        self.authorize_plain_proxy(&mut outgoing);
+        match self.pool.request(outgoing).await {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                let body = ProviderBody::incoming(body, head.headers.get(http::header::CONTENT_ENCODING));
+                Ok(ProviderResponse { status: head.status, headers: head.headers, body })
+            }
+            Err(error) => Err(self.explain(&error, authority)),
+        }
+    }
+
+    /// Plain requests through an HTTP proxy carry its credentials themselves; tunnels carry them in their CONNECT.
+    fn authorize_plain_proxy(&self, request: &mut Request<Full<Bytes>>) {
+        if request.uri().scheme_str() != Some("http") {
+            return;
+        }
+        let intercept = self.matcher.as_ref().and_then(|matcher| matcher.intercept(request.uri()));
+        if let Some(auth) = intercept.as_ref().and_then(|intercept| intercept.basic_auth()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, auth.clone());
+        }
+    }
+
+    fn explain(&self, error: &hyper_util::client::legacy::Error, authority: String) -> SendError {
+        let mut reason = String::new();
+        let mut source: Option<&(dyn StdError + 'static)> = error.source();
+        while let Some(inner) = source {
+            if inner.downcast_ref::<ConnectTimedOut>().is_some() {
+                return SendError::ConnectTimeout { authority, limit: self.connect_timeout };
+            }
+            if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(inner) {
+                return SendError::Certificate { authority, reason: format!("{why:?}") };
+            }
+            if inner.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+                return SendError::ConnectTimeout { authority, limit: self.connect_timeout };
+            }
+            reason = inner.to_string();
+            source = inner.source();
+        }
+        if reason.is_empty() {
+            reason = error.to_string();
+        }
+        if error.is_connect() {
+            SendError::Connect { authority, reason }
+        } else {
+            SendError::Broken { authority, reason }
+        }
+    }
+}
+
+/// A TLS error, also where it hides inside an I/O error.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+    inner.downcast_ref::<rustls::Error>()
+}
+
+/// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` included); without any system store, the public roots.
+fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    match builder.clone().try_with_platform_verifier() {
+        Ok(config) => Ok(config.with_no_client_auth()),
+        Err(_) => Ok(builder.with_webpki_roots().with_no_client_auth()),
+    }
+}
+
+/// Bounds the whole of connecting, handshakes included.
+#[derive(Clone, Debug)]
+struct Deadline<C> {
+    inner: C,
+    limit: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("connecting took too long")]
+struct ConnectTimedOut;
+
+impl<C> Service<Uri> for Deadline<C>
+where
+    C: Service<Uri>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let connecting = self.inner.call(to);
+        let limit = self.limit;
+        Box::pin(async move {
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(result) => result.map_err(Into::into),
+                Err(_) => Err(ConnectTimedOut.into()),
+            }
+        })
+    }
+}
+
+/// Connects directly, through an HTTP proxy (tunnel for https, plain otherwise) or through SOCKS5.
+#[derive(Clone, Debug)]
+struct ProxyConnector {
+    tcp: HttpConnector,
+    matcher: Option<Arc<Matcher>>,
+}
+
+impl Service<Uri> for ProxyConnector {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let mut tcp = self.tcp.clone();
+        let Some(intercept) = self.matcher.as_ref().and_then(|matcher| matcher.intercept(&to)) else {
+            return Box::pin(async move { Ok(Stream { io: tcp.call(to).await?, plain_proxy: false }) });
+        };
+        let proxy = intercept.uri().clone();
+        match proxy.scheme_str() {
+            Some("socks5" | "socks5h") => {
+                let mut socks = SocksV5::new(proxy, tcp);
+                if let Some((user, password)) = intercept.raw_auth() {
+                    socks = socks.with_auth(user.to_owned(), password.to_owned());
+                }
+                Box::pin(async move { Ok(Stream { io: socks.call(to).await?, plain_proxy: false }) })
+            }
+            Some("http") if to.scheme_str() == Some("https") => {
+                let mut tunnel = Tunnel::new(proxy, tcp);
+                if let Some(auth) = intercept.basic_auth() {
+                    let auth: HeaderValue = auth.clone();
+                    tunnel = tunnel.with_auth(auth);
+                }
+                Box::pin(async move { Ok(Stream { io: tunnel.call(to).await?, plain_proxy: false }) })
+            }
+            Some("http") => Box::pin(async move { Ok(Stream { io: tcp.call(proxy).await?, plain_proxy: true }) }),
+            _ => Box::pin(async { Err("the proxy must be http:// or socks5://".into()) }),
+        }
+    }
+}
+
+/// A TCP connection to a provider or to a proxy.
+#[derive(Debug)]
+struct Stream {
+    io: TokioIo<TcpStream>,
+    /// Requests must name the whole address.
+    plain_proxy: bool,
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        self.io.connected().proxy(self.plain_proxy)
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
