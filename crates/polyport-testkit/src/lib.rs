@@ -5,6 +5,8 @@
 //!
 //! | module | what it gives |
 //! |---|---|
+//! | [`schema`] | judges of request bodies: closed schemas and the rules behind them |
 //! | [`shared`] | recorded provider traffic and official schemas from the reference folder beside the workspace |
 
+pub mod schema;
 pub mod shared;

@@ -1,3 +1,4 @@
 //! Tests of the testkit itself.
 
 mod recordings;
+mod requests;
