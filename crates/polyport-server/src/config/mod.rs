@@ -6,7 +6,10 @@
 //! | [`provider`] | services that answer |
 
 pub mod access;
+pub mod problem;
 pub mod provider;
+mod read;
+mod tree;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
