@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`access`] | who may use the gateway |
+//! | [`problem`] | what is wrong with a configuration, and where |
 //! | [`provider`] | services that answer |
 
 pub mod access;
@@ -23,7 +24,8 @@ use polyport_routing::{Catalog, Pattern, RetryPolicy};
 use polyport_types::Text;
 
 pub use access::{Access, ClientKey, KeyHash};
-pub use provider::{Auth, Credential, Provider, ProviderKind, Timeouts};
+pub use problem::{Place, Problem, Problems, Weight};
+pub use provider::{Credential, HttpService, Provider, Service, Timeouts};
 
 /// The port Polyport listens on unless told otherwise: P-O-L-Y on a phone keypad.
 pub const DEFAULT_PORT: u16 = 7659;
@@ -269,7 +271,7 @@ impl Config {
     }
 
     fn look_up_capabilities(&self, provider: &Provider, model: &str) -> Capabilities {
-        let mut capabilities = Capabilities::of_protocol(provider.protocol);
+        let mut capabilities = Capabilities::of_protocol(provider.protocol());
         for correction in &self.capability_overrides {
             let fits = correction.provider.as_ref().is_none_or(|name| *name == provider.name);
             if fits && correction.model.matches(model) {

@@ -1,0 +1,410 @@
+//! The configuration as a tree of texts, each with the place it was written at.
+//!
+//! File, environment and command line are laid over one another here, before anything is interpreted: a value keeps its text
+//! (`1.10` stays `1.10` where a text is wanted) until [`super::read`] gives it a type.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+use super::problem::{Place, Problem};
+
+/// A value and where it was written.
+#[derive(Clone)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) place: Place,
+}
+
+#[derive(Clone)]
+pub(super) enum Kind {
+    /// `plain` is false for quoted texts, which are never numbers, booleans or null.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    /// Where the key stands.
+    pub(super) place: Place,
+    pub(super) value: Node,
+}
+
+/// One step from the root to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Writes a path as people write it: `providers.openai.keys[0]`.
+pub(super) fn show_path(path: &[Step]) -> String {
+    let mut out = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if out.is_empty() => out.push_str(key),
+            Step::Key(key) => {
+                out.push('.');
+                out.push_str(key);
+            }
+            Step::Index(at) => out.push_str(&format!("[{at}]")),
+        }
+    }
+    out
+}
+
+impl Node {
+    pub(super) fn text(text: impl Into<String>, place: Place) -> Self {
+        Self { kind: Kind::Scalar { text: text.into(), plain: true }, place }
+    }
+
+    pub(super) fn map(place: Place) -> Self {
+        Self { kind: Kind::Map(Vec::new()), place }
+    }
+
+    /// Whether there is nothing: `null`, `~` or no text.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The member `key` of a map.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Kind::Scalar { .. } | Kind::List(_) => None,
+        }
+    }
+
+    /// The place of the node at `path`, or of the nearest one on the way to it.
+    pub(super) fn place_of(&self, path: &[Step]) -> Place {
+        let mut place = &self.place;
+        let mut node = self;
+        for step in path {
+            let next = match (step, &node.kind) {
+                (Step::Key(key), Kind::Map(entries)) => entries.iter().find(|entry| entry.key == *key).map(|entry| {
+                    // A container starts below its key; the key is the better place to point at.
+                    let place = match entry.value.kind {
+                        Kind::Scalar { .. } if !entry.value.is_null() => &entry.value.place,
+                        _ => &entry.place,
+                    };
+                    (place, &entry.value)
+                }),
+                (Step::Index(at), Kind::List(items)) => items.get(*at).map(|item| (&item.place, item)),
+                _ => None,
+            };
+            let Some((found, child)) = next else { break };
+            place = found;
+            node = child;
+        }
+        place.clone()
+    }
+
+    /// The place of the last key of `path`.
+    pub(super) fn key_place(&self, path: &[Step]) -> Place {
+        let mut node = self;
+        let mut place = &self.place;
+        for step in path {
+            let next = match (step, &node.kind) {
+                (Step::Key(key), Kind::Map(entries)) => entries.iter().find(|entry| entry.key == *key),
+                (Step::Index(at), Kind::List(items)) => {
+                    let Some(item) = items.get(*at) else { break };
+                    node = item;
+                    continue;
+                }
+                _ => None,
+            };
+            let Some(entry) = next else { break };
+            place = &entry.place;
+            node = &entry.value;
+        }
+        place.clone()
+    }
+
+    /// Takes the node at `path` out of the tree. False if there is none.
+    pub(super) fn remove(&mut self, path: &[Step]) -> bool {
+        let Some((last, way)) = path.split_last() else { return false };
+        let mut node = self;
+        for step in way {
+            let next = match (step, &mut node.kind) {
+                (Step::Key(key), Kind::Map(entries)) => {
+                    entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.value)
+                }
+                (Step::Index(at), Kind::List(items)) => items.get_mut(*at),
+                _ => None,
+            };
+            let Some(child) = next else { return false };
+            node = child;
+        }
+        match (last, &mut node.kind) {
+            (Step::Key(key), Kind::Map(entries)) => {
+                let before = entries.len();
+                entries.retain(|entry| entry.key != *key);
+                entries.len() < before
+            }
+            (Step::Index(at), Kind::List(items)) if *at < items.len() => {
+                items.remove(*at);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts `value` at the end of `keys`, making maps on the way. Existing keys are matched without regard to case and to `-` and `_`,
+    /// because environment variables cannot tell them apart.
+    pub(super) fn set(&mut self, keys: &[String], value: Self) {
+        let Some((key, rest)) = keys.split_first() else {
+            *self = value;
+            return;
+        };
+        if !matches!(self.kind, Kind::Map(_)) {
+            *self = Self::map(value.place.clone());
+        }
+        let Kind::Map(entries) = &mut self.kind else { return };
+        let at = match entries.iter().position(|entry| same_name(&entry.key, key)) {
+            Some(at) => at,
+            None => {
+                let place = value.place.clone();
+                entries.push(Entry { key: key.clone(), place: place.clone(), value: Self::map(place) });
+                entries.len() - 1
+            }
+        };
+        if let Some(entry) = entries.get_mut(at) {
+            if rest.is_empty() {
+                entry.place = value.place.clone();
+            }
+            entry.value.set(rest, value);
+        }
+    }
+}
+
+fn same_name(a: &str, b: &str) -> bool {
+    let plain = |c: char| if c == '-' { '_' } else { c.to_ascii_lowercase() };
+    a.chars().map(plain).eq(b.chars().map(plain))
+}
+
+/// Parses YAML. An empty text is an empty map.
+///
+/// # Errors
+/// The first mistake of syntax: after one, nothing more can be said.
+pub(super) fn parse(text: &str, file: &Arc<Path>) -> Result<Node, Problem> {
+    let at = |location: Location| Place::file(file, location.line(), location.column());
+    let raw: Raw = serde_saphyr::from_str(text).map_err(|error| {
+        let plain = error.without_snippet();
+        let message = plain.to_string();
+        // The library adds its own words on the place; ours come first.
+        let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches(['\n', ' ', ',', ':']);
+        Problem::error(plain.location().map_or_else(|| Place::file(file, 1, 1), at), message)
+    })?;
+    let node = raw.into_node(text, &at);
+    Ok(if node.is_null() { Node::map(node.place) } else { node })
+}
+
+struct Raw(Spanned<RawKind>);
+
+enum RawKind {
+    Text(String),
+    /// A scalar YAML gives another type; its text is looked up in the source.
+    Typed,
+    List(Vec<Raw>),
+    Map(Vec<(Raw, Raw)>),
+}
+
+impl Raw {
+    fn into_node(self, source: &str, at: &impl Fn(Location) -> Place) -> Node {
+        let place = at(self.0.referenced);
+        let written = written(source, self.0.defined);
+        let kind = match self.0.value {
+            RawKind::Typed => Kind::Scalar { text: written.to_owned(), plain: true },
+            RawKind::Text(text) => {
+                let plain = !written.starts_with(['"', '\'', '|', '>']);
+                Kind::Scalar { text, plain }
+            }
+            RawKind::List(items) => Kind::List(items.into_iter().map(|item| item.into_node(source, at)).collect()),
+            RawKind::Map(entries) => Kind::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let key = key.into_node(source, at);
+                        let name = match key.kind {
+                            Kind::Scalar { text, .. } => text,
+                            Kind::List(_) | Kind::Map(_) => String::new(),
+                        };
+                        Entry { key: name, place: key.place, value: value.into_node(source, at) }
+                    })
+                    .collect(),
+            ),
+        };
+        Node { kind, place }
+    }
+}
+
+/// The source text of a scalar.
+fn written(source: &str, location: Location) -> &str {
+    let span = location.span();
+    let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) else { return "" };
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    source.get(start..end).unwrap_or_default().trim()
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = RawKind;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawKind, E> {
+                Ok(RawKind::Text(text.to_owned()))
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<RawKind, E> {
+                Ok(RawKind::Typed)
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<RawKind, E> {
+                Ok(RawKind::Typed)
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<RawKind, E> {
+                Ok(RawKind::Typed)
+            }
+
+            fn visit_i128<E: de::Error>(self, _: i128) -> Result<RawKind, E> {
+                Ok(RawKind::Typed)
+            }
+
+            fn visit_u128<E: de::Error>(self, _: u128) -> Result<RawKind, E> {
+                Ok(RawKind::Typed)
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<RawKind, E> {
+                Ok(RawKind::Typed)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<RawKind, E> {
+                Ok(RawKind::Text(String::new()))
+            }
+
+            fn visit_none<E: de::Error>(self) -> Result<RawKind, E> {
+                self.visit_unit()
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<RawKind, D::Error> {
+                inner.deserialize_any(self)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<RawKind, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = access.next_element()? {
+                    items.push(item);
+                }
+                Ok(RawKind::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<RawKind, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = access.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(RawKind::Map(entries))
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Node {
+        parse(text, &Arc::from(Path::new("p.yaml"))).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    fn scalar<'a>(node: &'a Node, path: &[&str]) -> (&'a str, bool) {
+        let node = path.iter().fold(node, |node, key| node.get(key).unwrap());
+        match &node.kind {
+            Kind::Scalar { text, plain } => (text, *plain),
+            Kind::List(_) | Kind::Map(_) => panic!("not a scalar"),
+        }
+    }
+
+    #[test]
+    fn scalars_keep_their_text() {
+        let tree = tree("a: 1.10\nb: '012'\nc: yes\nd: 0x1F\ne: true\nf: ~\ng: 1e3\nh: \"x: y\"\n");
+        for (key, text, plain) in
+            [("a", "1.10", true), ("b", "012", false), ("c", "yes", true), ("d", "0x1F", true), ("e", "true", true)]
+        {
+            assert_eq!(scalar(&tree, &[key]), (text, plain), "{key}");
+        }
+        assert!(tree.get("f").unwrap().is_null());
+        assert_eq!(scalar(&tree, &["g"]), ("1e3", true));
+        assert_eq!(scalar(&tree, &["h"]), ("x: y", false));
+    }
+
+    #[test]
+    fn places_are_those_of_the_file() {
+        let tree = tree("server:\n  port: 1\nmodels:\n  fast: [ a/b, { target: c/d } ]\n  # words\n  数: x/y\n");
+        let key = |name: &str| Step::Key(name.to_owned());
+        let at = |path: &[Step]| tree.place_of(path).to_string();
+        assert_eq!(at(&[key("server"), key("port")]), "p.yaml:2:9");
+        assert_eq!(at(&[key("models"), key("fast")]), "p.yaml:4:3");
+        assert_eq!(at(&[key("models"), key("fast"), Step::Index(1), key("target")]), "p.yaml:4:26");
+        assert_eq!(at(&[key("models"), key("数")]), "p.yaml:6:6");
+        assert_eq!(at(&[key("models"), key("missing")]), "p.yaml:3:1");
+    }
+
+    #[test]
+    fn anchors_and_merges_work() {
+        let tree = tree("base: &b { port: 7 }\nserver: { <<: *b, host: x }\nagain: *b\n");
+        assert_eq!(scalar(&tree, &["server", "port"]), ("7", true));
+        assert_eq!(scalar(&tree, &["again", "port"]), ("7", true));
+    }
+
+    #[test]
+    fn mistakes_of_syntax_have_a_place() {
+        for (text, line) in [("a: [1, 2\nb: 3\n", 2), ("a: 1\na: 2\n", 2), ("a:\n\t- x\n", 2)] {
+            let problem = parse(text, &Arc::from(Path::new("p.yaml"))).err().unwrap();
+            assert!(problem.to_string().starts_with(&format!("p.yaml:{line}:")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn hostile_documents_are_bounded() {
+        let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                    d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+        assert!(parse(bomb, &Arc::from(Path::new("p.yaml"))).is_err());
+        let deep = "[".repeat(100_000);
+        assert!(parse(&deep, &Arc::from(Path::new("p.yaml"))).is_err());
+    }
+
+    #[test]
+    fn environment_names_find_their_keys() {
+        let mut tree = tree("providers:\n  my-openai: { base_url: x }\n");
+        let keys = ["providers", "my_openai", "base_url"].map(str::to_owned);
+        tree.set(&keys, Node::text("y", Place::Env("V".into())));
+        assert_eq!(scalar(&tree, &["providers", "my-openai", "base_url"]), ("y", true));
+        tree.set(&["server".to_owned(), "port".to_owned()], Node::text("1", Place::Argument("--port".into())));
+        assert_eq!(scalar(&tree, &["server", "port"]), ("1", true));
+    }
+}
