@@ -39,6 +39,7 @@ pub mod restore;
 pub mod schema;
 pub mod sse;
 pub mod stream;
+mod tables;
 
 use bytes::Bytes;
 use polyport_types::{ClientProtocol, Fault, Losses, Protocol, Request, Response};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a provider's server differs from the official API of its protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Profile {
     /// Name of the output token limit (Chat).
@@ -109,6 +110,7 @@ macro_rules! word_enums {
     ($($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident,)* })*) => {$(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs, reason = "the names are the words of the configuration")]
         pub enum $name { $($(#[$vmeta])* $variant,)* }
@@ -250,6 +252,7 @@ impl Profile {
 
 /// What a model can do. Unknown models get the defaults of their provider's protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Capabilities {
     /// Whose signatures it reads and writes.
