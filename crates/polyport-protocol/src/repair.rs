@@ -84,6 +84,82 @@ pub fn arguments_text(text: &str) -> &str {
     }
 }
 
+/// Takes the blanks between tokens out of JSON, and the escapes out of strings that need none; number literals and the order
+/// of members stay. Arguments written for protocols that carry them as text look like this. `json` must be valid.
+#[must_use]
+pub fn compact(json: &str) -> Cow<'_, str> {
+    let mut scan = Tokens { rest: json };
+    let clean = |token: &Token<'_>| match token {
+        Token::Blank => false,
+        Token::String(text) => !text.contains("\\u"),
+        Token::Other(_) => true,
+    };
+    if scan.all(|token| clean(&token)) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = Vec::with_capacity(json.len());
+    for token in (Tokens { rest: json }) {
+        match token {
+            Token::Blank => {}
+            Token::String(text) if text.contains("\\u") => match serde_json::from_str::<String>(text) {
+                Ok(plain) => write_str(&mut out, &plain),
+                // Half of a surrogate pair has no characters to write.
+                Err(_) => out.extend_from_slice(text.as_bytes()),
+            },
+            Token::String(text) | Token::Other(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+    String::from_utf8(out).map_or(Cow::Borrowed(json), Cow::Owned)
+}
+
+/// Cuts JSON into strings (with their quotes), blanks, and everything else.
+struct Tokens<'t> {
+    rest: &'t str,
+}
+
+enum Token<'t> {
+    Blank,
+    String(&'t str),
+    Other(&'t str),
+}
+
+impl<'t> Iterator for Tokens<'t> {
+    type Item = Token<'t>;
+
+    fn next(&mut self) -> Option<Token<'t>> {
+        const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+        let first = self.rest.chars().next()?;
+        let end = if first == '"' {
+            let mut escaped = false;
+            let inside = self.rest.bytes().enumerate().skip(1);
+            let mut end = self.rest.len();
+            for (at, byte) in inside {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' => escaped = true,
+                    b'"' => {
+                        end = at + 1;
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            end
+        } else if BLANKS.contains(&first) {
+            self.rest.find(|c| !BLANKS.contains(&c)).unwrap_or(self.rest.len())
+        } else {
+            self.rest.find(|c| c == '"' || BLANKS.contains(&c)).unwrap_or(self.rest.len())
+        };
+        let (token, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        Some(match first {
+            '"' => Token::String(token),
+            c if BLANKS.contains(&c) => Token::Blank,
+            _ => Token::Other(token),
+        })
+    }
+}
+
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
@@ -395,7 +471,29 @@ mod tests {
         check("{]", r#"{"_raw_arguments":"{]"}"#, Repaired::Raw);
     }
 
+    #[test]
+    fn compact_takes_blanks_and_needless_escapes() {
+        assert!(matches!(compact(r#"{"a b":[1.50,"x \" y"]}"#), Cow::Borrowed(_)));
+        assert_eq!(
+            compact("{ \"a b\" : [1.50,\n \"x \\\" \\u00e9\\n\\u0007\" ,\ttrue] }"),
+            "{\"a b\":[1.50,\"x \\\" é\\n\\u0007\",true]}"
+        );
+        assert_eq!(compact(r#"{"a": "\ud800"}"#), r#"{"a":"\ud800"}"#);
+    }
+
     proptest! {
+        #[test]
+        fn compact_keeps_the_value(text in ".{0,20}", number in any::<i32>()) {
+            let value = serde_json::json!({ &text: [number, text, { "x": null }], "\u{1}é": {} });
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            prop_assert_eq!(compact(&pretty).as_ref(), value.to_string());
+        }
+
+        #[test]
+        fn compact_survives_anything(text in ".{0,40}") {
+            let _ = compact(&text);
+        }
+
         #[test]
         fn the_result_is_always_an_object(text in ".{0,80}") {
             let (object, _) = arguments_object(&text);

@@ -1,5 +1,6 @@
 //! The Messages wire format: types, request, response, stream, fault.
 
+mod block;
 mod fault;
 mod request;
 mod response;
