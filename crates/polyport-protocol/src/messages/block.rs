@@ -64,7 +64,8 @@ pub(super) fn part(mut block: Block<'_>, family: Family, body: &Text) -> Part {
         "search_result" => search_result(&mut block, family, body),
         "thinking" => thinking(&mut block, family, body),
         "redacted_thinking" => {
-            let mut part = Part::new(PartKind::Reasoning(Box::new(Reasoning { redacted: true, ..Reasoning::default() })));
+            let mut part =
+                Part::new(PartKind::Reasoning(Box::new(Reasoning { redacted: true, ..Reasoning::default() })));
             let data = take(&mut block.data, body);
             part.signature = Some(Signature::new(family, SignatureKind::Redacted, data));
             part
@@ -241,7 +242,8 @@ fn search_result(block: &mut Block<'_>, family: Family, body: &Text) -> Part {
         Some(Content::Object(_)) | None => Vec::new(),
     };
     let citations = block.citations.take().and_then(enabled);
-    PartKind::SearchResult(Box::new(SearchResult { source, title: take(&mut block.title, body), parts, citations })).into()
+    PartKind::SearchResult(Box::new(SearchResult { source, title: take(&mut block.title, body), parts, citations }))
+        .into()
 }
 
 fn thinking(block: &mut Block<'_>, family: Family, body: &Text) -> Part {
@@ -305,7 +307,10 @@ fn server_tool_use(kind: &str, block: &mut Block<'_>, body: &Text) -> Part {
         id: take(&mut block.id, body),
         tool: if kind == "mcp_tool_use" { ServerToolKind::Mcp } else { server_tool(&name) },
         name,
-        input: block.input.take().map_or_else(|| RawJson::from_valid(Text::from_static("{}")), |input| raw(input, body)),
+        input: block
+            .input
+            .take()
+            .map_or_else(|| RawJson::from_valid(Text::from_static("{}")), |input| raw(input, body)),
         raw: None,
         protocol: Protocol::Messages,
     }))
@@ -328,9 +333,10 @@ fn server_tool_result(kind: Str<'_>, block: &mut Block<'_>, body: &Text) -> Part
     let tool = server_tool(kind.strip_suffix("_tool_result").unwrap_or(&kind));
     let payload = block.content.clone().map_or_else(|| RawJson::of(&serde_json::Value::Null), |it| json_of(it, body));
     let failed = match &block.content {
-        Some(Content::Object(object)) => object.0.iter().any(|(name, value)| {
-            &**name == "type" && value.get().trim_end_matches('"').ends_with("_error")
-        }),
+        Some(Content::Object(object)) => object
+            .0
+            .iter()
+            .any(|(name, value)| &**name == "type" && value.get().trim_end_matches('"').ends_with("_error")),
         _ => block.is_error == Some(true),
     };
     let call_id = block.tool_use_id.clone().map(|id| id.into_text(body)).unwrap_or_default();

@@ -65,7 +65,8 @@ fn required(path: impl Into<String>) -> DecodeError {
 fn decode(head: &RequestHead, mut wire: RequestBody<'_>, body: &Text) -> Result<Request, DecodeError> {
     let model = wire.model.take().ok_or_else(|| required("model"))?.into_text(body);
     let mut request = Request::new(ClientProtocol::Messages, model);
-    request.api_version = head.api_version.clone().or_else(|| wire.version.take().map(|version| version.into_text(body)));
+    request.api_version =
+        head.api_version.clone().or_else(|| wire.version.take().map(|version| version.into_text(body)));
     request.betas.clone_from(&head.betas);
     for beta in wire.betas.take().into_iter().flatten() {
         let beta = beta.into_text(body);
@@ -89,21 +90,12 @@ fn decode(head: &RequestHead, mut wire: RequestBody<'_>, body: &Text) -> Result<
     Ok(request)
 }
 
-fn system(
-    wire: Option<OneOrMany<'_, Block<'_>>>,
-    request: &mut Request,
-    body: &Text,
-) -> Result<(), DecodeError> {
+fn system(wire: Option<OneOrMany<'_, Block<'_>>>, request: &mut Request, body: &Text) -> Result<(), DecodeError> {
     let Some(content) = wire else { return Ok(()) };
     check_blocks(&content, "system")?;
     let parts = parts(content, FAMILY, body);
     if !parts.is_empty() {
-        request.instructions.push(Instruction {
-            authority: Authority::System,
-            parts,
-            name: None,
-            ext: Extras::new(),
-        });
+        request.instructions.push(Instruction { authority: Authority::System, parts, name: None, ext: Extras::new() });
     }
     Ok(())
 }
@@ -117,11 +109,7 @@ fn check_blocks(content: &OneOrMany<'_, Block<'_>>, path: &str) -> Result<(), De
     }
 }
 
-fn messages(
-    wire: Option<Vec<MessageParam<'_>>>,
-    request: &mut Request,
-    body: &Text,
-) -> Result<(), DecodeError> {
+fn messages(wire: Option<Vec<MessageParam<'_>>>, request: &mut Request, body: &Text) -> Result<(), DecodeError> {
     let list = wire.ok_or_else(|| required("messages"))?;
     // A thread goes on from messages that the provider holds.
     if list.is_empty() && request.ext.get("thread").is_none() {
@@ -188,7 +176,9 @@ fn tools(wire: &mut RequestBody<'_>, request: &mut Request, body: &Text) -> Resu
     let mut servers: Vec<(McpServer, RawJson)> =
         wire.mcp_servers.take().into_iter().flatten().map(|server| mcp_server(server, body)).collect();
     for (at, tool) in wire.tools.take().into_iter().flatten().enumerate() {
-        request.tools.push(self::tool(tool, &mut servers, body).map_err(|member| required(format!("tools.{at}.{member}")))?);
+        request
+            .tools
+            .push(self::tool(tool, &mut servers, body).map_err(|member| required(format!("tools.{at}.{member}")))?);
     }
     // The older beta has no toolset: declaring the server offers its tools.
     for (server, definition) in servers {
@@ -235,11 +225,7 @@ fn texts(list: Option<Vec<Str<'_>>>, body: &Text) -> Vec<Text> {
 }
 
 /// Reads a tool; the error names the member it lacks.
-fn tool(
-    mut wire: ToolParam<'_>,
-    servers: &mut Vec<(McpServer, RawJson)>,
-    body: &Text,
-) -> Result<Tool, &'static str> {
+fn tool(mut wire: ToolParam<'_>, servers: &mut Vec<(McpServer, RawJson)>, body: &Text) -> Result<Tool, &'static str> {
     let (cache, unusual) = wire.cache_control.take().map_or((None, None), |control| mark(control, body));
     let mut tool = match wire.kind.as_deref() {
         None | Some("custom") => {
@@ -469,7 +455,11 @@ fn service(wire: &mut RequestBody<'_>, request: &mut Request, body: &Text) {
 
 /// Writes a resolved request for a provider.
 #[must_use]
-pub fn encode_request(_target: &crate::Target, _request: &Request, _losses: &mut polyport_types::Losses) -> crate::Encoded {
+pub fn encode_request(
+    _target: &crate::Target,
+    _request: &Request,
+    _losses: &mut polyport_types::Losses,
+) -> crate::Encoded {
     crate::Encoded::default()
 }
 
@@ -500,7 +490,9 @@ mod tests {
             "messages.0.content.0.text: Input should be a valid string"
         );
         assert_eq!(
-            messages(r#"[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image"}]}]}]"#),
+            messages(
+                r#"[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image"}]}]}]"#
+            ),
             "messages.0.content.0.content.0.source: Field required"
         );
         assert_eq!(
@@ -511,7 +503,10 @@ mod tests {
             messages(r#"[{"role":"user","content":[{"type":"tool_use","id":"a","name":"b","input":{}}]}]"#),
             "messages.0: `tool_use` blocks can only be in `assistant` messages"
         );
-        assert_eq!(fails(r#"{"model":"m","max_tokens":-1,"messages":[{"role":"user","content":"x"}]}"#), "max_tokens: Input should be greater than or equal to 0");
+        assert_eq!(
+            fails(r#"{"model":"m","max_tokens":-1,"messages":[{"role":"user","content":"x"}]}"#),
+            "max_tokens: Input should be greater than or equal to 0"
+        );
         assert!(fails("{").starts_with("the body is not valid JSON: "));
         assert_eq!(fails(r#"{"model":7}"#), "model: Input should be a valid string");
     }
