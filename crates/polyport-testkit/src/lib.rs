@@ -5,8 +5,10 @@
 //!
 //! | module | what it gives |
 //! |---|---|
+//! | [`grammar`] | strict readers of streams, answers and errors, with what a client understood of them |
 //! | [`schema`] | judges of request bodies: closed schemas and the rules behind them |
 //! | [`shared`] | recorded provider traffic and official schemas from the reference folder beside the workspace |
 
+pub mod grammar;
 pub mod schema;
 pub mod shared;

@@ -157,7 +157,10 @@ impl Judge {
 /// When the document has no such component.
 pub fn validate_component(name: &str, value: &Value) -> Result<(), Vec<String>> {
     let Some(validator) = component_validator(name) else { return Ok(()) };
-    let found = explain::errors(&validator, value);
+    let found = match value.get("object").and_then(Value::as_str) {
+        Some("response") => explain::errors(&validator, &without_unset(value)),
+        _ => explain::errors(&validator, value),
+    };
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
@@ -169,9 +172,28 @@ pub fn validate_stream_event(event: &Value) -> Result<(), Vec<String>> {
     let Some(components) = openai_components() else { return Ok(()) };
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     match components.events.get(kind) {
+        Some(name) if event.get("response").is_some() => {
+            let mut event = event.clone();
+            event["response"] = without_unset(&event["response"]);
+            validate_component(name, &event)
+        }
         Some(name) => validate_component(name, event),
         None => Err(vec![format!("/type: `{kind}` is no event of a Responses stream")]),
     }
+}
+
+/// A response object without the echoed settings that are null although the document does not say so.
+fn without_unset(response: &Value) -> Value {
+    let mut response = response.clone();
+    if let Some(members) = response.as_object_mut() {
+        members.retain(|name, member| !(member.is_null() && matches!(name.as_str(), "user" | "usage")));
+        for echoed in ["text", "tools"] {
+            if let Some(member) = members.get_mut(echoed) {
+                *member = without_nulls(member);
+            }
+        }
+    }
+    response
 }
 
 /// `value` without the members called one of `names`, down to the fourth level of objects: schemas and tool arguments

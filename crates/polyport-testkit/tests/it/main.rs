@@ -1,4 +1,5 @@
 //! Tests of the testkit itself.
 
+mod grammar;
 mod recordings;
 mod requests;
