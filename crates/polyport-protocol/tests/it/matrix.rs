@@ -1,0 +1,444 @@
+//! Every recorded answer to every client, every recorded request to every provider.
+//!
+//! Answers are judged by the strict readers of the testkit: what a client understood must be what the provider said. The
+//! numbers become `docs/TRANSLATION.md`; run with `POLYPORT_UPDATE=1` to write it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::stream::BodyEnd;
+use polyport_protocol::{
+    ClientContext, RequestHead, StreamDecoder, StreamEncoder, Target, collect, decode_request, decode_response,
+    encode_request, encode_response, resolve,
+};
+use polyport_testkit::grammar::{Check, Summary};
+use polyport_testkit::schema;
+use polyport_testkit::shared::{self, Record};
+use polyport_types::{
+    Candidate, ClientProtocol, Event, FinishReason, Losses, Modality, Part, PartKind, Protocol, ReasoningControl,
+    ReasoningMode, ReasoningVisibility, Request, Response, Severity, ToolCallKind, Validator,
+};
+
+/// Largest event in bytes.
+const MAX_EVENT: usize = 64 << 20;
+
+/// What is counted for each pair.
+const FEATURES: [&str; 8] =
+    ["answers", "text", "tool calls", "reasoning", "usage", "cached tokens", "images", "citations"];
+
+#[derive(Default)]
+struct Table {
+    /// (provider, client, feature) to how many answers had it and how many arrived with it.
+    cells: BTreeMap<(Protocol, ClientProtocol, &'static str), (u32, u32)>,
+    problems: Vec<String>,
+}
+
+impl Table {
+    fn count(&mut self, provider: Protocol, client: ClientProtocol, feature: &'static str, arrived: bool) {
+        let cell = self.cells.entry((provider, client, feature)).or_default();
+        cell.0 += 1;
+        cell.1 += u32::from(arrived);
+    }
+}
+
+#[test]
+fn every_recorded_answer_reaches_every_client() {
+    if shared::dir().is_none() {
+        return shared::skip("every_recorded_answer_reaches_every_client");
+    }
+    let mut table = Table::default();
+    for record in shared::all_records().iter().filter(|record| record.is_good_generation()) {
+        if record.has_tag("abnormal_stream") {
+            continue;
+        }
+        let target = target_of(record);
+        let events = match events_of(record, &target) {
+            Ok(events) => events,
+            Err(problem) => {
+                table.problems.push(format!("{}: {problem}", record.id));
+                continue;
+            }
+        };
+        let answer = match collected(&events) {
+            Ok(answer) => answer,
+            // A provider's error inside a 200 is no answer.
+            Err(_) => continue,
+        };
+        for client in ClientProtocol::ALL {
+            judge(&mut table, record, client, &events, &answer);
+        }
+    }
+    let problems = table.problems.len();
+    let shown = table.problems.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(table.problems.is_empty(), "{problems} problems:\n{shown}");
+    let rows = answer_rows(&table);
+    println!("{rows}");
+    write_or_compare("answers", &rows);
+}
+
+fn target_of(record: &Record) -> Target {
+    Target::plain(record.wire(), record.model().unwrap_or_else(|| "model".to_owned()))
+}
+
+fn events_of(record: &Record, target: &Target) -> Result<Vec<Event>, String> {
+    let events = match (&record.response.sse, &record.response.body) {
+        (Some(sse), _) => {
+            let mut decoder = StreamDecoder::new(target, MAX_EVENT);
+            let mut events = Vec::new();
+            decoder.push(Bytes::copy_from_slice(sse.as_bytes()), &mut events);
+            decoder.finish(BodyEnd::Clean, &mut events);
+            events
+        }
+        (None, Some(body)) => {
+            let response = decode_response(target, Bytes::copy_from_slice(body.as_bytes())).map_err(|f| f.to_string())?;
+            collect::into_events(response)
+        }
+        (None, None) => return Err("no answer".to_owned()),
+    };
+    Validator::check_all(&events)?;
+    Ok(events)
+}
+
+fn collected(events: &[Event]) -> Result<Response, String> {
+    let mut collector = collect::Collector::new();
+    for event in events {
+        collector.push(event.clone());
+    }
+    collector.into_response().map_err(|fault| fault.to_string())
+}
+
+/// A client that wants to see everything.
+fn curious(client: ClientProtocol, provider: Protocol) -> ClientContext {
+    let mut request = Request::new(client, "alias");
+    request.reasoning = Some(ReasoningControl {
+        mode: ReasoningMode::Adaptive,
+        visibility: Some(ReasoningVisibility::Summary),
+        summary: Some("auto".into()),
+        ..ReasoningControl::default()
+    });
+    request.stream = true;
+    request.stream_options.include_usage = true;
+    request.output_modalities = vec![Modality::Text, Modality::Image];
+    ClientContext {
+        carrier: Some(std::sync::Arc::new(polyport_protocol::CarrierKey::new([7; 32]))),
+        ..ClientContext::fixed(request, provider)
+    }
+}
+
+fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[Event], answer: &Response) {
+    let provider = record.wire();
+    let mut encoder = StreamEncoder::new(client, curious(client, provider));
+    let mut stream = Vec::new();
+    for event in events {
+        encoder.encode(event.clone(), &mut stream);
+    }
+    let check = Check::new(client).include_usage(!answer.usage.is_absent());
+    let whole = encode_response(client, &curious(client, provider), answer);
+    for (form, summary) in [("stream", check.stream(&stream)), ("whole", Check::new(client).answer(&whole))] {
+        let summary = match summary {
+            Ok(summary) => summary,
+            Err(problem) => {
+                table.problems.push(format!("{} to {client}, {form}: {problem}", record.id));
+                continue;
+            }
+        };
+        let before = table.problems.len();
+        compare(table, record, client, form, answer, &summary);
+        table.count(provider, client, "answers", table.problems.len() == before);
+    }
+}
+
+/// Compares what the client understood with what the provider said.
+fn compare(table: &mut Table, record: &Record, client: ClientProtocol, form: &str, answer: &Response, seen: &Summary) {
+    let provider = record.wire();
+    let mut problem = |what: &str, wanted: &dyn std::fmt::Debug, got: &dyn std::fmt::Debug| {
+        table.problems.push(format!("{} to {client}, {form}: {what}\n  wanted {wanted:?}\n  got    {got:?}", record.id));
+    };
+    let empty = Candidate::default();
+    let candidate = answer.first().unwrap_or(&empty);
+    let mut counts = Vec::new();
+
+    let texts: Vec<&str> = candidate.parts.iter().filter_map(|part| part.as_text().map(|text| &**text)).collect();
+    if texts.iter().any(|text| !text.trim().is_empty()) {
+        let carried = in_order(&texts, seen.text());
+        if !carried {
+            problem("text", &texts, &seen.text());
+        }
+        counts.push(("text", carried));
+    }
+
+    let calls: Vec<(&str, &str)> = candidate
+        .parts
+        .iter()
+        .filter_map(|part| match &part.kind {
+            PartKind::ToolCall(call) if call.kind == ToolCallKind::Function => Some((&*call.name, &*call.arguments)),
+            _ => None,
+        })
+        .collect();
+    if !calls.is_empty() && candidate.finish == FinishReason::ToolCalls {
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or(text.into());
+        let got: Vec<_> =
+            seen.tool_calls().iter().filter(|call| !call.custom).map(|call| (&*call.name, &*call.arguments)).collect();
+        let same = calls.len() == got.len()
+            && calls.iter().zip(&got).all(|(wanted, got)| wanted.0 == got.0 && value(wanted.1) == value(got.1));
+        if !same {
+            problem("tool calls", &calls, &got);
+        }
+        counts.push(("tool calls", same));
+    }
+
+    let reasoning: String = candidate
+        .parts
+        .iter()
+        .filter_map(|part| match &part.kind {
+            PartKind::Reasoning(reasoning) => Some(reasoning.text.joined().to_string()),
+            _ => None,
+        })
+        .collect();
+    if !reasoning.trim().is_empty() {
+        let plain = |text: &str| text.split_whitespace().collect::<String>();
+        let same = plain(seen.reasoning()) == plain(&reasoning);
+        if !same {
+            problem("reasoning", &reasoning, &seen.reasoning());
+        }
+        counts.push(("reasoning", same));
+    }
+
+    let finish = finish_class(client, seen);
+    if finish != expected_class(&candidate.finish) {
+        problem("finish", &candidate.finish, &(seen.finish(), finish));
+    }
+
+    if !answer.usage.is_absent() {
+        let wanted = (answer.usage.input_total(), answer.usage.output_total());
+        let got = seen.usage.as_ref().map(|usage| (usage.input, usage.output));
+        if got != Some(wanted) {
+            problem("usage", &wanted, &got);
+        }
+        counts.push(("usage", got == Some(wanted)));
+        if let Some(cached @ 1..) = answer.usage.cache_read {
+            let got = seen.usage.as_ref().map(|usage| usage.cache_read);
+            if got != Some(cached) {
+                problem("cached tokens", &cached, &got);
+            }
+            counts.push(("cached tokens", got == Some(cached)));
+        }
+    }
+
+    let images = candidate.parts.iter().filter(|part| matches!(part.kind, PartKind::Image(_))).count();
+    if images > 0 {
+        counts.push(("images", seen.choices.first().is_some_and(|choice| choice.media.len() >= images)));
+    }
+    let cited = |part: &Part| matches!(&part.kind, PartKind::Text(text) if !text.citations.is_empty());
+    if candidate.parts.iter().any(cited) {
+        counts.push(("citations", seen.choices.first().is_some_and(|choice| !choice.citations.is_empty())));
+    }
+    for (feature, arrived) in counts {
+        table.count(provider, client, feature, arrived);
+    }
+}
+
+/// Whether all texts stand in `whole` in this order, with at most notes of ours between them.
+fn in_order(texts: &[&str], whole: &str) -> bool {
+    let mut rest = whole;
+    texts.iter().filter(|text| !text.is_empty()).all(|text| match rest.split_once(text) {
+        Some((_, tail)) => {
+            rest = tail;
+            true
+        }
+        None => false,
+    })
+}
+
+/// What a client may conclude from a finish reason.
+#[derive(Debug, PartialEq, Eq)]
+enum Class {
+    Done,
+    Tools,
+    Length,
+    Filter,
+    Failed,
+}
+
+fn expected_class(reason: &FinishReason) -> Class {
+    match reason {
+        FinishReason::ToolCalls => Class::Tools,
+        FinishReason::MaxTokens
+        | FinishReason::ContextWindow
+        | FinishReason::PauseTurn
+        | FinishReason::Continuation
+        | FinishReason::Steered => Class::Length,
+        FinishReason::ContentFilter | FinishReason::Refusal { .. } | FinishReason::Recitation => Class::Filter,
+        FinishReason::Error
+        | FinishReason::Cancelled
+        | FinishReason::MalformedToolCall
+        | FinishReason::UnexpectedToolCall
+        | FinishReason::TooManyToolCalls
+        | FinishReason::MissingSignature => Class::Failed,
+        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::Compaction | FinishReason::Other => Class::Done,
+    }
+}
+
+fn finish_class(client: ClientProtocol, seen: &Summary) -> Class {
+    if seen.failure.is_some() {
+        return Class::Failed;
+    }
+    if seen.blocked.is_some() {
+        return Class::Filter;
+    }
+    let refused = seen.choices.first().is_some_and(|choice| !choice.refusal.is_empty());
+    match (client, seen.finish()) {
+        (_, "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" | "CONTINUATION" | "pause_turn")
+        | (ClientProtocol::Responses, "incomplete:max_output_tokens" | "incomplete:steered") => Class::Length,
+        (_, "content_filter" | "refusal" | "incomplete:content_filter") => Class::Filter,
+        (ClientProtocol::Gemini, "SAFETY" | "RECITATION" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "IMAGE_SAFETY") => {
+            Class::Filter
+        }
+        (_, "tool_calls" | "tool_use") => Class::Tools,
+        (ClientProtocol::Responses | ClientProtocol::Gemini, _) if !seen.tool_calls().is_empty() => Class::Tools,
+        _ if refused => Class::Filter,
+        _ => Class::Done,
+    }
+}
+
+fn answer_rows(table: &Table) -> String {
+    let mut rows = String::from("| provider → client |");
+    for feature in FEATURES {
+        write!(rows, " {feature} |").ok();
+    }
+    rows.push_str("\n|---|");
+    rows.push_str(&"---:|".repeat(FEATURES.len()));
+    for provider in Protocol::ALL {
+        for client in ClientProtocol::ALL {
+            write!(rows, "\n| {provider} → {client} |").ok();
+            for feature in FEATURES {
+                match table.cells.get(&(provider, client, feature)) {
+                    Some((had, arrived)) => write!(rows, " {arrived}/{had} |").ok(),
+                    None => write!(rows, " – |").ok(),
+                };
+            }
+        }
+    }
+    rows.push('\n');
+    rows
+}
+
+#[test]
+fn every_recorded_request_reaches_every_provider() {
+    if shared::dir().is_none() {
+        return shared::skip("every_recorded_request_reaches_every_provider");
+    }
+    let mut problems = Vec::new();
+    // (client, provider) to (requests, without any loss, refused because content cannot be carried).
+    let mut counts: BTreeMap<(ClientProtocol, Protocol), [u32; 3]> = BTreeMap::new();
+    let mut codes: BTreeMap<&'static str, BTreeSet<(ClientProtocol, Protocol)>> = BTreeMap::new();
+    for record in shared::all_records().iter().filter(|record| record.is_good_generation() && record.is_official()) {
+        let Some(recorded) = &record.request else { continue };
+        let client = client_of(record.wire());
+        let head = RequestHead {
+            model: record.model().map(Into::into),
+            api_version: recorded.headers.get("anthropic-version").map(|version| version.as_str().into()),
+            stream: record.streaming,
+            ..RequestHead::default()
+        };
+        let request = match decode_request(client, &head, Bytes::copy_from_slice(recorded.body.as_bytes())) {
+            Ok(request) => request,
+            Err(problem) => {
+                problems.push(format!("{}: {problem}", record.id));
+                continue;
+            }
+        };
+        for provider in Protocol::ALL {
+            let target = Target::plain(provider, "model");
+            let mut losses = Losses::new();
+            let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
+            let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
+            let encoded = encode_request(&target, &resolved, &mut losses);
+            let count = counts.entry((client, provider)).or_default();
+            count[0] += 1;
+            for loss in losses.entries() {
+                codes.entry(loss.code.as_str()).or_default().insert((client, provider));
+            }
+            if losses.first_at_least(Severity::Error).is_some() {
+                count[2] += 1;
+                continue;
+            }
+            count[1] += u32::from(losses.first_at_least(Severity::Warn).is_none());
+            let body: serde_json::Value = match serde_json::from_slice(&encoded.body) {
+                Ok(body) => body,
+                Err(problem) => {
+                    problems.push(format!("{} to {provider}: not JSON: {problem}", record.id));
+                    continue;
+                }
+            };
+            let verdict = if record.wire() == provider {
+                schema::validate_schema(provider, &body)
+            } else {
+                schema::validate_request(provider, &body)
+            };
+            if let Err(violations) = verdict {
+                problems.push(format!("{} to {provider}: {}", record.id, violations.join("; ")));
+            }
+        }
+    }
+    let shown = problems.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(problems.is_empty(), "{} problems:\n{shown}", problems.len());
+    let rows = request_rows(&counts, &codes);
+    println!("{rows}");
+    write_or_compare("requests", &rows);
+}
+
+fn client_of(protocol: Protocol) -> ClientProtocol {
+    match protocol {
+        Protocol::Chat => ClientProtocol::Chat,
+        Protocol::Responses => ClientProtocol::Responses,
+        Protocol::Messages => ClientProtocol::Messages,
+        Protocol::Gemini => ClientProtocol::Gemini,
+    }
+}
+
+fn request_rows(
+    counts: &BTreeMap<(ClientProtocol, Protocol), [u32; 3]>,
+    codes: &BTreeMap<&'static str, BTreeSet<(ClientProtocol, Protocol)>>,
+) -> String {
+    let mut rows = String::from(
+        "| client → provider | requests | carried without a loss that matters | refused: content cannot be carried |\n|---|---:|---:|---:|\n",
+    );
+    for ((client, provider), [all, clean, refused]) in counts {
+        writeln!(rows, "| {client} → {provider} | {all} | {clean} | {refused} |").ok();
+    }
+    rows.push_str("\n| loss code |");
+    for client in ClientProtocol::ALL {
+        write!(rows, " from {client} to |").ok();
+    }
+    rows.push_str("\n|---|---|---|---|---|\n");
+    for (code, pairs) in codes {
+        write!(rows, "| `{code}` |").ok();
+        for client in ClientProtocol::ALL {
+            let targets: Vec<&str> =
+                pairs.iter().filter(|(from, _)| *from == client).map(|(_, to)| to.as_str()).collect();
+            write!(rows, " {} |", targets.join(", ")).ok();
+        }
+        rows.push('\n');
+    }
+    rows
+}
+
+/// Puts `rows` between the markers of `section` in `docs/TRANSLATION.md`, or checks that they stand there.
+fn write_or_compare(section: &str, rows: &str) {
+    let path = shared::workspace_root().expect("workspace").join("docs/TRANSLATION.md");
+    let document = std::fs::read_to_string(&path).expect("docs/TRANSLATION.md");
+    let (open, close) = (format!("<!-- {section} -->\n"), format!("<!-- end of {section} -->"));
+    let (head, rest) = document.split_once(&open).expect("opening marker");
+    let (old, tail) = rest.split_once(&close).expect("closing marker");
+    if old == rows {
+        return;
+    }
+    assert!(
+        std::env::var_os("POLYPORT_UPDATE").is_some(),
+        "docs/TRANSLATION.md is stale: run POLYPORT_UPDATE=1 cargo test -p polyport-protocol matrix -- --test-threads=1\n{rows}"
+    );
+    std::fs::write(&path, format!("{head}{open}{rows}{close}{tail}")).expect("write docs/TRANSLATION.md");
+}
