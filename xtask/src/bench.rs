@@ -24,7 +24,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         shell::run("cargo", &["bench", "--locked", "--package", "polyport-protocol"])?;
     }
     if !args.codecs {
-        shell::run("cargo", &["build", "--locked", "--release", "--package", "polyport", "--package", "polyport-bench"])?;
+        shell::run(
+            "cargo",
+            &["build", "--locked", "--release", "--package", "polyport", "--package", "polyport-bench"],
+        )?;
         shell::run(
             "target/release/polyport-bench",
             &["run", "--polyport", "target/release/polyport", "--requests", &args.requests],

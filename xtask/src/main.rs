@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod e2e;
 mod fuzz;
 mod shell;
 mod test;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::shell;
+use crate::{e2e, shell};
 
 /// What to run.
 #[derive(clap::Args)]
@@ -17,7 +17,16 @@ pub(crate) struct Args {
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: &[Step] = &[("tools", tools), ("fmt", fmt), ("clippy", clippy), ("unit", unit), ("doc", doc)];
+const STEPS: &[Step] = &[
+    ("tools", tools),
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("unit", unit),
+    ("doc", doc),
+    ("sdk-python", e2e::python),
+    ("sdk-node", e2e::node),
+    ("clients", e2e::clients),
+];
 
 /// Runs the steps in order; the first failure ends it.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -41,7 +50,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Programs the tests need, and the Debian package each comes from.
-const PROGRAMS: &[(&str, &str)] = &[("cc", "gcc libc6-dev"), ("git", "git"), ("python3", "python3 python3-venv")];
+const PROGRAMS: &[(&str, &str)] =
+    &[("cc", "gcc libc6-dev"), ("git", "git"), ("python3", "python3 python3-venv"), ("node", "nodejs"), ("npm", "npm")];
 
 fn tools() -> Result<()> {
     let missing: Vec<&str> =
