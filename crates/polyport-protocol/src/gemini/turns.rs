@@ -1,0 +1,242 @@
+//! The history as Gemini wants it: turns of two sides, every result directly after its call.
+
+use std::borrow::Cow;
+
+use polyport_types::{LossAction, LossCode, Losses, Message, Part, PartKind, Protocol, Request, Role, Text, ToolResult};
+
+use super::decode::is_positional;
+use super::pieces::{Piece, Pieces};
+use crate::Target;
+use crate::json::JsonWriter;
+
+/// Bypass value for a missing signature, and its base64.
+const SENTINEL: &str = "skip_thought_signature_validator";
+const SENTINEL_BASE64: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+
+/// One entry of `contents`.
+struct Turn<'r> {
+    model: bool,
+    /// Position of the message it began with.
+    index: u32,
+    /// Results come first, in the order of the calls.
+    results: Vec<Piece<'r>>,
+    pieces: Vec<Piece<'r>>,
+}
+
+/// A call and the result found for it.
+struct Call<'r> {
+    turn: usize,
+    id: &'r Text,
+    name: &'r Text,
+    path: String,
+    result: Option<&'r Part>,
+}
+
+/// Turns the history into `contents`.
+pub(super) struct Turns<'r> {
+    target: &'r Target,
+    request: &'r Request,
+    own: bool,
+    turns: Vec<Turn<'r>>,
+    calls: Vec<Call<'r>>,
+}
+
+impl<'r> Turns<'r> {
+    /// Assembles the turns of a request.
+    pub(super) fn new(target: &'r Target, request: &'r Request, losses: &mut Losses) -> Self {
+        let own = Protocol::from(request.source) == Protocol::Gemini;
+        let mut turns = Self { target, request, own, turns: Vec::new(), calls: Vec::new() };
+        for message in &request.messages {
+            turns.message(message, losses);
+        }
+        turns.place_results(losses);
+        turns.fill(losses);
+        turns.sign(losses);
+        turns
+    }
+
+    /// Writes `contents`.
+    pub(super) fn write(&self, w: &mut JsonWriter<'_>) {
+        w.array_field("contents", |w| {
+            for turn in &self.turns {
+                w.object(|w| {
+                    w.str("role", if turn.model { "model" } else { "user" });
+                    w.array_field("parts", |w| {
+                        for piece in turn.results.iter().chain(&turn.pieces) {
+                            piece.write(w);
+                        }
+                    });
+                });
+            }
+        });
+    }
+
+    fn message(&mut self, message: &'r Message, losses: &mut Losses) {
+        let path = self.request.message_path(message);
+        if message.name.is_some() {
+            losses.info(LossCode::NameDropped, LossAction::Dropped, path.as_str(), "");
+        }
+        let model = message.role == Role::Assistant;
+        let instruction = matches!(message.role, Role::System | Role::Developer);
+        let mut pieces = Vec::new();
+        let mut results = Vec::new();
+        for part in &message.parts {
+            match &part.kind {
+                PartKind::ToolResult(result) => results.push((part, &**result)),
+                _ => Pieces::new(self.target, self.request).part(part, model, &path, losses, &mut pieces),
+            }
+        }
+        if instruction {
+            losses.warn(LossCode::RoleDegraded, LossAction::Degraded, path.as_str(), "instruction inside the history");
+            let text: Vec<_> = pieces.iter().filter_map(Piece::text).collect();
+            let reminder = format!("<system-reminder>\n{}\n</system-reminder>", text.join("\n"));
+            pieces = if text.is_empty() { Vec::new() } else { vec![Piece::plain(Cow::Owned(reminder))] };
+        }
+        if pieces.is_empty() && results.is_empty() {
+            if !message.parts.is_empty() {
+                losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, "");
+            }
+            return;
+        }
+        let turn = self.turn(model, message, losses);
+        for (part, result) in results {
+            self.result(part, result, &path, losses);
+        }
+        for (piece, call) in pieces.into_iter().map(|piece| (piece.call(), piece)).map(|(call, piece)| (piece, call)) {
+            if let (Some((id, name)), true) = (call, model) {
+                self.calls.push(Call { turn, id, name, path: path.clone(), result: None });
+            }
+            if let Some(turn) = self.turns.get_mut(turn) {
+                turn.pieces.push(piece);
+            }
+        }
+    }
+
+    /// The turn a message belongs to: neighbours of one side share one. A Gemini client keeps its own cut, except that results of
+    /// one turn belong together.
+    fn turn(&mut self, model: bool, message: &Message, losses: &mut Losses) -> usize {
+        if let Some(last) = self.turns.last()
+            && last.model == model
+            && (!self.own || last.index == message.index || message.role == Role::Tool)
+        {
+            if last.index != message.index && message.role != Role::Tool {
+                let path = self.request.message_path(message);
+                losses.info(LossCode::TurnMerged, LossAction::Degraded, path, "");
+            }
+        } else {
+            self.turns.push(Turn { model, index: message.index, results: Vec::new(), pieces: Vec::new() });
+        }
+        self.turns.len() - 1
+    }
+
+    /// Finds the call of a result: the nearest one before it that has no result yet.
+    fn result(&mut self, part: &'r Part, result: &'r ToolResult, path: &str, losses: &mut Losses) {
+        let call = self.calls.iter_mut().rev().find(|call| *call.id == result.call_id && call.result.is_none());
+        if let Some(call) = call {
+            call.result = Some(part);
+            return;
+        }
+        losses.warn(LossCode::ToolResultOrphan, LossAction::Degraded, path, "");
+        let mut pieces = Pieces::new(self.target, self.request).orphan(result, path, losses);
+        if let Some(turn) = self.turns.last_mut() {
+            turn.pieces.append(&mut pieces);
+        }
+    }
+
+    /// Puts the results of each turn of the model into the user turn after it, one for each call, in the order of the calls.
+    fn place_results(&mut self, losses: &mut Losses) {
+        let calls = std::mem::take(&mut self.calls);
+        let mut of_turn: Vec<Vec<Call<'r>>> = Vec::new();
+        of_turn.resize_with(self.turns.len(), Vec::new);
+        for call in calls {
+            if let Some(calls) = of_turn.get_mut(call.turn) {
+                calls.push(call);
+            }
+        }
+        let turns = std::mem::take(&mut self.turns);
+        let mut waiting: Vec<Call<'r>> = Vec::new();
+        for (turn, calls) in turns.into_iter().zip(of_turn) {
+            let model = turn.model;
+            if model {
+                if !waiting.is_empty() {
+                    self.turns.push(Turn { model: false, index: turn.index, results: Vec::new(), pieces: Vec::new() });
+                    self.results(std::mem::take(&mut waiting), losses);
+                }
+                self.turns.push(turn);
+                waiting = calls;
+            } else {
+                // A turn may have held nothing but results that belong elsewhere.
+                if turn.pieces.is_empty() && waiting.is_empty() {
+                    continue;
+                }
+                self.turns.push(turn);
+                self.results(std::mem::take(&mut waiting), losses);
+            }
+        }
+        if !waiting.is_empty() {
+            self.turns.push(Turn { model: false, index: u32::MAX, results: Vec::new(), pieces: Vec::new() });
+            self.results(waiting, losses);
+        }
+    }
+
+    /// Writes the results of `calls` into the last turn.
+    fn results(&mut self, calls: Vec<Call<'r>>, losses: &mut Losses) {
+        let mut results = Vec::with_capacity(calls.len());
+        let mut siblings = Vec::new();
+        for call in calls {
+            let id = (self.target.profile.accepts_call_ids && !is_positional(call.id)).then_some(&**call.id);
+            let pieces = Pieces::new(self.target, self.request);
+            match call.result {
+                Some(part) => results.push(pieces.result(part, call.name, id, &call.path, losses, &mut siblings)),
+                None => {
+                    losses.warn(LossCode::ToolResultMissing, LossAction::Synthesised, call.path, "");
+                    results.push(Piece::missing_result(call.name, id));
+                }
+            }
+        }
+        results.append(&mut siblings);
+        if let Some(turn) = self.turns.last_mut() {
+            turn.results = results;
+        }
+    }
+
+    /// Makes the history one that the API takes: not empty, begun by the user, the last turn with content.
+    fn fill(&mut self, losses: &mut Losses) {
+        let first_is_model = self.turns.first().is_none_or(|turn| turn.model);
+        if first_is_model && (self.turns.is_empty() || !self.own) {
+            // A last message of white space is still a message; a history that never was gets the smallest beginning.
+            let blank = self.turns.is_empty() && !self.request.messages.is_empty();
+            let text = if blank { " " } else { "." };
+            let pieces = vec![Piece::plain(Cow::Borrowed(text))];
+            self.turns.insert(0, Turn { model: false, index: 0, results: Vec::new(), pieces });
+            losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, "/contents/0", "");
+        } else if let Some(last) = self.request.messages.last()
+            && last.role == Role::User
+            && self.turns.last().is_some_and(|turn| turn.model)
+        {
+            let pieces = vec![Piece::plain(Cow::Borrowed(" "))];
+            self.turns.push(Turn { model: false, index: last.index, results: Vec::new(), pieces });
+            let path = self.request.message_path(last);
+            losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, path, "");
+        }
+    }
+
+    /// Gives the first call of each step of the current turn the bypass value if it has no signature.
+    fn sign(&mut self, losses: &mut Losses) {
+        if !self.target.capabilities.needs_signatures {
+            return;
+        }
+        let sentinel = if self.target.profile.sentinel_base64 { SENTINEL_BASE64 } else { SENTINEL };
+        // The current turn begins after the last words of the user. A turn with results beside words belongs to it:
+        // one bypass too many does no harm.
+        let start = self.turns.iter().rposition(|turn| !turn.model && turn.results.is_empty()).map_or(0, |at| at + 1);
+        for (number, turn) in self.turns.iter_mut().enumerate().skip(start) {
+            if let Some(first) = turn.pieces.iter_mut().find(|piece| piece.call().is_some())
+                && first.sign(sentinel)
+            {
+                let path = format!("/contents/{number}");
+                losses.warn(LossCode::SignatureSentinel, LossAction::Synthesised, path, "");
+            }
+        }
+    }
+}
