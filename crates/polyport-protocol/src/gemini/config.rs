@@ -1,8 +1,8 @@
 //! `generationConfig`, both ways.
 
 use polyport_types::{
-    Effort, Extras, LossAction, LossCode, Losses, Modality, Protocol, RawJson, ReasoningControl, ReasoningMode, ReasoningVisibility,
-    Request, ResponseFormat, Text,
+    Effort, Extras, LossAction, LossCode, Losses, Modality, Protocol, RawJson, ReasoningControl, ReasoningMode,
+    ReasoningVisibility, Request, ResponseFormat, Text,
 };
 use serde_json::value::RawValue;
 
@@ -10,7 +10,7 @@ use super::names;
 use super::parts::kept_members;
 use super::tools::{self, Member};
 use super::types::{FormatEntry, GenerationConfig, Many, ThinkingConfig, Words};
-use crate::json::{self, Int, JsonWriter};
+use crate::json::{Int, JsonWriter};
 use crate::profile::GeminiThinking;
 use crate::{DecodeError, Target};
 
@@ -185,11 +185,12 @@ pub(super) fn write(w: &mut JsonWriter<'_>, target: &Target, request: &Request, 
     inner.object(|w| {
         sampling(w, request, losses);
         limits(w, request, losses);
-        format(w, target, request, own, losses);
+        format(w, target, request, own);
         output(w, request, own, losses);
         thinking(w, target, request, own, losses);
         if own {
-            let written = |name: &str| [SCHEMA.json_schema, SCHEMA.own].contains(&name) && request.response_format.is_some();
+            let written =
+                |name: &str| [SCHEMA.json_schema, SCHEMA.own].contains(&name) && request.response_format.is_some();
             for (name, value) in names::kept(&request.ext, CONFIG) {
                 if !written(&name) {
                     w.raw(&name, value);
@@ -256,11 +257,10 @@ fn limits(w: &mut JsonWriter<'_>, request: &Request, losses: &mut Losses) {
     }
 }
 
-fn format(w: &mut JsonWriter<'_>, target: &Target, request: &Request, own: bool, losses: &mut Losses) {
+fn format(w: &mut JsonWriter<'_>, target: &Target, request: &Request, own: bool) {
     let json_schema = target.profile.json_schema_fields;
-    let verbatim: Option<Extras> = own.then(|| {
-        names::kept(&request.ext, CONFIG).map(|(name, value)| (Text::from(&*name), value.clone())).collect()
-    });
+    let verbatim: Option<Extras> = own
+        .then(|| names::kept(&request.ext, CONFIG).map(|(name, value)| (Text::from(&*name), value.clone())).collect());
     let (mime, schema) = match &request.response_format {
         None => return,
         Some(_) if own && request.ext.get("generationConfig/responseFormat").is_some() => return,

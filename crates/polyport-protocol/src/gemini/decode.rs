@@ -1,7 +1,8 @@
 //! Requests of Gemini clients, read.
 
 use polyport_types::{
-    Authority, ClientProtocol, Extras, ImageDetail, Instruction, Message, Part, PartKind, Request, Role, StreamOptions, Text,
+    Authority, ClientProtocol, Extras, ImageDetail, Instruction, Message, Part, PartKind, Request, Role, StreamOptions,
+    Text,
 };
 
 use super::types::{Content, CountRequest, GenerateRequest, Many, One};

@@ -57,7 +57,8 @@ fn members(w: &mut JsonWriter<'_>, target: &Target, request: &Request, losses: &
             w.raw(&name, value);
         }
     }
-    let chosen = |name: &str| matches!(name, "contents" | "systemInstruction" | "tools" | "toolConfig" | "generationConfig");
+    let chosen =
+        |name: &str| matches!(name, "contents" | "systemInstruction" | "tools" | "toolConfig" | "generationConfig");
     for (name, value) in target.profile.extra_body.iter().filter(|(name, _)| !chosen(name)) {
         w.key(name);
         w.raw_value(&value.to_string());
@@ -77,7 +78,7 @@ fn instructions(w: &mut JsonWriter<'_>, target: &Target, request: &Request, own:
                 losses.error(LossCode::MediaUnsupported, path.as_str(), "media in an instruction");
                 continue;
             }
-            Pieces::new(target, request).part(part, false, &path, losses, &mut pieces);
+            Pieces::new(target, request).part(part, &path, losses, &mut pieces);
         }
     }
     if pieces.is_empty() {

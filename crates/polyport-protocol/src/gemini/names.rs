@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn names_and_words_are_rewritten_but_not_the_users_own_json() {
-        let json = r#"{"tool_type":"google_search_web", "args" : {"my_key":["a_b",{"c_d":1}]},"x_y":["l\"_m"],"level":"low"}"#;
+        let json =
+            r#"{"tool_type":"google_search_web", "args" : {"my_key":["a_b",{"c_d":1}]},"x_y":["l\"_m"],"level":"low"}"#;
         assert_eq!(
             normalise(json),
             r#"{"toolType":"GOOGLE_SEARCH_WEB", "args" : {"my_key":["a_b",{"c_d":1}]},"xY":["l\"_m"],"level":"MEDIA_RESOLUTION_LOW"}"#

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use polyport_types::{
-    CodeOutcome, Document, DocumentSource, Extras, Family, ImageDetail, LossAction, LossCode, Losses, Media, MediaSource, Part,
-    PartKind, Protocol, RawJson, Request, Text, ToolCall, ToolCallKind, ToolResult,
+    CodeOutcome, Document, DocumentSource, Extras, Family, ImageDetail, LossAction, LossCode, Losses, Media,
+    MediaSource, Part, PartKind, Protocol, RawJson, Request, Text, ToolCall, ToolCallKind, ToolResult,
 };
 
 use super::decode::is_positional;
@@ -26,12 +26,32 @@ pub(super) struct Piece<'r> {
 }
 
 enum Data<'r> {
-    Text { text: Cow<'r, str>, thought: bool },
+    Text {
+        text: Cow<'r, str>,
+        thought: bool,
+    },
     Media(&'r MediaSource),
-    Call { call: &'r ToolCall, id: Option<&'r str>, args: Cow<'r, str> },
-    Result { name: &'r str, id: Option<&'r str>, response: Response<'r>, media: Vec<Piece<'r>> },
-    Code { language: &'r str, code: &'r str, id: Option<&'r str> },
-    CodeResult { outcome: &'r CodeOutcome, output: &'r str, id: Option<&'r str> },
+    Call {
+        call: &'r ToolCall,
+        id: Option<&'r str>,
+        args: Cow<'r, str>,
+    },
+    Result {
+        name: &'r str,
+        id: Option<&'r str>,
+        response: Response<'r>,
+        media: Vec<Piece<'r>>,
+    },
+    Code {
+        language: &'r str,
+        code: &'r str,
+        id: Option<&'r str>,
+    },
+    CodeResult {
+        outcome: &'r CodeOutcome,
+        output: &'r str,
+        id: Option<&'r str>,
+    },
     /// A member of a part, verbatim.
     Member(&'static str, &'r RawJson),
     /// A whole part, verbatim.
@@ -182,32 +202,25 @@ fn level(detail: ImageDetail) -> Option<&'static str> {
 #[derive(Clone, Copy)]
 pub(super) struct Pieces<'r> {
     target: &'r Target,
-    request: &'r Request,
+    /// The client speaks this protocol as well.
     own: bool,
 }
 
 impl<'r> Pieces<'r> {
     /// For a request and the place it goes to.
-    pub(super) fn new(target: &'r Target, request: &'r Request) -> Self {
-        Self { target, request, own: Protocol::from(request.source) == Protocol::Gemini }
+    pub(super) fn new(target: &'r Target, request: &Request) -> Self {
+        Self { target, own: Protocol::from(request.source) == Protocol::Gemini }
     }
 
     /// Appends what a part of the history becomes; nothing if there is nothing to send. Results are not for this function.
-    pub(super) fn part(
-        self,
-        part: &'r Part,
-        model: bool,
-        path: &str,
-        losses: &mut Losses,
-        out: &mut Vec<Piece<'r>>,
-    ) {
+    pub(super) fn part(self, part: &'r Part, path: &str, losses: &mut Losses, out: &mut Vec<Piece<'r>>) {
         if part.cache.is_some() {
             losses.info(LossCode::CacheBreakpointDropped, LossAction::Dropped, path, "");
         }
         let signature = self.signature(part, path, losses);
         let data = match &part.kind {
             PartKind::Text(text) => {
-                if text.text.trim().is_empty() && signature.is_none() && !self.own {
+                if text.text.trim().is_empty() && signature.is_none() {
                     losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, "empty text");
                     return;
                 }
@@ -223,7 +236,8 @@ impl<'r> Pieces<'r> {
             PartKind::Reasoning(reasoning) => {
                 let text = reasoning.text.joined();
                 // The thoughts of another provider's model are no thoughts of this one.
-                let native = self.own || part.signature.as_ref().is_some_and(|signature| signature.family == Family::Google);
+                let native =
+                    self.own || part.signature.as_ref().is_some_and(|signature| signature.family == Family::Google);
                 if !native || (text.is_empty() && signature.is_none()) {
                     if !text.is_empty() {
                         losses.info(LossCode::ReasoningTextDropped, LossAction::Dropped, path, "");
@@ -234,10 +248,8 @@ impl<'r> Pieces<'r> {
                 Data::Text { text: Cow::Owned(text.to_string()), thought }
             }
             PartKind::Image(media) | PartKind::Audio(media) | PartKind::Video(media) => {
-                match self.media(media, part, path, losses) {
-                    Some(piece) => out.push(Piece { signature, ..piece }),
-                    None => {}
-                }
+                let piece = self.media(media, part, path, losses);
+                out.extend(piece.map(|piece| Piece { signature, ..piece }));
                 return;
             }
             PartKind::Document(document) => {
@@ -261,7 +273,7 @@ impl<'r> Pieces<'r> {
             }
             PartKind::Opaque { protocol: Protocol::Gemini, raw, .. } if self.own => Data::Verbatim(raw),
             other => {
-                out.extend(self.foreign(other, model, path, losses));
+                out.extend(foreign(other, path, losses));
                 return;
             }
         };
@@ -336,7 +348,6 @@ impl<'r> Pieces<'r> {
         if document.citations == Some(true) {
             losses.info(LossCode::CitationDropped, LossAction::Dropped, path, "citations of a document");
         }
-        let words = [document.title.as_deref(), document.context.as_deref()];
         if let Some(context) = document.context.as_deref().filter(|text| !text.trim().is_empty()) {
             out.push(Piece::plain(Cow::Borrowed(context)));
         }
@@ -345,7 +356,7 @@ impl<'r> Pieces<'r> {
                 losses.error(LossCode::FileIdForeign, path, owner.as_str());
             }
             DocumentSource::File(source) => {
-                if !self.own && (words[0].is_some() || document.filename.is_some()) {
+                if !self.own && (document.title.is_some() || document.filename.is_some()) {
                     losses.info(LossCode::NameDropped, LossAction::Dropped, path, "name of a document");
                 }
                 let detail = self.detail(document.detail, path, losses);
@@ -364,55 +375,10 @@ impl<'r> Pieces<'r> {
                     out.push(Piece::plain(Cow::Borrowed(title)));
                 }
                 for part in parts {
-                    self.part(part, false, path, losses, out);
+                    self.part(part, path, losses, out);
                 }
             }
         }
-    }
-
-    /// Parts that only other protocols have, or that another provider's tools made: as text where they say something.
-    fn foreign(self, kind: &'r PartKind, model: bool, path: &str, losses: &mut Losses) -> Option<Piece<'r>> {
-        let text = match kind {
-            PartKind::SearchResult(result) => {
-                losses.info(LossCode::CitationDegraded, LossAction::Degraded, path, "search result");
-                let texts = result.parts.iter().filter_map(Part::as_text).map(|text| &**text);
-                let lines: Vec<&str> = [&*result.title, &*result.source].into_iter().chain(texts).collect();
-                Cow::Owned(lines.join("\n"))
-            }
-            PartKind::ToolReference { name } => Cow::Owned(format!("tool: {name}")),
-            PartKind::Compaction { content: Some(content), .. } => Cow::Borrowed(&**content),
-            PartKind::Compaction { content: None, .. } => {
-                losses.error(LossCode::ServerFeatureDropped, path, "summarised history");
-                return None;
-            }
-            PartKind::ExecutableCode { language, code, .. } => {
-                losses.info(LossCode::ToolServerUnsupported, LossAction::Degraded, path, "code");
-                Cow::Owned(format!("```{}\n{code}\n```", language.to_ascii_lowercase()))
-            }
-            PartKind::CodeResult { output, .. } => {
-                losses.info(LossCode::ToolServerUnsupported, LossAction::Degraded, path, "output of code");
-                Cow::Owned(format!("```\n{output}\n```"))
-            }
-            PartKind::ContainerUpload { .. } => {
-                losses.error(LossCode::FileIdForeign, path, "container");
-                return None;
-            }
-            PartKind::ItemReference { .. } => {
-                losses.error(LossCode::StateUnsupported, path, "item reference");
-                return None;
-            }
-            PartKind::ServerToolCall(_) | PartKind::ServerToolResult(_) => {
-                losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, path, "");
-                return None;
-            }
-            PartKind::Opaque { kind, .. } => {
-                losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, kind.to_string());
-                return None;
-            }
-            _ => return None,
-        };
-        let _ = model;
-        (!text.trim().is_empty()).then(|| Piece::plain(text))
     }
 
     /// The result of a call. Media that cannot stand inside it are appended to `siblings`.
@@ -448,7 +414,7 @@ impl<'r> Pieces<'r> {
     fn result_content(self, result: &'r ToolResult, path: &str, losses: &mut Losses) -> (Cow<'r, str>, Vec<Piece<'r>>) {
         let mut pieces = Vec::new();
         for part in &result.parts {
-            self.part(part, false, path, losses, &mut pieces);
+            self.part(part, path, losses, &mut pieces);
         }
         let (texts, media): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| piece.text().is_some());
         let mut texts: Vec<Cow<'r, str>> = texts
@@ -474,6 +440,50 @@ impl<'r> Pieces<'r> {
         pieces.extend(media);
         pieces
     }
+}
+
+/// Parts that only other protocols have, or that another provider's tools made: as text where they say something.
+fn foreign<'r>(kind: &'r PartKind, path: &str, losses: &mut Losses) -> Option<Piece<'r>> {
+    let text = match kind {
+        PartKind::SearchResult(result) => {
+            losses.info(LossCode::CitationDegraded, LossAction::Degraded, path, "search result");
+            let texts = result.parts.iter().filter_map(Part::as_text).map(|text| &**text);
+            let lines: Vec<&str> = [&*result.title, &*result.source].into_iter().chain(texts).collect();
+            Cow::Owned(lines.join("\n"))
+        }
+        PartKind::ToolReference { name } => Cow::Owned(format!("tool: {name}")),
+        PartKind::Compaction { content: Some(content), .. } => Cow::Borrowed(&**content),
+        PartKind::Compaction { content: None, .. } => {
+            losses.error(LossCode::ServerFeatureDropped, path, "summarised history");
+            return None;
+        }
+        PartKind::ExecutableCode { language, code, .. } => {
+            losses.info(LossCode::ToolServerUnsupported, LossAction::Degraded, path, "code");
+            Cow::Owned(format!("```{}\n{code}\n```", language.to_ascii_lowercase()))
+        }
+        PartKind::CodeResult { output, .. } => {
+            losses.info(LossCode::ToolServerUnsupported, LossAction::Degraded, path, "output of code");
+            Cow::Owned(format!("```\n{output}\n```"))
+        }
+        PartKind::ContainerUpload { .. } => {
+            losses.error(LossCode::FileIdForeign, path, "container");
+            return None;
+        }
+        PartKind::ItemReference { .. } => {
+            losses.error(LossCode::StateUnsupported, path, "item reference");
+            return None;
+        }
+        PartKind::ServerToolCall(_) | PartKind::ServerToolResult(_) => {
+            losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, path, "");
+            return None;
+        }
+        PartKind::Opaque { kind, .. } => {
+            losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, kind.to_string());
+            return None;
+        }
+        _ => return None,
+    };
+    (!text.trim().is_empty()).then(|| Piece::plain(text))
 }
 
 /// The object a result is told in: an object as it is, anything else under `output` or `error`.

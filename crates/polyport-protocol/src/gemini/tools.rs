@@ -1,9 +1,10 @@
 //! `tools` and `toolConfig`, both ways.
 
 use polyport_types::{
-    Extras, FunctionTool, LossAction, LossCode, Losses, McpServer, Protocol, RawJson, Request, ServerTool, ServerToolKind, Text,
-    Tool, ToolChoice, ToolRef,
+    Extras, FunctionTool, LossAction, LossCode, Losses, McpServer, Protocol, RawJson, Request, ServerTool,
+    ServerToolKind, Text, Tool, ToolChoice, ToolRef,
 };
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::names;
@@ -19,8 +20,9 @@ use crate::{DecodeError, Target, schema};
 pub(super) fn decode_tools(tools: Many<ToolObject<'_>>, body: &Text, request: &mut Request) -> Result<(), DecodeError> {
     for (number, tool) in tools.0.into_iter().enumerate() {
         for (at, function) in tool.functions.unwrap_or_default().0.into_iter().enumerate() {
-            let function = decode_function(function, body)
-                .map_err(|message| DecodeError::at(format!("tools[{number}].functionDeclarations[{at}].name"), message))?;
+            let function = decode_function(function, body).map_err(|message| {
+                DecodeError::at(format!("tools[{number}].functionDeclarations[{at}].name"), message)
+            })?;
             request.tools.push(Tool::Function(Box::new(function)));
         }
         for (name, value) in tool.extra {
@@ -68,14 +70,43 @@ pub(super) fn read_schema(raw: &RawValue, member: &str, body: &Text, ext: &mut E
     if !own_form {
         return verbatim;
     }
-    let converted = RawJson::of(&schema::from_openapi(&verbatim.to_value()));
-    ext.push(member, verbatim);
+    let value = verbatim.to_value();
+    let converted = RawJson::of(&schema::from_openapi(&value));
+    let kept = if JSON_SCHEMA.contains(&member) { verbatim } else { RawJson::of(&spelled(value)) };
+    ext.push(member, kept);
     converted
+}
+
+/// The API's own `Schema` form with camelCase names and upper-case types.
+fn spelled(schema: Value) -> Value {
+    let Value::Object(members) = schema else { return schema };
+    let named = |value: Value| match value {
+        Value::Object(children) => children.into_iter().map(|(name, child)| (name, spelled(child))).collect(),
+        other => other,
+    };
+    let one = |(name, value): (String, Value)| {
+        let name = names::camel(&name).into_owned();
+        let value = match (name.as_str(), value) {
+            ("properties" | "defs", value) => named(value),
+            ("type", Value::String(word)) => word.to_ascii_uppercase().into(),
+            ("anyOf", Value::Array(items)) => items.into_iter().map(spelled).collect(),
+            ("items" | "additionalProperties", value) => spelled(value),
+            (_, value) => value,
+        };
+        (name, value)
+    };
+    members.into_iter().map(one).collect()
 }
 
 /// Writes a schema: as it stood on the wire where the same protocol gave it and nobody changed it since, else in the form the
 /// server takes.
-pub(super) fn write_schema(w: &mut JsonWriter<'_>, schema: &RawJson, member: Member, ext: Option<&Extras>, json_schema: bool) {
+pub(super) fn write_schema(
+    w: &mut JsonWriter<'_>,
+    schema: &RawJson,
+    member: Member,
+    ext: Option<&Extras>,
+    json_schema: bool,
+) {
     for name in [member.json_schema, member.own] {
         if let Some(verbatim) = ext.and_then(|ext| ext.get(name))
             && (json_schema || name == member.own)
@@ -211,7 +242,9 @@ pub(super) fn decode_tool_config(
     request.tool_choice = match (&*names::word(mode, ""), allowed.is_empty()) {
         ("" | "MODE_UNSPECIFIED", true) => None,
         ("AUTO", true) => Some(ToolChoice::Auto),
-        ("" | "MODE_UNSPECIFIED" | "AUTO", false) => Some(ToolChoice::Allowed { required: false, tools: refs(allowed) }),
+        ("" | "MODE_UNSPECIFIED" | "AUTO", false) => {
+            Some(ToolChoice::Allowed { required: false, tools: refs(allowed) })
+        }
         ("ANY", true) => Some(ToolChoice::Required),
         ("ANY", false) => Some(ToolChoice::Allowed { required: true, tools: refs(allowed) }),
         ("NONE", _) => Some(ToolChoice::None),
@@ -230,6 +263,8 @@ pub(super) fn decode_tool_config(
 pub(super) struct Plan<'r> {
     functions: Vec<&'r FunctionTool>,
     servers: Vec<&'r ServerTool>,
+    /// How many of `servers` stand before the functions.
+    before: usize,
     /// Mode and names of `functionCallingConfig`.
     mode: Option<(&'static str, Vec<&'r Text>)>,
     /// Gemini 3 wants to be told that tools of both sorts come together.
@@ -243,9 +278,15 @@ impl<'r> Plan<'r> {
         let own = Protocol::from(request.source) == Protocol::Gemini;
         let mut functions = Vec::new();
         let mut servers = Vec::new();
+        let mut before = 0;
         for (number, tool) in request.tools.iter().enumerate() {
             match tool {
-                Tool::Function(tool) => functions.push(&**tool),
+                Tool::Function(tool) => {
+                    if functions.is_empty() {
+                        before = servers.len();
+                    }
+                    functions.push(&**tool);
+                }
                 Tool::Server(tool) if own || can_write(tool) => servers.push(&**tool),
                 Tool::Server(tool) => {
                     unsupported(losses, number, &tool.wire_type);
@@ -260,7 +301,8 @@ impl<'r> Plan<'r> {
                 losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, "/tools", detail);
             }
         }
-        let mut plan = Self { functions, servers, mode: None, invocations: false, own };
+        let before = before.min(servers.len());
+        let mut plan = Self { functions, servers, before, mode: None, invocations: false, own };
         plan.invocations = !plan.servers.is_empty() && !plan.functions.is_empty() && !own;
         plan.mode = plan.choose(target, request, losses);
         plan
@@ -279,22 +321,33 @@ impl<'r> Plan<'r> {
             Some(ToolChoice::Auto) if self.invocations => return Some(("VALIDATED", Vec::new())),
             Some(choice) => choice,
         };
-        if self.functions.is_empty() && self.servers.is_empty() && !self.own {
-            return None;
+        if self.functions.is_empty() {
+            // There is nothing the mode could speak of.
+            if matches!(choice, ToolChoice::Required) && !self.servers.is_empty() {
+                let detail = "tools that the provider runs cannot be forced";
+                losses.warn(LossCode::ToolChoiceDegraded, LossAction::Degraded, "/tool_choice", detail);
+            }
+            return self.own.then_some(match choice {
+                ToolChoice::None => ("NONE", Vec::new()),
+                _ => ("AUTO", Vec::new()),
+            });
         }
-        let all = |tools: &'r [ToolRef]| tools.iter().map(|tool| &tool.name).collect::<Vec<_>>();
+        let offered = |name: &&Text| self.functions.iter().any(|tool| tool.name == **name);
+        let all = |tools: &'r [ToolRef]| tools.iter().map(|tool| &tool.name).filter(offered).collect::<Vec<_>>();
         Some(match choice {
             ToolChoice::None => ("NONE", Vec::new()),
             ToolChoice::Auto => ("AUTO", Vec::new()),
             ToolChoice::Required => ("ANY", Vec::new()),
-            ToolChoice::Tool(tool) => ("ANY", vec![&tool.name]),
+            ToolChoice::Tool(tool) => ("ANY", all(std::slice::from_ref(tool))),
             ToolChoice::Allowed { required: true, tools } => ("ANY", all(tools)),
             ToolChoice::Allowed { required: false, tools } if validated => ("VALIDATED", all(tools)),
             ToolChoice::Allowed { required: false, tools } => {
                 self.filter(&all(tools), losses);
                 ("AUTO", Vec::new())
             }
-            ToolChoice::Validated { names } if validated || self.own => ("VALIDATED", names.iter().collect()),
+            ToolChoice::Validated { names } if validated || self.own => {
+                ("VALIDATED", names.iter().filter(offered).collect())
+            }
             ToolChoice::Validated { names } => {
                 let detail = "VALIDATED became AUTO";
                 losses.warn(LossCode::ToolChoiceDegraded, LossAction::Degraded, "/toolConfig", detail);
@@ -322,6 +375,8 @@ impl<'r> Plan<'r> {
     pub(super) fn write(&self, w: &mut JsonWriter<'_>, target: &Target, request: &Request, losses: &mut Losses) {
         if !(self.functions.is_empty() && self.servers.is_empty()) {
             w.array_field("tools", |w| {
+                let (before, after) = self.servers.split_at_checked(self.before).unwrap_or((&self.servers, &[]));
+                before.iter().for_each(|tool| self.server(w, tool, losses));
                 if !self.functions.is_empty() {
                     w.object(|w| {
                         w.array_field("functionDeclarations", |w| {
@@ -331,9 +386,7 @@ impl<'r> Plan<'r> {
                         });
                     });
                 }
-                for tool in &self.servers {
-                    self.server(w, tool, losses);
-                }
+                after.iter().for_each(|tool| self.server(w, tool, losses));
             });
         }
         self.tool_config(w, &request.ext);
@@ -354,7 +407,8 @@ impl<'r> Plan<'r> {
                 write_schema(w, schema, RESPONSE, ext, json_schema);
             }
             for (name, value) in ext.into_iter().flat_map(|ext| names::kept(ext, "")) {
-                let schema = [PARAMETERS, RESPONSE].iter().any(|member| [member.json_schema, member.own].contains(&&*name));
+                let schema =
+                    [PARAMETERS, RESPONSE].iter().any(|member| [member.json_schema, member.own].contains(&&*name));
                 if !schema {
                     w.raw(&name, value);
                 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use polyport_types::{LossAction, LossCode, Losses, Message, Part, PartKind, Protocol, Request, Role, Text, ToolResult};
+use polyport_types::{
+    LossAction, LossCode, Losses, Message, Part, PartKind, Protocol, Request, Role, Text, ToolResult,
+};
 
 use super::decode::is_positional;
 use super::pieces::{Piece, Pieces};
@@ -83,7 +85,7 @@ impl<'r> Turns<'r> {
         for part in &message.parts {
             match &part.kind {
                 PartKind::ToolResult(result) => results.push((part, &**result)),
-                _ => Pieces::new(self.target, self.request).part(part, model, &path, losses, &mut pieces),
+                _ => Pieces::new(self.target, self.request).part(part, &path, losses, &mut pieces),
             }
         }
         if instruction {
@@ -91,6 +93,14 @@ impl<'r> Turns<'r> {
             let text: Vec<_> = pieces.iter().filter_map(Piece::text).collect();
             let reminder = format!("<system-reminder>\n{}\n</system-reminder>", text.join("\n"));
             pieces = if text.is_empty() { Vec::new() } else { vec![Piece::plain(Cow::Owned(reminder))] };
+        }
+        if self.own
+            && pieces.is_empty()
+            && results.is_empty()
+            && message.parts.iter().any(|part| part.as_text().is_some())
+        {
+            // The service takes a blank turn from its own clients, and the model sees that there was one.
+            pieces.push(Piece::plain(Cow::Borrowed(" ")));
         }
         if pieces.is_empty() && results.is_empty() {
             if !message.parts.is_empty() {
@@ -102,8 +112,8 @@ impl<'r> Turns<'r> {
         for (part, result) in results {
             self.result(part, result, &path, losses);
         }
-        for (piece, call) in pieces.into_iter().map(|piece| (piece.call(), piece)).map(|(call, piece)| (piece, call)) {
-            if let (Some((id, name)), true) = (call, model) {
+        for piece in pieces {
+            if let (Some((id, name)), true) = (piece.call(), model) {
                 self.calls.push(Call { turn, id, name, path: path.clone(), result: None });
             }
             if let Some(turn) = self.turns.get_mut(turn) {
@@ -112,19 +122,16 @@ impl<'r> Turns<'r> {
         }
     }
 
-    /// The turn a message belongs to: neighbours of one side share one. A Gemini client keeps its own cut, except that results of
-    /// one turn belong together.
+    /// The turn a message belongs to: neighbours of one side share one, as the service reads them.
     fn turn(&mut self, model: bool, message: &Message, losses: &mut Losses) -> usize {
-        if let Some(last) = self.turns.last()
-            && last.model == model
-            && (!self.own || last.index == message.index || message.role == Role::Tool)
-        {
-            if last.index != message.index && message.role != Role::Tool {
-                let path = self.request.message_path(message);
-                losses.info(LossCode::TurnMerged, LossAction::Degraded, path, "");
+        match self.turns.last() {
+            Some(last) if last.model == model => {
+                if last.index != message.index && message.role != Role::Tool && !self.own {
+                    let path = self.request.message_path(message);
+                    losses.info(LossCode::TurnMerged, LossAction::Degraded, path, "");
+                }
             }
-        } else {
-            self.turns.push(Turn { model, index: message.index, results: Vec::new(), pieces: Vec::new() });
+            _ => self.turns.push(Turn { model, index: message.index, results: Vec::new(), pieces: Vec::new() }),
         }
         self.turns.len() - 1
     }
@@ -200,24 +207,25 @@ impl<'r> Turns<'r> {
         }
     }
 
-    /// Makes the history one that the API takes: not empty, begun by the user, the last turn with content.
+    /// Makes the history one that the API takes: not empty, begun by the user, the user's last word in it.
     fn fill(&mut self, losses: &mut Losses) {
-        let first_is_model = self.turns.first().is_none_or(|turn| turn.model);
-        if first_is_model && (self.turns.is_empty() || !self.own) {
-            // A last message of white space is still a message; a history that never was gets the smallest beginning.
-            let blank = self.turns.is_empty() && !self.request.messages.is_empty();
-            let text = if blank { " " } else { "." };
+        let mut add = |turns: &mut Vec<Turn<'r>>, at: usize, index: u32, text: &'static str| {
             let pieces = vec![Piece::plain(Cow::Borrowed(text))];
-            self.turns.insert(0, Turn { model: false, index: 0, results: Vec::new(), pieces });
-            losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, "/contents/0", "");
-        } else if let Some(last) = self.request.messages.last()
-            && last.role == Role::User
-            && self.turns.last().is_some_and(|turn| turn.model)
-        {
-            let pieces = vec![Piece::plain(Cow::Borrowed(" "))];
-            self.turns.push(Turn { model: false, index: last.index, results: Vec::new(), pieces });
-            let path = self.request.message_path(last);
+            turns.insert(at, Turn { model: false, index, results: Vec::new(), pieces });
+            let path = format!("/contents/{at}");
             losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, path, "");
+        };
+        let last = self.request.messages.last();
+        let silent = last.filter(|last| last.role == Role::User && self.turns.last().is_none_or(|turn| turn.model));
+        if self.turns.first().is_some_and(|turn| turn.model) {
+            add(&mut self.turns, 0, 0, ".");
+        }
+        // The user's last message was blank: it is still a message.
+        if let Some(last) = silent {
+            let end = self.turns.len();
+            add(&mut self.turns, end, last.index, " ");
+        } else if self.turns.is_empty() {
+            add(&mut self.turns, 0, 0, ".");
         }
     }
 

@@ -1,0 +1,3 @@
+//! The Gemini codec.
+
+mod request;

@@ -1,0 +1,3 @@
+//! The codecs against recorded traffic and the documents.
+
+mod gemini;
