@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polyport_types::{ClientProtocol, Text};
+use polyport_types::{ClientProtocol, Protocol, Text};
 
 use crate::pattern::Pattern;
 
@@ -71,6 +71,12 @@ pub enum RouteTo {
 pub struct Hints {
     /// The client's protocol.
     pub protocol: Option<ClientProtocol>,
+}
+
+impl Hints {
+    fn speaks(self, protocol: Protocol) -> bool {
+        self.protocol.is_some_and(|client| Protocol::from(client) == protocol)
+    }
 }
 
 /// Which rule found the targets.
@@ -150,7 +156,7 @@ pub enum CatalogError {
         to: Text,
     },
     /// A route leads to a provider or model that does not exist.
-    #[error("route {index} leads to `{to}`, which is neither a provider, a model nor `provider/model`")]
+    #[error("the route leads to `{to}`, which is neither a provider, a model nor `provider/model`")]
     Route {
         /// Position in the list, from 0.
         index: usize,
@@ -162,8 +168,9 @@ pub enum CatalogError {
     Default(Text),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct ProviderEntry {
+    protocol: Protocol,
     models: Vec<Text>,
     claims: Vec<Pattern>,
 }
@@ -182,12 +189,18 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Adds a provider; the order of adding decides between providers that list or claim the same name. `models` are names it is
-    /// known to serve, `claims` are patterns of names that are probably its own.
+    /// Adds a provider. `models` are names it is known to serve, `claims` are patterns of names that are probably its own. Of several
+    /// that list or claim a name, one that speaks the client's protocol goes first, then the order of adding decides.
     #[must_use]
-    pub fn with_provider(mut self, name: impl Into<Text>, models: Vec<Text>, claims: Vec<Pattern>) -> Self {
+    pub fn with_provider(
+        mut self,
+        name: impl Into<Text>,
+        protocol: Protocol,
+        models: Vec<Text>,
+        claims: Vec<Pattern>,
+    ) -> Self {
         let name = name.into();
-        if self.providers.insert(name.clone(), ProviderEntry { models, claims }).is_none() {
+        if self.providers.insert(name.clone(), ProviderEntry { protocol, models, claims }).is_none() {
             self.order.push(name);
         }
         self
@@ -352,23 +365,48 @@ impl Catalog {
                 return Some(Resolved { targets, rule: Rule::Route(index) });
             }
         }
-        let listed: Vec<Target> = self
-            .providers_in_order()
-            .filter(|(_, entry)| entry.models.iter().any(|known| **known == *model))
-            .map(|(name, _)| Target::new(name.clone(), model))
-            .collect();
-        if !listed.is_empty() {
-            return Some(Resolved { targets: listed, rule: Rule::Listed });
+        if let Some(targets) = self.listed(model, hints) {
+            return Some(Resolved { targets, rule: Rule::Listed });
         }
-        let claimed = self
-            .providers_in_order()
-            .find_map(|(name, entry)| Some((name, entry.claims.iter().find(|claim| claim.matches(model))?)));
-        if let Some((name, claim)) = claimed {
+        if let Some((provider, claim)) = self.claimed(model, hints) {
             let rule = Rule::Claimed(claim.as_str().into());
-            return Some(Resolved { targets: vec![Target::new(name.clone(), model)], rule });
+            return Some(Resolved { targets: vec![Target::new(provider, model)], rule });
         }
         let provider = self.default_provider.clone()?;
         Some(Resolved { targets: vec![Target::new(provider, model)], rule: Rule::Default })
+    }
+
+    /// All providers that list the model: the first one, the others as fall-backs.
+    fn listed(&self, model: &str, hints: Hints) -> Option<Vec<Target>> {
+        let mut names: Vec<(bool, &Text)> = self
+            .providers_in_order()
+            .filter(|(_, entry)| entry.models.iter().any(|known| **known == *model))
+            .map(|(name, entry)| (!hints.speaks(entry.protocol), name))
+            .collect();
+        // The sort is stable: inside a group the order of the configuration stays.
+        names.sort_by_key(|(other_protocol, _)| *other_protocol);
+        let targets: Vec<Target> = names
+            .into_iter()
+            .zip(1..)
+            .map(|((_, name), priority)| Target { priority, ..Target::new(name.clone(), model) })
+            .collect();
+        (!targets.is_empty()).then_some(targets)
+    }
+
+    /// The provider with the most specific claim on the name.
+    fn claimed(&self, model: &str, hints: Hints) -> Option<(Text, &Pattern)> {
+        let best = |entry: &'_ ProviderEntry| -> Option<usize> {
+            entry.claims.iter().filter(|claim| claim.matches(model)).map(Pattern::literal).max()
+        };
+        let (_, name, entry) = self
+            .providers_in_order()
+            .enumerate()
+            .filter_map(|(at, (name, entry))| {
+                Some(((best(entry)?, hints.speaks(entry.protocol), std::cmp::Reverse(at)), name, entry))
+            })
+            .max_by_key(|(rank, ..)| *rank)?;
+        let claim = entry.claims.iter().filter(|claim| claim.matches(model)).max_by_key(|claim| claim.literal())?;
+        Some((name.clone(), claim))
     }
 
     fn providers_in_order(&self) -> impl Iterator<Item = (&Text, &ProviderEntry)> {
@@ -494,9 +532,9 @@ mod tests {
 
     fn catalog() -> Catalog {
         Catalog::default()
-            .with_provider("openai", vec!["gpt-5".into()], vec![Pattern::new("gpt-*")])
-            .with_provider("claude", vec![], vec![Pattern::new("claude-*")])
-            .with_provider("local", vec!["qwen3:8b".into()], vec![])
+            .with_provider("openai", Protocol::Chat, vec!["gpt-5".into()], vec![Pattern::new("gpt-*")])
+            .with_provider("claude", Protocol::Messages, vec![], vec![Pattern::new("claude-*")])
+            .with_provider("local", Protocol::Chat, vec!["qwen3:8b".into()], vec![])
             .with_model("best", vec![TargetSpec::new("openai/gpt-5")])
             .with_model("alias", vec![TargetSpec::new("best")])
             .with_model("claude-*", vec![TargetSpec::new("claude/*")])
@@ -573,6 +611,26 @@ mod tests {
     }
 
     #[test]
+    fn the_clients_own_protocol_goes_first_among_equals() {
+        let claims = |patterns: &[&str]| patterns.iter().map(|&pattern| Pattern::new(pattern.to_owned())).collect();
+        let catalog = Catalog::default()
+            .with_provider("chat", Protocol::Chat, vec!["m".into()], claims(&["gpt-*"]))
+            .with_provider("resp", Protocol::Responses, vec!["m".into()], claims(&["gpt-*", "gpt-*-pro*"]))
+            .check()
+            .unwrap();
+        let go = |model: &str, protocol| {
+            let resolved = catalog.resolve(model, Hints { protocol: Some(protocol) }).unwrap();
+            resolved.targets.iter().map(|target| target.provider.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(go("m", ClientProtocol::Responses), ["resp", "chat"]);
+        assert_eq!(go("m", ClientProtocol::Gemini), ["chat", "resp"]);
+        assert_eq!(go("gpt-5", ClientProtocol::Responses), ["resp"]);
+        assert_eq!(go("gpt-5", ClientProtocol::Messages), ["chat"]);
+        // A more specific claim beats the protocol.
+        assert_eq!(go("gpt-5-pro", ClientProtocol::Chat), ["resp"]);
+    }
+
+    #[test]
     fn unknown_names_get_suggestions() {
         let error = catalog().check().unwrap().resolve("bst", Hints::default()).unwrap_err();
         assert_eq!(error.similar, ["best"]);
@@ -588,7 +646,7 @@ mod tests {
     #[test]
     fn mistakes_are_all_named() {
         let errors = Catalog::default()
-            .with_provider("p", vec![], vec![])
+            .with_provider("p", Protocol::Chat, vec![], vec![])
             .with_model("a", vec![TargetSpec::new("b")])
             .with_model("b", vec![TargetSpec::new("a")])
             .with_model("c", vec![TargetSpec::new("nowhere/x")])
@@ -603,7 +661,7 @@ mod tests {
         assert!(kinds.iter().any(|e| e.contains("`nowhere/x`")));
         assert!(kinds.iter().any(|e| e == "model `d` has no targets"));
         assert!(kinds.iter().any(|e| e.contains("`e*` holds `*`")));
-        assert!(kinds.iter().any(|e| e.contains("route 0 leads to `q`")));
+        assert!(kinds.iter().any(|e| e.contains("the route leads to `q`")));
         assert!(kinds.iter().any(|e| e.contains("default provider `r`")));
     }
 }

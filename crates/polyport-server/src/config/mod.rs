@@ -7,10 +7,21 @@
 //! | [`provider`] | services that answer |
 
 pub mod access;
+mod check;
+mod data;
+pub mod discover;
+mod env;
+mod file;
+mod load;
+mod models;
+pub mod preset;
 pub mod problem;
 pub mod provider;
 mod read;
+mod secret;
+mod services;
 mod tree;
+mod units;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,6 +35,10 @@ use polyport_routing::{Catalog, Pattern, RetryPolicy};
 use polyport_types::Text;
 
 pub use access::{Access, ClientKey, KeyHash};
+pub use discover::Found;
+pub use env::Environment;
+pub use load::{Arguments, Loaded, Purpose, Source};
+pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
 pub use provider::{Credential, HttpService, Provider, Service, Timeouts};
 
@@ -288,3 +303,6 @@ fn corrected(capabilities: Capabilities, values: &serde_json::Map<String, serde_
     all.extend(values.clone());
     serde_json::from_value(serde_json::Value::Object(all)).unwrap_or(capabilities)
 }
+
+#[cfg(test)]
+mod tests;

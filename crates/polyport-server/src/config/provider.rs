@@ -1,5 +1,6 @@
 //! Services that answer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub enum Service {
 }
 
 /// A server reached by HTTP.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpService {
     /// Address, protocol and fixed headers.
     pub endpoint: Endpoint,
@@ -44,6 +45,17 @@ pub struct HttpService {
     pub client: ClientSettings,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+}
+
+impl fmt::Debug for HttpService {
+    /// Headers, query and proxy may hold secrets: they are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpService")
+            .field("authority", &self.endpoint.authority())
+            .field("credentials", &self.credentials)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One key of a provider.

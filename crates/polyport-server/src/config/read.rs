@@ -10,6 +10,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeser
 
 use super::problem::Problem;
 use super::tree::{Entry, Kind, Node, Step, show_path};
+use super::units::UNTYPED;
 
 /// More mistakes than this are not looked for.
 const MOST_PROBLEMS: usize = 100;
@@ -102,7 +103,8 @@ fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn suggestion(field: &str, expected: &[&str], what: &str) -> String {
+/// What was probably meant, or what is possible.
+pub(super) fn suggestion(field: &str, expected: &[&str], what: &str) -> String {
     let near = expected.iter().min_by_key(|known| distance(field, known)).filter(|known| distance(field, known) <= 2);
     match near {
         Some(near) => format!("did you mean `{near}`?"),
@@ -240,8 +242,16 @@ impl<'t> Deserializer<'t> for In<'t> {
         visitor.visit_unit()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'t>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'t>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        if name != UNTYPED {
+            return visitor.visit_newtype_struct(self);
+        }
+        match &self.node.kind {
+            _ if self.node.is_null() => visitor.visit_unit(),
+            Kind::List(items) => self.list(items, visitor),
+            Kind::Map(entries) => self.entries(entries, visitor),
+            Kind::Scalar { text, .. } => visitor.visit_str(text),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {

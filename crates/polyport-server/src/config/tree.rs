@@ -66,6 +66,21 @@ impl Node {
         Self { kind: Kind::Scalar { text: text.into(), plain: true }, place }
     }
 
+    /// The same value, written at `place` as a whole.
+    pub(super) fn placed(self, place: &Place) -> Self {
+        let kind = match self.kind {
+            Kind::List(items) => Kind::List(items.into_iter().map(|item| item.placed(place)).collect()),
+            Kind::Map(entries) => Kind::Map(
+                entries
+                    .into_iter()
+                    .map(|entry| Entry { place: place.clone(), value: entry.value.placed(place), ..entry })
+                    .collect(),
+            ),
+            scalar @ Kind::Scalar { .. } => scalar,
+        };
+        Self { kind, place: place.clone() }
+    }
+
     pub(super) fn map(place: Place) -> Self {
         Self { kind: Kind::Map(Vec::new()), place }
     }
@@ -76,6 +91,7 @@ impl Node {
     }
 
     /// The member `key` of a map.
+    #[cfg(test)]
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
             Kind::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),

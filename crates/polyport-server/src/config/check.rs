@@ -1,0 +1,293 @@
+//! From what was written to a [`Config`]: every mistake is noted, none stops the checking.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use polyport_routing::{Pattern, RetryPolicy};
+use polyport_types::Text;
+
+use super::access::{Access, KeyHash};
+use super::env::Environment;
+use super::file::{self, File};
+use super::problem::{Place, Problem};
+use super::secret::{self, Missing};
+use super::tree::{Node, Step, show_path};
+use super::units::{Size, Span};
+use super::{
+    CapabilityOverride, DEFAULT_PORT, Limits, Listen, Log, LogFormat, LossPolicy, ModelEcho, ResponseHeaders, Timeouts,
+};
+
+/// A client key shorter than this can be guessed; on loopback that is the operator's own business.
+const SHORTEST_PUBLIC_KEY: usize = 16;
+
+/// What the checking of all sections shares.
+pub(super) struct Context<'a> {
+    pub(super) tree: &'a Node,
+    pub(super) environment: &'a Environment,
+    pub(super) problems: &'a mut Vec<Problem>,
+    /// Files whose content went into the configuration.
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// A step of a path, from a key or an index.
+pub(super) trait IntoStep {
+    fn step(self) -> Step;
+}
+
+impl IntoStep for &str {
+    fn step(self) -> Step {
+        Step::Key(self.to_owned())
+    }
+}
+
+impl IntoStep for usize {
+    fn step(self) -> Step {
+        Step::Index(self)
+    }
+}
+
+/// Writes a path: `steps!["providers", name, "keys", 0]`.
+macro_rules! steps {
+    ($($step:expr),* $(,)?) => { Vec::from([$($crate::config::check::IntoStep::step($step)),*]) };
+}
+pub(super) use steps;
+
+impl Context<'_> {
+    pub(super) fn place(&self, path: &[Step]) -> Place {
+        self.tree.place_of(path)
+    }
+
+    /// Notes a mistake at `path`.
+    pub(super) fn error(&mut self, path: &[Step], message: impl Into<String>, remedy: impl Into<String>) {
+        let problem = Problem::error(self.place(path), message).at(show_path(path)).remedy(remedy);
+        self.problems.push(problem);
+    }
+
+    /// Notes a warning at `path`.
+    pub(super) fn warning(&mut self, path: &[Step], message: impl Into<String>, remedy: impl Into<String>) {
+        let problem = Problem::warning(self.place(path), message).at(show_path(path)).remedy(remedy);
+        self.problems.push(problem);
+    }
+
+    /// Follows `env:` and `file:`, remembering the file.
+    pub(super) fn secret(&mut self, text: &str) -> Result<secret::Found, Missing> {
+        let found = secret::find(text, self.environment)?;
+        self.files.extend(found.file.clone());
+        Ok(found)
+    }
+}
+
+pub(super) fn listen(file: &File, context: &mut Context<'_>) -> Listen {
+    let host = match file.server.host.as_deref() {
+        None | Some("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(text) => match text.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(host) => host,
+            Err(_) => {
+                let remedy = "write an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks";
+                context.error(&steps!["server", "host"], "this is not an IP address", remedy);
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
+            }
+        },
+    };
+    Listen { host, port: file.server.port.unwrap_or(DEFAULT_PORT) }
+}
+
+pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) -> Access {
+    let public = !listen.host.is_loopback();
+    let given = &file.access.keys.0;
+    let mut access = Access::default();
+    for (at, key) in given.iter().enumerate() {
+        // A lone key stands directly under `keys`.
+        let path = steps!["access", "keys", at];
+        let found = match context.secret(&key.key) {
+            Ok(found) => found,
+            Err(missing) => {
+                context.error(&path, missing.to_string(), "set it, or remove the key");
+                continue;
+            }
+        };
+        let text = found.secret.expose();
+        if secret::is_sample(text) {
+            context.error(&path, "this key is a sample that everybody knows", "make one: openssl rand -hex 24");
+            continue;
+        }
+        if public && text.len() < SHORTEST_PUBLIC_KEY {
+            let message = format!("this key is shorter than {SHORTEST_PUBLIC_KEY} characters");
+            context.error(&path, message, "make a longer one: openssl rand -hex 24");
+            continue;
+        }
+        let name = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", at + 1));
+        if access.find(text).is_some() {
+            context.error(&path, "the same key stands here twice", "give every client its own");
+            continue;
+        }
+        access = access.with_key(name, KeyHash::of(text));
+    }
+    access.open = file.access.open.unwrap_or(given.is_empty());
+    if public && access.open {
+        let path = if file.access.open.is_some() { steps!["access", "open"] } else { steps!["server", "host"] };
+        let message =
+            format!("listening on {} without keys lets everybody on the network use your providers", listen.host);
+        context.error(&path, message, "set `access: { keys: [\"env:POLYPORT_API_KEY\"] }`, or listen on 127.0.0.1");
+    }
+    if !access.open && given.is_empty() {
+        context.error(&steps!["access", "open"], "access is closed, but there is no key", "add one to `access.keys`");
+    }
+    access
+}
+
+pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeouts, Duration) {
+    let given = &file.limits;
+    let default = Limits::default();
+    let mut positive = |name: &str, zero: bool| {
+        if zero {
+            context.error(&steps!["limits", name], "zero would refuse everything", "leave it out for the default");
+        }
+    };
+    for (name, value) in [
+        ("header_count", given.header_count),
+        ("requests", given.requests),
+        ("requests_per_key", given.requests_per_key),
+        ("connections", given.connections),
+        ("connections_per_address", given.connections_per_address),
+        ("request_body", given.request_body.map(|size| size.0)),
+        ("headers", given.headers.map(|size| size.0)),
+        ("event", given.event.map(|size| size.0)),
+        ("answer", given.answer.map(|size| size.0)),
+    ] {
+        positive(name, value == Some(0));
+    }
+    for (name, value) in [
+        ("header_time", given.header_time),
+        ("body_time", given.body_time),
+        ("connect", given.connect),
+        ("first_byte", given.first_byte),
+        ("idle", given.idle),
+        ("total", given.total),
+        ("keep_alive", given.keep_alive),
+        ("client_write", given.client_write),
+    ] {
+        positive(name, value == Some(Span(Duration::ZERO)));
+    }
+    let size = |given: Option<Size>, default: usize| given.map_or(default, |size| size.0);
+    let time = |given: Option<Span>, default: Duration| given.map_or(default, |span| span.0);
+    let limits = Limits {
+        header_bytes: size(given.headers, default.header_bytes),
+        header_count: given.header_count.unwrap_or(default.header_count),
+        header_time: time(given.header_time, default.header_time),
+        body_time: time(given.body_time, default.body_time),
+        request_body_bytes: size(given.request_body, default.request_body_bytes),
+        parse_inline_bytes: default.parse_inline_bytes,
+        event_bytes: size(given.event, default.event_bytes),
+        answer_bytes: size(given.answer, default.answer_bytes),
+        keep_alive: time(given.keep_alive, default.keep_alive),
+        client_write: time(given.client_write, default.client_write),
+        requests: given.requests.unwrap_or(default.requests),
+        requests_per_key: given.requests_per_key.unwrap_or(default.requests_per_key),
+        connections: given.connections.unwrap_or(default.connections),
+        connections_per_address: given.connections_per_address.unwrap_or(default.connections_per_address),
+        drain: time(given.drain, default.drain),
+    };
+    let waits = Timeouts::default();
+    let timeouts = Timeouts {
+        first_byte: time(given.first_byte, waits.first_byte),
+        idle: time(given.idle, waits.idle),
+        total: time(given.total, waits.total),
+    };
+    (limits, timeouts, time(given.connect, Duration::from_secs(10)))
+}
+
+pub(super) fn retry(file: &File, context: &mut Context<'_>) -> RetryPolicy {
+    let default = RetryPolicy::default();
+    if file.retry.attempts == Some(0) {
+        context.error(&steps!["retry", "attempts"], "a request needs at least one attempt", "use 1 for no repetition");
+    }
+    RetryPolicy {
+        max_attempts: file.retry.attempts.unwrap_or(default.max_attempts),
+        patience: file.retry.patience.map_or(default.patience, |span| span.0),
+        max_wait: file.retry.max_wait.map_or(default.max_wait, |span| span.0),
+    }
+}
+
+pub(super) fn headers(file: &File) -> ResponseHeaders {
+    let given = &file.server.response_headers;
+    let default = ResponseHeaders::default();
+    ResponseHeaders {
+        loss: given.loss.unwrap_or(default.loss) && !matches!(file.translation.losses, Some(file::Losses::Off)),
+        target: given.target.unwrap_or(default.target),
+        attempts: given.attempts.unwrap_or(default.attempts),
+    }
+}
+
+pub(super) fn losses(file: &File) -> LossPolicy {
+    match file.translation.losses {
+        None | Some(file::Losses::Lenient) => LossPolicy::Lenient,
+        Some(file::Losses::Strict) => LossPolicy::Strict,
+        Some(file::Losses::Off) => LossPolicy::Off,
+    }
+}
+
+pub(super) fn model_echo(file: &File) -> ModelEcho {
+    match file.translation.model_echo {
+        None | Some(file::Echo::Requested) => ModelEcho::Requested,
+        Some(file::Echo::Provider) => ModelEcho::Provider,
+    }
+}
+
+pub(super) fn log(file: &File, environment: &Environment) -> Log {
+    Log {
+        filter: environment.get("RUST_LOG").or(file.log.level.as_deref()).unwrap_or("info").to_owned(),
+        format: match file.log.format {
+            None | Some(file::Format::Text) => LogFormat::Text,
+            Some(file::Format::Json) => LogFormat::Json,
+        },
+    }
+}
+
+/// Corrections of the ability table. A key is a model name or pattern, with a provider before the first slash if one of that name
+/// exists.
+pub(super) fn capabilities(file: &File, context: &mut Context<'_>) -> Vec<CapabilityOverride> {
+    let known = serde_json::to_value(polyport_protocol::Capabilities::default()).unwrap_or_default();
+    let mut corrections = Vec::new();
+    for (name, abilities) in &file.capabilities.0 {
+        let mut values = serde_json::Map::new();
+        for (ability, value) in &abilities.0 {
+            let path = steps!["capabilities", name.as_str(), ability.as_str()];
+            match one_field::<polyport_protocol::Capabilities>(&known, ability, value) {
+                Ok(()) => drop(values.insert(ability.clone(), value.clone())),
+                Err(problem) => context.error(&path, problem.message, problem.remedy),
+            }
+        }
+        let split = name.split_once('/').filter(|(head, _)| file.providers.0.iter().any(|(known, _)| known == head));
+        corrections.push(CapabilityOverride {
+            provider: split.map(|(head, _)| Text::from(head)),
+            model: Pattern::new(split.map_or(name.as_str(), |(_, rest)| rest)),
+            values,
+        });
+    }
+    corrections
+}
+
+/// What is wrong with one field of a table.
+pub(super) struct FieldProblem {
+    pub(super) message: String,
+    pub(super) remedy: String,
+}
+
+/// Checks one field of an overridable table against its type. `known` is the table's default, as JSON.
+pub(super) fn one_field<T: serde::de::DeserializeOwned>(
+    known: &serde_json::Value,
+    name: &str,
+    value: &serde_json::Value,
+) -> Result<(), FieldProblem> {
+    let names: Vec<&str> = known.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if !names.contains(&name) {
+        let remedy = super::read::suggestion(name, &names, "known are");
+        return Err(FieldProblem { message: format!("unknown key `{name}`"), remedy });
+    }
+    let single = serde_json::Map::from_iter([(name.to_owned(), value.clone())]);
+    serde_json::from_value::<T>(single.into())
+        .map(drop)
+        .map_err(|error| FieldProblem { message: error.to_string(), remedy: String::new() })
+}

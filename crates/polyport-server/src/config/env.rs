@@ -1,0 +1,198 @@
+//! Environment variables: as a source of settings and of secrets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::problem::{Place, Problem};
+use super::tree::{self, Node};
+
+/// The environment a configuration is read in.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// The folder relative names start from.
+    pub folder: PathBuf,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values may be secrets.
+        f.debug_struct("Environment").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// Short names for settings that people set most.
+const SHORT: [(&str, &str); 3] = [
+    ("POLYPORT_HOST", "POLYPORT_SERVER__HOST"),
+    ("POLYPORT_PORT", "POLYPORT_SERVER__PORT"),
+    ("POLYPORT_API_KEY", "POLYPORT_ACCESS__KEYS"),
+];
+
+/// Names that have a meaning but are no setting.
+const NO_SETTING: [&str; 2] = ["POLYPORT_CONFIG", "POLYPORT_PROFILE"];
+
+impl Environment {
+    /// An environment with these variables only.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>, folder: impl Into<PathBuf>) -> Self {
+        Self { variables: variables.into_iter().collect(), folder: folder.into() }
+    }
+
+    /// That of the process, with `.env` of the working folder for what is not set. A broken `.env` is a warning.
+    #[must_use]
+    pub fn of_process() -> (Self, Vec<Problem>) {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let mut problems = Vec::new();
+        let mut variables = BTreeMap::new();
+        let file = folder.join(".env");
+        if file.is_file() {
+            match dotenvy::from_path_iter(&file) {
+                Ok(lines) => {
+                    for line in lines {
+                        match line {
+                            Ok((name, value)) => drop(variables.insert(name, value)),
+                            // The error's own text holds the line, which may hold a secret.
+                            Err(_) => problems.push(
+                                Problem::warning(
+                                    Place::Env(".env".into()),
+                                    "the file .env has a line that is not `NAME=value`",
+                                )
+                                .remedy("quote values that hold spaces or quotes"),
+                            ),
+                        }
+                    }
+                }
+                Err(error) => problems.push(Problem::warning(Place::Env(".env".into()), error.to_string())),
+            }
+        }
+        // Platforms say by PORT where they expect a service; one from .env is more likely meant for something else.
+        variables.remove("PORT");
+        variables.extend(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        );
+        (Self { variables, folder }, problems)
+    }
+
+    /// A variable that is set to something.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Lays the settings of `POLYPORT_…` over `tree`. Two underscores separate the keys: `POLYPORT_LIMITS__REQUEST_BODY=8MiB`. With
+    /// `_FILE` at its end a variable names a file that holds the value. `[…]` and `{…}` are read as YAML.
+    pub(super) fn lay_over(&self, tree: &mut Node, problems: &mut Vec<Problem>) {
+        if let Some(port) = self.get("PORT").filter(|port| port.parse::<u16>().is_ok()) {
+            tree.set(&["server".into(), "port".into()], Node::text(port, Place::Env("PORT".into())));
+        }
+        for (name, _) in
+            self.variables.range("POLYPORT_".to_owned()..).take_while(|(name, _)| name.starts_with("POLYPORT_"))
+        {
+            self.lay_one(name, tree, problems);
+        }
+    }
+
+    fn lay_one(&self, name: &str, tree: &mut Node, problems: &mut Vec<Problem>) {
+        let Some(value) = self.get(name) else { return };
+        if NO_SETTING.contains(&name) {
+            return;
+        }
+        let place = Place::Env(name.to_owned());
+        let (base, from_file) = match name.strip_suffix("_FILE") {
+            Some(base) => (base, true),
+            None => (name, false),
+        };
+        let long = SHORT.iter().find(|(short, _)| *short == base).map_or(base, |(_, long)| long);
+        let Some(keys) = long.strip_prefix("POLYPORT_") else { return };
+        // Kubernetes sets POLYPORT_SERVICE_HOST, POLYPORT_PORT=tcp://… and others for a service of this name.
+        let single = !keys.contains("__");
+        if value.starts_with("tcp://") || (single && !matches!(keys, "DATA" | "DISCOVER")) {
+            return;
+        }
+        let text = if from_file {
+            match std::fs::read_to_string(self.folder.join(value)) {
+                Ok(text) => text.trim().to_owned(),
+                Err(error) => {
+                    problems.push(Problem::error(place, format!("the file it names cannot be read: {error}")));
+                    return;
+                }
+            }
+        } else {
+            value.to_owned()
+        };
+        let keys: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
+        if text.starts_with(['[', '{']) {
+            match tree::parse(&text, &Path::new(name).into()) {
+                Ok(node) => tree.set(&keys, node.placed(&place)),
+                Err(problem) => problems.push(Problem { place, ..problem }),
+            }
+        } else {
+            tree.set(&keys, Node::text(text, place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::Kind;
+    use super::*;
+
+    fn laid(variables: &[(&str, &str)]) -> (Node, Vec<String>) {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut tree = Node::map(Place::Default);
+        let mut problems = Vec::new();
+        Environment::of(owned, ".").lay_over(&mut tree, &mut problems);
+        (tree, problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn text(node: &Node, keys: &[&str]) -> Option<String> {
+        match &keys.iter().try_fold(node, |node, key| node.get(key))?.kind {
+            Kind::Scalar { text, .. } => Some(text.clone()),
+            Kind::List(items) => Some(format!("{} items", items.len())),
+            Kind::Map(_) => None,
+        }
+    }
+
+    #[test]
+    fn variables_become_settings() {
+        let (tree, problems) = laid(&[
+            ("POLYPORT_LIMITS__REQUEST_BODY", "8MiB"),
+            ("POLYPORT_PORT", "8000"),
+            ("POLYPORT_DATA", "/var/lib/polyport"),
+            ("POLYPORT_PROVIDERS__OPENAI__KEYS", r#"["env:A", "env:B"]"#),
+            ("POLYPORT_CONFIG", "x.yaml"),
+        ]);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(text(&tree, &["limits", "request_body"]).unwrap(), "8MiB");
+        assert_eq!(text(&tree, &["server", "port"]).unwrap(), "8000");
+        assert_eq!(text(&tree, &["data"]).unwrap(), "/var/lib/polyport");
+        assert_eq!(text(&tree, &["providers", "openai", "keys"]).unwrap(), "2 items");
+        assert!(tree.get("config").is_none());
+    }
+
+    #[test]
+    fn what_kubernetes_sets_is_no_setting() {
+        let (tree, problems) = laid(&[
+            ("POLYPORT_PORT", "tcp://10.0.0.1:80"),
+            ("POLYPORT_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("POLYPORT_SERVICE_HOST", "10.0.0.1"),
+            ("PORT", "9000"),
+        ]);
+        assert!(problems.is_empty());
+        assert_eq!(text(&tree, &["server", "port"]).unwrap(), "9000");
+        assert!(matches!(&tree.kind, Kind::Map(entries) if entries.len() == 1));
+    }
+
+    #[test]
+    fn files_hold_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "pp-from-file\n").unwrap();
+        let (tree, _) = laid(&[("POLYPORT_API_KEY_FILE", path.to_str().unwrap())]);
+        assert_eq!(text(&tree, &["access", "keys"]).unwrap(), "pp-from-file");
+        let (_, problems) = laid(&[("POLYPORT_API_KEY_FILE", "/nowhere/at/all")]);
+        assert!(
+            problems[0].starts_with("environment variable POLYPORT_API_KEY_FILE: error: the file it names"),
+            "{problems:?}"
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! The configuration file as people write it. [`super::check`] makes a [`super::Config`] of it.
+//!
+//! The comments of this file are the reference: the JSON Schema and `docs/CONFIGURATION.md` are generated from them.
+
+use polyport_protocol::{Capabilities, Profile};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::units::{Named, Several, Short, Size, Span};
+
+/// Configuration of Polyport, normally `polyport.yaml`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct File {
+    /// Where to listen and what answers carry.
+    pub(super) server: Server,
+    /// Folder for everything Polyport writes, such as generated secrets. Relative to the configuration file; without one, to the
+    /// working folder. Made with access for its owner only. Default: `data`.
+    #[schemars(example = &"./data")]
+    pub(super) data: Option<String>,
+    /// Who may use the gateway.
+    pub(super) access: Access,
+    /// The services that answer, by a name of your choice.
+    pub(super) providers: Named<Provider>,
+    /// Find provider keys in the usual environment variables and local servers on their usual ports. Default: on if `providers` is
+    /// empty, otherwise off.
+    pub(super) discover: Option<bool>,
+    /// What clients may ask for: a name, or a pattern with `*`, and the targets behind it. A target is `provider/model` (split at the
+    /// first slash) or the name of another model here. A target `provider/*` gets the name the client asked for; a `*` inside a
+    /// longer name stands for what the `*` of the pattern matched. Clients may also ask for `provider/model` directly.
+    pub(super) models: Named<Several<Target>>,
+    /// Rules for names that `models` does not list, tried in order.
+    pub(super) routes: Vec<Route>,
+    /// The provider that gets names no other rule knows. Default: the only provider, if there is just one.
+    pub(super) default_provider: Option<String>,
+    /// Corrections of the shipped table of model abilities, by model name, pattern, or `provider/pattern`. Later entries win.
+    pub(super) capabilities: Named<Abilities>,
+    /// What happens to requests on their way to another protocol.
+    pub(super) translation: Translation,
+    /// Bounds on sizes, numbers and times.
+    pub(super) limits: Limits,
+    /// How failed attempts are repeated.
+    pub(super) retry: Retry,
+    /// What is logged and how.
+    pub(super) log: Log,
+}
+
+/// Where to listen and what answers carry.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Server {
+    /// Address to listen on. Beyond loopback, `access.keys` is required. Default: `127.0.0.1`.
+    #[schemars(example = &"0.0.0.0")]
+    pub(super) host: Option<String>,
+    /// Port to listen on; 0 lets the system choose. Default: 7659.
+    pub(super) port: Option<u16>,
+    /// Which of Polyport's own headers answers carry.
+    pub(super) response_headers: Headers,
+}
+
+/// Which of Polyport's own headers answers carry.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Headers {
+    /// `x-polyport-loss`: what could not be carried. Default: true.
+    pub(super) loss: Option<bool>,
+    /// `x-polyport-target`: the provider and model that answered. Default: true.
+    pub(super) target: Option<bool>,
+    /// `x-polyport-attempts`: how many attempts it took. Default: true.
+    pub(super) attempts: Option<bool>,
+}
+
+/// Who may use the gateway.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Access {
+    /// Anybody who can connect may use it; allowed on loopback only. Default: true if there are no keys, otherwise false.
+    pub(super) open: Option<bool>,
+    /// Keys of clients. Accepted as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`.
+    pub(super) keys: Several<Key>,
+    /// Clients may ask for `provider/model` without an entry in `models`. Default: true.
+    pub(super) direct_models: Option<bool>,
+}
+
+/// A key: its text, `env:NAME` or `file:PATH`.
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Key {
+    /// Name for logs. Default: where the key comes from.
+    pub(super) name: Option<String>,
+    /// The key: its text, `env:NAME` or `file:PATH`.
+    pub(super) key: String,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Short for Key {
+    fn of_text(text: &str) -> Self {
+        Self { name: None, key: text.to_owned() }
+    }
+}
+
+/// A service that answers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Provider {
+    /// A known service: fills in everything else. See the list of presets.
+    #[schemars(example = &"deepseek")]
+    pub(super) preset: Option<String>,
+    /// What it speaks. Default: `chat`, or what the preset says.
+    pub(super) protocol: Option<Protocol>,
+    /// Its address with the version (`https://api.openai.com/v1`), or the whole address of the endpoint. May hold `{model}`, which is
+    /// replaced by the model's name. `env:NAME` works too.
+    pub(super) base_url: Option<String>,
+    /// Its keys; requests take turns over them. A text, `env:NAME` or `file:PATH`, or a list of these. Default: the usual environment
+    /// variable of the preset.
+    pub(super) keys: Option<Several<Key>>,
+    /// Header for the key. Default: by protocol (`authorization`, `x-api-key`, `x-goog-api-key`).
+    #[schemars(example = &"api-key")]
+    pub(super) auth_header: Option<String>,
+    /// The header's value, with `{key}` for the key. Default: `Bearer {key}` for `authorization`, otherwise `{key}`.
+    pub(super) auth_format: Option<String>,
+    /// Table of quirks of its server. Default: that of the preset, or the official API of its protocol (`generic` for `chat`).
+    #[schemars(example = &"vllm")]
+    pub(super) profile: Option<String>,
+    /// Single quirks that differ from the table.
+    #[schemars(with = "Profile")]
+    pub(super) quirks: Map<String, Value>,
+    /// Headers to add to every request. Values may be `env:NAME` or `file:PATH`.
+    pub(super) headers: Named<String>,
+    /// Query members to add to every address, e.g. `api-version`.
+    pub(super) query: Named<String>,
+    /// Address of a proxy (`http://host:port`, `socks5://host:port`), or `none`. Default: what `HTTPS_PROXY` and its relatives say.
+    pub(super) proxy: Option<String>,
+    /// Models it is known to serve: clients may ask for them without an entry in `models`.
+    pub(super) models: Vec<String>,
+    /// How long to wait for it, where `limits` does not fit.
+    pub(super) timeouts: Timeouts,
+    /// False leaves it out. Default: true.
+    pub(super) enabled: Option<bool>,
+}
+
+/// What a provider speaks.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    /// OpenAI Chat Completions and everything compatible with it.
+    Chat,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+    /// Gemini `generateContent`.
+    Gemini,
+}
+
+impl From<Protocol> for polyport_types::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Chat => Self::Chat,
+            Protocol::Responses => Self::Responses,
+            Protocol::Messages => Self::Messages,
+            Protocol::Gemini => Self::Gemini,
+        }
+    }
+}
+
+/// How long to wait for a provider.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// Making a connection, TLS included.
+    pub(super) connect: Option<Span>,
+    /// From the request to the first byte of the answer.
+    pub(super) first_byte: Option<Span>,
+    /// Between two bytes of an answer.
+    pub(super) idle: Option<Span>,
+    /// The whole answer.
+    pub(super) total: Option<Span>,
+}
+
+/// A target of a model: `provider/model` or another model, alone or with weight and priority.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Target {
+    /// `provider/model`, or the name of another model.
+    pub(super) target: String,
+    /// Share among targets of the same priority. Default: 1.
+    #[schemars(range(min = 1))]
+    pub(super) weight: Option<u32>,
+    /// Lower goes first; the others are fall-backs. Default: 1.
+    pub(super) priority: Option<u32>,
+}
+
+impl Short for Target {
+    fn of_text(text: &str) -> Self {
+        Self { target: text.to_owned(), weight: None, priority: None }
+    }
+}
+
+/// A rule that looks at the request instead of listing model names.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Route {
+    /// When the rule holds; all conditions given must.
+    #[serde(rename = "match")]
+    pub(super) when: Match,
+    /// Where to: a provider (which gets the name as asked for), `provider/model`, or a model of `models`.
+    pub(super) to: String,
+}
+
+/// When a route holds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Match {
+    /// The model name holds this text, in any case.
+    pub(super) model_contains: Option<String>,
+    /// The client speaks this protocol.
+    pub(super) protocol: Option<Protocol>,
+}
+
+/// Abilities of a model that differ from the shipped table.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(with = "Capabilities")]
+pub(super) struct Abilities(pub(super) Map<String, Value>);
+
+/// What happens to requests on their way to another protocol.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Translation {
+    /// What to do when something cannot be carried. Default: `lenient`.
+    pub(super) losses: Option<Losses>,
+    /// The model name answers carry. Default: `requested`.
+    pub(super) model_echo: Option<Echo>,
+    /// Give reasoning text to Chat clients as `reasoning_content`. Default: true.
+    pub(super) expose_reasoning: Option<bool>,
+}
+
+/// What to do when something cannot be carried.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Losses {
+    /// Refuse missing content, report the rest in `x-polyport-loss`.
+    Lenient,
+    /// Refuse any visible loss.
+    Strict,
+    /// As `lenient`, without the header.
+    Off,
+}
+
+/// The model name answers carry.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Echo {
+    /// The one the client asked for.
+    Requested,
+    /// The one the provider reports.
+    Provider,
+}
+
+/// Bounds on sizes, numbers and times.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Bytes of a request body, before and after decompression. Default: `32MiB`.
+    #[schemars(example = &"32MiB")]
+    pub(super) request_body: Option<Size>,
+    /// Bytes of all request headers. Default: `32KiB`.
+    pub(super) headers: Option<Size>,
+    /// Number of request headers. Default: 100.
+    pub(super) header_count: Option<usize>,
+    /// Time a client has to send its headers. Default: `10s`.
+    pub(super) header_time: Option<Span>,
+    /// Time a client has to send its body. Default: `60s`.
+    pub(super) body_time: Option<Span>,
+    /// Bytes of one event of a provider's stream. Default: `16MiB`.
+    pub(super) event: Option<Size>,
+    /// Bytes of a provider's whole answer. Default: `64MiB`.
+    pub(super) answer: Option<Size>,
+    /// Making a connection to a provider, TLS included. Default: `10s`.
+    pub(super) connect: Option<Span>,
+    /// From the request to the first byte of a provider's answer. Default: `120s`.
+    #[schemars(example = &"120s")]
+    pub(super) first_byte: Option<Span>,
+    /// Between two bytes of a provider's answer. Default: `120s`.
+    pub(super) idle: Option<Span>,
+    /// A provider's whole answer. Default: `30m`.
+    pub(super) total: Option<Span>,
+    /// A streaming client gets a comment after this much silence. Default: `15s`.
+    pub(super) keep_alive: Option<Span>,
+    /// A client that takes no bytes for this long is given up. Default: `60s`.
+    pub(super) client_write: Option<Span>,
+    /// Requests in flight at once. Default: 4096.
+    pub(super) requests: Option<usize>,
+    /// Requests in flight at once of one client key. Default: 4096.
+    pub(super) requests_per_key: Option<usize>,
+    /// Connections at once. Default: 16384.
+    pub(super) connections: Option<usize>,
+    /// Connections from one address at once. Default: 4096.
+    pub(super) connections_per_address: Option<usize>,
+    /// Time that open answers have to end when Polyport is stopped. Default: `30s`.
+    pub(super) drain: Option<Span>,
+}
+
+/// How failed attempts are repeated. Every planned target is tried before a request fails.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Retry {
+    /// Attempts of one request, when it has fewer targets than this. Refused keys and rate limits do not count. Default: 3.
+    #[schemars(range(min = 1))]
+    pub(super) attempts: Option<u32>,
+    /// No attempt starts later than this after the request came. Default: `10m`.
+    pub(super) patience: Option<Span>,
+    /// Longest wait between two attempts. Default: `5s`.
+    pub(super) max_wait: Option<Span>,
+}
+
+/// What is logged and how.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter in the language of `RUST_LOG`, which wins when set. Default: `info`.
+    pub(super) level: Option<String>,
+    /// How lines look. Default: `text`.
+    pub(super) format: Option<Format>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,207 @@
+//! Where a configuration comes from, and reading it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use polyport_protocol::CarrierKey;
+
+use super::check::{self, Context, steps};
+use super::discover::Found;
+use super::env::Environment;
+use super::file::File;
+use super::problem::{Place, Problem, Problems};
+use super::provider::Provider;
+use super::services::{self, Checked, Defaults};
+use super::tree::{self, Node};
+use super::{Config, data, models, read};
+
+/// A larger file is no configuration.
+const LARGEST_FILE: u64 = 8 << 20;
+
+/// Names tried in the working folder when none is given.
+const USUAL_NAMES: [&str; 2] = ["polyport.yaml", "polyport.yml"];
+
+/// Everything a configuration is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file; `None` if there is none.
+    pub file: Option<PathBuf>,
+    /// Environment variables.
+    pub environment: Environment,
+    /// What the command line says.
+    pub arguments: Arguments,
+}
+
+/// Settings of the command line; they win over all others.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    /// `--host`.
+    pub host: Option<String>,
+    /// `--port`.
+    pub port: Option<u16>,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+}
+
+/// A configuration that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is not as it should be, but did not stop it.
+    pub warnings: Problems,
+    /// Files whose change means another configuration.
+    pub files: Vec<PathBuf>,
+    /// Local servers are to be looked for.
+    pub discover: bool,
+}
+
+/// Whether reading may leave traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve: makes the data folder and the secrets in it.
+    Serve,
+    /// To look at: writes nothing.
+    Inspect,
+}
+
+impl Source {
+    /// The file given, that of `POLYPORT_CONFIG`, or a usual one of the working folder.
+    #[must_use]
+    pub fn new(file: Option<PathBuf>, environment: Environment, arguments: Arguments) -> Self {
+        let named = file.or_else(|| environment.get("POLYPORT_CONFIG").map(PathBuf::from));
+        let file = named
+            .or_else(|| USUAL_NAMES.iter().find(|name| environment.folder.join(name).is_file()).map(PathBuf::from));
+        Self { file, environment, arguments }
+    }
+
+    /// A text instead of a file, for tests and tools.
+    ///
+    /// # Errors
+    /// All problems, if one of them is an error.
+    pub fn load_text(&self, text: &str, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
+        let name: Arc<Path> = self.file.clone().unwrap_or_else(|| PathBuf::from("polyport.yaml")).into();
+        match tree::parse(text, &name) {
+            Ok(tree) => self.load_tree(tree, found, purpose),
+            Err(problem) => Err(Problems(vec![problem])),
+        }
+    }
+
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All problems, if one of them is an error.
+    pub fn load(&self, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
+        let Some(file) = &self.file else {
+            return self.load_tree(Node::map(Place::Default), found, purpose);
+        };
+        let name: Arc<Path> = file.as_path().into();
+        let refused = |message: String| {
+            let problem = Problem::error(Place::file(&name, 1, 1), message);
+            Err(Problems(vec![problem.remedy("give another one with --config, or run without one")]))
+        };
+        let path = self.environment.folder.join(file);
+        match std::fs::metadata(&path) {
+            Ok(about) if about.len() > LARGEST_FILE => return refused("the file is larger than 8 MiB".to_owned()),
+            Ok(about) if about.is_dir() => return refused("this is a folder".to_owned()),
+            Ok(_) => {}
+            Err(error) => return refused(format!("the file cannot be read: {error}")),
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => self.load_text(&text, found, purpose),
+            Err(error) => refused(format!("the file cannot be read: {error}")),
+        }
+    }
+
+    fn load_tree(&self, mut tree: Node, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
+        let mut problems = Vec::new();
+        self.environment.lay_over(&mut tree, &mut problems);
+        self.lay_arguments(&mut tree);
+        let file: File = read::read(&mut tree, &mut problems);
+        // References of the file are meant relative to its folder.
+        let environment = self.file_environment();
+        let mut context =
+            Context { tree: &tree, environment: &environment, problems: &mut problems, files: Vec::new() };
+        let discover = file.discover.unwrap_or(file.providers.0.is_empty());
+        let mut config = self.config(&file, discover.then_some(found), &mut context);
+        let mut files = std::mem::take(&mut context.files);
+        if purpose == Purpose::Serve {
+            match data::prepare(&config.data).and_then(|()| data::carrier_key(&config.data)) {
+                Ok(key) => config.carrier = Arc::new(key),
+                Err(error) => {
+                    let message = format!("the folder {} cannot be used: {error}", config.data.display());
+                    context.error(&steps!["data"], message, "make it writable, or name another with --data");
+                }
+            }
+        }
+        let problems = Problems(problems);
+        if problems.fatal() {
+            return Err(problems);
+        }
+        files.extend(self.file.as_ref().map(|file| self.environment.folder.join(file)));
+        Ok(Loaded { config, warnings: problems, files, discover })
+    }
+
+    fn lay_arguments(&self, tree: &mut Node) {
+        let mut set = |keys: &[&str], value: Option<String>, name: &str| {
+            if let Some(value) = value {
+                let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+                tree.set(&keys, Node::text(value, Place::Argument(name.to_owned())));
+            }
+        };
+        set(&["server", "host"], self.arguments.host.clone(), "--host");
+        set(&["server", "port"], self.arguments.port.map(|port| port.to_string()), "--port");
+        let data = self.arguments.data.as_ref().map(|path| self.environment.folder.join(path));
+        set(&["data"], data.map(|path| path.to_string_lossy().into_owned()), "--data");
+    }
+
+    fn file_environment(&self) -> Environment {
+        let mut environment = self.environment.clone();
+        if let Some(folder) = self.file.as_ref().and_then(|file| file.parent()) {
+            environment.folder = environment.folder.join(folder);
+        }
+        environment
+    }
+
+    fn config(&self, file: &File, found: Option<&[Found]>, context: &mut Context<'_>) -> Config {
+        let listen = check::listen(file, context);
+        let access = check::access(file, &listen, context);
+        let (limits, timeouts, connect) = check::limits(file, context);
+        let defaults = Defaults { timeouts, connect, listen: listen.clone() };
+        let mut checked = services::providers(file, &defaults, context);
+        if let Some(found) = found {
+            let more = services::from_environment(&checked, &defaults, context);
+            checked.extend(more);
+            let more = services::from_probes(found, &checked, &defaults);
+            checked.extend(more);
+        }
+        let catalog = models::catalog(file, &checked, context);
+        let mut providers: Vec<Provider> = checked.into_iter().map(|Checked { provider, .. }| provider).collect();
+        if !file.providers.0.iter().any(|(name, _)| name == "echo") {
+            providers.push(Provider::echo());
+        }
+        // In the environment a relative name is meant as everywhere else in a shell.
+        let from_environment = matches!(context.place(&steps!["data"]), Place::Env(_));
+        let folder = if from_environment { &self.environment.folder } else { &context.environment.folder };
+        Config {
+            access,
+            data: folder.join(file.data.as_deref().unwrap_or("data")),
+            provider_order: providers.iter().map(|provider| provider.name.clone()).collect(),
+            providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
+            catalog,
+            limits,
+            retry: check::retry(file, context),
+            headers: check::headers(file),
+            model_echo: check::model_echo(file),
+            expose_reasoning: file.translation.expose_reasoning.unwrap_or(true),
+            losses: check::losses(file),
+            carrier: Arc::new(CarrierKey::new(rand::random())),
+            log: check::log(file, &self.environment),
+            capability_overrides: check::capabilities(file, context),
+            capability_cache: RwLock::new(HashMap::new()),
+            listen,
+        }
+    }
+}

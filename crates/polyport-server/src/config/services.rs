@@ -1,0 +1,430 @@
+//! The section `providers`, and providers that were found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_protocol::Profile;
+use polyport_provider::{AuthStyle, ClientSettings, Endpoint, ProxySettings};
+use polyport_types::{Protocol, Text};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::check::{Context, one_field, steps};
+use super::discover::Found;
+use super::file::{self, File};
+use super::preset::Preset;
+use super::secret::{self, Missing};
+use super::tree::Step;
+use super::units::Span;
+use super::{Credential, HttpService, Listen, Provider, Service, Timeouts};
+
+/// A provider and what the catalogue needs to know about it.
+pub(super) struct Checked {
+    pub(super) provider: Provider,
+    pub(super) claims: Vec<String>,
+}
+
+/// What all providers share.
+pub(super) struct Defaults {
+    pub(super) timeouts: Timeouts,
+    pub(super) connect: Duration,
+    pub(super) listen: Listen,
+}
+
+/// All enabled providers of the file, in its order, without those that cannot be made.
+pub(super) fn providers(file: &File, defaults: &Defaults, context: &mut Context<'_>) -> Vec<Checked> {
+    let enabled = file.providers.0.iter().filter(|(_, given)| given.enabled != Some(false));
+    enabled.filter_map(|(name, given)| provider(name, given, defaults, context)).collect()
+}
+
+fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &mut Context<'_>) -> Option<Checked> {
+    let at = steps!["providers", name];
+    if name.is_empty() || name.contains(|c: char| c == '/' || c.is_whitespace()) {
+        context.error(&at, "a provider's name must not be empty or hold `/` or spaces", "rename it");
+        return None;
+    }
+    let preset = preset(given, &at, context)?;
+    let protocol =
+        given.protocol.map(Protocol::from).or(preset.map(|preset| preset.protocol)).unwrap_or(Protocol::Chat);
+    let base_url = base_url(given, preset, &at, defaults, context)?;
+    let preset = preset.or_else(|| official(protocol, &base_url));
+    let (profile_name, profile) = profile(given, preset, protocol, &at, context);
+    let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            context.error(&child(&at, "base_url"), error.to_string(), "write it like https://host/v1");
+            return None;
+        }
+    };
+    let endpoint = headers(endpoint, given, &profile, &at, context);
+    let auth = auth(given, preset, protocol, &at, context)?;
+    let keys = given.keys.as_ref();
+    let credentials = match (keys, preset) {
+        (Some(keys), _) => listed_credentials(&keys.0, &auth, &at, context),
+        (None, Some(preset)) => usual_credential(preset, &auth, context).into_iter().collect(),
+        (None, None) => Vec::new(),
+    };
+    let needed = keys.is_some_and(|keys| !keys.0.is_empty()) || preset.is_some_and(Preset::needs_key);
+    let missing_credential = needed && credentials.is_empty();
+    if missing_credential && keys.is_none() {
+        let variables = preset.map_or("", |preset| preset.key_env.first().map_or("", String::as_str));
+        let message = format!("no key: {variables} is not set, so requests to this provider will fail");
+        context.warning(&at, message, "set the variable, or give `keys`");
+    }
+    let timeouts = timeouts(given, defaults, &at, context);
+    let client = ClientSettings {
+        connect_timeout: given.timeouts.connect.map_or(defaults.connect, |span| span.0),
+        proxy: proxy(given, &at, context),
+        ..ClientSettings::default()
+    };
+    let service = HttpService { endpoint, credentials, missing_credential, client, timeouts };
+    let provider = Provider {
+        name: name.into(),
+        scope: scope(name, &base_url),
+        service: Service::Http(Box::new(service)),
+        profile: Arc::new(profile),
+        models: given.models.iter().map(|model| Text::from(model.as_str())).collect(),
+    };
+    Some(Checked { provider, claims: preset.map(|preset| preset.claims.clone()).unwrap_or_default() })
+}
+
+fn child(path: &[Step], key: &str) -> Vec<Step> {
+    let mut path = path.to_vec();
+    path.push(Step::Key(key.to_owned()));
+    path
+}
+
+/// `None` if the preset does not exist, `Some(None)` if there is none.
+fn preset(given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> Option<Option<&'static Preset>> {
+    let Some(name) = &given.preset else { return Some(None) };
+    let found = Preset::named(name);
+    if found.is_none() {
+        let names: Vec<&str> = Preset::all().iter().map(|preset| preset.name.as_str()).collect();
+        let remedy = super::read::suggestion(name, &names, "known are");
+        context.error(&child(at, "preset"), format!("unknown preset `{name}`"), remedy);
+        return None;
+    }
+    Some(found)
+}
+
+/// The preset whose address this is: its quirks hold for its server even if the operator wrote the address out.
+fn official(protocol: Protocol, base_url: &str) -> Option<&'static Preset> {
+    let host = |text: &str| Url::parse(text).ok()?.host_str().map(str::to_owned);
+    let wanted = host(base_url)?;
+    // Local servers share an address, so that it says nothing.
+    Preset::all()
+        .iter()
+        .filter(|preset| preset.protocol == protocol && preset.local_port.is_none())
+        .find(|preset| preset.base_url.as_deref().and_then(host).is_some_and(|known| known == wanted))
+}
+
+fn base_url(
+    given: &file::Provider,
+    preset: Option<&Preset>,
+    at: &[Step],
+    defaults: &Defaults,
+    context: &mut Context<'_>,
+) -> Option<String> {
+    let at_url = child(at, "base_url");
+    let text = match (&given.base_url, preset) {
+        (Some(text), _) => match context.secret(text) {
+            Ok(found) => found.secret.expose().to_owned(),
+            Err(Missing::Empty) => {
+                context.error(&at_url, "the address is empty", "write it like https://host/v1");
+                return None;
+            }
+            Err(missing) => {
+                context.error(&at_url, missing.to_string(), "set it, or write the address here");
+                return None;
+            }
+        },
+        (None, Some(preset)) => match usual_address(preset, defaults, context) {
+            Some(text) => text,
+            None => {
+                let message = format!("the address is missing: every customer of {} has another", preset.title);
+                context.error(at, message, "set `base_url`");
+                return None;
+            }
+        },
+        (None, None) => {
+            context.error(at, "neither `preset` nor `base_url` is given", "set one of them");
+            return None;
+        }
+    };
+    with_query(&text, given, at, context).or(Some(text))
+}
+
+/// Where the preset's own tools would go: the address in their environment variable, unless that is Polyport itself.
+fn usual_address(preset: &Preset, defaults: &Defaults, context: &Context<'_>) -> Option<String> {
+    let other = preset.base_url_env.as_deref().and_then(|name| context.environment.get(name));
+    let other = other.filter(|text| !is_own_address(text, &defaults.listen));
+    other.map(str::to_owned).or_else(|| preset.base_url.clone())
+}
+
+/// Whether an address leads back to this process: people point their clients here with the same variables.
+fn is_own_address(text: &str, listen: &Listen) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified() || listen.host == address,
+        Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified() || listen.host == address,
+        None => false,
+    };
+    local && url.port_or_known_default() == Some(listen.port)
+}
+
+fn with_query(text: &str, given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> Option<String> {
+    if given.query.0.is_empty() {
+        return None;
+    }
+    let mut url = Url::parse(text).ok()?;
+    for (name, value) in &given.query.0 {
+        match context.secret(value) {
+            Ok(found) => drop(url.query_pairs_mut().append_pair(name, found.secret.expose())),
+            Err(missing) => {
+                let mut path = child(at, "query");
+                path.push(Step::Key(name.clone()));
+                context.error(&path, missing.to_string(), "");
+            }
+        }
+    }
+    Some(url.to_string())
+}
+
+fn profile(
+    given: &file::Provider,
+    preset: Option<&Preset>,
+    protocol: Protocol,
+    at: &[Step],
+    context: &mut Context<'_>,
+) -> (String, Profile) {
+    let usual = match protocol {
+        Protocol::Chat => "generic",
+        Protocol::Responses => "openai-responses",
+        Protocol::Messages => "anthropic",
+        Protocol::Gemini => "gemini",
+    };
+    let fitting = preset.filter(|preset| preset.protocol == protocol).map(|preset| preset.name.as_str());
+    let name = given.profile.as_deref().or(fitting).unwrap_or(usual);
+    let table = Profile::named(name).unwrap_or_else(|| {
+        let names: Vec<&str> = Profile::names().collect();
+        let remedy = super::read::suggestion(name, &names, "known are");
+        context.error(&child(at, "profile"), format!("unknown profile `{name}`"), remedy);
+        Profile::of_protocol(protocol)
+    });
+    let known = serde_json::to_value(Profile::default()).unwrap_or(Value::Null);
+    let mut quirks = Map::new();
+    for (field, value) in &given.quirks {
+        match one_field::<Profile>(&known, field, value) {
+            Ok(()) => drop(quirks.insert(field.clone(), value.clone())),
+            Err(problem) => {
+                let mut path = child(at, "quirks");
+                path.push(Step::Key(field.clone()));
+                context.error(&path, problem.message, problem.remedy);
+            }
+        }
+    }
+    (name.to_owned(), table.with(&quirks).unwrap_or(table))
+}
+
+fn headers(
+    mut endpoint: Endpoint,
+    given: &file::Provider,
+    profile: &Profile,
+    at: &[Step],
+    context: &mut Context<'_>,
+) -> Endpoint {
+    let of_profile = profile.extra_headers.iter().map(|(name, value)| (name, value, "quirks"));
+    let of_file = given.headers.0.iter().map(|(name, value)| (name, value, "headers"));
+    for (name, value, section) in of_profile.chain(of_file) {
+        let mut path = child(at, section);
+        path.push(Step::Key(name.clone()));
+        match context.secret(value) {
+            Ok(found) => match endpoint.clone().with_header(name, found.secret.expose()) {
+                Ok(changed) => endpoint = changed,
+                Err(error) => context.error(&path, error.to_string(), ""),
+            },
+            Err(missing) => context.error(&path, missing.to_string(), ""),
+        }
+    }
+    endpoint
+}
+
+fn auth(
+    given: &file::Provider,
+    preset: Option<&Preset>,
+    protocol: Protocol,
+    at: &[Step],
+    context: &mut Context<'_>,
+) -> Option<AuthStyle> {
+    let usual = AuthStyle::of_protocol(protocol);
+    let header = given.auth_header.as_deref().or(preset.and_then(|preset| preset.auth_header.as_deref()));
+    let format = match (&given.auth_format, header) {
+        (Some(format), _) => format.as_str(),
+        (None, Some(header)) if header.eq_ignore_ascii_case("authorization") => "Bearer {key}",
+        (None, Some(_)) => "{key}",
+        (None, None) => &usual.format,
+    };
+    if !format.contains("{key}") {
+        context.error(&child(at, "auth_format"), "the key is missing in it", "write `{key}` where the key shall stand");
+        return None;
+    }
+    match AuthStyle::new(header.unwrap_or(usual.header.as_str()), format) {
+        Ok(style) => Some(style),
+        Err(error) => {
+            context.error(&child(at, "auth_header"), error.to_string(), "");
+            None
+        }
+    }
+}
+
+fn listed_credentials(keys: &[file::Key], auth: &AuthStyle, at: &[Step], context: &mut Context<'_>) -> Vec<Credential> {
+    let mut credentials = Vec::new();
+    let mut missing_all = Vec::new();
+    for (index, key) in keys.iter().enumerate() {
+        let mut path = child(at, "keys");
+        path.push(Step::Index(index));
+        let found = match context.secret(&key.key) {
+            Ok(found) => found,
+            Err(missing @ Missing::Variable(_)) => {
+                missing_all.push((path, missing));
+                continue;
+            }
+            Err(missing) => {
+                context.error(&path, missing.to_string(), "give the key's text, `env:NAME` or `file:PATH`");
+                continue;
+            }
+        };
+        if secret::is_sample(found.secret.expose()) {
+            context.error(&path, "this key is a sample", "put your own here, or leave the provider out");
+            continue;
+        }
+        let label = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", index + 1));
+        match auth.header(&found.secret) {
+            Ok(header) => credentials.push(Credential { label: label.into(), header }),
+            Err(error) => context.error(&path, error.to_string(), ""),
+        }
+    }
+    for (path, missing) in missing_all {
+        let effect =
+            if credentials.is_empty() { "requests to this provider will fail" } else { "the other keys are used" };
+        context.warning(&path, format!("{missing}, so {effect}"), "set it, or remove the key");
+    }
+    credentials
+}
+
+/// The key in the usual environment variable.
+pub(super) fn usual_credential(preset: &Preset, auth: &AuthStyle, context: &Context<'_>) -> Option<Credential> {
+    preset.key_env.iter().find_map(|name| {
+        let found = secret::find(&format!("env:{name}"), context.environment).ok()?;
+        if secret::is_sample(found.secret.expose()) {
+            return None;
+        }
+        Some(Credential { label: format!("env:{name}").into(), header: auth.header(&found.secret).ok()? })
+    })
+}
+
+fn timeouts(given: &file::Provider, defaults: &Defaults, at: &[Step], context: &mut Context<'_>) -> Timeouts {
+    let mut time = |name: &str, given: Option<Span>, default: Duration| {
+        if given == Some(Span(Duration::ZERO)) {
+            let mut path = child(at, "timeouts");
+            path.push(Step::Key(name.to_owned()));
+            context.error(&path, "zero would refuse everything", "leave it out for the default");
+        }
+        given.map_or(default, |span| span.0)
+    };
+    let given = &given.timeouts;
+    time("connect", given.connect, defaults.connect);
+    Timeouts {
+        first_byte: time("first_byte", given.first_byte, defaults.timeouts.first_byte),
+        idle: time("idle", given.idle, defaults.timeouts.idle),
+        total: time("total", given.total, defaults.timeouts.total),
+    }
+}
+
+fn proxy(given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> ProxySettings {
+    let Some(text) = &given.proxy else { return ProxySettings::Environment };
+    if text.eq_ignore_ascii_case("none") {
+        return ProxySettings::Direct;
+    }
+    let path = child(at, "proxy");
+    let text = match context.secret(text) {
+        Ok(found) => found.secret.expose().to_owned(),
+        Err(missing) => {
+            context.error(&path, missing.to_string(), "");
+            return ProxySettings::Environment;
+        }
+    };
+    let known = Url::parse(&text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
+            && url.host_str().is_some_and(|host| !host.is_empty())
+    });
+    if !known {
+        context.error(&path, "this is no address of a proxy", "write http://host:port, socks5://host:port or none");
+    }
+    ProxySettings::Url(text)
+}
+
+/// Stays the same when keys change: a signature belongs to the account behind the address, not to one of its keys.
+fn scope(name: &str, base_url: &str) -> u32 {
+    let hash = blake3::hash(format!("{name}\n{base_url}").as_bytes());
+    let mut first = [0; 4];
+    first.copy_from_slice(hash.as_bytes().get(..4).unwrap_or(&[0; 4]));
+    u32::from_le_bytes(first)
+}
+
+/// Providers whose keys stand in the usual environment variables.
+pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: &Context<'_>) -> Vec<Checked> {
+    Preset::all()
+        .iter()
+        .filter(|preset| preset.discover && preset.needs_key())
+        .filter(|preset| !taken.iter().any(|checked| checked.provider.name == preset.name))
+        .filter_map(|preset| {
+            let auth = auth_of(preset)?;
+            let credential = usual_credential(preset, &auth, context)?;
+            let address = usual_address(preset, defaults, context)?;
+            of_preset(preset, &address, vec![credential], Vec::new(), defaults)
+        })
+        .collect()
+}
+
+/// Local servers that answered.
+pub(super) fn from_probes(found: &[Found], taken: &[Checked], defaults: &Defaults) -> Vec<Checked> {
+    found
+        .iter()
+        .filter(|found| !taken.iter().any(|checked| checked.provider.name == found.preset.name))
+        .filter_map(|found| of_preset(found.preset, &found.base_url, Vec::new(), found.models.clone(), defaults))
+        .collect()
+}
+
+fn auth_of(preset: &Preset) -> Option<AuthStyle> {
+    match &preset.auth_header {
+        Some(header) => AuthStyle::new(header, "{key}").ok(),
+        None => Some(AuthStyle::of_protocol(preset.protocol)),
+    }
+}
+
+fn of_preset(
+    preset: &Preset,
+    address: &str,
+    credentials: Vec<Credential>,
+    models: Vec<Text>,
+    defaults: &Defaults,
+) -> Option<Checked> {
+    let endpoint = Endpoint::new(preset.protocol, address, false).ok()?;
+    let service = HttpService {
+        endpoint,
+        credentials,
+        missing_credential: false,
+        client: ClientSettings { connect_timeout: defaults.connect, ..ClientSettings::default() },
+        timeouts: defaults.timeouts.clone(),
+    };
+    let provider = Provider {
+        name: preset.name.as_str().into(),
+        service: Service::Http(Box::new(service)),
+        profile: Arc::new(Profile::named(&preset.name)?),
+        scope: scope(&preset.name, address),
+        models,
+    };
+    Some(Checked { provider, claims: preset.claims.clone() })
+}

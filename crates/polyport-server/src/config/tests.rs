@@ -1,0 +1,403 @@
+//! What a configuration means, from its text.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_protocol::profile::{AnthropicThinking, SystemRole};
+use polyport_provider::{Call, ProxySettings};
+use polyport_routing::{Hints, Rule};
+use polyport_types::{ClientProtocol, Protocol};
+
+use super::*;
+
+fn source(variables: &[(&str, &str)]) -> Source {
+    let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Source::new(Some("p.yaml".into()), Environment::of(owned, "/nowhere"), Arguments::default())
+}
+
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Loaded {
+    match source(variables).load_text(text, &[], Purpose::Inspect) {
+        Ok(loaded) => loaded,
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+fn load(text: &str) -> Loaded {
+    load_with(text, &[])
+}
+
+fn problems_with(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    match source(variables).load_text(text, &[], Purpose::Inspect) {
+        Ok(loaded) => loaded.warnings.0.iter().map(ToString::to_string).collect(),
+        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn problems(text: &str) -> Vec<String> {
+    problems_with(text, &[])
+}
+
+fn http<'a>(config: &'a Config, name: &str) -> &'a HttpService {
+    match &config.provider(name).unwrap_or_else(|| panic!("{name}")).service {
+        Service::Http(http) => http,
+        Service::Echo => panic!("{name} is built in"),
+    }
+}
+
+fn address(config: &Config, name: &str) -> String {
+    http(config, name).endpoint.uri(Call::Generate { model: "m", stream: false }).unwrap().to_string()
+}
+
+fn route(config: &Config, model: &str) -> (String, Rule) {
+    let resolved = config.catalog.resolve(model, Hints { protocol: Some(ClientProtocol::Chat) }).unwrap();
+    let first = &resolved.targets[0];
+    (format!("{}/{}", first.provider, first.model), resolved.rule)
+}
+
+const DESIGN: &str = r#"
+server:   { host: 127.0.0.1, port: 7659 }
+data:     ./data
+access:   { open: true }
+providers:
+  openai: { preset: openai, keys: ["env:OPENAI_API_KEY"] }
+  claude: { protocol: messages, base_url: "https://api.anthropic.com", keys: ["env:KEY_A", "env:KEY_B"], auth_header: x-api-key, auth_format: "{key}" }
+  local:  { protocol: chat, base_url: "http://127.0.0.1:8080/v1", profile: llama-cpp }
+models:
+  gpt-5:      openai/gpt-5
+  "claude-*": "claude/*"
+  fast:       [ { target: openai/gpt-5-mini, weight: 2 }, { target: local/qwen3, priority: 2 } ]
+routes:
+  - { match: { model_contains: gpt }, to: openai }
+limits:   { request_body: 32MiB, first_byte: 120s }
+"#;
+
+const KEYS: [(&str, &str); 3] = [("OPENAI_API_KEY", "sk-one"), ("KEY_A", "sk-a"), ("KEY_B", "sk-b")];
+
+#[test]
+fn the_documented_shape_works() {
+    let loaded = load_with(DESIGN, &KEYS);
+    assert_eq!(loaded.warnings, Problems::default());
+    assert!(!loaded.discover);
+    let config = loaded.config;
+    assert_eq!(config.listen.address().to_string(), "127.0.0.1:7659");
+    assert_eq!(config.data, PathBuf::from("/nowhere/./data"));
+    let names: Vec<&str> = config.providers().map(|provider| &*provider.name).collect();
+    assert_eq!(names, ["openai", "claude", "local", "echo"]);
+    assert_eq!(address(&config, "openai"), "https://api.openai.com/v1/chat/completions");
+    assert_eq!(address(&config, "claude"), "https://api.anthropic.com/v1/messages");
+    assert_eq!(address(&config, "local"), "http://127.0.0.1:8080/v1/chat/completions");
+    let labels: Vec<&str> = http(&config, "claude").credentials.iter().map(|key| &*key.label).collect();
+    assert_eq!(labels, ["env:KEY_A", "env:KEY_B"]);
+    assert_eq!(config.provider("openai").unwrap().profile.system_role, SystemRole::Developer);
+    assert!(config.provider("local").unwrap().profile.system_first);
+    assert_eq!(route(&config, "gpt-5"), ("openai/gpt-5".into(), Rule::Model("gpt-5".into())));
+    assert_eq!(route(&config, "claude-opus-5"), ("claude/claude-opus-5".into(), Rule::Glob("claude-*".into())));
+    assert_eq!(route(&config, "my-gpt"), ("openai/my-gpt".into(), Rule::Route(0)));
+    assert_eq!(route(&config, "local/a/b").0, "local/a/b");
+    assert_eq!(route(&config, "echo").0, "echo/echo");
+    assert_eq!(config.limits.request_body_bytes, 32 << 20);
+    assert_eq!(http(&config, "local").timeouts.first_byte, Duration::from_secs(120));
+}
+
+#[test]
+fn nothing_configured_finds_keys_in_the_environment() {
+    let loaded =
+        load_with("", &[("ANTHROPIC_API_KEY", "sk-ant"), ("OPENAI_API_KEY", "sk-one"), ("GOOGLE_API_KEY", "AIza")]);
+    assert!(loaded.discover);
+    let names: Vec<&str> = loaded.config.providers().map(|provider| &*provider.name).collect();
+    assert_eq!(names, ["openai", "openai-responses", "anthropic", "gemini", "echo"]);
+    assert_eq!(route(&loaded.config, "claude-opus-5").0, "anthropic/claude-opus-5");
+    assert_eq!(route(&loaded.config, "gpt-5").0, "openai/gpt-5");
+    assert_eq!(route(&loaded.config, "gpt-5-pro").0, "openai-responses/gpt-5-pro");
+    assert_eq!(route(&loaded.config, "gemini-3-pro").0, "gemini/gemini-3-pro");
+    assert!(loaded.config.access.open);
+}
+
+#[test]
+fn local_servers_that_answered_are_there() {
+    let found = [Found {
+        preset: Preset::named("ollama").unwrap(),
+        base_url: "http://127.0.0.1:11434/v1".into(),
+        models: vec!["qwen3:8b".into()],
+    }];
+    let loaded = source(&[]).load_text("", &found, Purpose::Inspect).unwrap();
+    assert_eq!(route(&loaded.config, "qwen3:8b"), ("ollama/qwen3:8b".into(), Rule::Listed));
+    // The only provider gets everything else.
+    assert_eq!(route(&loaded.config, "other"), ("ollama/other".into(), Rule::Default));
+    // A configuration with providers of its own does not look around.
+    let text = "providers: { a: { base_url: 'http://h/v1' } }";
+    let loaded = source(&[]).load_text(text, &found, Purpose::Inspect).unwrap();
+    assert!(loaded.config.provider("ollama").is_none());
+    let text = "discover: true\nproviders: { a: { base_url: 'http://h/v1' } }";
+    let loaded = source(&[]).load_text(text, &found, Purpose::Inspect).unwrap();
+    assert!(loaded.config.provider("ollama").is_some());
+}
+
+#[test]
+fn addresses_of_the_environment_count_unless_they_lead_back_here() {
+    let key = ("OPENAI_API_KEY", "sk-one");
+    let loaded = load_with("", &[key, ("OPENAI_BASE_URL", "https://proxy.test/v1")]);
+    assert_eq!(address(&loaded.config, "openai"), "https://proxy.test/v1/chat/completions");
+    for own in ["http://127.0.0.1:7659/v1", "http://localhost:7659/v1", "http://[::1]:7659/v1"] {
+        let loaded = load_with("", &[key, ("OPENAI_BASE_URL", own)]);
+        assert_eq!(address(&loaded.config, "openai"), "https://api.openai.com/v1/chat/completions", "{own}");
+    }
+}
+
+#[test]
+fn the_order_is_file_then_environment_then_command_line() {
+    let file = "server: { port: 1000 }\nlimits: { drain: 1s, requests: 5 }";
+    let mut source = source(&[("POLYPORT_PORT", "2000"), ("POLYPORT_LIMITS__DRAIN", "2s")]);
+    let config = source.load_text(file, &[], Purpose::Inspect).unwrap().config;
+    assert_eq!((config.listen.port, config.limits.drain.as_secs(), config.limits.requests), (2000, 2, 5));
+    source.arguments = Arguments { port: Some(3000), data: Some("d".into()), host: Some("::1".into()) };
+    let config = source.load_text(file, &[], Purpose::Inspect).unwrap().config;
+    assert_eq!(config.listen.address().to_string(), "[::1]:3000");
+    assert_eq!(config.data, PathBuf::from("/nowhere/d"));
+}
+
+#[test]
+fn mistakes_of_the_environment_and_the_command_line_name_their_source() {
+    let found = problems_with("", &[("POLYPORT_LIMITS__DRIAN", "2s"), ("POLYPORT_LIMITS__REQUESTS", "many")]);
+    assert_eq!(
+        found,
+        [
+            "environment variable POLYPORT_LIMITS__DRIAN: error: limits.drian: unknown key `drian`; did you mean `drain`?",
+            "environment variable POLYPORT_LIMITS__REQUESTS: error: limits.requests: expected a number from 0 to 18446744073709551615",
+        ]
+    );
+}
+
+#[test]
+fn listening_beyond_loopback_needs_a_good_key() {
+    let open = problems("server: { host: 0.0.0.0 }");
+    assert_eq!(open.len(), 1);
+    assert!(open[0].starts_with("p.yaml:1:17: error: server.host: listening on 0.0.0.0 without keys"), "{open:?}");
+    let forced = problems("server: { host: '::' }\naccess: { open: true, keys: [0123456789abcdefghij] }");
+    assert!(forced[0].starts_with("p.yaml:2:17: error: access.open"), "{forced:?}");
+    for (key, words) in [
+        ("changeme", "sample"),
+        ("short-key", "shorter than 16"),
+        ("''", "empty"),
+        ("env:NOT_SET", "NOT_SET is not set"),
+    ] {
+        let found = problems(&format!("server: {{ host: 0.0.0.0 }}\naccess: {{ keys: [{key}] }}"));
+        assert!(found.iter().any(|problem| problem.contains(words)), "{key}: {found:?}");
+        assert!(found.iter().all(|problem| !problem.contains("short-key")), "{found:?}");
+    }
+    let loaded = load("server: { host: 0.0.0.0 }\naccess: { keys: { name: ci, key: 0123456789abcdefghij } }");
+    assert_eq!(loaded.config.access.find("0123456789abcdefghij").unwrap().name, "ci");
+    assert!(!loaded.config.access.open);
+}
+
+#[test]
+fn keys_of_digits_stay_texts() {
+    let loaded =
+        load("access: { keys: [01234567890123456789] }\nproviders: { a: { base_url: 'http://h/v1', keys: 1.10 } }");
+    assert!(loaded.config.access.find("01234567890123456789").is_some());
+    assert_eq!(http(&loaded.config, "a").credentials.len(), 1);
+}
+
+#[test]
+fn closed_without_keys_is_a_mistake() {
+    assert!(problems("access: { open: false }")[0].contains("access is closed, but there is no key"));
+}
+
+#[test]
+fn missing_keys_of_providers_warn_and_the_rest_goes_on() {
+    let text = "providers:\n  a: { preset: openai }\n  b: { preset: groq, keys: ['env:NO_A', 'env:NO_B'] }\n  c: { preset: groq, keys: ['env:NO_A', 'gsk-1'] }\n";
+    let found = problems(text);
+    let expected = [
+        "p.yaml:2:3: warning: providers.a: no key: OPENAI_API_KEY is not set, so requests to this provider will fail; set the variable, or give `keys`",
+        "p.yaml:3:29: warning: providers.b.keys[0]: the environment variable NO_A is not set, so requests to this provider will fail; set it, or remove the key",
+        "p.yaml:3:41: warning: providers.b.keys[1]: the environment variable NO_B is not set, so requests to this provider will fail; set it, or remove the key",
+        "p.yaml:4:29: warning: providers.c.keys[0]: the environment variable NO_A is not set, so the other keys are used; set it, or remove the key",
+    ];
+    assert_eq!(found, expected);
+    let config = load(text).config;
+    assert!(http(&config, "a").missing_credential && http(&config, "b").missing_credential);
+    assert!(!http(&config, "c").missing_credential);
+}
+
+#[test]
+fn all_mistakes_of_providers_are_found() {
+    let text = r#"
+providers:
+  a: { preset: opnai }
+  b: {}
+  c: { base_url: "ftp://h/v1" }
+  d: { base_url: "http://h/v1", profile: vlm, quirks: { system_frist: true, limit_field: maxtokens } }
+  e: { preset: azure }
+  f: { base_url: "http://h/v1", auth_format: "Bearer" }
+  g: { base_url: "http://h/v1", keys: [sk-xxxx], proxy: "ftp://x", timeouts: { idle: 0s } }
+  "h i": { preset: openai }
+  j: { base_url: "http://user:sk-secret@h/v1" }
+"#;
+    let found = problems(text).join("\n");
+    for words in [
+        "p.yaml:3:16: error: providers.a.preset: unknown preset `opnai`; did you mean `openai`?",
+        "p.yaml:4:3: error: providers.b: neither `preset` nor `base_url`",
+        "p.yaml:5:18: error: providers.c.base_url: the scheme must be http or https, not `ftp`",
+        "p.yaml:6:42: error: providers.d.profile: unknown profile `vlm`; did you mean `vllm`?",
+        "providers.d.quirks.system_frist: unknown key `system_frist`; did you mean `system_first`?",
+        "providers.d.quirks.limit_field: unknown variant `maxtokens`, expected `max_tokens` or `max_completion_tokens`",
+        "p.yaml:7:3: error: providers.e: the address is missing",
+        "providers.f.auth_format: the key is missing in it",
+        "providers.g.keys[0]: this key is a sample",
+        "providers.g.proxy: this is no address of a proxy",
+        "providers.g.timeouts.idle: zero would refuse everything",
+        "p.yaml:10:3: error: providers.h i: a provider's name",
+        "providers.j.base_url: the address must not hold a user name or password",
+    ] {
+        assert!(found.contains(words), "{words}\n---\n{found}");
+    }
+    assert!(!found.contains("sk-secret"));
+}
+
+#[test]
+fn all_mistakes_of_models_are_found() {
+    let text = r#"
+providers: { openai: { base_url: "http://h/v1" } }
+models:
+  a: opnai/x
+  b: [ openai/x, c ]
+  c: b
+  d: { target: openai/x, weight: 0 }
+  e: []
+  "f-*": a
+routes:
+  - { to: openai }
+  - { match: { model_contains: x }, to: nowhere }
+default_provider: opnai
+"#;
+    let found = problems(text).join("\n");
+    for words in [
+        "p.yaml:4:6: error: models.a: model `a` leads to `opnai/x`",
+        "did you mean `openai`?",
+        "leads back to itself",
+        "p.yaml:7:3: error: models.d: a weight of 0",
+        "p.yaml:8:3: error: models.e: model `e` has no targets",
+        "p.yaml:9:10: error: models.f-*: model `f-*` holds `*`",
+        "p.yaml:11:5: error: routes[0]: the route has no condition",
+        "p.yaml:12:41: error: routes[1].to: the route leads to `nowhere`",
+        "p.yaml:13:19: error: default_provider: the default provider `opnai` is not configured; did you mean `openai`?",
+    ] {
+        assert!(found.contains(words), "{words}\n---\n{found}");
+    }
+}
+
+#[test]
+fn a_provider_with_a_mistake_is_not_also_reported_as_missing() {
+    let found = problems("providers: { a: { preset: nope } }\nmodels: { m: a/x }");
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn disabled_providers_take_their_targets_with_them() {
+    let text = "providers: { a: { base_url: 'http://h/v1', enabled: false }, b: { base_url: 'http://h/v1' } }\nmodels: { m: [a/x, b/y], only: a/x }";
+    let loaded = load(text);
+    assert_eq!(route(&loaded.config, "m").0, "b/y");
+    assert!(loaded.config.provider("a").is_none());
+    assert!(loaded.warnings.to_string().contains("models.only"));
+}
+
+#[test]
+fn details_of_a_provider() {
+    let text = r#"
+providers:
+  az:
+    preset: azure
+    base_url: "https://r.openai.azure.com/openai/deployments/{model}"
+    query: { api-version: "2026-01-01" }
+    keys: ak-1
+    headers: { x-team: "env:TEAM" }
+    proxy: none
+    quirks: { merge_same_role: true }
+    timeouts: { first_byte: 5m, connect: 3s }
+    models: [gpt-x]
+"#;
+    let loaded = load_with(text, &[("TEAM", "blue")]);
+    let config = loaded.config;
+    let az = http(&config, "az");
+    let address = address(&config, "az");
+    assert_eq!(address, "https://r.openai.azure.com/openai/deployments/m/chat/completions?api-version=2026-01-01");
+    assert_eq!(az.endpoint.headers()["x-team"], "blue");
+    assert_eq!(az.client.proxy, ProxySettings::Direct);
+    assert_eq!(az.client.connect_timeout, Duration::from_secs(3));
+    assert_eq!(az.timeouts.first_byte, Duration::from_secs(300));
+    let provider = config.provider("az").unwrap();
+    assert!(provider.profile.merge_same_role && !provider.profile.file_input);
+    assert_eq!(route(&config, "gpt-x").1, Rule::Listed);
+    let mut headers = http::HeaderMap::new();
+    az.credentials[0].header.apply(&mut headers);
+    assert_eq!(headers["api-key"], "ak-1");
+}
+
+#[test]
+fn an_official_address_has_its_quirks_without_a_preset() {
+    let config = load(
+        "providers: { a: { base_url: 'https://api.openai.com/v1', keys: sk-1 }, b: { base_url: 'https://x.test' } }",
+    )
+    .config;
+    assert_eq!(*config.provider("a").unwrap().profile, polyport_protocol::Profile::named("openai").unwrap());
+    assert_eq!(*config.provider("b").unwrap().profile, polyport_protocol::Profile::named("generic").unwrap());
+    assert_eq!(address(&config, "b"), "https://x.test/v1/chat/completions");
+}
+
+#[test]
+fn abilities_can_be_corrected() {
+    let text = r#"
+providers: { a: { base_url: "http://h/v1" }, b: { base_url: "http://h/v1", protocol: messages } }
+capabilities:
+  "m-*": { images: false, context: 5 }
+  a/m-1: { context: 7, anthropic_thinking: adaptive }
+  "x": { imges: true, context: many }
+"#;
+    let found = problems(text).join("\n");
+    assert!(found.contains("capabilities.x.imges: unknown key `imges`; did you mean `images`?"), "{found}");
+    assert!(found.contains("capabilities.x.context: invalid type"), "{found}");
+    let config = load(&text.replace("  \"x\": { imges: true, context: many }\n", "")).config;
+    let a = config.provider("a").unwrap();
+    let one = config.capabilities(a, "m-1");
+    assert_eq!((one.context, one.images, one.anthropic_thinking), (Some(7), false, AnthropicThinking::Adaptive));
+    assert!(Arc::ptr_eq(&one, &config.capabilities(a, "m-1")));
+    let b = config.provider("b").unwrap();
+    assert_eq!((config.capabilities(b, "m-1").context, b.protocol()), (Some(5), Protocol::Messages));
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let text = "access: { keys: [pp-canary-1] }\nproviders: { a: { preset: openai, keys: sk-canary-2, headers: { x-secret: 'env:CANARY' } } }";
+    let loaded = load_with(text, &[("CANARY", "canary-3")]);
+    let shown = format!("{:?}", loaded.config);
+    assert!(!shown.contains("canary"), "{shown}");
+    let broken =
+        "access: pp-canary-1\nproviders: { a: { preset: openai, keys: [[sk-canary-2]], quirks: sk-canary-3 } }";
+    assert!(!problems(broken).join("\n").contains("canary"));
+}
+
+#[test]
+fn an_empty_file_and_one_of_comments_are_fine() {
+    for text in ["", "# nothing\n", "---\n", "~\n"] {
+        assert!(load(text).config.provider("echo").is_some());
+    }
+    assert!(problems("just a text")[0].contains("expected a map"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let problems = source(&[]).load(&[], Purpose::Inspect).unwrap_err();
+    assert!(problems.to_string().starts_with("p.yaml:1:1: error: the file cannot be read"), "{problems}");
+}
+
+#[test]
+fn serving_makes_the_data_folder_and_inspecting_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::of([], folder.path());
+    let source = Source::new(None, environment, Arguments::default());
+    source.load(&[], Purpose::Inspect).unwrap();
+    assert!(!folder.path().join("data").exists());
+    source.load(&[], Purpose::Serve).unwrap();
+    assert!(folder.path().join("data/carrier.key").exists());
+}
