@@ -1,6 +1,18 @@
 //! The Chat wire format: types, request, response, stream, fault.
+//!
+//! | module | what |
+//! |---|---|
+//! | `types` | wire objects |
+//! | `request` | a client's request, a provider's request |
+//! | `response` | whole answers |
+//! | `stream` | chunks of answers |
+//! | `annotations`, `media`, `reasoning` | what these three share |
+//! | `fault` | error bodies |
 
+mod annotations;
 mod fault;
+mod media;
+mod reasoning;
 mod request;
 mod response;
 mod stream;

@@ -518,7 +518,9 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for WordOr<'a, T> {
         let raw = <&'de RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes().first() {
             Some(b'"') => serde_json::from_str(raw.get()).map(WordOr::Word).map_err(inner),
-            Some(b'{') => serde_json::from_str(raw.get()).map(|value| WordOr::Object(Box::new(value), raw)).map_err(inner),
+            Some(b'{') => {
+                serde_json::from_str(raw.get()).map(|value| WordOr::Object(Box::new(value), raw)).map_err(inner)
+            }
             _ => Err(de::Error::invalid_type(unexpected(raw.get()), &"a string or an object")),
         }
     }

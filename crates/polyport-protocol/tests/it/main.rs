@@ -1,3 +1,4 @@
 //! The codecs against recorded traffic and the documents.
 
+mod chat;
 mod gemini;
