@@ -2,3 +2,5 @@
 
 mod chat;
 mod gemini;
+mod known_bugs;
+mod matrix;

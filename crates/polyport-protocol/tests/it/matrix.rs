@@ -92,7 +92,8 @@ fn events_of(record: &Record, target: &Target) -> Result<Vec<Event>, String> {
             events
         }
         (None, Some(body)) => {
-            let response = decode_response(target, Bytes::copy_from_slice(body.as_bytes())).map_err(|f| f.to_string())?;
+            let response =
+                decode_response(target, Bytes::copy_from_slice(body.as_bytes())).map_err(|f| f.to_string())?;
             collect::into_events(response)
         }
         (None, None) => return Err("no answer".to_owned()),
@@ -154,7 +155,9 @@ fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[E
 fn compare(table: &mut Table, record: &Record, client: ClientProtocol, form: &str, answer: &Response, seen: &Summary) {
     let provider = record.wire();
     let mut problem = |what: &str, wanted: &dyn std::fmt::Debug, got: &dyn std::fmt::Debug| {
-        table.problems.push(format!("{} to {client}, {form}: {what}\n  wanted {wanted:?}\n  got    {got:?}", record.id));
+        table
+            .problems
+            .push(format!("{} to {client}, {form}: {what}\n  wanted {wanted:?}\n  got    {got:?}", record.id));
     };
     let empty = Candidate::default();
     let candidate = answer.first().unwrap_or(&empty);
@@ -277,7 +280,9 @@ fn expected_class(reason: &FinishReason) -> Class {
         | FinishReason::UnexpectedToolCall
         | FinishReason::TooManyToolCalls
         | FinishReason::MissingSignature => Class::Failed,
-        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::Compaction | FinishReason::Other => Class::Done,
+        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::Compaction | FinishReason::Other => {
+            Class::Done
+        }
     }
 }
 
@@ -290,12 +295,16 @@ fn finish_class(client: ClientProtocol, seen: &Summary) -> Class {
     }
     let refused = seen.choices.first().is_some_and(|choice| !choice.refusal.is_empty());
     match (client, seen.finish()) {
-        (_, "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" | "CONTINUATION" | "pause_turn")
+        (
+            _,
+            "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" | "CONTINUATION" | "pause_turn",
+        )
         | (ClientProtocol::Responses, "incomplete:max_output_tokens" | "incomplete:steered") => Class::Length,
         (_, "content_filter" | "refusal" | "incomplete:content_filter") => Class::Filter,
-        (ClientProtocol::Gemini, "SAFETY" | "RECITATION" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "IMAGE_SAFETY") => {
-            Class::Filter
-        }
+        (
+            ClientProtocol::Gemini,
+            "SAFETY" | "RECITATION" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "IMAGE_SAFETY",
+        ) => Class::Filter,
         (_, "tool_calls" | "tool_use") => Class::Tools,
         (ClientProtocol::Responses | ClientProtocol::Gemini, _) if !seen.tool_calls().is_empty() => Class::Tools,
         _ if refused => Class::Filter,
