@@ -6,9 +6,13 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`grammar`] | strict readers of streams, answers and errors, with what a client understood of them |
+//! | [`provider`] | fake providers: strict about what they receive, scripted in what they answer |
+//! | [`raw`] | clients: any bytes on a TCP connection, and requests with bodies read piece by piece |
 //! | [`schema`] | judges of request bodies: closed schemas and the rules behind them |
 //! | [`shared`] | recorded provider traffic and official schemas from the reference folder beside the workspace |
 
 pub mod grammar;
+pub mod provider;
+pub mod raw;
 pub mod schema;
 pub mod shared;

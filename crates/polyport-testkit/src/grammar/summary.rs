@@ -48,6 +48,14 @@ impl Summary {
         self.choices.first().and_then(|choice| choice.finish.as_deref()).unwrap_or_default()
     }
 
+    /// The choices with the ids of tool calls left out, to compare two answers that say the same.
+    #[must_use]
+    pub fn said(&self) -> Vec<Choice> {
+        let mut choices = self.choices.clone();
+        choices.iter_mut().flat_map(|choice| &mut choice.tool_calls).for_each(|call| call.id.clear());
+        choices
+    }
+
     /// The choice with `index`, made if it is not there.
     pub(super) fn choice(&mut self, index: u64) -> &mut Choice {
         let at = self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {

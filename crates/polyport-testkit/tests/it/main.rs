@@ -1,5 +1,6 @@
 //! Tests of the testkit itself.
 
 mod grammar;
+mod provider;
 mod recordings;
 mod requests;
