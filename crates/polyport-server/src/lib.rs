@@ -1,3 +1,27 @@
 //! The gateway: HTTP in and out, configuration, the life of a request.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | what the file, the environment and the command line say, checked |
+//! | `listen` | connections, their limits, graceful shutdown |
+//! | `router` | every route |
+//! | `ingress` | from HTTP to the relay |
+//! | `relay` | the life of a request |
+//! | `state` | what is kept between requests |
+//! | `observe` | records and figures |
 
+mod app;
+mod body;
 pub mod config;
+mod error;
+mod id;
+mod ingress;
+mod listen;
+mod observe;
+mod relay;
+mod router;
+mod state;
+mod tasks;
+
+pub use app::SetupError;
+pub use listen::{Handle, ServeError, Server, serve};

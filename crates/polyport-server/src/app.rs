@@ -1,0 +1,167 @@
+//! All state of a running gateway.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use polyport_provider::{Client, ClientError, ClientSettings};
+use polyport_types::Text;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::provider::Service;
+use crate::config::{Config, Provider};
+use crate::observe::Metrics;
+use crate::relay::health::Health;
+use crate::relay::learned::Learned;
+use crate::state::{ResponseStore, SignatureTable};
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(crate) struct App {
+    runtime: ArcSwap<Runtime>,
+    clients: Mutex<HashMap<ClientSettings, Client>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) responses: ResponseStore,
+    pub(crate) signatures: SignatureTable,
+    pub(crate) learned: Learned,
+    pub(crate) health: Health,
+    pub(crate) in_flight: Arc<AtomicUsize>,
+    per_key: Mutex<HashMap<Text, Arc<AtomicUsize>>>,
+    draining: AtomicBool,
+    /// Cancelled when open streams have had their time.
+    pub(crate) cut: CancellationToken,
+}
+
+/// What one configuration makes of it. Requests keep the one they began with.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) config: Arc<Config>,
+    providers: HashMap<Text, Arc<Upstream>>,
+    /// Moves on with every request: targets take turns.
+    turn: AtomicU64,
+}
+
+/// A provider ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) config: Arc<Provider>,
+    /// None for the built-in model.
+    pub(crate) client: Option<Client>,
+    /// Moves on with every request: credentials take turns.
+    turn: AtomicU64,
+}
+
+/// A provider cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("provider `{provider}`: {error}")]
+pub struct SetupError {
+    /// Its name.
+    pub provider: Text,
+    /// What is wrong.
+    pub error: ClientError,
+}
+
+impl App {
+    pub(crate) fn new(config: Arc<Config>) -> Result<Self, SetupError> {
+        let clients = Mutex::default();
+        let runtime = Runtime::new(config, &clients)?;
+        Ok(Self {
+            runtime: ArcSwap::from_pointee(runtime),
+            clients,
+            metrics: Metrics::new(),
+            responses: ResponseStore::new(),
+            signatures: SignatureTable::new(),
+            learned: Learned::default(),
+            health: Health::default(),
+            in_flight: Arc::default(),
+            per_key: Mutex::default(),
+            draining: AtomicBool::new(false),
+            cut: CancellationToken::new(),
+        })
+    }
+
+    /// What is in force now.
+    pub(crate) fn runtime(&self) -> Guard<Arc<Runtime>> {
+        self.runtime.load()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn runtime_owned(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
+    }
+
+    pub(crate) fn reload(&self, config: Arc<Config>) -> Result<(), SetupError> {
+        match Runtime::new(config, &self.clients) {
+            Ok(runtime) => {
+                self.runtime.store(Arc::new(runtime));
+                // Rests were earned with the old keys.
+                self.health.clear();
+                self.metrics.reload_ok.set(1);
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.reload_ok.set(0);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn begin_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How many requests of a key are open.
+    pub(crate) fn key_counter(&self, key: &Text) -> Arc<AtomicUsize> {
+        Arc::clone(self.per_key.lock().entry(key.clone()).or_default())
+    }
+}
+
+impl Runtime {
+    fn new(config: Arc<Config>, clients: &Mutex<HashMap<ClientSettings, Client>>) -> Result<Self, SetupError> {
+        let mut providers = HashMap::new();
+        for provider in config.providers() {
+            let upstream = Upstream::new(Arc::clone(provider), clients)?;
+            providers.insert(provider.name.clone(), Arc::new(upstream));
+        }
+        Ok(Self { config, providers, turn: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn provider(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.providers.get(name)
+    }
+
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Upstream {
+    fn new(config: Arc<Provider>, clients: &Mutex<HashMap<ClientSettings, Client>>) -> Result<Self, SetupError> {
+        let client = match &config.service {
+            Service::Echo => None,
+            Service::Http(http) => Some(client(&http.client, clients).map_err(|error| SetupError { provider: config.name.clone(), error })?),
+        };
+        Ok(Self { config, client, turn: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// The client with these settings; pools outlive a reload.
+fn client(settings: &ClientSettings, clients: &Mutex<HashMap<ClientSettings, Client>>) -> Result<Client, ClientError> {
+    let mut clients = clients.lock();
+    if let Some(client) = clients.get(settings) {
+        return Ok(client.clone());
+    }
+    let client = Client::new(settings)?;
+    clients.insert(settings.clone(), client.clone());
+    Ok(client)
+}

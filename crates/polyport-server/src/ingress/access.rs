@@ -1,0 +1,192 @@
+//! Who calls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::request::Parts;
+use polyport_types::{Fault, FaultClass, Text};
+
+use crate::app::{App, Runtime};
+
+/// Longest key looked at, in bytes.
+const LONGEST_KEY: usize = 1024;
+
+/// The one a request is answered for.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// Name of the key; empty without one.
+    pub(crate) name: Text,
+    counter: Option<Arc<AtomicUsize>>,
+}
+
+impl Caller {
+    /// Whom stored answers and signatures belong to.
+    pub(crate) fn owner(&self) -> &Text {
+        &self.name
+    }
+}
+
+/// Finds the caller of a request.
+///
+/// # Errors
+/// A fault of class `ClientAuth` without a valid key, or `PermissionDenied` for a web page that is not ours.
+pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Caller, Fault> {
+    let access = &runtime.config.access;
+    let known = presented(head).filter_map(|key| access.find(key)).next().map(|key| key.name.clone());
+    if let Some(name) = known {
+        return Ok(Caller { counter: Some(app.key_counter(&name)), name });
+    }
+    if access.open {
+        foreign_page(&head.headers)?;
+        return Ok(Caller { name: Text::new(), counter: None });
+    }
+    Err(Fault::new(
+        FaultClass::ClientAuth,
+        "a valid key of this gateway is needed: as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`",
+    ))
+}
+
+/// The keys a request presents, in order of precedence. The first one that is known counts.
+fn presented(head: &Parts) -> impl Iterator<Item = &str> {
+    let headers = &head.headers;
+    let bearer = single(headers, AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let others = ["x-api-key", "x-goog-api-key", "api-key"].into_iter().map(|name| single(headers, name));
+    let query = head.uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("key="));
+    std::iter::once(bearer)
+        .chain(others)
+        .chain(std::iter::once(query))
+        .flatten()
+        .filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY)
+}
+
+/// A header that stands once and is text; a doubled one counts as absent.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    value.to_str().ok()
+}
+
+/// Refuses requests that a web page of another site makes through the user's browser, names that a hostile resolver points at this
+/// machine included. Only for gateways that need no key.
+fn foreign_page(headers: &HeaderMap) -> Result<(), Fault> {
+    let denied = |words: &str| Err(Fault::new(FaultClass::PermissionDenied, words));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !host.is_empty() && !is_local_name(host) {
+        return denied("this gateway needs no key, so it answers only to `localhost` and to addresses, not to other host names; set a client key to change that");
+    }
+    match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("?")) {
+        None | Some("null") => Ok(()),
+        Some(origin) => {
+            let origin_host = origin.split_once("://").map_or(origin, |(_, host)| host);
+            // Programs with a browser inside (VS Code, Electron) use schemes of their own.
+            let page = origin.starts_with("http://") || origin.starts_with("https://");
+            if page && !is_local_name(origin_host) {
+                return denied("this gateway needs no key, so it answers no web pages of other sites; set a client key to change that");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// `localhost` or an IP address, with or without a port.
+fn is_local_name(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => return rest.split_once(']').is_some_and(|(address, _)| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// A place among the requests in flight; dropped with the request.
+#[derive(Debug)]
+pub(crate) struct Place {
+    all: Arc<AtomicUsize>,
+    key: Option<Arc<AtomicUsize>>,
+}
+
+impl Place {
+    /// Takes a place, if the limits leave one.
+    ///
+    /// # Errors
+    /// `LocalRate` with the time after which to try again.
+    pub(crate) fn take(app: &App, runtime: &Runtime, caller: &Caller) -> Result<Self, Fault> {
+        let limits = &runtime.config.limits;
+        let mut place = Self { all: Arc::clone(&app.in_flight), key: None };
+        let full = |words: &str| {
+            Fault::new(FaultClass::LocalRate, words).with_retry_after(std::time::Duration::from_secs(1))
+        };
+        // From here on dropping `place` gives back what was counted.
+        if place.all.fetch_add(1, Ordering::Relaxed) >= limits.requests {
+            return Err(full("the gateway is answering as many requests as it may"));
+        }
+        if let Some(counter) = &caller.counter {
+            place.key = Some(Arc::clone(counter));
+            if counter.fetch_add(1, Ordering::Relaxed) >= limits.requests_per_key {
+                return Err(full("this key has as many requests open as it may"));
+            }
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+        if let Some(key) = &self.key {
+            key.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn keys(request: http::request::Builder) -> Vec<String> {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        presented(&head).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn c2_keys_are_read_in_one_order() {
+        let all = Request::get("/?alt=sse&key=q")
+            .header("x-goog-api-key", "g")
+            .header("api-key", "z")
+            .header("x-api-key", "x")
+            .header("authorization", "bearer b");
+        assert_eq!(keys(all), ["b", "x", "g", "z", "q"]);
+    }
+
+    #[test]
+    fn c1_odd_authorizations_are_no_keys() {
+        assert!(keys(Request::get("/").header("authorization", "Bearer a").header("authorization", "Bearer b")).is_empty());
+        assert!(keys(Request::get("/").header("authorization", "Bearer ")).is_empty());
+        assert!(keys(Request::get("/").header("authorization", &b"Bearer \xff"[..])).is_empty());
+        assert!(keys(Request::get("/").header("authorization", "Basic YTpi")).is_empty());
+    }
+
+    #[test]
+    fn a11_only_local_names_are_answered_without_a_key() {
+        for (host, local) in [
+            ("localhost:7659", true),
+            ("127.0.0.1", true),
+            ("[::1]:7659", true),
+            ("a.localhost", true),
+            ("evil.example", false),
+            ("localhost.evil.example:80", false),
+        ] {
+            assert_eq!(is_local_name(host), local, "{host}");
+        }
+    }
+}

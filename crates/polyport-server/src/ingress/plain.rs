@@ -1,0 +1,56 @@
+//! Routes that need no model.
+
+use http::header::{CONTENT_TYPE, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
+use polyport_types::{ClientProtocol, Fault, FaultClass};
+
+use super::{Call, access};
+use crate::body::Body;
+
+fn text(status: StatusCode, words: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(words));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// The process is alive.
+pub(crate) fn health() -> Response<Body> {
+    text(StatusCode::OK, "ok\n")
+}
+
+/// Whether requests can be answered: some provider is configured and no shutdown has begun.
+pub(crate) fn ready(call: &Call) -> Response<Body> {
+    if call.app.is_draining() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+    }
+    if call.runtime.config.providers().next().is_none() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "no provider is configured\n");
+    }
+    text(StatusCode::OK, "ready\n")
+}
+
+/// Start-up probes of clients.
+pub(crate) fn root() -> Response<Body> {
+    text(StatusCode::OK, "Polyport\n")
+}
+
+/// Figures for Prometheus; they need a key unless the gateway is open.
+pub(crate) fn metrics(call: &Call) -> Response<Body> {
+    if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
+        return call.refuse(ClientProtocol::Chat, &fault);
+    }
+    let mut response = Response::new(Body::from(call.app.metrics.render().into_bytes()));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Codex asks for a WebSocket first. 426 makes it fall back to POST at once; other answers make it try for seconds.
+pub(crate) fn no_websocket(call: &Call) -> Response<Body> {
+    let fault = Fault::new(FaultClass::MethodNotAllowed, "WebSocket is not spoken here: POST the request");
+    let mut response = call.refuse(ClientProtocol::Responses, &fault);
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response
+}

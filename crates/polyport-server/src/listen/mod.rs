@@ -1,0 +1,286 @@
+//! The accept loop: connections, their limits, graceful shutdown.
+
+mod guard;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::{debug, info, warn};
+
+use crate::app::{App, SetupError};
+use crate::body::Body;
+use crate::config::Config;
+use crate::tasks::Tasks;
+use guard::{GuardLimits, Guarded, Traffic};
+
+pub(crate) use guard::InFlight;
+
+/// After a failed accept (no file descriptors left) the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}{}", hint(error))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// A provider cannot be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program uses this port; choose one with `--port`)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need rights; choose a higher one with `--port`)",
+        io::ErrorKind::AddrNotAvailable => " (no network interface of this machine has this address)",
+        _ => "",
+    }
+}
+
+/// A gateway that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Arc<App>,
+}
+
+/// Talks to a running gateway from outside.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    app: Arc<App>,
+}
+
+impl Handle {
+    /// Changes the configuration: new requests see the new one, running ones keep the old one. Address and connection limits stay.
+    ///
+    /// # Errors
+    /// [`SetupError`] if a provider cannot be set up; then nothing has changed.
+    pub fn reload(&self, config: Arc<Config>) -> Result<(), SetupError> {
+        self.app.reload(config)
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.app.runtime().config)
+    }
+}
+
+impl Server {
+    /// Sets up the providers and listens at the configured address.
+    ///
+    /// # Errors
+    /// [`ServeError`] says what is in the way.
+    pub async fn bind(config: Arc<Config>) -> Result<Self, ServeError> {
+        let app = Arc::new(App::new(Arc::clone(&config))?);
+        let address = config.listen.address();
+        let failed = |error| ServeError::Bind { address, error };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, app })
+    }
+
+    /// Where it listens; tells the port when the system chose it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A handle to the gateway.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { app: Arc::clone(&self.app) }
+    }
+
+    /// Answers until `shutdown` completes, then lets open requests end: up to the configured drain time, after which streams get an
+    /// error in their protocol and connections are closed.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, address, app } = self;
+        info!(%address, "listening");
+        let graceful = GracefulShutdown::new();
+        let tasks = Tasks::default();
+        let doors = Doors::new(&app);
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let permit = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                permit = Arc::clone(&doors.all).acquire_owned() => permit,
+            };
+            let Ok(permit) = permit else { break };
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let Some(place) = doors.enter(peer.ip()) else {
+                        debug!(%peer, "too many connections from one address");
+                        continue;
+                    };
+                    let connection = connection(Arc::clone(&app), stream, &graceful);
+                    let cut = app.cut.clone();
+                    tasks.spawn(async move {
+                        let mut connection = std::pin::pin!(connection);
+                        tokio::select! {
+                            biased;
+                            () = &mut connection => {}
+                            () = async { cut.cancelled().await; tokio::time::sleep(LAST_WORDS).await } => {}
+                        }
+                        drop((permit, place));
+                    });
+                }
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        app.begin_draining();
+        let drain = app.runtime().config.limits.drain;
+        info!(seconds = drain.as_secs(), "shutting down: open requests may end");
+        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+            warn!("open requests are cut");
+        }
+        app.cut.cancel();
+        tasks.wait().await;
+        info!("stopped");
+    }
+}
+
+/// After the drain time, streams have this long to write their error.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Listens and answers until `shutdown` completes.
+///
+/// # Errors
+/// [`ServeError`] if it cannot start.
+pub async fn serve(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    Server::bind(config).await?.run(shutdown).await;
+    Ok(())
+}
+
+/// Drives one connection until it ends.
+fn connection(app: Arc<App>, stream: TcpStream, graceful: &GracefulShutdown) -> impl Future<Output = ()> + use<> {
+    // A socket that refuses this option still works.
+    stream.set_nodelay(true).ok();
+    let config = Arc::clone(&app.runtime().config);
+    let limits = &config.limits;
+    let traffic = Arc::new(Traffic::default());
+    let guard = GuardLimits { head: limits.header_time, write: limits.client_write };
+    let io = TokioIo::new(Guarded::new(stream, guard, Arc::clone(&traffic)));
+    let builder = http(limits.header_bytes, limits.header_count);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let in_flight = traffic.begin();
+        // Boxed so that a connection holds no room for it while it only streams.
+        Box::pin(crate::router::answer(Arc::clone(&app), request, in_flight)) as BoxAnswer
+    });
+    let connection = graceful.watch(builder.serve_connection(io, service).into_owned());
+    async move {
+        if let Err(error) = connection.await {
+            debug!(%error, "connection ended");
+        }
+    }
+}
+
+type BoxAnswer =
+    std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send + 'static>>;
+
+fn http(header_bytes: usize, header_count: usize) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The guard keeps this limit, see there.
+        .header_read_timeout(None)
+        .max_headers(header_count)
+        .max_buf_size(header_bytes.max(8 * 1024));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// How many connections may be open, in all and from one address.
+struct Doors {
+    all: Arc<Semaphore>,
+    per_address: usize,
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// A connection's place; dropped with it.
+struct Place {
+    address: IpAddr,
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Doors {
+    fn new(app: &App) -> Self {
+        let limits = &app.runtime().config.limits;
+        let all = file_limit().map_or(limits.connections, |files| limits.connections.min(files / 4 * 3));
+        Self {
+            all: Arc::new(Semaphore::new(all.clamp(1, Semaphore::MAX_PERMITS))),
+            per_address: limits.connections_per_address,
+            addresses: Arc::default(),
+        }
+    }
+
+    /// A place for one more connection from `address`; programs on this machine are not limited by address.
+    fn enter(&self, address: IpAddr) -> Option<Option<Place>> {
+        if address.is_loopback() {
+            return Some(None);
+        }
+        let mut addresses = self.addresses.lock();
+        let count = addresses.entry(address).or_insert(0);
+        if *count >= self.per_address {
+            return None;
+        }
+        *count += 1;
+        Some(Some(Place { address, addresses: Arc::clone(&self.addresses) }))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut addresses = self.addresses.lock();
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// How many files the process may open, where the system tells it.
+fn file_limit() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}

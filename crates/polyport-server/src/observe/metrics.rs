@@ -1,0 +1,190 @@
+//! Figures for Prometheus. Names: GenAI conventions for what they cover, `polyport_` for the rest. Labels are bounded: never text of a
+//! client, never a key.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use polyport_types::{ClientProtocol, Usage};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Seconds, doubling; long enough for models that think.
+const SECONDS: [f64; 17] = [
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36,
+];
+
+/// Our own time, much shorter.
+const OVERHEAD: [f64; 12] =
+    [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
+
+/// Powers of four.
+const TOKENS: [f64; 14] = [
+    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0,
+    16_777_216.0, 67_108_864.0,
+];
+
+/// A fixed word as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Word(pub(crate) &'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    pub(crate) protocol: Word,
+    pub(crate) route: Word,
+    pub(crate) status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct AttemptLabels {
+    pub(crate) provider: String,
+    pub(crate) outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct PairLabels {
+    pub(crate) from: Word,
+    pub(crate) to: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LossLabels {
+    pub(crate) from: Word,
+    pub(crate) to: Word,
+    pub(crate) code: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TokenLabels {
+    pub(crate) gen_ai_token_type: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ReasonLabels {
+    pub(crate) reason: Word,
+}
+
+/// All figures. Updating them is cheap; [`Metrics::render`] writes them.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
+    pub(crate) duration: Family<PairLabels, Histogram, fn() -> Histogram>,
+    pub(crate) first_token: Family<PairLabels, Histogram, fn() -> Histogram>,
+    pub(crate) overhead: Family<PairLabels, Histogram, fn() -> Histogram>,
+    pub(crate) tokens: Family<TokenLabels, Histogram, fn() -> Histogram>,
+    pub(crate) attempts: Family<AttemptLabels, Counter<u64, AtomicU64>>,
+    pub(crate) failovers: Family<ReasonLabels, Counter<u64, AtomicU64>>,
+    pub(crate) losses: Family<LossLabels, Counter<u64, AtomicU64>>,
+    pub(crate) disconnects: Family<ReasonLabels, Counter<u64, AtomicU64>>,
+    pub(crate) framing: Family<ReasonLabels, Counter<u64, AtomicU64>>,
+    pub(crate) inflight: Gauge<i64, AtomicI64>,
+    pub(crate) streams: Gauge<i64, AtomicI64>,
+    pub(crate) reload_ok: Gauge<i64, AtomicI64>,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+fn overhead() -> Histogram {
+    Histogram::new(OVERHEAD)
+}
+
+fn tokens() -> Histogram {
+    Histogram::new(TOKENS)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let this = Self {
+            requests: Family::default(),
+            duration: Family::new_with_constructor(seconds as fn() -> Histogram),
+            first_token: Family::new_with_constructor(seconds as fn() -> Histogram),
+            overhead: Family::new_with_constructor(overhead as fn() -> Histogram),
+            tokens: Family::new_with_constructor(tokens as fn() -> Histogram),
+            attempts: Family::default(),
+            failovers: Family::default(),
+            losses: Family::default(),
+            disconnects: Family::default(),
+            framing: Family::default(),
+            inflight: Gauge::default(),
+            streams: Gauge::default(),
+            reload_ok: Gauge::default(),
+            registry: Registry::default(),
+        };
+        this.reload_ok.set(1);
+        registry.register("polyport_http_requests", "Requests of clients", this.requests.clone());
+        registry.register_with_unit(
+            "gen_ai_server_request_duration",
+            "Time from the request to the end of its answer",
+            Unit::Seconds,
+            this.duration.clone(),
+        );
+        registry.register_with_unit(
+            "gen_ai_server_time_to_first_token",
+            "Time from the request to the first output",
+            Unit::Seconds,
+            this.first_token.clone(),
+        );
+        registry.register_with_unit(
+            "polyport_overhead",
+            "Our own time before a request reaches its provider",
+            Unit::Seconds,
+            this.overhead.clone(),
+        );
+        registry.register("gen_ai_client_token_usage", "Tokens per request", this.tokens.clone());
+        registry.register("polyport_upstream_requests", "Attempts at providers", this.attempts.clone());
+        registry.register("polyport_failovers", "Attempts that followed a failed one", this.failovers.clone());
+        registry.register("polyport_translation_lossy", "Entries of loss reports", this.losses.clone());
+        registry.register("polyport_client_disconnects", "Clients that left early", this.disconnects.clone());
+        registry.register("polyport_bad_framing", "Requests refused for their HTTP framing", this.framing.clone());
+        registry.register("polyport_inflight_requests", "Requests being answered", this.inflight.clone());
+        registry.register("polyport_open_streams", "Streams being relayed", this.streams.clone());
+        registry.register("polyport_config_reload_success", "Whether the last reload was good", this.reload_ok.clone());
+        Self { registry, ..this }
+    }
+
+    /// All figures in the `OpenMetrics` text form.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        encode(&mut text, &self.registry).ok();
+        text
+    }
+
+    pub(crate) fn tokens(&self, usage: &Usage) {
+        if usage.is_absent() {
+            return;
+        }
+        let observe = |kind, count: u64| {
+            #[allow(clippy::cast_precision_loss, reason = "a histogram's sum is a float")]
+            self.tokens.get_or_create(&TokenLabels { gen_ai_token_type: Word(kind) }).observe(count as f64);
+        };
+        observe("input", usage.input_total());
+        observe("output", usage.output_total());
+    }
+
+    pub(crate) fn pair(from: ClientProtocol, to: &'static str) -> PairLabels {
+        PairLabels { from: Word(from.as_str()), to: Word(to) }
+    }
+
+    pub(crate) fn attempt(&self, provider: &str, outcome: &'static str) {
+        self.attempts.get_or_create(&AttemptLabels { provider: provider.to_owned(), outcome: Word(outcome) }).inc();
+    }
+
+    pub(crate) fn seconds(histogram: &Family<PairLabels, Histogram, fn() -> Histogram>, labels: &PairLabels, time: Duration) {
+        histogram.get_or_create(labels).observe(time.as_secs_f64());
+    }
+}

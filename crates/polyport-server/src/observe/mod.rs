@@ -1,0 +1,7 @@
+//! What the gateway tells about itself: one record per request, and metrics.
+
+pub(crate) mod metrics;
+pub(crate) mod trace;
+
+pub(crate) use metrics::Metrics;
+pub(crate) use trace::{Outcome, Record};

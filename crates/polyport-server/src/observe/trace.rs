@@ -1,0 +1,196 @@
+//! The record of one request: what its log line and its figures are made of.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polyport_types::{ClientProtocol, FaultClass, Text, Usage};
+use tracing::{Span, field, info, info_span};
+
+use super::metrics::{Metrics, ReasonLabels, RequestLabels, Word};
+use crate::app::App;
+use crate::id::RequestId;
+use crate::ingress::access::Place;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The client got an answer.
+    Answered,
+    /// The client got an error, or its stream ended with one.
+    Failed(FaultClass),
+    /// The client left before the end.
+    ClientGone,
+}
+
+/// What is known about a request while it is answered. Writes one log event when it ends, whatever way it ends.
+#[derive(Debug)]
+pub(crate) struct Record {
+    app: Arc<App>,
+    span: Span,
+    started: Instant,
+    /// What the client speaks.
+    pub(crate) protocol: ClientProtocol,
+    /// Name of the route, for metrics.
+    pub(crate) route: &'static str,
+    /// HTTP status of the answer.
+    pub(crate) status: u16,
+    /// Model asked for.
+    pub(crate) model: Text,
+    /// Provider and its model.
+    pub(crate) target: Option<(Text, Text)>,
+    /// Its protocol, or `none`.
+    pub(crate) to: &'static str,
+    /// Tries made.
+    pub(crate) attempts: u32,
+    /// The client streams.
+    pub(crate) stream: bool,
+    /// The body went through unchanged.
+    pub(crate) passthrough: bool,
+    /// Tokens.
+    pub(crate) usage: Usage,
+    /// When the last attempt was sent.
+    sent: Option<Instant>,
+    first_output: Option<Instant>,
+    /// The provider's own request id.
+    pub(crate) upstream_id: Option<String>,
+    /// Entries of the loss report.
+    pub(crate) losses: usize,
+    /// The request's place among those in flight.
+    pub(crate) place: Option<Place>,
+    ended: bool,
+}
+
+impl Record {
+    /// The record of a request that has just begun.
+    pub(crate) fn new(app: Arc<App>, id: &RequestId, protocol: ClientProtocol, route: &'static str) -> Self {
+        let span = info_span!("request", id = %id.text(), protocol = protocol.as_str(), route);
+        app.metrics.inflight.inc();
+        Self {
+            app,
+            span,
+            started: Instant::now(),
+            protocol,
+            route,
+            status: 0,
+            model: Text::new(),
+            target: None,
+            to: "none",
+            attempts: 0,
+            stream: false,
+            passthrough: false,
+            usage: Usage::default(),
+            sent: None,
+            first_output: None,
+            upstream_id: None,
+            losses: 0,
+            place: None,
+            ended: false,
+        }
+    }
+
+    /// Time since the request began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// When the request began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// An attempt goes out.
+    pub(crate) fn sent(&mut self) {
+        if self.sent.is_none() {
+            let time = self.started.elapsed();
+            Metrics::seconds(&self.app.metrics.overhead, &Metrics::pair(self.protocol, self.to), time);
+        }
+        self.sent = Some(Instant::now());
+        self.attempts += 1;
+    }
+
+    /// The first output is here.
+    pub(crate) fn first_output(&mut self) {
+        self.first_output.get_or_insert_with(Instant::now);
+    }
+
+    /// The request has ended.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let metrics = &self.app.metrics;
+        metrics.inflight.dec();
+        let total = self.started.elapsed();
+        if outcome == Outcome::ClientGone {
+            self.status = 499;
+            let reason = if self.first_output.is_some() { "streaming" } else { "waiting" };
+            metrics.disconnects.get_or_create(&ReasonLabels { reason: Word(reason) }).inc();
+        }
+        let labels = RequestLabels {
+            protocol: Word(self.protocol.as_str()),
+            route: Word(self.route),
+            status: self.status,
+        };
+        metrics.requests.get_or_create(&labels).inc();
+        let pair = Metrics::pair(self.protocol, self.to);
+        Metrics::seconds(&metrics.duration, &pair, total);
+        let ttft = self.first_output.map(|at| at.saturating_duration_since(self.started));
+        if let Some(ttft) = ttft {
+            Metrics::seconds(&metrics.first_token, &pair, ttft);
+        }
+        metrics.tokens(&self.usage);
+        self.log(outcome, total, ttft);
+    }
+
+    fn log(&self, outcome: Outcome, total: Duration, ttft: Option<Duration>) {
+        if self.span.is_disabled() {
+            return;
+        }
+        let words = match outcome {
+            Outcome::Answered => "answered",
+            Outcome::Failed(class) => class.as_str(),
+            Outcome::ClientGone => "client_gone",
+        };
+        let counted = !self.usage.is_absent();
+        let (provider, upstream_model) = match &self.target {
+            Some((provider, model)) => (Some(field::display(clean(provider))), Some(field::display(clean(model)))),
+            None => (None, None),
+        };
+        self.span.in_scope(|| {
+            info!(
+                status = self.status,
+                outcome = words,
+                gen_ai.request.model = %clean(&self.model),
+                gen_ai.provider.name = provider,
+                gen_ai.response.model = upstream_model,
+                stream = self.stream,
+                passthrough = self.passthrough,
+                attempts = self.attempts,
+                losses = self.losses,
+                gen_ai.usage.input_tokens = counted.then(|| self.usage.input_total()),
+                gen_ai.usage.output_tokens = counted.then(|| self.usage.output_total()),
+                gen_ai.usage.cache_read.input_tokens = self.usage.cache_read,
+                upstream.request_id = self.upstream_id.as_deref().map(clean).map(field::display),
+                upstream.ttft_ms = ttft.map(millis),
+                duration_ms = millis(total),
+                "request ended"
+            );
+        });
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // Whatever drops a record early is the client's connection going away.
+        self.end(Outcome::ClientGone);
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Text of a client in a log line: without control characters, at most 120 characters.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}

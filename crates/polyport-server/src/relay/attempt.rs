@@ -1,0 +1,255 @@
+//! One attempt after the other, until one has output.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use polyport_routing::retry::counts;
+use polyport_routing::{Failure, History, Next, Target, next};
+use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
+
+use super::admit::Slotted;
+use super::{Answered, Exchange, Ready, passthrough, translate};
+use crate::app::Upstream;
+use crate::observe::metrics::{LossLabels, ReasonLabels, Word};
+
+/// One target with one credential.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) target: Target,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) credential: Option<usize>,
+}
+
+impl Slot {
+    /// The target as the codecs know it.
+    pub(crate) fn codec_target(&self, x: &Exchange) -> polyport_protocol::Target {
+        let provider = &self.upstream.config;
+        polyport_protocol::Target {
+            protocol: provider.protocol(),
+            model: self.target.model.clone(),
+            profile: Arc::clone(&provider.profile),
+            capabilities: x.runtime.config.capabilities(provider, &self.target.model),
+            scope: scope(provider.scope, &self.target.model),
+        }
+    }
+
+    /// Whether both name the same target, whatever the credential.
+    fn same_target(&self, other: &Self) -> bool {
+        self.target.provider == other.target.provider && self.target.model == other.target.model
+    }
+}
+
+/// Signatures belong to a model and a pool of credentials: FNV-1a over both.
+fn scope(provider: u32, model: &str) -> u32 {
+    model.bytes().fold(provider ^ 0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// Why an attempt gave nothing.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) fault: Fault,
+    /// The target cannot carry this request; another one may.
+    pub(crate) unable: bool,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self { fault, unable: false }
+    }
+}
+
+/// What is changed about a request that a provider has refused, before it is repeated once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Repairs {
+    /// Signatures are left out.
+    pub(crate) unsigned: bool,
+    /// A refused member was learned.
+    learned: bool,
+}
+
+/// Tries the slots in order.
+pub(crate) async fn all(mut x: Exchange, mut slots: Slotted) -> Answered {
+    let result = run(&mut x, &mut slots).await;
+    Answered { record: x.record, result }
+}
+
+async fn run(x: &mut Exchange, slots: &mut Slotted) -> Result<Ready, Fault> {
+    let mut history = History::default();
+    let Some(mut slot) = slots.pop_front() else { return Err(Fault::new(FaultClass::NoUpstream, "nothing can be tried")) };
+    loop {
+        let failed = match with_repairs(x, &slot).await {
+            Ok(ready) => return Ok(ready),
+            Err(failed) => failed,
+        };
+        let Failed { fault, unable } = failed;
+        let decision = if unable { unable_next(&slot, slots) } else { decide(x, &slot, slots, &mut history, &fault) };
+        match decision {
+            Next::GiveUp => return Err(fault),
+            Next::SameCredential { after } => {
+                history.repeated = true;
+                if after > Duration::ZERO {
+                    tokio::time::sleep(after).await;
+                }
+            }
+            Next::NextCredential => {
+                let Some(at) = slots.iter().position(|other| other.same_target(&slot)) else { return Err(fault) };
+                let Some(following) = slots.remove(at) else { return Err(fault) };
+                slot = following;
+                history.repeated = false;
+                history.model_moved |= fault.class == FaultClass::ModelNotFound;
+            }
+            Next::NextTarget => {
+                slots.retain(|other| !other.same_target(&slot));
+                let Some(following) = slots.pop_front() else { return Err(fault) };
+                slot = following;
+                history.repeated = false;
+                history.model_moved = false;
+            }
+        }
+        x.app.metrics.failovers.get_or_create(&ReasonLabels { reason: Word(fault.class.as_str()) }).inc();
+    }
+}
+
+/// After a target that cannot carry the request comes one that may.
+fn unable_next(slot: &Slot, slots: &Slotted) -> Next {
+    if slots.iter().any(|other| !other.same_target(slot)) { Next::NextTarget } else { Next::GiveUp }
+}
+
+fn decide(x: &Exchange, slot: &Slot, slots: &Slotted, history: &mut History, fault: &Fault) -> Next {
+    x.app.health.failed(&slot.target, slot.credential, fault);
+    if counts(fault.class) {
+        history.failures += 1;
+    }
+    let of_target = slots.iter().filter(|other| other.same_target(slot)).count();
+    let mut others: Vec<(&Text, &Text)> = slots
+        .iter()
+        .filter(|other| !other.same_target(slot))
+        .map(|other| (&other.target.provider, &other.target.model))
+        .collect();
+    others.dedup();
+    history.credentials_left = u32::try_from(of_target).unwrap_or(u32::MAX);
+    history.targets_left = u32::try_from(others.len()).unwrap_or(u32::MAX);
+    history.elapsed = x.record.elapsed();
+    history.jitter = rand::random();
+    let failure = Failure { class: fault.class, retry_after: fault.retry_after };
+    next(&x.runtime.config.retry, failure, history)
+}
+
+/// One attempt; a refusal that can be repaired is repaired and the request repeated, once per kind.
+async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
+    let mut repairs = Repairs::default();
+    loop {
+        let to = slot.upstream.config.protocol();
+        x.record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
+        x.record.to = if slot.upstream.client.is_some() { to.as_str() } else { "echo" };
+        let mut sent = Sent::default();
+        let result = if !repairs.unsigned && passthrough::fits(x, slot).await? {
+            passthrough::attempt(x, slot, &mut sent).await
+        } else {
+            translate::attempt(x, slot, repairs, &mut sent).await
+        };
+        let failed = match result {
+            Ok(ready) => {
+                x.app.metrics.attempt(&slot.target.provider, "ok");
+                return Ok(ready);
+            }
+            Err(failed) => failed,
+        };
+        x.app.metrics.attempt(&slot.target.provider, failed.fault.class.as_str());
+        let fault = &failed.fault;
+        let (provider, model) = (&slot.target.provider, &slot.target.model);
+        if !repairs.unsigned && is_about_signatures(fault) {
+            repairs.unsigned = true;
+        } else if !repairs.learned && x.app.learned.learn(provider, model, fault, &sent.body) {
+            repairs.learned = true;
+        } else {
+            return Err(failed);
+        }
+        tracing::debug!(%provider, "a refused request is repaired and repeated");
+    }
+}
+
+/// What went out.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) body: bytes::Bytes,
+}
+
+/// Whether a provider complains about signatures of earlier reasoning.
+fn is_about_signatures(fault: &Fault) -> bool {
+    if fault.class != FaultClass::BadRequest || !fault.from_upstream {
+        return false;
+    }
+    let words = fault.message.to_ascii_lowercase();
+    ["invalid signature", "thought_signature", "thought signature", "invalid `signature`", "encrypted_content", "encrypted content", "corrupted thought"]
+        .iter()
+        .any(|known| words.contains(known))
+}
+
+impl Exchange {
+    /// What is common to all answers: which target gave it, how many attempts it took, what was lost.
+    pub(crate) fn reply_headers(&mut self, slot: &Slot, losses: &Losses) -> HeaderMap {
+        let shown = self.runtime.config.headers;
+        let mut headers = HeaderMap::with_capacity(12);
+        if shown.target
+            && let Ok(value) = HeaderValue::try_from(format!("{}/{}", slot.target.provider, slot.target.model))
+        {
+            headers.insert("x-polyport-target", value);
+        }
+        if shown.attempts {
+            headers.insert("x-polyport-attempts", HeaderValue::from(self.record.attempts));
+        }
+        if shown.loss
+            && self.runtime.config.losses != crate::config::LossPolicy::Off
+            && let Some(Ok(value)) = losses.header().map(HeaderValue::try_from)
+        {
+            headers.insert("x-polyport-loss", value);
+        }
+        if let Some(Ok(value)) = self.record.upstream_id.as_deref().map(HeaderValue::try_from) {
+            headers.insert("x-polyport-upstream-request-id", value);
+        }
+        self.record.losses = losses.entries().len();
+        headers
+    }
+
+    /// Counts what was lost.
+    pub(crate) fn count_losses(&self, losses: &Losses, to: Protocol) {
+        for loss in losses.entries() {
+            let labels = LossLabels {
+                from: Word(self.wire.as_str()),
+                to: Word(to.as_str()),
+                code: Word(loss.code.as_str()),
+            };
+            self.app.metrics.losses.get_or_create(&labels).inc();
+        }
+    }
+
+    /// The model name the client shall see.
+    pub(crate) fn shown_model(&self, slot: &Slot) -> Text {
+        match self.runtime.config.model_echo {
+            crate::config::ModelEcho::Requested => self.model.clone(),
+            crate::config::ModelEcho::Provider => slot.target.model.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_differ_by_provider_and_model() {
+        assert_ne!(scope(1, "a"), scope(2, "a"));
+        assert_ne!(scope(1, "a"), scope(1, "b"));
+        assert_eq!(scope(1, "a"), scope(1, "a"));
+    }
+
+    #[test]
+    fn complaints_about_signatures_are_known() {
+        let complaint = |words: &str| Fault { from_upstream: true, ..Fault::new(FaultClass::BadRequest, words) };
+        assert!(is_about_signatures(&complaint("messages.1.content.0: Invalid `signature` in `thinking` block")));
+        assert!(is_about_signatures(&complaint("Function call is missing a thought_signature in functionCall parts")));
+        assert!(!is_about_signatures(&complaint("max_tokens is too large")));
+    }
+}

@@ -1,0 +1,180 @@
+//! The life of a request, from its body to the last byte of its answer.
+//!
+//! ```text
+//! prepare   which targets, in which order; the body decoded, or only looked into
+//! attempts  one after the other, until one has output: pass-through or translation
+//! answer    whole, or a stream that goes on by itself
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`admit`] | the plan, and the request in the neutral form |
+//! | [`attempt`] | one try of one target with one credential, repairs included |
+//! | [`passthrough`] | client and provider speak the same protocol |
+//! | [`translate`] | they do not |
+//! | [`stream`] | the body of a streamed answer |
+//! | [`wire`] | asking a provider, within the time limits |
+//! | [`peek`] | looking into a body without translating it |
+//! | [`tap`] | reading along in a stream that passes through |
+//! | [`health`], [`learned`] | what earlier failures taught |
+//! | [`account`] | what is kept of an answer |
+
+pub(crate) mod account;
+pub(crate) mod admit;
+pub(crate) mod attempt;
+pub(crate) mod health;
+pub(crate) mod learned;
+pub(crate) mod passthrough;
+pub(crate) mod peek;
+pub(crate) mod stream;
+pub(crate) mod tap;
+pub(crate) mod translate;
+pub(crate) mod usage;
+pub(crate) mod wire;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use polyport_protocol::RequestHead;
+use polyport_types::{ClientProtocol, Fault, Request, Text};
+
+use crate::app::{App, Runtime};
+use crate::body::Body;
+use crate::error;
+use crate::id::RequestId;
+use crate::ingress::access::Caller;
+use crate::observe::{Outcome, Record};
+use peek::Peek;
+
+pub(crate) use stream::RelayBody;
+
+/// A stream is answered with 200 after this time even if the provider has said nothing yet, because proxies between us and the client
+/// lose patience. Before that its errors are real HTTP statuses.
+const COMMIT_AFTER: Duration = Duration::from_secs(10);
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) app: Arc<App>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) id: RequestId,
+    pub(crate) caller: Caller,
+    /// How the body is written.
+    pub(crate) wire: ClientProtocol,
+    /// How the answer must be written; differs from `wire` only on the older paths.
+    pub(crate) answer: ClientProtocol,
+    pub(crate) head: RequestHead,
+    /// The client's headers.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The model asked for.
+    pub(crate) model: Text,
+    pub(crate) stream: bool,
+    /// Refuse any visible loss.
+    pub(crate) strict: bool,
+    /// The body in the neutral form, once it was needed.
+    pub(crate) decoded: Option<Arc<Request>>,
+    /// The body's members, once they were needed.
+    pub(crate) peeked: Option<Peek>,
+    /// Responses: id of the answer this one continues.
+    pub(crate) previous: Option<Text>,
+    pub(crate) record: Record,
+}
+
+/// What came of a request before its first byte went to the client.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) record: Record,
+    pub(crate) result: Result<Ready, Fault>,
+}
+
+/// An answer that may go to the client.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    /// All of it.
+    Whole { headers: HeaderMap, body: Bytes },
+    /// A stream whose first output is here.
+    Live { headers: HeaderMap, live: Box<stream::Live> },
+}
+
+/// What is still going on when a stream had to be answered early.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// Answers a request.
+pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
+    let plan = match admit::prepare(&mut exchange).await {
+        Ok(plan) => plan,
+        Err(fault) => return refuse(exchange.answer, &exchange.id, exchange.record, &fault),
+    };
+    let (protocol, id, app) = (exchange.answer, exchange.id.clone(), Arc::clone(&exchange.app));
+    let keep_alive = exchange.runtime.config.limits.keep_alive;
+    let json_array = exchange.head.json_array;
+    let streams = exchange.stream;
+    let mut pending: Pending = Box::pin(attempt::all(exchange, plan));
+    let answered = if streams {
+        tokio::select! {
+            biased;
+            answered = &mut pending => answered,
+            () = tokio::time::sleep(COMMIT_AFTER) => {
+                let mut headers = stream_headers(protocol, json_array);
+                error::name(protocol, &id, &mut headers);
+                let body = RelayBody::waiting(&app, protocol, &id, pending, keep_alive);
+                return respond(headers, Body::from(Box::new(body)));
+            }
+        }
+    } else {
+        pending.await
+    };
+    let Answered { mut record, result } = answered;
+    match result {
+        Err(fault) => refuse(protocol, &id, record, &fault),
+        Ok(Ready::Whole { mut headers, body }) => {
+            error::name(protocol, &id, &mut headers);
+            record.status = 200;
+            record.end(Outcome::Answered);
+            respond(headers, Body::from(body))
+        }
+        Ok(Ready::Live { mut headers, live }) => {
+            error::name(protocol, &id, &mut headers);
+            record.status = 200;
+            let body = RelayBody::live(&app, protocol, &id, live, record, keep_alive);
+            respond(headers, Body::from(Box::new(body)))
+        }
+    }
+}
+
+fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Ends a request with an error.
+pub(crate) fn refuse(protocol: ClientProtocol, id: &RequestId, mut record: Record, fault: &Fault) -> Response<Body> {
+    let mut response = error::answer(protocol, fault, id);
+    record.status = response.status().as_u16();
+    if record.attempts > 0 {
+        response.headers_mut().insert("x-polyport-attempts", HeaderValue::from(record.attempts));
+    }
+    record.end(Outcome::Failed(fault.class));
+    response
+}
+
+/// Headers of a streamed answer.
+pub(crate) fn stream_headers(protocol: ClientProtocol, json_array: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let kind = match protocol {
+        ClientProtocol::Gemini if json_array => "application/json; charset=UTF-8",
+        ClientProtocol::Gemini => "text/event-stream",
+        ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => "text/event-stream; charset=utf-8",
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers
+}

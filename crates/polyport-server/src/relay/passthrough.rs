@@ -1,0 +1,744 @@
+//! Client and provider speak the same protocol: the body goes as it is but for a declared list of edits, and so does the answer.
+
+use std::borrow::Cow;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use polyport_protocol::classify::classify_body;
+use polyport_protocol::profile::{
+    EmptyContent, ImageInput, JsonMode, LimitField, Profile, ReasoningBack, SchemaClean, SystemRole, TextToolCalls,
+    ThinkingControl, ToolIdRule,
+};
+use polyport_protocol::stream::BodyEnd;
+use polyport_protocol::{Restore, StreamDecoder};
+use polyport_provider::{Call, ProviderBody};
+use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::admit::holds_carrier;
+use super::attempt::{Failed, Sent, Slot};
+use super::peek::{Edits, Peek};
+use super::stream::{Live, Step, in_band_error_after};
+use super::tap::Tap;
+use super::translate::{Answerer, is_output, read_answer};
+use super::wire::{self, Patience};
+use super::{Exchange, Ready, stream_headers, usage};
+use crate::id::RequestId;
+use crate::observe::{Outcome, Record};
+
+/// One write to the client holds about this much at most.
+const FULL: usize = 64 << 10;
+
+/// Whether this request can go to this target with small edits only.
+pub(crate) async fn fits(x: &mut Exchange, slot: &Slot) -> Result<bool, Fault> {
+    let provider = &slot.upstream.config;
+    if slot.upstream.client.is_none()
+        || provider.protocol() != Protocol::from(x.wire)
+        || x.wire != x.answer
+        || x.head.json_array
+        || holds_carrier(&x.body)
+    {
+        return Ok(false);
+    }
+    x.peeked().await?;
+    let (Some(peek), body) = (&x.peeked, &x.body) else { return Ok(false) };
+    Ok(match x.wire {
+        ClientProtocol::Chat => chat_fits(&provider.profile, peek, body),
+        ClientProtocol::Responses => responses_fit(x, &provider.profile, peek),
+        ClientProtocol::Messages | ClientProtocol::Gemini => true,
+    })
+}
+
+/// A server that keeps no answers cannot be asked to; and an answer we keep is not known to any server.
+fn responses_fit(x: &Exchange, profile: &Profile, peek: &Peek) -> bool {
+    if let Some(previous) = peek.text(&x.body, "previous_response_id") {
+        return profile.stateful && x.app.responses.get(x.caller.owner(), &previous).is_none();
+    }
+    profile.stateful || peek.get(&x.body, "store") == Some(b"false")
+}
+
+/// Whether a Chat body holds nothing that the server wants written otherwise.
+fn chat_fits(profile: &Profile, peek: &Peek, body: &[u8]) -> bool {
+    let tools = peek.get(body, "tools").unwrap_or_default();
+    let has_tools = tools.len() > 2;
+    if has_tools
+        && (profile.schema_clean != SchemaClean::None
+            || (!profile.strict_tools && memchr::memmem::find(tools, b"\"strict\"").is_some())
+            || memchr::memmem::find(tools, b"\"custom\"").is_some() && !is_official(profile))
+    {
+        return false;
+    }
+    if peek.has(body, "tool_choice") && !is_official(profile) && peek.text(body, "tool_choice").as_deref() != Some("auto") {
+        return false;
+    }
+    if peek.has(body, "response_format") && (profile.json_mode != JsonMode::Schema || profile.omit_text_format) {
+        return false;
+    }
+    if profile.thinking_control != ThinkingControl::Effort
+        && (peek.has(body, "reasoning_effort") || profile.thinking_off_unless_stream)
+    {
+        return false;
+    }
+    if profile.text_tool_calls != TextToolCalls::Off {
+        return false;
+    }
+    let shapes = profile.system_role == SystemRole::System
+        || profile.system_first
+        || profile.merge_same_role
+        || profile.empty_content != EmptyContent::Null
+        || profile.flatten_text
+        || profile.tool_id != ToolIdRule::Any
+        || profile.reasoning_back != ReasoningBack::Never
+        || profile.image_input != ImageInput::Url
+        || !profile.file_input
+        || profile.tool_name
+        || profile.prefix_last_assistant;
+    !shapes || peek.get(body, "messages").is_none_or(|messages| messages_fit(profile, messages))
+}
+
+/// A profile with the tool choices of the official API.
+fn is_official(profile: &Profile) -> bool {
+    profile.tool_choice.len() >= 5
+}
+
+#[derive(Deserialize)]
+struct ChatMessage<'a> {
+    #[serde(borrow, default)]
+    role: Cow<'a, str>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+}
+
+/// Whether the server takes every message as it is written.
+fn messages_fit(profile: &Profile, json: &[u8]) -> bool {
+    let Ok(messages) = serde_json::from_slice::<Vec<ChatMessage<'_>>>(json) else { return false };
+    let mut previous: &str = "";
+    for (index, message) in messages.iter().enumerate() {
+        let role: &str = &message.role;
+        let content = message.content.map_or("null", RawValue::get);
+        let calls = message.tool_calls.is_some_and(|calls| calls.get().len() > 2);
+        let system = role == "system" || role == "developer";
+        let fits = !(role == "developer" && profile.system_role == SystemRole::System)
+            && !(system && index > 0 && profile.system_first)
+            && !(role == previous && profile.merge_same_role)
+            && !(calls && content == "null" && profile.empty_content != EmptyContent::Null)
+            && !((calls || role == "tool") && profile.tool_id != ToolIdRule::Any)
+            && !(role == "tool" && profile.tool_name)
+            && !(calls && profile.reasoning_back != ReasoningBack::Never)
+            && !(profile.prefix_last_assistant && role == "assistant" && index + 1 == messages.len())
+            && (!content.starts_with('[') || parts_fit(profile, content));
+        if !fits {
+            return false;
+        }
+        previous = role;
+    }
+    true
+}
+
+/// Whether the server takes a list of content parts.
+fn parts_fit(profile: &Profile, content: &str) -> bool {
+    let holds = |name: &str| memchr::memmem::find(content.as_bytes(), name.as_bytes()).is_some();
+    let media = holds("\"image_url\"") || holds("\"file\"") || holds("\"input_audio\"");
+    if !media {
+        return !profile.flatten_text;
+    }
+    (profile.image_input == ImageInput::Url || !holds("\"image_url\"")) && (profile.file_input || !holds("\"file\""))
+}
+
+/// The edits a body needs for this target, and whether usage was asked for that the client did not ask for.
+fn edits(x: &Exchange, slot: &Slot, peek: &Peek) -> (Edits, bool) {
+    let (body, profile) = (&x.body, &slot.upstream.config.profile);
+    let mut edits = Edits::default();
+    if x.wire != ClientProtocol::Gemini && peek.text(body, "model").as_deref() != Some(&*slot.target.model) {
+        edits.set("model", json(&slot.target.model));
+    }
+    let mut hide_usage = false;
+    if x.wire == ClientProtocol::Chat {
+        hide_usage = usage_edits(x.stream, profile, peek, body, &mut edits);
+        limit_edits(profile, peek, body, &mut edits);
+    }
+    for name in &profile.drop {
+        if peek.get(body, name).is_some() {
+            edits.drop.push(name.as_str().into());
+        }
+    }
+    for (from, to) in &profile.rename {
+        if peek.get(body, from).is_some() {
+            edits.rename.push((from.as_str().into(), to.as_str().into()));
+        }
+    }
+    for (name, (low, high)) in &profile.clamp {
+        let value: Option<f64> = peek.get(body, name).and_then(|json| serde_json::from_slice(json).ok());
+        if let Some(value) = value
+            && !(*low..=*high).contains(&value)
+        {
+            edits.set(name, value.clamp(*low, *high).to_string());
+        }
+    }
+    for (name, value) in &profile.extra_body {
+        if peek.get(body, name).is_none() {
+            edits.set(name, value.to_string());
+        }
+    }
+    (edits, hide_usage)
+}
+
+/// Asks a streaming Chat server for usage. True if the client did not, so that the chunk must be hidden.
+fn usage_edits(stream: bool, profile: &Profile, peek: &Peek, body: &[u8], edits: &mut Edits) -> bool {
+    let options = peek.get(body, "stream_options").filter(|options| *options != b"null");
+    if !stream {
+        return false;
+    }
+    if !profile.stream_usage {
+        if options.is_some() {
+            edits.drop.push("stream_options".into());
+        }
+        return false;
+    }
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        options.and_then(|options| serde_json::from_slice(options).ok()).unwrap_or_default();
+    if members.get("include_usage") == Some(&serde_json::Value::Bool(true)) {
+        return false;
+    }
+    members.insert("include_usage".to_owned(), serde_json::Value::Bool(true));
+    edits.set("stream_options", serde_json::Value::Object(members).to_string());
+    true
+}
+
+/// Gives the token limit the name the server knows.
+fn limit_edits(profile: &Profile, peek: &Peek, body: &[u8], edits: &mut Edits) {
+    let (wrong, right) = match profile.limit_field {
+        LimitField::MaxTokens => ("max_completion_tokens", "max_tokens"),
+        LimitField::MaxCompletionTokens => ("max_tokens", "max_completion_tokens"),
+    };
+    match (peek.get(body, wrong), peek.get(body, right)) {
+        (Some(_), None) => edits.rename.push((wrong.into(), right.into())),
+        (Some(_), Some(_)) => edits.drop.push(wrong.into()),
+        (None, _) => {}
+    }
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// One attempt.
+///
+/// # Errors
+/// [`Failed`] when it gave no output.
+pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> Result<Ready, Failed> {
+    x.peeked().await?;
+    let Some(peek) = &x.peeked else { return Err(super::admit::internal().into()) };
+    let (edits, hide_usage) = edits(x, slot, peek);
+    let body = peek.edited(&x.body, &edits);
+    let (body, dropped) = x.app.learned.without_refused(&slot.target.provider, &slot.target.model, body);
+    let mut losses = Losses::new();
+    for name in &dropped {
+        losses.warn(
+            polyport_types::LossCode::UnknownFieldDropped,
+            polyport_types::LossAction::Dropped,
+            format!("/{name}"),
+            "the provider refuses it",
+        );
+    }
+    sent.body = body.clone();
+    let headers = request_headers(x, &slot.upstream.config.profile);
+    x.record.passthrough = true;
+    x.record.sent();
+    let call = Call::Generate { model: &slot.target.model, stream: x.stream };
+    let mut opened = wire::post(slot, call, headers, body).await?;
+    x.record.upstream_id = opened.request_id();
+    let forwarded = answer_headers(&opened.headers);
+    if opened.is_stream().is_some_and(|stream| stream != x.stream) {
+        // The provider streams where it should not, or the other way round: only translation can mend that.
+        x.record.passthrough = false;
+        let request = x.decoded().await?;
+        let target = slot.codec_target(x);
+        let answerer = Answerer { context: x.context(slot, &target, request), restore: Restore::default() };
+        return read_answer(x, slot, &target, answerer, opened, &losses, forwarded).await;
+    }
+    if x.stream {
+        let mut live = Passthrough::new(x, slot, opened.body, opened.patience, hide_usage);
+        live.hold_back(x, slot).await?;
+        x.record.first_output();
+        let mut headers = stream_headers(x.answer, false);
+        headers.extend(x.reply_headers(slot, &losses));
+        headers.extend(forwarded);
+        return Ok(Ready::Live { headers, live: Box::new(Live::Passthrough(live)) });
+    }
+    let limit = x.runtime.config.limits.answer_bytes;
+    let bytes = wire::whole(&mut opened, &slot.target.provider, limit).await?;
+    let body = whole(x, slot, bytes)?;
+    x.record.first_output();
+    let mut headers = x.reply_headers(slot, &losses);
+    let kind = opened.headers.get(CONTENT_TYPE).cloned();
+    headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
+    headers.extend(forwarded);
+    Ok(Ready::Whole { headers, body })
+}
+
+/// Checks a whole answer and gives it the model name the client knows.
+fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
+    let provider = &slot.target.provider;
+    let peek = Peek::parse(&bytes).map_err(|_| wire::broken(provider, "it is not JSON"))?;
+    if peek.has(&bytes, "error") && !peek.has(&bytes, "status") {
+        return Err(classify_body(None, &String::from_utf8_lossy(&bytes)));
+    }
+    let protocol = Protocol::from(x.wire);
+    let counts = if protocol == Protocol::Gemini { "usageMetadata" } else { "usage" };
+    if let Some(counts) = peek.get(&bytes, counts) {
+        let mut usage = Usage::default();
+        usage::read(protocol, counts, &mut usage);
+        x.record.usage = usage;
+    }
+    let name = if protocol == Protocol::Gemini { "modelVersion" } else { "model" };
+    let shown = x.shown_model(slot);
+    if shown != slot.target.model && peek.has(&bytes, name) {
+        let mut edits = Edits::default();
+        edits.set(name, json(&shown));
+        return Ok(peek.edited(&bytes, &edits));
+    }
+    Ok(bytes)
+}
+
+/// Headers of the client that mean something to the provider of the same protocol.
+fn request_headers(x: &Exchange, profile: &Profile) -> HeaderMap {
+    let mut headers = wire::json_headers(x.stream);
+    let names: &[&str] = match x.wire {
+        ClientProtocol::Chat | ClientProtocol::Responses => {
+            &["openai-beta", "idempotency-key", "x-client-request-id", "session-id", "thread-id", "originator"]
+        }
+        ClientProtocol::Messages => &["anthropic-version", "idempotency-key", "x-client-request-id"],
+        ClientProtocol::Gemini => &[],
+    };
+    for &name in names {
+        if let Some(value) = x.headers.get(name) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    if x.wire == ClientProtocol::Messages {
+        headers.entry("anthropic-version").or_insert(HeaderValue::from_static("2023-06-01"));
+        if let Some(betas) = betas(x, profile) {
+            headers.insert("anthropic-beta", betas);
+        }
+    }
+    for (name, value) in &profile.extra_headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// The client's beta flags, as they are or only those the server takes.
+fn betas(x: &Exchange, profile: &Profile) -> Option<HeaderValue> {
+    if profile.betas.is_empty() {
+        let mut values = x.headers.get_all("anthropic-beta").iter();
+        let first = values.next()?;
+        if values.next().is_none() {
+            return Some(first.clone());
+        }
+    }
+    let allowed = |flag: &&Text| profile.betas.is_empty() || profile.betas.iter().any(|known| **known == ***flag);
+    let flags: Vec<&str> = x.head.betas.iter().filter(allowed).map(|flag| &**flag).collect();
+    if flags.is_empty() { None } else { HeaderValue::try_from(flags.join(",")).ok() }
+}
+
+/// Headers of the provider that mean something to clients of the same protocol.
+fn answer_headers(headers: &HeaderMap) -> HeaderMap {
+    const NAMES: [&str; 6] =
+        ["retry-after", "retry-after-ms", "openai-processing-ms", "openai-version", "x-models-etag", "server-timing"];
+    const STARTS: [&str; 3] = ["x-ratelimit-", "anthropic-ratelimit-", "x-codex-"];
+    /// A header longer than this helps nobody.
+    const LONGEST: usize = 1024;
+    let mut kept = HeaderMap::new();
+    for (name, value) in headers {
+        let text = name.as_str();
+        let known = NAMES.contains(&text) || STARTS.iter().any(|start| text.starts_with(start));
+        if known && value.len() <= LONGEST && kept.len() < 64 {
+            kept.insert(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+/// A stream that goes through.
+#[derive(Debug)]
+pub(crate) struct Passthrough {
+    protocol: ClientProtocol,
+    provider: Text,
+    body: ProviderBody,
+    tap: Tap,
+    /// Frame by frame, because some of them are changed or left out.
+    framed: Option<Box<Framed>>,
+    /// Chunks on their way, oldest first.
+    single: Option<Bytes>,
+    joined: BytesMut,
+    patience: Patience,
+    may_omit_finish: bool,
+    yielded: bool,
+    expired: bool,
+    over: Option<Outcome>,
+    max_event: usize,
+}
+
+/// Changes to frames.
+#[derive(Debug)]
+struct Framed {
+    /// Bytes of a frame whose end has not come.
+    pending: Vec<u8>,
+    hide_usage: bool,
+    /// The model name in the provider's frames, and the one the client shall see.
+    model: Option<(Text, Text)>,
+}
+
+impl Passthrough {
+    fn new(x: &Exchange, slot: &Slot, body: ProviderBody, patience: Patience, hide_usage: bool) -> Self {
+        let shown = x.shown_model(slot);
+        let model = (shown != slot.target.model).then(|| (slot.target.model.clone(), shown));
+        let framed = (hide_usage || model.is_some()).then(|| Box::new(Framed { pending: Vec::new(), hide_usage, model }));
+        Self {
+            protocol: x.wire,
+            provider: slot.target.provider.clone(),
+            body,
+            tap: Tap::new(Protocol::from(x.wire)),
+            framed,
+            single: None,
+            joined: BytesMut::new(),
+            patience,
+            may_omit_finish: slot.upstream.config.profile.may_omit_finish,
+            yielded: false,
+            expired: false,
+            over: None,
+            max_event: x.runtime.config.limits.event_bytes,
+        }
+    }
+
+    /// Waits for output that may be shown. Until then a failure is a failure of the attempt, not of the stream.
+    async fn hold_back(&mut self, x: &Exchange, slot: &Slot) -> Result<(), Fault> {
+        let target = slot.codec_target(x);
+        let mut decoder = StreamDecoder::new(&target, self.max_event);
+        let mut events = Vec::new();
+        loop {
+            match tokio::time::timeout_at(self.patience.deadline(), self.body.chunk()).await {
+                Err(_) => return Err(self.patience.fault(&self.provider)),
+                Ok(Ok(Some(chunk))) => {
+                    decoder.push(chunk.clone(), &mut events);
+                    self.patience.hear(false);
+                    self.learn_model(&events);
+                    self.take(chunk);
+                }
+                Ok(Ok(None)) => decoder.finish(BodyEnd::Clean, &mut events),
+                Ok(Err(_)) => decoder.finish(BodyEnd::Broken, &mut events),
+            }
+            for event in events.drain(..) {
+                match event {
+                    Event::Error(fault) => return Err(*fault),
+                    event if is_output(&event) => {
+                        if decoder.is_ended() {
+                            self.close(BodyEnd::Clean);
+                        }
+                        return Ok(());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The name that the provider itself gives the model, where it shall be replaced.
+    fn learn_model(&mut self, events: &[Event]) {
+        let started = events.iter().find_map(|event| if let Event::Start(start) = event { Some(&start.model) } else { None });
+        if let (Some(name), Some(framed)) = (started, &mut self.framed)
+            && let Some((theirs, _)) = &mut framed.model
+            && !name.is_empty()
+        {
+            *theirs = name.clone();
+        }
+    }
+
+    /// Takes bytes of the provider.
+    fn take(&mut self, chunk: Bytes) {
+        self.tap.push(&chunk);
+        let chunk = match &mut self.framed {
+            None => chunk,
+            Some(framed) => framed.take(&chunk),
+        };
+        self.put(chunk);
+    }
+
+    fn put(&mut self, chunk: Bytes) {
+        if chunk.is_empty() {
+            return;
+        }
+        if self.joined.is_empty() && self.single.is_none() {
+            self.single = Some(chunk);
+            return;
+        }
+        if let Some(first) = self.single.take() {
+            self.joined.extend_from_slice(&first);
+        }
+        self.joined.extend_from_slice(&chunk);
+    }
+
+    fn waiting(&self) -> usize {
+        self.joined.len() + self.single.as_ref().map_or(0, Bytes::len)
+    }
+
+    fn hand_over(&mut self) -> Bytes {
+        self.yielded = false;
+        self.single.take().unwrap_or_else(|| std::mem::take(&mut self.joined).freeze())
+    }
+
+    /// The next bytes for the client, or the end.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
+        loop {
+            if let Some(outcome) = self.over {
+                record.usage = self.tap.usage();
+                return if self.waiting() == 0 {
+                    Poll::Ready(Step::End(outcome))
+                } else {
+                    Poll::Ready(Step::Bytes(self.hand_over()))
+                };
+            }
+            if self.waiting() >= FULL {
+                return Poll::Ready(Step::Bytes(self.hand_over()));
+            }
+            if self.expired {
+                let fault = self.patience.fault(&self.provider);
+                self.end_with(&fault, None);
+                continue;
+            }
+            match self.body.poll_chunk(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    self.yielded = false;
+                    self.patience.hear(true);
+                    self.take(chunk);
+                }
+                Poll::Ready(Some(Err(_))) => self.close(BodyEnd::Broken),
+                Poll::Ready(None) => self.close(BodyEnd::Clean),
+                Poll::Pending if self.waiting() == 0 => return Poll::Pending,
+                Poll::Pending if !self.yielded => {
+                    // What has arrived at the connection already shall leave in the same write.
+                    self.yielded = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Ready(Step::Bytes(self.hand_over())),
+            }
+        }
+    }
+
+    /// The provider's body is over.
+    fn close(&mut self, end: BodyEnd) {
+        self.tap.finish();
+        if let Some(framed) = &mut self.framed {
+            let rest = framed.flush();
+            self.put(rest);
+        }
+        if self.tap.failed() {
+            self.over = Some(Outcome::Failed(polyport_types::FaultClass::ServerError));
+            return;
+        }
+        if self.tap.finished() || (self.may_omit_finish && end == BodyEnd::Clean) {
+            self.over = Some(Outcome::Answered);
+            return;
+        }
+        let fault = wire::broken(&self.provider, "it stopped in the middle");
+        self.end_with(&fault, None);
+    }
+
+    /// Ends the stream with the protocol's error form.
+    fn end_with(&mut self, fault: &Fault, id: Option<&RequestId>) {
+        self.over = Some(Outcome::Failed(fault.class));
+        self.body = ProviderBody::whole(Bytes::new());
+        if !self.tap.at_boundary() {
+            // An event that was cut in the middle must not swallow the error.
+            self.put(Bytes::from_static(b"\n\n"));
+        }
+        let unknown = RequestId::new();
+        let error = in_band_error_after(self.protocol, fault, id.unwrap_or(&unknown), Some(&self.tap.responses));
+        self.put(error);
+    }
+
+    /// When the provider has been silent too long.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.patience.deadline()
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn time_is_up(&mut self) {
+        self.expired = true;
+    }
+
+    /// The protocol's sign of life, where an event may stand.
+    pub(crate) fn keep_alive(&mut self) -> Bytes {
+        if !self.tap.at_boundary() {
+            return Bytes::new();
+        }
+        match self.protocol {
+            ClientProtocol::Chat | ClientProtocol::Responses => Bytes::from_static(b": ping\n\n"),
+            ClientProtocol::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+            ClientProtocol::Gemini => Bytes::new(),
+        }
+    }
+
+    /// Ends the stream with an error of ours.
+    pub(crate) fn fail(&mut self, fault: &Fault, id: &RequestId) -> Bytes {
+        if self.over.is_some() {
+            return Bytes::new();
+        }
+        self.end_with(fault, Some(id));
+        self.hand_over()
+    }
+}
+
+impl Framed {
+    /// Takes bytes and gives the frames they complete, changed.
+    fn take(&mut self, bytes: &[u8]) -> Bytes {
+        // The last frame of a chunk is nearly always whole; then nothing waits.
+        self.pending.extend_from_slice(bytes);
+        let Some(end) = last_frame_end(&self.pending) else { return Bytes::new() };
+        let rest = self.pending.split_off(end);
+        let whole = std::mem::replace(&mut self.pending, rest);
+        self.changed(whole)
+    }
+
+    /// What is left at the end of the body.
+    fn flush(&mut self) -> Bytes {
+        let whole = std::mem::take(&mut self.pending);
+        self.changed(whole)
+    }
+
+    fn changed(&self, whole: Vec<u8>) -> Bytes {
+        let mut out = Vec::with_capacity(whole.len() + 32);
+        for frame in frames(&whole) {
+            if self.hide_usage && is_usage_only(frame) {
+                continue;
+            }
+            match &self.model {
+                Some((theirs, shown)) => renamed(frame, theirs, shown, &mut out),
+                None => out.extend_from_slice(frame),
+            }
+        }
+        out.into()
+    }
+}
+
+/// Where the last whole frame ends: after its blank line.
+fn last_frame_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memrchr_iter(b'\n', bytes).find(|&at| ends_blank_line(bytes, at)).map(|at| at + 1)
+}
+
+/// Whether the line that ends at `at` is empty.
+fn ends_blank_line(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.get(..at).unwrap_or_default();
+    let before = before.strip_suffix(b"\r").unwrap_or(before);
+    before.last() == Some(&b'\n')
+}
+
+/// The frames of whole bytes, each with its blank line.
+fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr_iter(b'\n', rest).find(|&at| ends_blank_line(rest, at)).map_or(rest.len(), |at| at + 1);
+        let (frame, after) = rest.split_at(end);
+        rest = after;
+        Some(frame)
+    })
+}
+
+/// The chunk that only tells the usage: no choices.
+fn is_usage_only(frame: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        usage: &'a RawValue,
+        #[serde(borrow)]
+        choices: &'a RawValue,
+    }
+    if memchr::memmem::find(frame, b"\"usage\"").is_none() {
+        return false;
+    }
+    let Some(at) = memchr::memmem::find(frame, b"data:") else { return false };
+    let data = frame.get(at + 5..).unwrap_or_default().trim_ascii();
+    serde_json::from_slice::<Chunk<'_>>(data).is_ok_and(|chunk| {
+        let empty = chunk.choices.get().bytes().all(|byte| matches!(byte, b'[' | b']' | b' '));
+        empty && chunk.usage.get().starts_with('{')
+    })
+}
+
+/// Copies a frame with another model name. Only members are found, never text: inside a JSON string the quotes would be escaped.
+fn renamed(frame: &[u8], theirs: &str, shown: &str, out: &mut Vec<u8>) {
+    let theirs = json(theirs);
+    let shown = json(shown);
+    let mut rest = frame;
+    loop {
+        let found = [&b"\"model\""[..], b"\"modelVersion\""]
+            .into_iter()
+            .filter_map(|name| memchr::memmem::find(rest, name).map(|at| at + name.len()))
+            .min();
+        let Some(after) = found else { break };
+        let (head, tail) = rest.split_at(after);
+        out.extend_from_slice(head);
+        rest = tail;
+        let value = tail.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        if let Some(value) = value.and_then(|value| value.strip_prefix(theirs.as_bytes())) {
+            out.push(b':');
+            out.extend_from_slice(shown.as_bytes());
+            rest = value;
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(hide_usage: bool, model: Option<(&str, &str)>, stream: &str, step: usize) -> String {
+        let model = model.map(|(theirs, shown)| (Text::from(theirs), Text::from(shown)));
+        let mut framed = Framed { pending: Vec::new(), hide_usage, model };
+        let mut out = Vec::new();
+        for piece in stream.as_bytes().chunks(step) {
+            out.extend_from_slice(&framed.take(piece));
+        }
+        out.extend_from_slice(&framed.flush());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_usage_chunk_is_hidden_and_nothing_else() {
+        let before = "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\r\n\r\n";
+        let usage = "data: {\"choices\": [],\"usage\":{\"prompt_tokens\":1}}\n\n";
+        let last = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":1}}\n\n";
+        let done = "data: [DONE]\n\n";
+        let stream = [before, usage, last, done].concat();
+        for step in [1, 3, 50, 4000] {
+            assert_eq!(framed(true, None, &stream, step), [before, last, done].concat());
+        }
+    }
+
+    #[test]
+    fn the_model_is_renamed_only_as_a_member() {
+        let stream = "data: {\"model\": \"up-1\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
+        let expected = "data: {\"model\":\"mine\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
+        for step in [1, 7, 4000] {
+            assert_eq!(framed(false, Some(("up-1", "mine")), stream, step), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_without_a_last_blank_line_are_not_lost() {
+        assert_eq!(framed(true, None, "data: {\"a\":1}\n\ndata: {\"b\":2}", 5), "data: {\"a\":1}\n\ndata: {\"b\":2}");
+    }
+}

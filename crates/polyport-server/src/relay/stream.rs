@@ -1,0 +1,345 @@
+//! The body of a streamed answer. It goes on by itself when the connection to the client asks for bytes; dropping it ends the call at the
+//! provider.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use polyport_types::{ClientProtocol, Fault, FaultClass};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::passthrough::Passthrough;
+use super::translate::Translation;
+use super::{Answered, Pending, Ready};
+use crate::app::App;
+use crate::id::RequestId;
+use crate::observe::{Outcome, Record};
+
+/// A stream that has output.
+#[derive(Debug)]
+pub(crate) enum Live {
+    Translation(Translation),
+    Passthrough(Passthrough),
+}
+
+/// What a poll of a stream gave.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Bytes for the client, never empty.
+    Bytes(Bytes),
+    /// The stream is over; how it ended.
+    End(Outcome),
+}
+
+/// A streamed answer on its way to a client.
+pub(crate) struct RelayBody {
+    state: State,
+    protocol: ClientProtocol,
+    app: Arc<App>,
+    id: RequestId,
+    keep_alive: Duration,
+    written: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Completes when open streams have had their time.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+enum State {
+    /// The client got its 200 before there was any output.
+    Waiting(Pending),
+    Live { live: Box<Live>, record: Record },
+    Over,
+}
+
+impl std::fmt::Debug for RelayBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelayBody").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+impl RelayBody {
+    fn new(app: &Arc<App>, protocol: ClientProtocol, id: &RequestId, state: State, keep_alive: Duration) -> Self {
+        app.metrics.streams.inc();
+        Self {
+            state,
+            protocol,
+            app: Arc::clone(app),
+            id: id.clone(),
+            keep_alive,
+            written: Instant::now(),
+            timer: None,
+            cut: Box::pin(app.cut.clone().cancelled_owned()),
+        }
+    }
+
+    /// A stream that waits for its first output.
+    pub(crate) fn waiting(
+        app: &Arc<App>,
+        protocol: ClientProtocol,
+        id: &RequestId,
+        pending: Pending,
+        keep_alive: Duration,
+    ) -> Self {
+        Self::new(app, protocol, id, State::Waiting(pending), keep_alive)
+    }
+
+    /// A stream with output.
+    pub(crate) fn live(
+        app: &Arc<App>,
+        protocol: ClientProtocol,
+        id: &RequestId,
+        live: Box<Live>,
+        record: Record,
+        keep_alive: Duration,
+    ) -> Self {
+        Self::new(app, protocol, id, State::Live { live, record }, keep_alive)
+    }
+
+    /// The next bytes for the client; `None` at the end.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let polled = match &mut self.state {
+                State::Over => return Poll::Ready(None),
+                State::Waiting(pending) => match pending.as_mut().poll(cx) {
+                    Poll::Ready(answered) => {
+                        if let Some(last) = self.answered(answered) {
+                            return self.hand_over(last);
+                        }
+                        continue;
+                    }
+                    Poll::Pending => Poll::Pending,
+                },
+                State::Live { live, record } => live.poll(cx, record),
+            };
+            match polled {
+                Poll::Ready(Step::Bytes(bytes)) => return self.hand_over(bytes),
+                Poll::Ready(Step::End(outcome)) => {
+                    self.end(outcome);
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {}
+            }
+            if self.cut.as_mut().poll(cx).is_ready() {
+                let fault = Fault::new(FaultClass::Overloaded, "the gateway is being restarted; please try again");
+                let last = self.fail(&fault);
+                return if last.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(last)) };
+            }
+            let Poll::Ready(alive) = self.poll_timers(cx) else { return Poll::Pending };
+            if let Some(bytes) = alive {
+                return self.hand_over(bytes);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, bytes: Bytes) -> Poll<Option<Bytes>> {
+        self.written = Instant::now();
+        Poll::Ready(Some(bytes))
+    }
+
+    /// What was waited for is here: goes on with it, or gives the last bytes.
+    fn answered(&mut self, answered: Answered) -> Option<Bytes> {
+        let Answered { mut record, result } = answered;
+        record.status = 200;
+        match result {
+            Ok(Ready::Live { live, .. }) => {
+                self.state = State::Live { live, record };
+                None
+            }
+            // Attempts for a streaming client give streams.
+            Ok(Ready::Whole { body, .. }) => {
+                record.end(Outcome::Answered);
+                self.state = State::Over;
+                Some(body)
+            }
+            Err(fault) => {
+                record.end(Outcome::Failed(fault.class));
+                self.state = State::Over;
+                Some(in_band_error(self.protocol, &fault, &self.id))
+            }
+        }
+    }
+
+    /// Ends the stream with an error in the client's protocol.
+    fn fail(&mut self, fault: &Fault) -> Bytes {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        match state {
+            State::Over => Bytes::new(),
+            State::Waiting(pending) => {
+                drop(pending);
+                in_band_error(self.protocol, fault, &self.id)
+            }
+            State::Live { mut live, mut record } => {
+                record.end(Outcome::Failed(fault.class));
+                live.fail(fault, &self.id)
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let State::Live { mut record, .. } = std::mem::replace(&mut self.state, State::Over) {
+            record.end(outcome);
+        }
+    }
+
+    /// Waits for the next thing that happens by time alone. Ready means that something happened; with bytes if they go to the client.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let alive_at = self.written + self.keep_alive;
+        let deadline = match &self.state {
+            State::Live { live, .. } => live.deadline().min(alive_at),
+            State::Waiting(_) => alive_at,
+            State::Over => return Poll::Ready(None),
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        // A timer that fires too early costs less than one moved with every chunk.
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now < deadline {
+                timer.as_mut().reset(deadline);
+                continue;
+            }
+            if let State::Live { live, .. } = &mut self.state
+                && now >= live.deadline()
+            {
+                live.time_is_up();
+                return Poll::Ready(None);
+            }
+            // The next keep-alive is counted from here even if this protocol has none now.
+            self.written = now;
+            let bytes = match &mut self.state {
+                State::Live { live, .. } => live.keep_alive(),
+                State::Waiting(_) => idle_comment(self.protocol),
+                State::Over => Bytes::new(),
+            };
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(bytes));
+            }
+            timer.as_mut().reset(now + self.keep_alive);
+        }
+    }
+}
+
+impl Drop for RelayBody {
+    fn drop(&mut self) {
+        self.app.metrics.streams.dec();
+    }
+}
+
+impl Live {
+    fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
+        match self {
+            Self::Translation(translation) => translation.poll(cx, record),
+            Self::Passthrough(passthrough) => passthrough.poll(cx, record),
+        }
+    }
+
+    fn keep_alive(&mut self) -> Bytes {
+        match self {
+            Self::Translation(translation) => translation.keep_alive(),
+            Self::Passthrough(passthrough) => passthrough.keep_alive(),
+        }
+    }
+
+    /// When the provider has been silent too long.
+    fn deadline(&self) -> Instant {
+        match self {
+            Self::Translation(translation) => translation.deadline(),
+            Self::Passthrough(passthrough) => passthrough.deadline(),
+        }
+    }
+
+    /// The deadline has passed: the next poll ends the stream.
+    fn time_is_up(&mut self) {
+        match self {
+            Self::Translation(translation) => translation.time_is_up(),
+            Self::Passthrough(passthrough) => passthrough.time_is_up(),
+        }
+    }
+
+    fn fail(&mut self, fault: &Fault, id: &RequestId) -> Bytes {
+        match self {
+            Self::Translation(translation) => translation.fail(fault),
+            Self::Passthrough(passthrough) => passthrough.fail(fault, id),
+        }
+    }
+}
+
+/// A keep-alive before anything else was written. Only comments are legal there, and only where comments are.
+fn idle_comment(protocol: ClientProtocol) -> Bytes {
+    match protocol {
+        ClientProtocol::Chat | ClientProtocol::Responses => Bytes::from_static(b": ping\n\n"),
+        ClientProtocol::Messages | ClientProtocol::Gemini => Bytes::new(),
+    }
+}
+
+/// The error form of a stream in which nothing, or only whole frames of the provider, were written.
+pub(crate) fn in_band_error(protocol: ClientProtocol, fault: &Fault, id: &RequestId) -> Bytes {
+    in_band_error_after(protocol, fault, id, None)
+}
+
+/// What a Responses stream has shown so far, for its error form.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ResponsesTail {
+    /// Number of the next event.
+    pub(crate) sequence: u64,
+    /// Id of the response.
+    pub(crate) id: Option<String>,
+    /// Its model.
+    pub(crate) model: String,
+}
+
+/// The same, where a Responses stream has already given numbers and an id.
+pub(crate) fn in_band_error_after(
+    protocol: ClientProtocol,
+    fault: &Fault,
+    id: &RequestId,
+    tail: Option<&ResponsesTail>,
+) -> Bytes {
+    let written = polyport_protocol::encode_fault(protocol, fault, &id.header());
+    let body = String::from_utf8_lossy(&written.body);
+    match protocol {
+        ClientProtocol::Chat => format!("data: {body}\n\n"),
+        ClientProtocol::Messages => format!("event: error\ndata: {body}\n\n"),
+        ClientProtocol::Gemini => format!("data: {body}\r\n\r\n"),
+        ClientProtocol::Responses => responses_error(&body, fault, id, tail),
+    }
+    .into()
+}
+
+/// `error`, then `response.failed`.
+fn responses_error(body: &str, fault: &Fault, id: &RequestId, tail: Option<&ResponsesTail>) -> String {
+    let parsed: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let error = parsed.get("error").unwrap_or(&serde_json::Value::Null);
+    let code = error.get("code").filter(|code| !code.is_null()).or_else(|| error.get("type")).cloned().unwrap_or_default();
+    let tail = tail.cloned().unwrap_or_default();
+    let response_id = tail.id.unwrap_or_else(|| format!("resp_{}", id.text()));
+    let first = serde_json::json!({
+        "type": "error",
+        "sequence_number": tail.sequence,
+        "code": code,
+        "message": fault.message,
+        "param": fault.param,
+    });
+    let second = serde_json::json!({
+        "type": "response.failed",
+        "sequence_number": tail.sequence + 1,
+        "response": {
+            "id": response_id,
+            "object": "response",
+            "status": "failed",
+            "model": tail.model,
+            "output": [],
+            "error": { "code": code, "message": fault.message },
+        },
+    });
+    format!("event: error\ndata: {first}\n\nevent: response.failed\ndata: {second}\n\n")
+}

@@ -1,0 +1,342 @@
+//! Reading along in a stream that passes through: did it end, what did it use, did it fail? The bytes are not touched.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use polyport_types::{Protocol, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::stream::ResponsesTail;
+use super::usage;
+
+/// Longest line of which anything is kept, in bytes; longer ones are images and final objects, of which only the ends are read.
+const LONGEST: usize = 8 << 20;
+
+macro_rules! finders {
+    ($($name:ident = $text:literal;)*) => {$(
+        static $name: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new($text));
+    )*};
+}
+
+finders! {
+    USAGE = "\"usage\"";
+    FINISH = "\"finish_reason\"";
+    USAGE_METADATA = "\"usageMetadata\"";
+    FINISH_GEMINI = "\"finishReason\"";
+}
+
+/// What a stream has shown so far.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    protocol: Protocol,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// The line is too long to be kept.
+    overlong: bool,
+    /// The last byte ended a blank line: an event may begin here.
+    boundary: bool,
+    blank: bool,
+    /// The stream has come to its end: a finish reason, a last event, an error.
+    finished: bool,
+    failed: bool,
+    /// The last data that held usage; read when the stream is over.
+    last_usage: Vec<u8>,
+    usage: Usage,
+    /// For the error form of Responses.
+    pub(crate) responses: ResponsesTail,
+}
+
+impl Tap {
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            line: Vec::new(),
+            overlong: false,
+            boundary: true,
+            blank: true,
+            finished: false,
+            failed: false,
+            last_usage: Vec::new(),
+            usage: Usage::default(),
+            responses: ResponsesTail::default(),
+        }
+    }
+
+    /// Whether the stream may end here.
+    pub(crate) fn finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether the provider ended the stream with an error.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether an event may be put in here.
+    pub(crate) fn at_boundary(&self) -> bool {
+        self.boundary
+    }
+
+    /// The tokens counted so far.
+    pub(crate) fn usage(&mut self) -> Usage {
+        let data = std::mem::take(&mut self.last_usage);
+        if !data.is_empty() {
+            self.read_usage(&data);
+        }
+        self.usage.clone()
+    }
+
+    /// Takes bytes on their way.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let piece = bytes.get(from..end).unwrap_or_default();
+            from = end + 1;
+            if self.line.is_empty() && !self.overlong {
+                self.take_line(piece);
+            } else {
+                self.keep(piece);
+                let line = std::mem::take(&mut self.line);
+                self.take_line(&line);
+                self.line = line;
+                self.line.clear();
+                self.overlong = false;
+            }
+        }
+        let rest = bytes.get(from..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.keep(rest);
+            self.boundary = false;
+        }
+    }
+
+    /// The body is over: a last line may lack its end.
+    pub(crate) fn finish(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.take_line(&line);
+        }
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        if self.line.len() + piece.len() > LONGEST {
+            self.overlong = true;
+            return;
+        }
+        self.line.extend_from_slice(piece);
+    }
+
+    fn take_line(&mut self, line: &[u8]) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.boundary = line.is_empty();
+        self.blank = line.is_empty();
+        let Some(data) = line.strip_prefix(b"data:") else { return };
+        let data = data.strip_prefix(b" ").unwrap_or(data);
+        match self.protocol {
+            Protocol::Chat => self.chat(data),
+            Protocol::Messages => self.messages(data),
+            Protocol::Responses => self.responses(data),
+            Protocol::Gemini => self.gemini(data),
+        }
+    }
+
+    fn chat(&mut self, data: &[u8]) {
+        if data == b"[DONE]" {
+            self.finished = true;
+            return;
+        }
+        if starts_with_error(data) {
+            self.fail();
+            return;
+        }
+        if follows(data, &FINISH, b'"') {
+            self.finished = true;
+        }
+        if follows(data, &USAGE, b'{') {
+            self.last_usage.clear();
+            self.last_usage.extend_from_slice(data);
+        }
+    }
+
+    fn messages(&mut self, data: &[u8]) {
+        // Nearly all events are these.
+        if data.starts_with(br#"{"type":"content_block_"#) {
+            return;
+        }
+        match kind(data) {
+            Some("message_start" | "message_delta") => self.read_usage(data),
+            Some("message_stop") => self.finished = true,
+            Some("error") => self.fail(),
+            _ => {}
+        }
+    }
+
+    fn responses(&mut self, data: &[u8]) {
+        self.responses.sequence += 1;
+        let head = data.get(..80.min(data.len())).unwrap_or_default();
+        if memchr::memmem::find(head, b".delta\"").is_some() {
+            return;
+        }
+        match kind(data) {
+            Some("response.created") => self.note_response(data),
+            Some("response.completed" | "response.incomplete") => {
+                self.finished = true;
+                self.read_usage(data);
+            }
+            Some("response.failed") => {
+                self.read_usage(data);
+                self.fail();
+            }
+            Some("error") => self.failed = true,
+            _ => {}
+        }
+    }
+
+    fn gemini(&mut self, data: &[u8]) {
+        if starts_with_error(data) {
+            self.fail();
+            return;
+        }
+        if follows(data, &FINISH_GEMINI, b'"') || memchr::memmem::find(data, b"\"blockReason\"").is_some() {
+            self.finished = true;
+        }
+        if follows(data, &USAGE_METADATA, b'{') {
+            self.last_usage.clear();
+            self.last_usage.extend_from_slice(data);
+        }
+    }
+
+    fn fail(&mut self) {
+        self.failed = true;
+        self.finished = true;
+    }
+
+    fn note_response(&mut self, data: &[u8]) {
+        #[derive(Deserialize)]
+        struct Created {
+            response: Named,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+            #[serde(default)]
+            model: String,
+        }
+        if let Ok(Created { response }) = serde_json::from_slice(data) {
+            self.responses.id = Some(response.id);
+            self.responses.model = response.model;
+        }
+    }
+
+    fn read_usage(&mut self, data: &[u8]) {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Holder<'a> {
+            #[serde(borrow)]
+            usage: Option<&'a RawValue>,
+            #[serde(borrow, rename = "usageMetadata")]
+            metadata: Option<&'a RawValue>,
+            #[serde(borrow)]
+            message: Option<Inner<'a>>,
+            #[serde(borrow)]
+            response: Option<Inner<'a>>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Inner<'a> {
+            #[serde(borrow)]
+            usage: Option<&'a RawValue>,
+        }
+        let Ok(holder) = serde_json::from_slice::<Holder<'_>>(data) else { return };
+        let inner = holder.message.or(holder.response).and_then(|inner| inner.usage);
+        if let Some(counts) = holder.usage.or(holder.metadata).or(inner) {
+            usage::read(self.protocol, counts.get().as_bytes(), &mut self.usage);
+        }
+    }
+}
+
+/// The `type` of an event.
+fn kind(data: &[u8]) -> Option<&str> {
+    if let Some(rest) = data.strip_prefix(br#"{"type":""#) {
+        let end = memchr::memchr(b'"', rest)?;
+        return std::str::from_utf8(rest.get(..end)?).ok();
+    }
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+    }
+    serde_json::from_slice::<Typed<'_>>(data).ok().map(|typed| typed.kind)
+}
+
+/// Whether the name stands in the data with a value that begins with this byte.
+fn follows(data: &[u8], name: &Finder<'_>, first: u8) -> bool {
+    name.find_iter(data).any(|at| {
+        let rest = data.get(at + name.needle().len()..).unwrap_or_default();
+        let mut rest = rest.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
+        rest.next() == Some(b':') && rest.next() == Some(first)
+    })
+}
+
+/// `{"error": …`, which no other event of Chat and Gemini begins with.
+fn starts_with_error(data: &[u8]) -> bool {
+    data.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"error\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(protocol: Protocol, stream: &str, step: usize) -> Tap {
+        let mut tap = Tap::new(protocol);
+        for piece in stream.as_bytes().chunks(step) {
+            tap.push(piece);
+        }
+        tap.finish();
+        tap
+    }
+
+    #[test]
+    fn u12_the_cut_of_the_bytes_changes_nothing() {
+        let chat = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":null}],\"usage\":null}\n\n\
+                    data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+        let messages = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n\
+                        event: message_delta\ndata: {\"type\": \"message_delta\",\"usage\":{\"output_tokens\":2}}\n\n\
+                        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+        let responses = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"model\":\"m\",\"usage\":null}}\n\n\
+                         data: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n\
+                         data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":2}}}\n\n";
+        let gemini = "data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2}}\r\n\r\n";
+        for (protocol, stream) in [
+            (Protocol::Chat, chat),
+            (Protocol::Messages, messages),
+            (Protocol::Responses, responses),
+            (Protocol::Gemini, gemini),
+        ] {
+            for step in [1, 2, 5, 64, 10_000] {
+                let mut tap = run(protocol, stream, step);
+                assert!(tap.finished() && !tap.failed() && tap.at_boundary(), "{protocol} {step}");
+                let usage = tap.usage();
+                assert_eq!((usage.input_total(), usage.output_total()), (3, 2), "{protocol} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn u11_a_cut_stream_is_not_finished() {
+        let tap = run(Protocol::Chat, "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}\n\n", 7);
+        assert!(!tap.finished());
+        let tap = run(Protocol::Messages, "data: {\"type\":\"content_block_delta\",\"index\":0", 7);
+        assert!(!tap.finished() && !tap.at_boundary());
+    }
+
+    #[test]
+    fn u8_errors_in_a_stream_are_seen() {
+        assert!(run(Protocol::Chat, "data: {\"error\":{\"message\":\"x\"}}\n\n", 100).failed());
+        assert!(run(Protocol::Messages, "data: {\"type\":\"error\",\"error\":{}}\n\n", 100).failed());
+        assert!(run(Protocol::Gemini, "data: { \"error\":{}}\n\n", 100).failed());
+        assert!(run(Protocol::Responses, "data: {\"type\":\"response.failed\",\"response\":{}}\n\n", 100).failed());
+    }
+}

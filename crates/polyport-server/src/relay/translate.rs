@@ -1,0 +1,664 @@
+//! Client and provider speak different protocols, or the request needs more than small edits: through the neutral form.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use polyport_protocol::collect::{Collector, into_events};
+use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::stream::BodyEnd;
+use polyport_protocol::{
+    CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, decode_response,
+    encode_request, encode_response, resolve,
+};
+use polyport_provider::{Call, ProviderBody, echo};
+use polyport_types::{
+    ClientProtocol, Event, Fault, FaultClass, FinishReason, Loss, Losses, PartKind, PartStart, Request, Response,
+    Severity, Text, Usage,
+};
+use tokio::time::Instant;
+
+use super::account::{Keeper, Kept};
+use super::attempt::{Failed, Repairs, Sent, Slot};
+use super::stream::{Live, Step};
+use super::wire::{self, Opened, Patience};
+use super::{Exchange, Ready, stream_headers};
+use crate::app::App;
+use crate::config::LossPolicy;
+use crate::observe::{Outcome, Record};
+
+/// After the finish of the only answer, usage is waited for no longer than this.
+const LATE_USAGE: Duration = Duration::from_secs(2);
+
+/// One write to the client holds about this much at most.
+const FULL: usize = 64 << 10;
+
+/// One attempt.
+///
+/// # Errors
+/// [`Failed`] when it gave no output.
+pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sent: &mut Sent) -> Result<Ready, Failed> {
+    let request = x.decoded().await?;
+    let target = slot.codec_target(x);
+    let work = Work {
+        target: target.clone(),
+        request: Arc::clone(&request),
+        carrier: Arc::clone(&x.runtime.config.carrier),
+        app: Arc::clone(&x.app),
+        owner: x.caller.owner().clone(),
+        unsigned: repairs.unsigned,
+        encode: slot.upstream.client.is_some(),
+    };
+    let translated = x.off_worker(move || work.run()).await?;
+    let Translated { resolved, restore, mut losses, encoded } = translated;
+    x.count_losses(&losses, target.protocol);
+    refuse_losses(x, &losses)?;
+    let answerer = Answerer { context: x.context(slot, &target, request), restore };
+    if slot.upstream.client.is_none() {
+        x.record.sent();
+        let events = echo::answer(&resolved);
+        return Ok(from_events(x, slot, answerer, &losses, HeaderMap::new(), events));
+    }
+    let headers = provider_headers(&target, &encoded, resolved.stream);
+    let (body, dropped) =
+        x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
+    note_dropped(&mut losses, &dropped);
+    sent.body = body.clone();
+    drop(resolved);
+    x.record.sent();
+    let call = Call::Generate { model: &target.model, stream: x.stream };
+    let opened = wire::post(slot, call, headers, body).await?;
+    x.record.upstream_id = opened.request_id();
+    read_answer(x, slot, &target, answerer, opened, &losses, HeaderMap::new()).await
+}
+
+/// Reads the provider's answer, in whichever of the two forms it comes, and gives the client the one it asked for.
+pub(crate) async fn read_answer(
+    x: &mut Exchange,
+    slot: &Slot,
+    target: &Target,
+    answerer: Answerer,
+    mut opened: Opened,
+    losses: &Losses,
+    forwarded: HeaderMap,
+) -> Result<Ready, Failed> {
+    match (x.stream, opened.is_stream()) {
+        (true, Some(false)) => {
+            let response = whole_answer(x, &mut opened, slot, target, &answerer).await?;
+            // Already restored.
+            let answerer = Answerer { restore: Restore::default(), ..answerer };
+            Ok(from_events(x, slot, answerer, losses, forwarded, into_events(response)))
+        }
+        (true, _) => live(x, slot, target, answerer, opened, losses, forwarded).await,
+        (false, Some(true)) => {
+            let response = collected(x, slot, target, &answerer, opened).await?;
+            Ok(whole_ready(x, slot, &answerer, losses, forwarded, response))
+        }
+        (false, _) => {
+            let response = whole_answer(x, &mut opened, slot, target, &answerer).await?;
+            Ok(whole_ready(x, slot, &answerer, losses, forwarded, response))
+        }
+    }
+}
+
+/// What writing answers needs.
+#[derive(Debug)]
+pub(crate) struct Answerer {
+    pub(crate) context: ClientContext,
+    pub(crate) restore: Restore,
+}
+
+impl Exchange {
+    /// The context of an answer to this client.
+    pub(crate) fn context(&self, slot: &Slot, target: &Target, request: Arc<Request>) -> ClientContext {
+        ClientContext {
+            model: self.shown_model(slot),
+            id: self.id.text().clone(),
+            now: wire::now(),
+            carrier: Some(Arc::clone(&self.runtime.config.carrier)),
+            scope: target.scope,
+            provider: target.protocol,
+            // Four bytes to a token, near enough for a figure that the provider corrects at the end.
+            input_estimate: u64::try_from(self.body.len() / 4).unwrap_or(u64::MAX),
+            expose_reasoning: self.runtime.config.expose_reasoning,
+            previous_response_id: self.previous.clone(),
+            request,
+        }
+    }
+}
+
+/// Everything the pure part of a translation needs, so that it can run on another thread.
+struct Work {
+    target: Target,
+    request: Arc<Request>,
+    carrier: Arc<CarrierKey>,
+    app: Arc<App>,
+    owner: Text,
+    unsigned: bool,
+    encode: bool,
+}
+
+struct Translated {
+    resolved: Request,
+    restore: Restore,
+    losses: Losses,
+    encoded: Encoded,
+}
+
+impl Work {
+    fn run(self) -> Translated {
+        let mut losses = Losses::new();
+        let mut request = Request::clone(&self.request);
+        if self.unsigned {
+            strip_signatures(&mut request, &mut losses);
+        }
+        let signatures = |call_id: &str| {
+            if self.unsigned { Vec::new() } else { self.app.signatures.get(&self.owner, call_id) }
+        };
+        let context = ResolveContext { carrier: Some(&self.carrier), signatures: &signatures };
+        let (resolved, restore) = resolve(&self.target, request, &context, &mut losses);
+        let encoded =
+            if self.encode { encode_request(&self.target, &resolved, &mut losses) } else { Encoded::default() };
+        Translated { resolved, restore, losses, encoded }
+    }
+}
+
+/// Leaves out every signature, and reasoning that is nothing without one.
+fn strip_signatures(request: &mut Request, losses: &mut Losses) {
+    for message in &mut request.messages {
+        message.parts.retain_mut(|part| {
+            part.signature = None;
+            !matches!(part.kind, PartKind::Reasoning(_))
+        });
+    }
+    request.messages.retain(|message| !message.parts.is_empty());
+    losses.warn(
+        polyport_types::LossCode::SignatureForeignDropped,
+        polyport_types::LossAction::Dropped,
+        "",
+        "the provider refused the signatures of earlier reasoning",
+    );
+}
+
+fn note_dropped(losses: &mut Losses, dropped: &[Text]) {
+    for name in dropped {
+        losses.warn(
+            polyport_types::LossCode::UnknownFieldDropped,
+            polyport_types::LossAction::Dropped,
+            format!("/{name}"),
+            "the provider refuses it",
+        );
+    }
+}
+
+/// Refuses a request whose losses the policy does not allow.
+fn refuse_losses(x: &Exchange, losses: &Losses) -> Result<(), Failed> {
+    let strict = x.strict || x.runtime.config.losses == LossPolicy::Strict;
+    let limit = if strict { Severity::Warn } else { Severity::Error };
+    let Some(loss) = losses.first_at_least(limit) else { return Ok(()) };
+    let fault = Fault::bad_request(dotted(&loss.path), sentence(loss, strict));
+    Err(Failed { fault, unable: true })
+}
+
+fn sentence(loss: &Loss, strict: bool) -> String {
+    let what = if loss.detail.is_empty() { loss.code.as_str().to_owned() } else { format!("{} ({})", loss.detail, loss.code.as_str()) };
+    let why = if strict { "strict mode allows no loss" } else { "the request cannot be carried to the model that answers" };
+    format!("{}: {what}; {why}", dotted(&loss.path))
+}
+
+/// A JSON pointer the way clients name fields: `messages[2].content[0]`.
+fn dotted(pointer: &str) -> String {
+    let mut out = String::new();
+    for segment in pointer.split('/').filter(|segment| !segment.is_empty()) {
+        if segment.bytes().all(|byte| byte.is_ascii_digit()) {
+            out.push('[');
+            out.push_str(segment);
+            out.push(']');
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(segment);
+        }
+    }
+    if out.is_empty() { "body".to_owned() } else { out }
+}
+
+fn provider_headers(target: &Target, encoded: &Encoded, stream: bool) -> HeaderMap {
+    let mut headers = wire::json_headers(stream);
+    for (name, value) in &encoded.headers {
+        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    for (name, value) in &target.profile.extra_headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// Reads a whole answer and undoes what `resolve` did.
+async fn whole_answer(
+    x: &Exchange,
+    opened: &mut Opened,
+    slot: &Slot,
+    target: &Target,
+    answerer: &Answerer,
+) -> Result<Response, Fault> {
+    let limit = x.runtime.config.limits.answer_bytes;
+    let bytes = wire::whole(opened, &slot.target.provider, limit).await?;
+    let mut response = decode_response(target, bytes)?;
+    useful(response.first().map(|candidate| (&candidate.finish, candidate.parts.is_empty())))?;
+    Restorer::new(answerer.restore.clone()).response(&mut response);
+    Ok(response)
+}
+
+/// An answer that is nothing but a failure of generation is no answer: it may be asked for once more.
+fn useful(candidate: Option<(&FinishReason, bool)>) -> Result<(), Fault> {
+    let Some((finish, true)) = candidate else { return Ok(()) };
+    let failed = match finish {
+        FinishReason::MalformedToolCall => "the model wrote a tool call that cannot be read",
+        FinishReason::UnexpectedToolCall => "the model called a tool that was not offered",
+        FinishReason::MissingSignature => "the provider misses the signature of earlier reasoning",
+        FinishReason::Other | FinishReason::Error => "the model's answer is empty",
+        _ => return Ok(()),
+    };
+    Err(Fault { from_upstream: true, ..Fault::new(FaultClass::ToolUseFailed, failed) })
+}
+
+/// A provider that streams although it was not asked to.
+async fn collected(
+    x: &Exchange,
+    slot: &Slot,
+    target: &Target,
+    answerer: &Answerer,
+    opened: Opened,
+) -> Result<Response, Fault> {
+    let limits = &x.runtime.config.limits;
+    let Opened { mut body, mut patience, .. } = opened;
+    let mut decoder = StreamDecoder::new(target, limits.event_bytes);
+    let mut restorer = Restorer::new(answerer.restore.clone());
+    let mut collector = Collector::new();
+    let (mut events, mut restored) = (Vec::new(), Vec::new());
+    while !decoder.is_ended() {
+        match tokio::time::timeout_at(patience.deadline(), body.chunk()).await {
+            Err(_) => return Err(patience.fault(&slot.target.provider)),
+            Ok(Ok(Some(chunk))) => {
+                patience.hear(true);
+                decoder.push(chunk, &mut events);
+            }
+            Ok(Ok(None)) => decoder.finish(BodyEnd::Clean, &mut events),
+            Ok(Err(_)) => decoder.finish(BodyEnd::Broken, &mut events),
+        }
+        for event in events.drain(..) {
+            restorer.event(event, &mut restored);
+        }
+        for event in restored.drain(..) {
+            collector.push(event);
+        }
+        if collector.size() > limits.answer_bytes {
+            return Err(wire::broken(&slot.target.provider, "it is too large"));
+        }
+    }
+    let response = collector.into_response()?;
+    useful(response.first().map(|candidate| (&candidate.finish, candidate.parts.is_empty())))?;
+    Ok(response)
+}
+
+/// Writes a whole answer.
+fn whole_ready(
+    x: &mut Exchange,
+    slot: &Slot,
+    answerer: &Answerer,
+    losses: &Losses,
+    forwarded: HeaderMap,
+    response: Response,
+) -> Ready {
+    x.record.first_output();
+    x.record.usage = response.usage.clone();
+    let body = Bytes::from(encode_response(x.answer, &answerer.context, &response));
+    let mut headers = x.reply_headers(slot, losses);
+    headers.extend(forwarded);
+    headers.insert(CONTENT_TYPE, json_type(x.answer));
+    x.keep_signatures(&response);
+    if let Some(keeper) = x.keeper(&answerer.context) {
+        keeper.keep(Kept { response, size: body.len() });
+    }
+    Ready::Whole { headers, body }
+}
+
+fn json_type(protocol: ClientProtocol) -> HeaderValue {
+    match protocol {
+        ClientProtocol::Gemini => HeaderValue::from_static("application/json; charset=UTF-8"),
+        ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
+            HeaderValue::from_static("application/json")
+        }
+    }
+}
+
+/// An answer that is already here as events.
+fn from_events(
+    x: &mut Exchange,
+    slot: &Slot,
+    answerer: Answerer,
+    losses: &Losses,
+    forwarded: HeaderMap,
+    events: Vec<Event>,
+) -> Ready {
+    if !x.stream {
+        let mut collector = Collector::new();
+        let mut restorer = Restorer::new(answerer.restore.clone());
+        let mut restored = Vec::new();
+        for event in events {
+            restorer.event(event, &mut restored);
+        }
+        for event in restored {
+            collector.push(event);
+        }
+        // These events come from ourselves and hold no error.
+        let response = collector.into_response().unwrap_or_default();
+        return whole_ready(x, slot, &answerer, losses, forwarded, response);
+    }
+    let mut translation = Translation::new(x, slot, answerer, None, ProviderBody::whole(Bytes::new()), None);
+    translation.events = events;
+    x.record.first_output();
+    let mut headers = stream_headers(x.answer, x.head.json_array);
+    headers.extend(x.reply_headers(slot, losses));
+    headers.extend(forwarded);
+    Ready::Live { headers, live: Box::new(Live::Translation(translation)) }
+}
+
+/// A stream of the provider, read up to its first output.
+async fn live(
+    x: &mut Exchange,
+    slot: &Slot,
+    target: &Target,
+    answerer: Answerer,
+    opened: Opened,
+    losses: &Losses,
+    forwarded: HeaderMap,
+) -> Result<Ready, Failed> {
+    let decoder = StreamDecoder::new(target, x.runtime.config.limits.event_bytes);
+    let Opened { body, patience, .. } = opened;
+    let mut translation = Translation::new(x, slot, answerer, Some(decoder), body, Some(patience));
+    translation.hold_back().await?;
+    x.record.first_output();
+    let mut headers = stream_headers(x.answer, x.head.json_array);
+    headers.extend(x.reply_headers(slot, losses));
+    headers.extend(forwarded);
+    Ok(Ready::Live { headers, live: Box::new(Live::Translation(translation)) })
+}
+
+/// A stream that is translated while it flows.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    provider: Text,
+    body: ProviderBody,
+    /// None once the provider's body is over, or when there never was one.
+    decoder: Option<Box<StreamDecoder>>,
+    restorer: Restorer,
+    encoder: StreamEncoder,
+    /// Decoded, not yet written.
+    events: Vec<Event>,
+    restored: Vec<Event>,
+    out: Vec<u8>,
+    patience: Option<Box<Patience>>,
+    /// Several answers were asked for.
+    several: bool,
+    /// When the only answer was finished.
+    finished: Option<Instant>,
+    outcome: Outcome,
+    /// `End` was written.
+    ended: bool,
+    /// The task has let others run since the last bytes came.
+    yielded: bool,
+    expired: bool,
+    keeper: Option<Box<Keeper>>,
+    collector: Option<Box<Collector>>,
+    signatures: SignatureSink,
+}
+
+/// Where signatures go that the client cannot carry.
+#[derive(Debug)]
+struct SignatureSink {
+    app: Arc<App>,
+    owner: Text,
+}
+
+impl Translation {
+    fn new(
+        x: &mut Exchange,
+        slot: &Slot,
+        answerer: Answerer,
+        decoder: Option<StreamDecoder>,
+        body: ProviderBody,
+        patience: Option<Patience>,
+    ) -> Self {
+        let keeper = x.keeper(&answerer.context).map(Box::new);
+        Self {
+            provider: slot.target.provider.clone(),
+            body,
+            decoder: decoder.map(Box::new),
+            restorer: Restorer::new(answerer.restore),
+            several: answerer.context.request.candidates.is_some_and(|count| count > 1),
+            encoder: StreamEncoder::new(x.answer, answerer.context),
+            events: Vec::new(),
+            restored: Vec::new(),
+            out: Vec::new(),
+            patience: patience.map(Box::new),
+            finished: None,
+            outcome: Outcome::Answered,
+            ended: false,
+            yielded: false,
+            expired: false,
+            collector: keeper.is_some().then(Box::default),
+            keeper,
+            signatures: SignatureSink { app: Arc::clone(&x.app), owner: x.caller.owner().clone() },
+        }
+    }
+
+    /// Waits for output that may be shown. Until then a failure is a failure of the attempt, not of the stream.
+    async fn hold_back(&mut self) -> Result<(), Fault> {
+        let mut seen = 0;
+        loop {
+            let Some(decoder) = &mut self.decoder else { return Ok(()) };
+            let Some(patience) = &mut self.patience else { return Ok(()) };
+            match tokio::time::timeout_at(patience.deadline(), self.body.chunk()).await {
+                Err(_) => return Err(patience.fault(&self.provider)),
+                Ok(Ok(Some(chunk))) => {
+                    decoder.push(chunk, &mut self.events);
+                    patience.hear(false);
+                }
+                Ok(Ok(None)) => decoder.finish(BodyEnd::Clean, &mut self.events),
+                Ok(Err(_)) => decoder.finish(BodyEnd::Broken, &mut self.events),
+            }
+            for event in self.events.iter().skip(seen) {
+                match event {
+                    Event::Error(fault) => return Err(Fault::clone(fault)),
+                    Event::Finish(finish) => useful(Some((&finish.reason, true)))?,
+                    event if !is_output(event) => continue,
+                    _ => {}
+                }
+                return Ok(());
+            }
+            // Signs of life need not be kept.
+            self.events.retain(|event| !matches!(event, Event::Ping));
+            seen = self.events.len();
+            if decoder.is_ended() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next bytes for the client, or the end.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
+        loop {
+            self.write_events(record);
+            if self.ended {
+                self.shut();
+                return self.flush_or_end();
+            }
+            if self.out.len() >= FULL {
+                return self.flush_or_end();
+            }
+            if self.expired {
+                self.expire();
+                continue;
+            }
+            let Some(decoder) = &mut self.decoder else {
+                // Events that came from ourselves end by themselves.
+                self.events.push(Event::End);
+                continue;
+            };
+            match self.body.poll_chunk(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    self.yielded = false;
+                    decoder.push(chunk, &mut self.events);
+                    let progress = self.events.iter().any(|event| !matches!(event, Event::Ping));
+                    if let Some(patience) = &mut self.patience {
+                        patience.hear(progress);
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => decoder.finish(BodyEnd::Broken, &mut self.events),
+                Poll::Ready(None) => decoder.finish(BodyEnd::Clean, &mut self.events),
+                Poll::Pending if self.out.is_empty() => return Poll::Pending,
+                Poll::Pending if !self.yielded => {
+                    // What has arrived at the connection already shall leave in the same write.
+                    self.yielded = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => return self.flush_or_end(),
+            }
+        }
+    }
+
+    fn flush_or_end(&mut self) -> Poll<Step> {
+        if self.out.is_empty() {
+            return Poll::Ready(Step::End(self.outcome));
+        }
+        self.yielded = false;
+        // The buffer is given away: a stream that is idle holds none.
+        Poll::Ready(Step::Bytes(Bytes::from(std::mem::take(&mut self.out))))
+    }
+
+    /// Writes what was decoded.
+    fn write_events(&mut self, record: &mut Record) {
+        if self.events.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        let mut restored = std::mem::take(&mut self.restored);
+        for event in events.drain(..) {
+            self.restorer.event(event, &mut restored);
+            for event in restored.drain(..) {
+                self.write(event, record);
+            }
+        }
+        // Room for a few events is kept, not for a flood.
+        if events.capacity() <= 16 {
+            self.events = events;
+        }
+        self.restored = restored;
+    }
+
+    fn write(&mut self, event: Event, record: &mut Record) {
+        if self.ended {
+            return;
+        }
+        match &event {
+            Event::Usage(usage) => record.usage = Usage::clone(usage),
+            Event::Error(fault) => self.outcome = Outcome::Failed(fault.class),
+            Event::Finish(_) if !self.several => self.finished = Some(Instant::now()),
+            Event::End => self.ended = true,
+            _ => {}
+        }
+        if let Some(collector) = &mut self.collector {
+            collector.push(event.clone());
+        }
+        self.encoder.encode(event, &mut self.out);
+    }
+
+    /// The stream is over: hands on what is kept and lets go of the provider.
+    fn shut(&mut self) {
+        if self.decoder.take().is_some() {
+            self.body = ProviderBody::whole(Bytes::new());
+        }
+        for (call_id, signatures) in self.encoder.take_signatures() {
+            self.signatures.app.signatures.put(&self.signatures.owner, call_id, signatures);
+        }
+        if let (Some(keeper), Some(collector)) = (self.keeper.take(), self.collector.take())
+            && self.outcome == Outcome::Answered
+        {
+            let size = collector.size();
+            if let Ok(response) = collector.into_response() {
+                keeper.keep(Kept { response, size });
+            }
+        }
+    }
+
+    /// When the provider has been silent too long.
+    pub(crate) fn deadline(&self) -> Instant {
+        let patience = self.patience.as_ref().map(|patience| patience.deadline());
+        let late = self.finished.map(|finished| finished + LATE_USAGE);
+        let never = || Instant::now() + Duration::from_secs(24 * 3600);
+        patience.into_iter().chain(late).min().unwrap_or_else(never)
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn time_is_up(&mut self) {
+        self.expired = true;
+    }
+
+    fn expire(&mut self) {
+        self.expired = false;
+        if self.finished.is_none()
+            && let Some(patience) = &self.patience
+        {
+            self.events.push(Event::Error(Box::new(patience.fault(&self.provider))));
+        }
+        self.events.push(Event::End);
+    }
+
+    /// The protocol's sign of life.
+    pub(crate) fn keep_alive(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        self.encoder.keep_alive(&mut out);
+        out.into()
+    }
+
+    /// Ends the stream with an error of ours.
+    pub(crate) fn fail(&mut self, fault: &Fault) -> Bytes {
+        if self.ended {
+            return Bytes::new();
+        }
+        self.ended = true;
+        self.outcome = Outcome::Failed(fault.class);
+        self.encoder.encode(Event::Error(Box::new(fault.clone())), &mut self.out);
+        self.encoder.encode(Event::End, &mut self.out);
+        self.shut();
+        Bytes::from(std::mem::take(&mut self.out))
+    }
+}
+
+/// Whether an event shows that the model has begun to answer.
+pub(crate) fn is_output(event: &Event) -> bool {
+    match event {
+        Event::Start(_) | Event::Usage(_) | Event::Ping | Event::Opaque { .. } | Event::SummaryBreak { .. } => false,
+        Event::PartStart { start, .. } => matches!(start, PartStart::ToolCall(_) | PartStart::ServerToolCall(_)),
+        Event::Delta { .. }
+        | Event::Signature { .. }
+        | Event::Citation { .. }
+        | Event::Logprobs { .. }
+        | Event::PartEnd { .. }
+        | Event::Part { .. }
+        | Event::Finish(_)
+        | Event::Error(_)
+        | Event::End => true,
+    }
+}

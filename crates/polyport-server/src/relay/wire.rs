@@ -1,0 +1,252 @@
+//! Asking a provider, within its time limits.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method};
+use polyport_protocol::ProviderAnswer;
+use polyport_protocol::classify::classify;
+use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, SendError};
+use polyport_types::{Fault, FaultClass, Text};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::attempt::Slot;
+use crate::config::Timeouts;
+use crate::config::provider::Service;
+
+/// Errors longer than this are cut.
+const ERROR_BYTES: usize = 64 << 10;
+
+/// An error's body is waited for this long.
+const ERROR_TIME: Duration = Duration::from_secs(10);
+
+/// A provider that only shows signs of life is waited for this many times longer than one that is silent.
+const ALIVE_FACTOR: u32 = 5;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("polyport/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+
+/// The time limits of one answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    limits: Timeouts,
+    sent: Instant,
+    /// When the last bytes came.
+    heard: Option<Instant>,
+    /// When the last bytes came that were more than signs of life.
+    progress: Option<Instant>,
+}
+
+impl Patience {
+    pub(crate) fn new(limits: Timeouts) -> Self {
+        Self { limits, sent: Instant::now(), heard: None, progress: None }
+    }
+
+    /// Bytes came.
+    pub(crate) fn hear(&mut self, progress: bool) {
+        let now = Instant::now();
+        self.heard = Some(now);
+        if progress {
+            self.progress = Some(now);
+        }
+    }
+
+    /// When patience ends. Signs of life put off the end of silence, but not for ever.
+    pub(crate) fn deadline(&self) -> Instant {
+        let silence = match self.heard {
+            None => self.sent + self.limits.first_byte,
+            Some(heard) => heard + self.limits.idle,
+        };
+        let standstill = self.progress.unwrap_or(self.sent) + self.limits.idle.max(self.limits.first_byte) * ALIVE_FACTOR;
+        silence.min(standstill).min(self.sent + self.limits.total)
+    }
+
+    /// What to say when it ended.
+    pub(crate) fn fault(&self, provider: &str) -> Fault {
+        let now = Instant::now();
+        let words = if now >= self.sent + self.limits.total {
+            format!("the answer of provider `{provider}` took longer than {} seconds", self.limits.total.as_secs())
+        } else if self.heard.is_none() {
+            format!("provider `{provider}` sent nothing for {} seconds", self.limits.first_byte.as_secs())
+        } else {
+            format!("provider `{provider}` stopped sending for {} seconds", self.limits.idle.as_secs())
+        };
+        Fault { from_upstream: true, ..Fault::new(FaultClass::Timeout, words) }
+    }
+}
+
+/// An answer with a status below 300.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: ProviderBody,
+    pub(crate) patience: Patience,
+}
+
+impl Opened {
+    /// Whether the provider says that it sends an event stream; `None` when it says nothing of use.
+    pub(crate) fn is_stream(&self) -> Option<bool> {
+        let kind = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("text/event-stream") {
+            return Some(true);
+        }
+        let json = kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json");
+        json.then_some(false)
+    }
+
+    /// The provider's own id of the request.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"]
+            .into_iter()
+            .find_map(|name| self.headers.get(name)?.to_str().ok())
+            .map(|id| id.chars().filter(char::is_ascii_graphic).take(128).collect())
+    }
+}
+
+/// Headers that every JSON request to a provider has.
+pub(crate) fn json_headers(stream: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, if stream { EVENTS } else { JSON });
+    headers.insert(ACCEPT_ENCODING, IDENTITY);
+    headers.insert(USER_AGENT, AGENT);
+    headers
+}
+
+/// Sends a request and waits for the head of its answer.
+///
+/// # Errors
+/// What the failure means; the body of an error was read and classified.
+pub(crate) async fn post(slot: &Slot, call: Call<'_>, headers: HeaderMap, body: Bytes) -> Result<Opened, Fault> {
+    let provider = &slot.target.provider;
+    let (Service::Http(service), Some(client)) = (&slot.upstream.config.service, &slot.upstream.client) else {
+        return Err(Fault::new(FaultClass::NotFound, format!("provider `{provider}` has no such endpoint")));
+    };
+    let uri = service.endpoint.uri(call).map_err(|_| unknown_model(&slot.target.model))?;
+    let mut headers = headers;
+    for (name, value) in service.endpoint.headers() {
+        headers.insert(name.clone(), value.clone());
+    }
+    if let Some(credential) = slot.credential.and_then(|index| service.credentials.get(index)) {
+        credential.header.apply(&mut headers);
+    }
+    let mut patience = Patience::new(service.timeouts.clone());
+    let request = ProviderRequest { method: Method::POST, uri, headers, body };
+    let sent = tokio::time::timeout_at(patience.deadline(), client.send(request)).await;
+    let answer = match sent {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(unsent(provider, &error)),
+        Err(_) => return Err(patience.fault(provider)),
+    };
+    if answer.status.is_success() {
+        let ProviderResponse { headers, body, .. } = answer;
+        return Ok(Opened { headers, body, patience });
+    }
+    patience.hear(true);
+    Err(refused(provider, answer).await)
+}
+
+fn unknown_model(model: &str) -> Fault {
+    Fault::new(FaultClass::ModelNotFound, format!("no provider has a model of the name `{}`", clean(model)))
+}
+
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// No answer came.
+fn unsent(provider: &Text, error: &SendError) -> Fault {
+    // Addresses stay in the log.
+    warn!(%provider, %error, "no answer");
+    let (class, words) = match error {
+        SendError::Connect { reason, .. } => (FaultClass::Transport, format!("provider `{provider}` cannot be reached: {reason}")),
+        SendError::ConnectTimeout { limit, .. } => {
+            (FaultClass::Timeout, format!("provider `{provider}` did not accept a connection within {} seconds", limit.as_secs()))
+        }
+        SendError::Certificate { reason, .. } => {
+            (FaultClass::Transport, format!("the certificate of provider `{provider}` is not trusted: {reason}"))
+        }
+        SendError::Broken { reason, .. } => {
+            (FaultClass::Transport, format!("the connection to provider `{provider}` failed: {reason}"))
+        }
+    };
+    Fault { from_upstream: true, ..Fault::new(class, words) }
+}
+
+/// Reads an error and says what it means.
+async fn refused(provider: &Text, answer: ProviderResponse) -> Fault {
+    let ProviderResponse { status, headers, mut body } = answer;
+    if status.is_redirection() || status.is_informational() {
+        return Fault {
+            upstream_status: Some(status.as_u16()),
+            from_upstream: true,
+            ..Fault::new(
+                FaultClass::UpstreamProtocol,
+                format!("provider `{provider}` answered {status}; redirects are not followed: check its `base_url`"),
+            )
+        };
+    }
+    let mut text = BytesMut::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = body.chunk().await {
+            let room = ERROR_BYTES.saturating_sub(text.len());
+            text.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            if text.len() >= ERROR_BYTES {
+                break;
+            }
+        }
+    };
+    // What has arrived by then is enough.
+    tokio::time::timeout(ERROR_TIME, reading).await.ok();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    classify(&ProviderAnswer { status: status.as_u16(), header: &header, body: text.freeze(), now: now() })
+}
+
+/// Reads a whole answer.
+///
+/// # Errors
+/// When it breaks off, takes too long or is too large.
+pub(crate) async fn whole(opened: &mut Opened, provider: &str, limit: usize) -> Result<Bytes, Fault> {
+    let mut first: Option<Bytes> = None;
+    let mut buffer = BytesMut::new();
+    loop {
+        let chunk = match tokio::time::timeout_at(opened.patience.deadline(), opened.body.chunk()).await {
+            Ok(Ok(chunk)) => chunk,
+            Ok(Err(error)) => return Err(broken(provider, &error.to_string())),
+            Err(_) => return Err(opened.patience.fault(provider)),
+        };
+        let Some(chunk) = chunk else { return Ok(first.unwrap_or_else(|| buffer.freeze())) };
+        opened.patience.hear(true);
+        if first.as_ref().map_or(buffer.len(), Bytes::len) + chunk.len() > limit {
+            return Err(broken(provider, &format!("it exceeds {} MiB", limit >> 20)));
+        }
+        match first.take() {
+            None if buffer.is_empty() => first = Some(chunk),
+            None => buffer.extend_from_slice(&chunk),
+            Some(head) => {
+                buffer.extend_from_slice(&head);
+                buffer.extend_from_slice(&chunk);
+            }
+        }
+    }
+}
+
+/// The answer makes no sense or stopped in the middle.
+pub(crate) fn broken(provider: &str, reason: &str) -> Fault {
+    Fault {
+        from_upstream: true,
+        ..Fault::new(FaultClass::UpstreamProtocol, format!("the answer of provider `{provider}` cannot be used: {reason}"))
+    }
+}
+
+/// Now, Unix seconds.
+pub(crate) fn now() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

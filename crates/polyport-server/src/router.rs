@@ -1,0 +1,255 @@
+//! Every route, on one screen.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use polyport_types::{ClientProtocol, Fault, FaultClass};
+
+use crate::app::App;
+use crate::body::Body;
+use crate::id::RequestId;
+use crate::ingress::{self, Call};
+use crate::listen::InFlight;
+use crate::{error, observe};
+
+/// What a path asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// An answer of a model, in the protocol of the path.
+    Generate(ClientProtocol),
+    /// The same where Gemini names model and method in the path.
+    Gemini { model: String, verb: Verb },
+    /// The older paths that take a vendor's body or a simple one of `model` and `messages`, and answer as the vendor does.
+    Compat(ClientProtocol),
+    CountTokens(ClientProtocol),
+    Models(Style),
+    Model(Style, String),
+    Embeddings,
+    Completions,
+    StoredResponse(String),
+    DeleteResponse(String),
+    CancelResponse(String),
+    InputItems(String),
+    /// Codex asks for a WebSocket.
+    WebSocket,
+    /// Handed to a provider that has the endpoint, by model.
+    Forward(&'static str),
+    Health,
+    Ready,
+    Metrics,
+    Root,
+}
+
+/// A method of a Gemini model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Generate,
+    Stream,
+    Count,
+    Embed,
+    EmbedBatch,
+}
+
+/// How a list of models is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `OpenAI`'s, or Anthropic's for its clients.
+    ByClient,
+    Gemini,
+}
+
+/// Why there is no route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    NotFound(Option<&'static str>),
+    Method,
+}
+
+/// Finds the route of a path.
+pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
+    let (get, post) = (matches!(*method, Method::GET | Method::HEAD), *method == Method::POST);
+    let path = path.trim_end_matches('/');
+    let Some(rest) = strip(path) else {
+        return match path {
+            "" => only(get, Route::Root),
+            "/healthz" | "/health" | "/livez" => only(get, Route::Health),
+            "/readyz" => only(get, Route::Ready),
+            "/metrics" => only(get, Route::Metrics),
+            "/v1/anthropic/completions" | "/anthropic/completions" => only(post, Route::Compat(ClientProtocol::Messages)),
+            "/v1/gemini/completions" | "/gemini/completions" => only(post, Route::Compat(ClientProtocol::Gemini)),
+            // The start-up probe of clients whose base address has one of our prefixes.
+            "/anthropic" | "/openai" | "/gemini" | "/v1" | "/v1beta" => only(get, Route::Root),
+            _ => Err(Miss::NotFound(None)),
+        };
+    };
+    if rest.starts_with("v1/") {
+        return Err(Miss::NotFound(Some("the path holds `/v1` twice: leave it out of the client's base URL")));
+    }
+    match rest {
+        "chat/completions" => only(post, Route::Generate(ClientProtocol::Chat)),
+        "responses" if get => Ok(Route::WebSocket),
+        "responses" => only(post, Route::Generate(ClientProtocol::Responses)),
+        "responses/input_tokens" => only(post, Route::CountTokens(ClientProtocol::Responses)),
+        "responses/compact" => only(post, Route::Forward("responses/compact")),
+        "messages" => only(post, Route::Generate(ClientProtocol::Messages)),
+        "messages/count_tokens" => only(post, Route::CountTokens(ClientProtocol::Messages)),
+        "completions" => only(post, Route::Completions),
+        "embeddings" => only(post, Route::Embeddings),
+        "models" => only(get, Route::Models(if path.starts_with("/v1beta") || path.starts_with("/gemini") { Style::Gemini } else { Style::ByClient })),
+        "moderations" => only(post, Route::Forward("moderations")),
+        "rerank" => only(post, Route::Forward("rerank")),
+        "images/generations" => only(post, Route::Forward("images/generations")),
+        "images/edits" => only(post, Route::Forward("images/edits")),
+        "images/variations" => only(post, Route::Forward("images/variations")),
+        "audio/speech" => only(post, Route::Forward("audio/speech")),
+        "audio/transcriptions" => only(post, Route::Forward("audio/transcriptions")),
+        "audio/translations" => only(post, Route::Forward("audio/translations")),
+        _ => below(method, path, rest),
+    }
+}
+
+/// Paths that hold a name.
+fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
+    let (get, post) = (matches!(*method, Method::GET | Method::HEAD), *method == Method::POST);
+    if let Some(rest) = rest.strip_prefix("responses/") {
+        return match rest.split_once('/') {
+            None if *method == Method::DELETE => Ok(Route::DeleteResponse(decode(rest))),
+            None => only(get, Route::StoredResponse(decode(rest))),
+            Some((id, "input_items")) => only(get, Route::InputItems(decode(id))),
+            Some((id, "cancel")) => only(post, Route::CancelResponse(decode(id))),
+            Some(_) => Err(Miss::NotFound(None)),
+        };
+    }
+    // Azure's way of naming the model.
+    if let Some(("chat/completions", _)) = rest.strip_prefix("deployments/").and_then(|rest| rest.split_once('/').map(|(name, tail)| (tail, name))) {
+        return only(post, Route::Generate(ClientProtocol::Chat));
+    }
+    let decoded = decode(rest);
+    if let Some((name, verb)) = gemini(&decoded) {
+        let verb = match verb {
+            "generateContent" => Verb::Generate,
+            "streamGenerateContent" => Verb::Stream,
+            "countTokens" => Verb::Count,
+            "embedContent" => Verb::Embed,
+            "batchEmbedContents" => Verb::EmbedBatch,
+            _ => return Err(Miss::NotFound(Some("this method of a model is not served here"))),
+        };
+        return only(post, Route::Gemini { model: name.to_owned(), verb });
+    }
+    if let Some(name) = decoded.strip_prefix("models/") {
+        let gemini = path.starts_with("/v1beta") || path.starts_with("/gemini");
+        return only(get, Route::Model(if gemini { Style::Gemini } else { Style::ByClient }, name.to_owned()));
+    }
+    Err(Miss::NotFound(None))
+}
+
+/// Model and method of `models/{m}:{verb}`, also behind `publishers/…/`, `projects/…/` and in `tunedModels/`.
+fn gemini(rest: &str) -> Option<(&str, &str)> {
+    let (name, verb) = rest.rsplit_once(':')?;
+    let known = ["models/", "tunedModels/", "publishers/", "projects/"].iter().any(|start| name.starts_with(start));
+    if !known || verb.contains('/') {
+        return None;
+    }
+    let name = match name.rsplit_once("/models/") {
+        Some((before, model)) if before.starts_with("publishers/") || before.starts_with("projects/") => model,
+        _ => name.strip_prefix("models/").or_else(|| name.strip_prefix("tunedModels/")).unwrap_or(name),
+    };
+    (!name.is_empty()).then_some((name, verb))
+}
+
+/// What follows the version, with or without one of our prefixes. `None` for paths outside the API.
+fn strip(path: &str) -> Option<&str> {
+    if matches!(path, "/v1/anthropic/completions" | "/anthropic/completions" | "/v1/gemini/completions" | "/gemini/completions") {
+        return None;
+    }
+    let path = ["/anthropic/", "/openai/", "/gemini/"]
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix))
+        .or_else(|| path.strip_prefix('/'))?;
+    for version in ["v1/", "v1beta/", "v1beta1/", "v1alpha/"] {
+        if let Some(rest) = path.strip_prefix(version) {
+            return Some(rest);
+        }
+    }
+    let api = ["chat/", "responses", "messages", "completions", "embeddings", "models", "moderations", "rerank", "images/", "audio/", "deployments/", "tunedModels/", "publishers/", "projects/"];
+    api.iter().any(|start| path.starts_with(start)).then_some(path)
+}
+
+fn only(allowed: bool, route: Route) -> Result<Route, Miss> {
+    if allowed { Ok(route) } else { Err(Miss::Method) }
+}
+
+fn decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The protocol in which a request without a route is refused.
+fn protocol_of(path: &str, head: &Parts) -> ClientProtocol {
+    if head.headers.contains_key("anthropic-version") || path.contains("/messages") || path.contains("/anthropic") {
+        ClientProtocol::Messages
+    } else if path.contains("/v1beta") || path.contains("/gemini") || head.headers.contains_key("x-goog-api-key") {
+        ClientProtocol::Gemini
+    } else {
+        ClientProtocol::Chat
+    }
+}
+
+/// Answers one request, whatever it is.
+pub(crate) async fn answer(
+    app: Arc<App>,
+    request: Request<Incoming>,
+    in_flight: InFlight,
+) -> Result<Response<Body>, Infallible> {
+    let framing = in_flight.framing();
+    let (head, body) = request.into_parts();
+    let id = RequestId::new();
+    let mut response = match ingress::framing::check(&head, framing) {
+        Ok(()) => dispatch(&app, id, head, body).await,
+        Err(refused) => {
+            app.metrics.framing.get_or_create(&observe::metrics::ReasonLabels { reason: observe::metrics::Word(refused.reason) }).inc();
+            let mut response = error::answer(protocol_of(head.uri.path(), &head), &refused.fault, &id);
+            response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            response
+        }
+    };
+    response.body_mut().keep(in_flight);
+    Ok(response)
+}
+
+async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) -> Response<Body> {
+    let path = head.uri.path();
+    let route = match find(&head.method, path) {
+        Ok(route) => route,
+        Err(miss) => {
+            let fault = match miss {
+                Miss::Method => Fault::new(FaultClass::MethodNotAllowed, format!("{} is not possible here", head.method)),
+                Miss::NotFound(Some(why)) => Fault::new(FaultClass::NotFound, why),
+                Miss::NotFound(None) => Fault::new(FaultClass::NotFound, format!("there is no `{}` here", shown(path))),
+            };
+            return error::answer(protocol_of(path, &head), &fault, &id);
+        }
+    };
+    let call = Call::new(app, id, head, body);
+    match route {
+        Route::Generate(protocol) => ingress::generate::body_protocol(call, protocol).await,
+        Route::Gemini { model, verb: Verb::Generate } => ingress::generate::gemini(call, model, false).await,
+        Route::Gemini { model, verb: Verb::Stream } => ingress::generate::gemini(call, model, true).await,
+        Route::Gemini { verb: _, .. } => todo(&call),
+        Route::Compat(protocol) => ingress::generate::compat(call, protocol).await,
+        Route::WebSocket => ingress::plain::no_websocket(&call),
+        Route::Health => ingress::plain::health(),
+        Route::Ready => ingress::plain::ready(&call),
+        Route::Metrics => ingress::plain::metrics(&call),
+        Route::Root => ingress::plain::root(),
+        _ => todo(&call),
+    }
+}
+
+/// A client's text in an error message: short and without control characters.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+fn todo(call:&Call)->Response<Body>{ call.refuse(ClientProtocol::Chat,&Fault::new(FaultClass::NotFound,"later")) }
