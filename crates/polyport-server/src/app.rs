@@ -145,7 +145,9 @@ impl Upstream {
     fn new(config: Arc<Provider>, clients: &Mutex<HashMap<ClientSettings, Client>>) -> Result<Self, SetupError> {
         let client = match &config.service {
             Service::Echo => None,
-            Service::Http(http) => Some(client(&http.client, clients).map_err(|error| SetupError { provider: config.name.clone(), error })?),
+            Service::Http(http) => Some(
+                client(&http.client, clients).map_err(|error| SetupError { provider: config.name.clone(), error })?,
+            ),
         };
         Ok(Self { config, client, turn: AtomicU64::new(0) })
     }

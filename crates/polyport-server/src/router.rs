@@ -21,7 +21,10 @@ pub(crate) enum Route {
     /// An answer of a model, in the protocol of the path.
     Generate(ClientProtocol),
     /// The same where Gemini names model and method in the path.
-    Gemini { model: String, verb: Verb },
+    Gemini {
+        model: String,
+        verb: Verb,
+    },
     /// The older paths that take a vendor's body or a simple one of `model` and `messages`, and answer as the vendor does.
     Compat(ClientProtocol),
     CountTokens(ClientProtocol),
@@ -78,7 +81,9 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
             "/healthz" | "/health" | "/livez" => only(get, Route::Health),
             "/readyz" => only(get, Route::Ready),
             "/metrics" => only(get, Route::Metrics),
-            "/v1/anthropic/completions" | "/anthropic/completions" => only(post, Route::Compat(ClientProtocol::Messages)),
+            "/v1/anthropic/completions" | "/anthropic/completions" => {
+                only(post, Route::Compat(ClientProtocol::Messages))
+            }
             "/v1/gemini/completions" | "/gemini/completions" => only(post, Route::Compat(ClientProtocol::Gemini)),
             // The start-up probe of clients whose base address has one of our prefixes.
             "/anthropic" | "/openai" | "/gemini" | "/v1" | "/v1beta" => only(get, Route::Root),
@@ -98,7 +103,14 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
         "messages/count_tokens" => only(post, Route::CountTokens(ClientProtocol::Messages)),
         "completions" => only(post, Route::Completions),
         "embeddings" => only(post, Route::Embeddings),
-        "models" => only(get, Route::Models(if path.starts_with("/v1beta") || path.starts_with("/gemini") { Style::Gemini } else { Style::ByClient })),
+        "models" => only(
+            get,
+            Route::Models(if path.starts_with("/v1beta") || path.starts_with("/gemini") {
+                Style::Gemini
+            } else {
+                Style::ByClient
+            }),
+        ),
         "moderations" => only(post, Route::Forward("moderations")),
         "rerank" => only(post, Route::Forward("rerank")),
         "images/generations" => only(post, Route::Forward("images/generations")),
@@ -124,7 +136,9 @@ fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
         };
     }
     // Azure's way of naming the model.
-    if let Some(("chat/completions", _)) = rest.strip_prefix("deployments/").and_then(|rest| rest.split_once('/').map(|(name, tail)| (tail, name))) {
+    if let Some(("chat/completions", _)) =
+        rest.strip_prefix("deployments/").and_then(|rest| rest.split_once('/').map(|(name, tail)| (tail, name)))
+    {
         return only(post, Route::Generate(ClientProtocol::Chat));
     }
     let decoded = decode(rest);
@@ -162,7 +176,10 @@ fn gemini(rest: &str) -> Option<(&str, &str)> {
 
 /// What follows the version, with or without one of our prefixes. `None` for paths outside the API.
 fn strip(path: &str) -> Option<&str> {
-    if matches!(path, "/v1/anthropic/completions" | "/anthropic/completions" | "/v1/gemini/completions" | "/gemini/completions") {
+    if matches!(
+        path,
+        "/v1/anthropic/completions" | "/anthropic/completions" | "/v1/gemini/completions" | "/gemini/completions"
+    ) {
         return None;
     }
     let path = ["/anthropic/", "/openai/", "/gemini/"]
@@ -174,7 +191,22 @@ fn strip(path: &str) -> Option<&str> {
             return Some(rest);
         }
     }
-    let api = ["chat/", "responses", "messages", "completions", "embeddings", "models", "moderations", "rerank", "images/", "audio/", "deployments/", "tunedModels/", "publishers/", "projects/"];
+    let api = [
+        "chat/",
+        "responses",
+        "messages",
+        "completions",
+        "embeddings",
+        "models",
+        "moderations",
+        "rerank",
+        "images/",
+        "audio/",
+        "deployments/",
+        "tunedModels/",
+        "publishers/",
+        "projects/",
+    ];
     api.iter().any(|start| path.starts_with(start)).then_some(path)
 }
 
@@ -209,7 +241,10 @@ pub(crate) async fn answer(
     let mut response = match ingress::framing::check(&head, framing) {
         Ok(()) => dispatch(&app, id, head, body).await,
         Err(refused) => {
-            app.metrics.framing.get_or_create(&observe::metrics::ReasonLabels { reason: observe::metrics::Word(refused.reason) }).inc();
+            app.metrics
+                .framing
+                .get_or_create(&observe::metrics::ReasonLabels { reason: observe::metrics::Word(refused.reason) })
+                .inc();
             let mut response = error::answer(protocol_of(head.uri.path(), &head), &refused.fault, &id);
             response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             response
@@ -225,7 +260,9 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Ok(route) => route,
         Err(miss) => {
             let fault = match miss {
-                Miss::Method => Fault::new(FaultClass::MethodNotAllowed, format!("{} is not possible here", head.method)),
+                Miss::Method => {
+                    Fault::new(FaultClass::MethodNotAllowed, format!("{} is not possible here", head.method))
+                }
                 Miss::NotFound(Some(why)) => Fault::new(FaultClass::NotFound, why),
                 Miss::NotFound(None) => Fault::new(FaultClass::NotFound, format!("there is no `{}` here", shown(path))),
             };
@@ -252,4 +289,6 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
-fn todo(call:&Call)->Response<Body>{ call.refuse(ClientProtocol::Chat,&Fault::new(FaultClass::NotFound,"later")) }
+fn todo(call: &Call) -> Response<Body> {
+    call.refuse(ClientProtocol::Chat, &Fault::new(FaultClass::NotFound, "later"))
+}

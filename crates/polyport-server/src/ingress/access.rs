@@ -56,7 +56,8 @@ fn presented(head: &Parts) -> impl Iterator<Item = &str> {
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
     let others = ["x-api-key", "x-goog-api-key", "api-key"].into_iter().map(|name| single(headers, name));
-    let query = head.uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("key="));
+    let query =
+        head.uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("key="));
     std::iter::once(bearer)
         .chain(others)
         .chain(std::iter::once(query))
@@ -80,7 +81,9 @@ fn foreign_page(headers: &HeaderMap) -> Result<(), Fault> {
     let denied = |words: &str| Err(Fault::new(FaultClass::PermissionDenied, words));
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !host.is_empty() && !is_local_name(host) {
-        return denied("this gateway needs no key, so it answers only to `localhost` and to addresses, not to other host names; set a client key to change that");
+        return denied(
+            "this gateway needs no key, so it answers only to `localhost` and to addresses, not to other host names; set a client key to change that",
+        );
     }
     match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("?")) {
         None | Some("null") => Ok(()),
@@ -89,7 +92,9 @@ fn foreign_page(headers: &HeaderMap) -> Result<(), Fault> {
             // Programs with a browser inside (VS Code, Electron) use schemes of their own.
             let page = origin.starts_with("http://") || origin.starts_with("https://");
             if page && !is_local_name(origin_host) {
-                return denied("this gateway needs no key, so it answers no web pages of other sites; set a client key to change that");
+                return denied(
+                    "this gateway needs no key, so it answers no web pages of other sites; set a client key to change that",
+                );
             }
             Ok(())
         }
@@ -99,7 +104,9 @@ fn foreign_page(headers: &HeaderMap) -> Result<(), Fault> {
 /// `localhost` or an IP address, with or without a port.
 fn is_local_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
-        Some(rest) => return rest.split_once(']').is_some_and(|(address, _)| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        Some(rest) => {
+            return rest.split_once(']').is_some_and(|(address, _)| address.parse::<std::net::Ipv6Addr>().is_ok());
+        }
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
@@ -121,9 +128,8 @@ impl Place {
     pub(crate) fn take(app: &App, runtime: &Runtime, caller: &Caller) -> Result<Self, Fault> {
         let limits = &runtime.config.limits;
         let mut place = Self { all: Arc::clone(&app.in_flight), key: None };
-        let full = |words: &str| {
-            Fault::new(FaultClass::LocalRate, words).with_retry_after(std::time::Duration::from_secs(1))
-        };
+        let full =
+            |words: &str| Fault::new(FaultClass::LocalRate, words).with_retry_after(std::time::Duration::from_secs(1));
         // From here on dropping `place` gives back what was counted.
         if place.all.fetch_add(1, Ordering::Relaxed) >= limits.requests {
             return Err(full("the gateway is answering as many requests as it may"));
@@ -170,7 +176,9 @@ mod tests {
 
     #[test]
     fn c1_odd_authorizations_are_no_keys() {
-        assert!(keys(Request::get("/").header("authorization", "Bearer a").header("authorization", "Bearer b")).is_empty());
+        assert!(
+            keys(Request::get("/").header("authorization", "Bearer a").header("authorization", "Bearer b")).is_empty()
+        );
         assert!(keys(Request::get("/").header("authorization", "Bearer ")).is_empty());
         assert!(keys(Request::get("/").header("authorization", &b"Bearer \xff"[..])).is_empty());
         assert!(keys(Request::get("/").header("authorization", "Basic YTpi")).is_empty());

@@ -108,7 +108,8 @@ async fn collect(mut body: Incoming, announced: Option<usize>, limits: BodyLimit
             Err(_) => return Err(too_slow()),
         };
         let Some(frame) = frame else { break };
-        let frame = frame.map_err(|error| Fault::new(FaultClass::BadRequest, format!("the body is broken: {}", cause(&error))))?;
+        let frame = frame
+            .map_err(|error| Fault::new(FaultClass::BadRequest, format!("the body is broken: {}", cause(&error))))?;
         let Ok(data) = frame.into_data() else { continue };
         length = length.saturating_add(data.len());
         if length > limits.bytes {

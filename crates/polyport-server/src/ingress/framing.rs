@@ -97,7 +97,9 @@ impl HeadScanner {
                 match self.line.as_slice() {
                     b"" | b"\r" => self.ended = true,
                     line if line.starts_with(b"content-length:") => self.lengths = self.lengths.saturating_add(1),
-                    line if line.starts_with(b"transfer-encoding:") => self.encodings = self.encodings.saturating_add(1),
+                    line if line.starts_with(b"transfer-encoding:") => {
+                        self.encodings = self.encodings.saturating_add(1)
+                    }
                     _ => {}
                 }
                 self.line.clear();

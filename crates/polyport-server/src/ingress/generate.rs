@@ -17,10 +17,12 @@ const GEMINI_BYTES: usize = 100 << 20;
 /// Chat, Responses and Messages: everything but the key is in the body.
 pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Response<Body> {
     let head = request_head(call.headers());
-    let mut record = Record::new(call.app.clone(), &call.id, protocol, protocol.as_str());
+    let mut record = Box::new(Record::new(call.app.clone(), &call.id, protocol, protocol.as_str()));
     match admitted(&call, protocol, call.body_limit(protocol), &mut record) {
-        Ok((caller, limits)) => run(call, Entry { caller, limits, wire: protocol, answer: protocol, head, compat: false }, record).await,
-        Err(fault) => relay::refuse(protocol, &call.id, record, &fault),
+        Ok((caller, limits)) => {
+            run(call, Entry { caller, limits, wire: protocol, answer: protocol, head, compat: false }, record).await
+        }
+        Err(fault) => relay::refuse(protocol, &call.id, *record, &fault),
     }
 }
 
@@ -28,21 +30,26 @@ pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Respo
 pub(crate) async fn gemini(call: Call, model: String, stream: bool) -> Response<Body> {
     let protocol = ClientProtocol::Gemini;
     let sse = call.head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
-    let head = RequestHead { model: Some(Text::from(model)), stream, json_array: stream && !sse, ..RequestHead::default() };
-    let mut record = Record::new(call.app.clone(), &call.id, protocol, protocol.as_str());
+    let head =
+        RequestHead { model: Some(Text::from(model)), stream, json_array: stream && !sse, ..RequestHead::default() };
+    let mut record = Box::new(Record::new(call.app.clone(), &call.id, protocol, protocol.as_str()));
     match admitted(&call, protocol, call.body_limit(protocol), &mut record) {
-        Ok((caller, limits)) => run(call, Entry { caller, limits, wire: protocol, answer: protocol, head, compat: false }, record).await,
-        Err(fault) => relay::refuse(protocol, &call.id, record, &fault),
+        Ok((caller, limits)) => {
+            run(call, Entry { caller, limits, wire: protocol, answer: protocol, head, compat: false }, record).await
+        }
+        Err(fault) => relay::refuse(protocol, &call.id, *record, &fault),
     }
 }
 
 /// The older paths: the vendor's own body, or a simple one of `model` and `messages`; the answer is the vendor's in both cases.
 pub(crate) async fn compat(call: Call, protocol: ClientProtocol) -> Response<Body> {
     let head = request_head(call.headers());
-    let mut record = Record::new(call.app.clone(), &call.id, protocol, "compat");
+    let mut record = Box::new(Record::new(call.app.clone(), &call.id, protocol, "compat"));
     match admitted(&call, protocol, call.body_limit(protocol), &mut record) {
-        Ok((caller, limits)) => run(call, Entry { caller, limits, wire: protocol, answer: protocol, head, compat: true }, record).await,
-        Err(fault) => relay::refuse(protocol, &call.id, record, &fault),
+        Ok((caller, limits)) => {
+            run(call, Entry { caller, limits, wire: protocol, answer: protocol, head, compat: true }, record).await
+        }
+        Err(fault) => relay::refuse(protocol, &call.id, *record, &fault),
     }
 }
 
@@ -76,12 +83,12 @@ fn admitted(
     Ok((caller, body::BodyLimits { bytes, time: call.runtime.config.limits.body_time }))
 }
 
-async fn run(call: Call, entry: Entry, record: Record) -> Response<Body> {
+async fn run(call: Call, entry: Entry, record: Box<Record>) -> Response<Body> {
     let Call { app, runtime, id, head: parts, body: incoming } = call;
     let Entry { caller, limits, mut wire, answer, mut head, compat } = entry;
     let body = match body::read(&parts, incoming, limits).await {
         Ok(body) => body,
-        Err(fault) => return relay::refuse(answer, &id, record, &fault),
+        Err(fault) => return relay::refuse(answer, &id, *record, &fault),
     };
     if compat {
         wire = compat_wire(answer, &body, &mut head);

@@ -178,7 +178,7 @@ impl Guarded {
                 Some(error) => Poll::Ready(Err(error)),
                 None => Poll::Pending,
             },
-            ready => {
+            ready @ Poll::Ready(_) => {
                 self.blocked = None;
                 ready
             }
@@ -215,7 +215,7 @@ impl AsyncRead for Guarded {
                 }
                 Poll::Ready(Ok(()))
             }
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 }

@@ -14,18 +14,28 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Seconds, doubling; long enough for models that think.
-const SECONDS: [f64; 17] = [
-    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36,
-];
+const SECONDS: [f64; 17] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36];
 
 /// Our own time, much shorter.
-const OVERHEAD: [f64; 12] =
-    [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
+const OVERHEAD: [f64; 12] = [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
 
 /// Powers of four.
 const TOKENS: [f64; 14] = [
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0,
-    16_777_216.0, 67_108_864.0,
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
 ];
 
 /// A fixed word as a label.
@@ -184,7 +194,11 @@ impl Metrics {
         self.attempts.get_or_create(&AttemptLabels { provider: provider.to_owned(), outcome: Word(outcome) }).inc();
     }
 
-    pub(crate) fn seconds(histogram: &Family<PairLabels, Histogram, fn() -> Histogram>, labels: &PairLabels, time: Duration) {
+    pub(crate) fn seconds(
+        histogram: &Family<PairLabels, Histogram, fn() -> Histogram>,
+        labels: &PairLabels,
+        time: Duration,
+    ) {
         histogram.get_or_create(labels).observe(time.as_secs_f64());
     }
 }

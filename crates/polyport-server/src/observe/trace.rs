@@ -126,11 +126,8 @@ impl Record {
             let reason = if self.first_output.is_some() { "streaming" } else { "waiting" };
             metrics.disconnects.get_or_create(&ReasonLabels { reason: Word(reason) }).inc();
         }
-        let labels = RequestLabels {
-            protocol: Word(self.protocol.as_str()),
-            route: Word(self.route),
-            status: self.status,
-        };
+        let labels =
+            RequestLabels { protocol: Word(self.protocol.as_str()), route: Word(self.route), status: self.status };
         metrics.requests.get_or_create(&labels).inc();
         let pair = Metrics::pair(self.protocol, self.to);
         Metrics::seconds(&metrics.duration, &pair, total);

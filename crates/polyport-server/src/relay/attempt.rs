@@ -76,7 +76,9 @@ pub(crate) async fn all(mut x: Exchange, mut slots: Slotted) -> Answered {
 
 async fn run(x: &mut Exchange, slots: &mut Slotted) -> Result<Ready, Fault> {
     let mut history = History::default();
-    let Some(mut slot) = slots.pop_front() else { return Err(Fault::new(FaultClass::NoUpstream, "nothing can be tried")) };
+    let Some(mut slot) = slots.pop_front() else {
+        return Err(Fault::new(FaultClass::NoUpstream, "nothing can be tried"));
+    };
     loop {
         let failed = match with_repairs(x, &slot).await {
             Ok(ready) => return Ok(ready),
@@ -182,9 +184,17 @@ fn is_about_signatures(fault: &Fault) -> bool {
         return false;
     }
     let words = fault.message.to_ascii_lowercase();
-    ["invalid signature", "thought_signature", "thought signature", "invalid `signature`", "encrypted_content", "encrypted content", "corrupted thought"]
-        .iter()
-        .any(|known| words.contains(known))
+    [
+        "invalid signature",
+        "thought_signature",
+        "thought signature",
+        "invalid `signature`",
+        "encrypted_content",
+        "encrypted content",
+        "corrupted thought",
+    ]
+    .iter()
+    .any(|known| words.contains(known))
 }
 
 impl Exchange {
@@ -216,11 +226,8 @@ impl Exchange {
     /// Counts what was lost.
     pub(crate) fn count_losses(&self, losses: &Losses, to: Protocol) {
         for loss in losses.entries() {
-            let labels = LossLabels {
-                from: Word(self.wire.as_str()),
-                to: Word(to.as_str()),
-                code: Word(loss.code.as_str()),
-            };
+            let labels =
+                LossLabels { from: Word(self.wire.as_str()), to: Word(to.as_str()), code: Word(loss.code.as_str()) };
             self.app.metrics.losses.get_or_create(&labels).inc();
         }
     }

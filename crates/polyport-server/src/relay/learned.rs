@@ -16,8 +16,22 @@ const MOST_MEMBERS: usize = 16;
 
 /// Members without which a request means something else; refusing them is the client's business.
 const NEEDED: [&str; 16] = [
-    "model", "messages", "input", "contents", "system", "instructions", "tools", "tool_choice", "stream", "max_tokens",
-    "response_format", "text", "systemInstruction", "generationConfig", "generation_config", "previous_response_id",
+    "model",
+    "messages",
+    "input",
+    "contents",
+    "system",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "stream",
+    "max_tokens",
+    "response_format",
+    "text",
+    "systemInstruction",
+    "generationConfig",
+    "generation_config",
+    "previous_response_id",
 ];
 
 /// Refused members by provider and model.
@@ -67,9 +81,21 @@ impl Learned {
 fn refused_member(fault: &Fault) -> Option<Text> {
     let message = fault.message.to_ascii_lowercase();
     let speaks_of_support = [
-        "unsupported parameter", "unknown parameter", "unrecognized request argument", "not supported", "unsupported field",
-        "unknown field", "unknown name", "extra inputs are not permitted", "extra fields not permitted", "unexpected keyword",
-        "does not support", "is not permitted", "unrecognized field", "not a valid parameter", "unexpected field",
+        "unsupported parameter",
+        "unknown parameter",
+        "unrecognized request argument",
+        "not supported",
+        "unsupported field",
+        "unknown field",
+        "unknown name",
+        "extra inputs are not permitted",
+        "extra fields not permitted",
+        "unexpected keyword",
+        "does not support",
+        "is not permitted",
+        "unrecognized field",
+        "not a valid parameter",
+        "unexpected field",
     ]
     .iter()
     .any(|words| message.contains(words));
@@ -107,8 +133,16 @@ mod tests {
     #[test]
     fn the_member_is_read_out_of_the_words_of_servers() {
         for (message, param, expected) in [
-            ("Unsupported parameter: 'logit_bias' is not supported with this model.", Some("logit_bias"), Some("logit_bias")),
-            ("Unrecognized request argument supplied: \"parallel_tool_calls\" is not supported", None, Some("parallel_tool_calls")),
+            (
+                "Unsupported parameter: 'logit_bias' is not supported with this model.",
+                Some("logit_bias"),
+                Some("logit_bias"),
+            ),
+            (
+                "Unrecognized request argument supplied: \"parallel_tool_calls\" is not supported",
+                None,
+                Some("parallel_tool_calls"),
+            ),
             ("seed: Extra inputs are not permitted", None, Some("seed")),
             ("Unsupported value: 'temperature' does not support 0.2 with this model.", Some("temperature"), None),
             ("Unknown parameter: 'messages[0].name'.", Some("messages[0].name"), None),

@@ -83,13 +83,13 @@ pub(crate) struct Exchange {
     pub(crate) peeked: Option<Peek>,
     /// Responses: id of the answer this one continues.
     pub(crate) previous: Option<Text>,
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
 }
 
 /// What came of a request before its first byte went to the client.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
     pub(crate) result: Result<Ready, Fault>,
 }
 
@@ -99,7 +99,7 @@ pub(crate) enum Ready {
     /// All of it.
     Whole { headers: HeaderMap, body: Bytes },
     /// A stream whose first output is here.
-    Live { headers: HeaderMap, live: Box<stream::Live> },
+    Live { headers: HeaderMap, live: stream::Live },
 }
 
 /// What is still going on when a stream had to be answered early.
@@ -109,7 +109,7 @@ pub(crate) type Pending = Pin<Box<dyn Future<Output = Answered> + Send>>;
 pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
     let plan = match admit::prepare(&mut exchange).await {
         Ok(plan) => plan,
-        Err(fault) => return refuse(exchange.answer, &exchange.id, exchange.record, &fault),
+        Err(fault) => return refuse(exchange.answer, &exchange.id, *exchange.record, &fault),
     };
     let (protocol, id, app) = (exchange.answer, exchange.id.clone(), Arc::clone(&exchange.app));
     let keep_alive = exchange.runtime.config.limits.keep_alive;
@@ -132,7 +132,7 @@ pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
     };
     let Answered { mut record, result } = answered;
     match result {
-        Err(fault) => refuse(protocol, &id, record, &fault),
+        Err(fault) => refuse(protocol, &id, *record, &fault),
         Ok(Ready::Whole { mut headers, body }) => {
             error::name(protocol, &id, &mut headers);
             record.status = 200;
@@ -171,7 +171,9 @@ pub(crate) fn stream_headers(protocol: ClientProtocol, json_array: bool) -> Head
     let kind = match protocol {
         ClientProtocol::Gemini if json_array => "application/json; charset=UTF-8",
         ClientProtocol::Gemini => "text/event-stream",
-        ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => "text/event-stream; charset=utf-8",
+        ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
+            "text/event-stream; charset=utf-8"
+        }
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

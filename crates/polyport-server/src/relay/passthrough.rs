@@ -72,7 +72,10 @@ fn chat_fits(profile: &Profile, peek: &Peek, body: &[u8]) -> bool {
     {
         return false;
     }
-    if peek.has(body, "tool_choice") && !is_official(profile) && peek.text(body, "tool_choice").as_deref() != Some("auto") {
+    if peek.has(body, "tool_choice")
+        && !is_official(profile)
+        && peek.text(body, "tool_choice").as_deref() != Some("auto")
+    {
         return false;
     }
     if peek.has(body, "response_format") && (profile.json_mode != JsonMode::Schema || profile.omit_text_format) {
@@ -124,16 +127,18 @@ fn messages_fit(profile: &Profile, json: &[u8]) -> bool {
         let content = message.content.map_or("null", RawValue::get);
         let calls = message.tool_calls.is_some_and(|calls| calls.get().len() > 2);
         let system = role == "system" || role == "developer";
-        let fits = !(role == "developer" && profile.system_role == SystemRole::System)
-            && !(system && index > 0 && profile.system_first)
-            && !(role == previous && profile.merge_same_role)
-            && !(calls && content == "null" && profile.empty_content != EmptyContent::Null)
-            && !((calls || role == "tool") && profile.tool_id != ToolIdRule::Any)
-            && !(role == "tool" && profile.tool_name)
-            && !(calls && profile.reasoning_back != ReasoningBack::Never)
-            && !(profile.prefix_last_assistant && role == "assistant" && index + 1 == messages.len())
-            && (!content.starts_with('[') || parts_fit(profile, content));
-        if !fits {
+        let odd = [
+            role == "developer" && profile.system_role == SystemRole::System,
+            system && index > 0 && profile.system_first,
+            role == previous && profile.merge_same_role,
+            calls && content == "null" && profile.empty_content != EmptyContent::Null,
+            (calls || role == "tool") && profile.tool_id != ToolIdRule::Any,
+            role == "tool" && profile.tool_name,
+            calls && profile.reasoning_back != ReasoningBack::Never,
+            role == "assistant" && profile.prefix_last_assistant && index + 1 == messages.len(),
+            content.starts_with('[') && !parts_fit(profile, content),
+        ];
+        if odd.contains(&true) {
             return false;
         }
         previous = role;
@@ -270,7 +275,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
         let mut headers = stream_headers(x.answer, false);
         headers.extend(x.reply_headers(slot, &losses));
         headers.extend(forwarded);
-        return Ok(Ready::Live { headers, live: Box::new(Live::Passthrough(live)) });
+        return Ok(Ready::Live { headers, live: Live::Passthrough(Box::new(live)) });
     }
     let limit = x.runtime.config.limits.answer_bytes;
     let bytes = wire::whole(&mut opened, &slot.target.provider, limit).await?;
@@ -402,7 +407,8 @@ impl Passthrough {
     fn new(x: &Exchange, slot: &Slot, body: ProviderBody, patience: Patience, hide_usage: bool) -> Self {
         let shown = x.shown_model(slot);
         let model = (shown != slot.target.model).then(|| (slot.target.model.clone(), shown));
-        let framed = (hide_usage || model.is_some()).then(|| Box::new(Framed { pending: Vec::new(), hide_usage, model }));
+        let framed =
+            (hide_usage || model.is_some()).then(|| Box::new(Framed { pending: Vec::new(), hide_usage, model }));
         Self {
             protocol: x.wire,
             provider: slot.target.provider.clone(),
@@ -454,7 +460,8 @@ impl Passthrough {
 
     /// The name that the provider itself gives the model, where it shall be replaced.
     fn learn_model(&mut self, events: &[Event]) {
-        let started = events.iter().find_map(|event| if let Event::Start(start) = event { Some(&start.model) } else { None });
+        let started =
+            events.iter().find_map(|event| if let Event::Start(start) = event { Some(&start.model) } else { None });
         if let (Some(name), Some(framed)) = (started, &mut self.framed)
             && let Some((theirs, _)) = &mut framed.model
             && !name.is_empty()
@@ -607,18 +614,18 @@ impl Framed {
         let Some(end) = last_frame_end(&self.pending) else { return Bytes::new() };
         let rest = self.pending.split_off(end);
         let whole = std::mem::replace(&mut self.pending, rest);
-        self.changed(whole)
+        self.changed(&whole)
     }
 
     /// What is left at the end of the body.
     fn flush(&mut self) -> Bytes {
         let whole = std::mem::take(&mut self.pending);
-        self.changed(whole)
+        self.changed(&whole)
     }
 
-    fn changed(&self, whole: Vec<u8>) -> Bytes {
+    fn changed(&self, whole: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(whole.len() + 32);
-        for frame in frames(&whole) {
+        for frame in frames(whole) {
             if self.hide_usage && is_usage_only(frame) {
                 continue;
             }
@@ -650,7 +657,8 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         if rest.is_empty() {
             return None;
         }
-        let end = memchr::memchr_iter(b'\n', rest).find(|&at| ends_blank_line(rest, at)).map_or(rest.len(), |at| at + 1);
+        let end =
+            memchr::memchr_iter(b'\n', rest).find(|&at| ends_blank_line(rest, at)).map_or(rest.len(), |at| at + 1);
         let (frame, after) = rest.split_at(end);
         rest = after;
         Some(frame)
@@ -730,8 +738,10 @@ mod tests {
 
     #[test]
     fn the_model_is_renamed_only_as_a_member() {
-        let stream = "data: {\"model\": \"up-1\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
-        let expected = "data: {\"model\":\"mine\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
+        let stream =
+            "data: {\"model\": \"up-1\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
+        let expected =
+            "data: {\"model\":\"mine\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
         for step in [1, 7, 4000] {
             assert_eq!(framed(false, Some(("up-1", "mine")), stream, step), expected);
         }

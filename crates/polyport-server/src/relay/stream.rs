@@ -22,8 +22,8 @@ use crate::observe::{Outcome, Record};
 /// A stream that has output.
 #[derive(Debug)]
 pub(crate) enum Live {
-    Translation(Translation),
-    Passthrough(Passthrough),
+    Translation(Box<Translation>),
+    Passthrough(Box<Passthrough>),
 }
 
 /// What a poll of a stream gave.
@@ -51,7 +51,10 @@ pub(crate) struct RelayBody {
 enum State {
     /// The client got its 200 before there was any output.
     Waiting(Pending),
-    Live { live: Box<Live>, record: Record },
+    Live {
+        live: Live,
+        record: Box<Record>,
+    },
     Over,
 }
 
@@ -92,8 +95,8 @@ impl RelayBody {
         app: &Arc<App>,
         protocol: ClientProtocol,
         id: &RequestId,
-        live: Box<Live>,
-        record: Record,
+        live: Live,
+        record: Box<Record>,
         keep_alive: Duration,
     ) -> Self {
         Self::new(app, protocol, id, State::Live { live, record }, keep_alive)
@@ -319,7 +322,8 @@ pub(crate) fn in_band_error_after(
 fn responses_error(body: &str, fault: &Fault, id: &RequestId, tail: Option<&ResponsesTail>) -> String {
     let parsed: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let error = parsed.get("error").unwrap_or(&serde_json::Value::Null);
-    let code = error.get("code").filter(|code| !code.is_null()).or_else(|| error.get("type")).cloned().unwrap_or_default();
+    let code =
+        error.get("code").filter(|code| !code.is_null()).or_else(|| error.get("type")).cloned().unwrap_or_default();
     let tail = tail.cloned().unwrap_or_default();
     let response_id = tail.id.unwrap_or_else(|| format!("resp_{}", id.text()));
     let first = serde_json::json!({

@@ -42,7 +42,7 @@ pub(crate) struct Tap {
     failed: bool,
     /// The last data that held usage; read when the stream is over.
     last_usage: Vec<u8>,
-    usage: Usage,
+    usage: Box<Usage>,
     /// For the error form of Responses.
     pub(crate) responses: ResponsesTail,
 }
@@ -58,7 +58,7 @@ impl Tap {
             finished: false,
             failed: false,
             last_usage: Vec::new(),
-            usage: Usage::default(),
+            usage: Box::default(),
             responses: ResponsesTail::default(),
         }
     }
@@ -84,7 +84,7 @@ impl Tap {
         if !data.is_empty() {
             self.read_usage(&data);
         }
-        self.usage.clone()
+        Usage::clone(&self.usage)
     }
 
     /// Takes bytes on their way.
@@ -326,7 +326,11 @@ mod tests {
 
     #[test]
     fn u11_a_cut_stream_is_not_finished() {
-        let tap = run(Protocol::Chat, "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}\n\n", 7);
+        let tap = run(
+            Protocol::Chat,
+            "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}\n\n",
+            7,
+        );
         assert!(!tap.finished());
         let tap = run(Protocol::Messages, "data: {\"type\":\"content_block_delta\",\"index\":0", 7);
         assert!(!tap.finished() && !tap.at_boundary());

@@ -204,8 +204,13 @@ fn refuse_losses(x: &Exchange, losses: &Losses) -> Result<(), Failed> {
 }
 
 fn sentence(loss: &Loss, strict: bool) -> String {
-    let what = if loss.detail.is_empty() { loss.code.as_str().to_owned() } else { format!("{} ({})", loss.detail, loss.code.as_str()) };
-    let why = if strict { "strict mode allows no loss" } else { "the request cannot be carried to the model that answers" };
+    let what = if loss.detail.is_empty() {
+        loss.code.as_str().to_owned()
+    } else {
+        format!("{} ({})", loss.detail, loss.code.as_str())
+    };
+    let why =
+        if strict { "strict mode allows no loss" } else { "the request cannot be carried to the model that answers" };
     format!("{}: {what}; {why}", dotted(&loss.path))
 }
 
@@ -370,7 +375,7 @@ fn from_events(
     let mut headers = stream_headers(x.answer, x.head.json_array);
     headers.extend(x.reply_headers(slot, losses));
     headers.extend(forwarded);
-    Ready::Live { headers, live: Box::new(Live::Translation(translation)) }
+    Ready::Live { headers, live: Live::Translation(Box::new(translation)) }
 }
 
 /// A stream of the provider, read up to its first output.
@@ -391,7 +396,7 @@ async fn live(
     let mut headers = stream_headers(x.answer, x.head.json_array);
     headers.extend(x.reply_headers(slot, losses));
     headers.extend(forwarded);
-    Ok(Ready::Live { headers, live: Box::new(Live::Translation(translation)) })
+    Ok(Ready::Live { headers, live: Live::Translation(Box::new(translation)) })
 }
 
 /// A stream that is translated while it flows.

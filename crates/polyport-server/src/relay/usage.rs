@@ -105,8 +105,10 @@ mod tests {
     fn every_protocol_gives_the_same_totals() {
         let chat = r#"{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":40},"completion_tokens_details":{"reasoning_tokens":5}}"#;
         let responses = r#"{"input_tokens":100,"output_tokens":20,"input_tokens_details":{"cached_tokens":40},"output_tokens_details":{"reasoning_tokens":5}}"#;
-        let messages = r#"{"input_tokens":60,"cache_read_input_tokens":40,"cache_creation_input_tokens":0,"output_tokens":20}"#;
-        let gemini = r#"{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5}"#;
+        let messages =
+            r#"{"input_tokens":60,"cache_read_input_tokens":40,"cache_creation_input_tokens":0,"output_tokens":20}"#;
+        let gemini =
+            r#"{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5}"#;
         for (protocol, json) in [
             (Protocol::Chat, chat),
             (Protocol::Responses, responses),

@@ -61,7 +61,8 @@ impl Patience {
             None => self.sent + self.limits.first_byte,
             Some(heard) => heard + self.limits.idle,
         };
-        let standstill = self.progress.unwrap_or(self.sent) + self.limits.idle.max(self.limits.first_byte) * ALIVE_FACTOR;
+        let standstill =
+            self.progress.unwrap_or(self.sent) + self.limits.idle.max(self.limits.first_byte) * ALIVE_FACTOR;
         silence.min(standstill).min(self.sent + self.limits.total)
     }
 
@@ -164,10 +165,13 @@ fn unsent(provider: &Text, error: &SendError) -> Fault {
     // Addresses stay in the log.
     warn!(%provider, %error, "no answer");
     let (class, words) = match error {
-        SendError::Connect { reason, .. } => (FaultClass::Transport, format!("provider `{provider}` cannot be reached: {reason}")),
-        SendError::ConnectTimeout { limit, .. } => {
-            (FaultClass::Timeout, format!("provider `{provider}` did not accept a connection within {} seconds", limit.as_secs()))
+        SendError::Connect { reason, .. } => {
+            (FaultClass::Transport, format!("provider `{provider}` cannot be reached: {reason}"))
         }
+        SendError::ConnectTimeout { limit, .. } => (
+            FaultClass::Timeout,
+            format!("provider `{provider}` did not accept a connection within {} seconds", limit.as_secs()),
+        ),
         SendError::Certificate { reason, .. } => {
             (FaultClass::Transport, format!("the certificate of provider `{provider}` is not trusted: {reason}"))
         }
@@ -240,7 +244,10 @@ pub(crate) async fn whole(opened: &mut Opened, provider: &str, limit: usize) -> 
 pub(crate) fn broken(provider: &str, reason: &str) -> Fault {
     Fault {
         from_upstream: true,
-        ..Fault::new(FaultClass::UpstreamProtocol, format!("the answer of provider `{provider}` cannot be used: {reason}"))
+        ..Fault::new(
+            FaultClass::UpstreamProtocol,
+            format!("the answer of provider `{provider}` cannot be used: {reason}"),
+        )
     }
 }
 
