@@ -46,6 +46,21 @@ pub struct FakeProvider {
     accepting: Mutex<Option<AbortHandle>>,
 }
 
+/// The stream a provider of `protocol` would answer to `request` with, one string for each event and its framing.
+/// Gemini's in the form of events, not as an array.
+#[must_use]
+pub fn stream_of(protocol: Protocol, request: &Value, answer: &Answer) -> Vec<String> {
+    let prompt = Prompt::read(protocol, "m", true, request);
+    render::events(protocol, &Saying { prompt: &prompt, answer, request, serial: 1 }, false)
+}
+
+/// The whole answer a provider of `protocol` would give to `request`.
+#[must_use]
+pub fn answer_of(protocol: Protocol, request: &Value, answer: &Answer) -> Value {
+    let prompt = Prompt::read(protocol, "m", false, request);
+    render::whole(protocol, &Saying { prompt: &prompt, answer, request, serial: 1 })
+}
+
 /// Settings of a [`FakeProvider`].
 #[derive(Clone, Debug)]
 pub struct Builder {

@@ -1,5 +1,6 @@
 //! Tests of the testkit itself.
 
+mod deviations;
 mod grammar;
 mod provider;
 mod recordings;
