@@ -5,7 +5,7 @@ use std::sync::Arc;
 use polyport_types::{Protocol, Request, Text};
 
 use crate::carrier::CarrierKey;
-use crate::profile::{Capabilities, Profile};
+use crate::profile::{Capabilities, Profile, TextToolCalls};
 
 /// The place a request goes to.
 #[derive(Clone, Debug)]
@@ -20,9 +20,21 @@ pub struct Target {
     pub capabilities: Arc<Capabilities>,
     /// Hash of model and credential pool: signatures issued for another scope may be useless here.
     pub scope: u32,
+    /// Names of the tools this request offers: where the profile takes calls out of the text, no other name is one.
+    /// `None` if nobody said.
+    pub offered: Option<Arc<[Text]>>,
 }
 
 impl Target {
+    /// The same target for one request, as `resolve` left it.
+    #[must_use]
+    pub fn offering(mut self, request: &Request) -> Self {
+        if self.profile.text_tool_calls != TextToolCalls::Off {
+            self.offered = Some(request.tools.iter().map(|tool| tool.name().clone()).collect());
+        }
+        self
+    }
+
     /// A target with default quirks and abilities of its protocol.
     #[must_use]
     pub fn plain(protocol: Protocol, model: impl Into<Text>) -> Self {
@@ -32,6 +44,7 @@ impl Target {
             profile: Arc::new(Profile::of_protocol(protocol)),
             capabilities: Arc::new(Capabilities::of_protocol(protocol)),
             scope: 0,
+            offered: None,
         }
     }
 }

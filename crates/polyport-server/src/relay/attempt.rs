@@ -31,6 +31,7 @@ impl Slot {
             profile: Arc::clone(&provider.profile),
             capabilities: x.runtime.config.capabilities(provider, &self.target.model),
             scope: scope(provider.scope, &self.target.model),
+            offered: None,
         }
     }
 

@@ -67,6 +67,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
         x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
     note_dropped(&mut losses, &dropped);
     sent.body = body.clone();
+    let target = target.offering(&resolved);
     drop(resolved);
     x.record.sent();
     let call = Call::Generate { model: &target.model, stream: x.stream };
