@@ -157,7 +157,6 @@ impl Reader {
         ensure(!summary.choices.is_empty(), || "the stream ends without a candidate".to_owned())?;
         let open = summary.choices.iter().find(|choice| choice.finish.is_none());
         ensure(open.is_none(), || format!("candidate {} ends without finishReason", open.map_or(0, |c| c.index)))?;
-        ensure(summary.usage.is_some() || !self.strict, || "no usageMetadata".to_owned())?;
         Ok(summary)
     }
 }

@@ -24,13 +24,16 @@ use super::step::Cut;
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    if let Some(streams) = shared.settings.max_streams {
+        builder.max_concurrent_streams(streams);
+    }
     let answer = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(answer(request, connection, &shared).await) }
     });
-    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     // The other side may leave at any time; exchanges notice on their own.
-    drop(server.serve_connection(TokioIo::new(stream), answer).await);
+    drop(builder.serve_connection(TokioIo::new(stream), answer).await);
 }
 
 async fn answer(request: Request<Incoming>, connection: usize, shared: &Shared) -> Response<Channel> {

@@ -70,9 +70,17 @@ pub struct Builder {
     models: Vec<String>,
     vendor_members: Vec<String>,
     lenient: bool,
+    max_streams: Option<u32>,
 }
 
 impl Builder {
+    /// Allows only this many streams at once on an HTTP/2 connection.
+    #[must_use]
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.max_streams = Some(streams);
+        self
+    }
+
     /// Listens on this port instead of any free one.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
@@ -155,6 +163,7 @@ impl FakeProvider {
             models: vec!["fake-small".to_owned(), "fake-large".to_owned()],
             vendor_members: Vec::new(),
             lenient: false,
+            max_streams: None,
         }
     }
 

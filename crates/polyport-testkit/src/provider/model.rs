@@ -51,7 +51,7 @@ impl Prompt {
             Protocol::Chat => chat(body),
             Protocol::Responses => responses(body),
             Protocol::Messages => messages(body),
-            Protocol::Gemini => gemini(body),
+            Protocol::Gemini => gemini(&crate::schema::camel_case(body)),
         };
         if prompt.model.is_empty() {
             model.clone_into(&mut prompt.model);
@@ -79,7 +79,7 @@ impl Prompt {
             return Step::silence();
         }
         if self.says("cut") {
-            return Step::model().cut_after_events(3, Cut::Close);
+            return Step::model().cut_in_the_middle(Cut::Close);
         }
         if self.says("error") {
             return Step::answer(self.answer().error("the fake provider was asked to fail in the stream"));

@@ -53,7 +53,12 @@ impl Plan {
 
     pub(super) fn answer(step: &Step, mut body: Body) -> Self {
         let mut cut = None;
-        if let Some((CutAt::Events(events), how)) = step.cut
+        let kept = match step.cut {
+            Some((CutAt::Events(events), how)) => Some((events, how)),
+            Some((CutAt::Middle, how)) => Some((body.events.len() / 2, how)),
+            Some((CutAt::Bytes(_), _)) | None => None,
+        };
+        if let Some((events, how)) = kept
             && events < body.events.len()
             && body.streamed
         {

@@ -61,6 +61,7 @@ pub(super) enum Pieces {
 pub(super) enum CutAt {
     Bytes(usize),
     Events(usize),
+    Middle,
 }
 
 /// How an answer that is cut off ends.
@@ -328,6 +329,13 @@ impl Step {
     #[must_use]
     pub fn cut_after_events(mut self, events: usize, cut: Cut) -> Self {
         self.cut = Some((CutAt::Events(events), cut));
+        self
+    }
+
+    /// Breaks off after half of the events of the stream, when there was content already.
+    #[must_use]
+    pub fn cut_in_the_middle(mut self, cut: Cut) -> Self {
+        self.cut = Some((CutAt::Middle, cut));
         self
     }
 

@@ -36,7 +36,7 @@ const OPAQUE: [&str; 8] =
     ["args", "response", "parametersJsonSchema", "responseJsonSchema", "properties", "labels", "defs", "example"];
 
 /// The body with the names of members in camel case and enums in upper case: the service takes either spelling.
-pub(super) fn camel_case(value: &Value) -> Value {
+pub(crate) fn camel_case(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(
             members

@@ -28,6 +28,7 @@ mod messages;
 mod report;
 mod responses;
 
+pub(crate) use gemini::camel_case;
 pub(crate) use report::Report;
 
 /// Judges a request body as the provider of `protocol` would; the messages name the path of each violation.
