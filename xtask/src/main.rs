@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod e2e;
 mod fuzz;
+mod models;
 mod shell;
 mod test;
 
@@ -25,6 +26,8 @@ enum Task {
     Bench(bench::Args),
     /// Fuzzers, with the nightly toolchain and cargo-fuzz
     Fuzz(fuzz::Args),
+    /// The table of model facts, from the public tables in the shared folder
+    Models(models::Args),
     /// Generated files, licences and advisories
     Check(check::Args),
 }
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Models(args) => models::run(&args),
         Task::Check(args) => check::run(&args),
     }
 }

@@ -22,6 +22,7 @@
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
 
+mod capabilities;
 pub mod carrier;
 pub mod chat;
 pub mod classify;

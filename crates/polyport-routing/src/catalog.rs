@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polyport_types::{ClientProtocol, Protocol, Text};
-
-use crate::pattern::Pattern;
+use polyport_types::{ClientProtocol, Pattern, Protocol, Text};
 
 /// A provider and its name of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]

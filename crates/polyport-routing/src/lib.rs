@@ -7,14 +7,12 @@
 //! | [`catalog`] | which targets stand behind the model a client asks for? |
 //! | [`plan`] | in which order are targets and their credentials tried? |
 //! | [`retry`] | an attempt failed: what next? |
-//! | [`pattern`] | model names with `*` |
 
 pub mod catalog;
-pub mod pattern;
 pub mod plan;
 pub mod retry;
 
 pub use catalog::{Catalog, CatalogError, Hints, Resolved, Route, RouteTo, Rule, Target, TargetSpec, UnknownModel};
-pub use pattern::Pattern;
 pub use plan::{Attempt, Excluded, Exclusion, Plan, Slots, plan};
+pub use polyport_types::Pattern;
 pub use retry::{Failure, History, Next, RetryPolicy, next};

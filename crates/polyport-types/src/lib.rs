@@ -14,6 +14,7 @@
 //! | [`event`] | [`Event`]: one step of a stream |
 //! | [`usage`] | [`Usage`] in disjoint classes |
 //! | [`loss`] | [`Loss`], the report of what a target cannot express |
+//! | [`pattern`] | [`Pattern`]: model names with `*` |
 //! | [`fault`] | [`Fault`]: an error as a client sees it |
 #![warn(missing_docs)]
 
@@ -21,6 +22,7 @@ pub mod event;
 pub mod fault;
 pub mod loss;
 pub mod part;
+pub mod pattern;
 pub mod protocol;
 pub mod request;
 pub mod response;
@@ -34,11 +36,11 @@ pub use event::{Event, Finish, PartId, PartStart, ServerToolCallStart, StreamSta
 pub use fault::{Fault, FaultClass};
 pub use loss::{Loss, LossAction, LossCode, Losses, Severity};
 pub use part::{
-    CacheMark, CacheTtl, Citation, CitationKind, CodeOutcome, Document, DocumentSource, Family, ImageDetail, IndexUnit, Media,
-    MediaSource, Part, PartKind, PartStatus, Reasoning, ReasoningText, SearchResult, ServerToolCall, ServerToolResult,
-    Signature, SignatureKind,
-    Span, TextPart, TokenLogprob, ToolCall, ToolCallKind, ToolResult,
+    CacheMark, CacheTtl, Citation, CitationKind, CodeOutcome, Document, DocumentSource, Family, ImageDetail, IndexUnit,
+    Media, MediaSource, Part, PartKind, PartStatus, Reasoning, ReasoningText, SearchResult, ServerToolCall,
+    ServerToolResult, Signature, SignatureKind, Span, TextPart, TokenLogprob, ToolCall, ToolCallKind, ToolResult,
 };
+pub use pattern::Pattern;
 pub use protocol::{ClientProtocol, Protocol};
 pub use request::{
     Authority, CacheControl, Effort, Instruction, Limits, Message, Modality, ReasoningControl, ReasoningMode,
@@ -48,8 +50,8 @@ pub use response::{Candidate, FinishReason, PromptBlock, Response, ResponseStatu
 pub use secret::Secret;
 pub use text::{Extras, RawJson, Text};
 pub use tool::{
-    CustomFormat, CustomTool, FunctionTool, GrammarSyntax, McpServer, ServerTool, ServerToolKind, Tool, ToolChoice, ToolRef,
-    UserLocation,
+    CustomFormat, CustomTool, FunctionTool, GrammarSyntax, McpServer, ServerTool, ServerToolKind, Tool, ToolChoice,
+    ToolRef, UserLocation,
 };
 pub use usage::{ModalityTokens, Usage};
 pub use validate::Validator;

@@ -306,8 +306,7 @@ pub enum Effort {
 
 impl Effort {
     /// Every effort, least first.
-    pub const ALL: [Self; 7] =
-        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::XHigh, Self::Max];
+    pub const ALL: [Self; 7] = [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::XHigh, Self::Max];
 
     /// The word on the wire (`xhigh`).
     #[must_use]

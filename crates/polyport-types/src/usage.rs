@@ -75,16 +75,10 @@ impl Usage {
     /// All cache writes, whatever their lifetime.
     #[must_use]
     pub fn cache_write(&self) -> u64 {
-        [
-            self.cache_write_5m,
-            self.cache_write_30m,
-            self.cache_write_1h,
-            self.cache_write_12h,
-            self.cache_write_unknown,
-        ]
-        .into_iter()
-        .flatten()
-        .fold(0, u64::saturating_add)
+        [self.cache_write_5m, self.cache_write_30m, self.cache_write_1h, self.cache_write_12h, self.cache_write_unknown]
+            .into_iter()
+            .flatten()
+            .fold(0, u64::saturating_add)
     }
 
     /// Everything the provider read: fresh, cached, written and tool results.

@@ -288,22 +288,16 @@ impl Config {
     }
 
     fn look_up_capabilities(&self, provider: &Provider, model: &str) -> Capabilities {
-        let mut capabilities = Capabilities::of_protocol(provider.protocol());
+        let mut capabilities = Capabilities::of_model(provider.protocol(), Some(&provider.table), model);
         for correction in &self.capability_overrides {
             let fits = correction.provider.as_ref().is_none_or(|name| *name == provider.name);
             if fits && correction.model.matches(model) {
-                capabilities = corrected(capabilities, &correction.values);
+                // The values were checked when the configuration was read.
+                capabilities = capabilities.with(&correction.values).unwrap_or(capabilities);
             }
         }
         capabilities
     }
-}
-
-/// `values` were checked when the configuration was read, so that a failure here leaves the table's word.
-fn corrected(capabilities: Capabilities, values: &serde_json::Map<String, serde_json::Value>) -> Capabilities {
-    let Ok(serde_json::Value::Object(mut all)) = serde_json::to_value(&capabilities) else { return capabilities };
-    all.extend(values.clone());
-    serde_json::from_value(serde_json::Value::Object(all)).unwrap_or(capabilities)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Provider {
     pub name: Text,
     /// How it is reached.
     pub service: Service,
+    /// Name of the quirk table its profile comes from, e.g. `openrouter`.
+    pub table: Text,
     /// Quirks of its server.
     pub profile: Arc<Profile>,
     /// Hash of name, address and credentials: reasoning signatures of one scope are useless in another.
@@ -94,6 +96,7 @@ impl Provider {
     pub fn plain(name: impl Into<Text>, endpoint: Endpoint) -> Self {
         Self {
             name: name.into(),
+            table: Text::new(),
             profile: Arc::new(Profile::of_protocol(endpoint.protocol())),
             service: Service::Http(Box::new(HttpService {
                 endpoint,
@@ -113,6 +116,7 @@ impl Provider {
         Self {
             name: Text::from_static("echo"),
             service: Service::Echo,
+            table: Text::new(),
             profile: Arc::new(Profile::of_protocol(Protocol::Chat)),
             scope: 0,
             models: vec![Text::from_static("echo")],

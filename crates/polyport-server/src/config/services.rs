@@ -82,6 +82,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         name: name.into(),
         scope: scope(name, &base_url),
         service: Service::Http(Box::new(service)),
+        table: profile_name.into(),
         profile: Arc::new(profile),
         models: given.models.iter().map(|model| Text::from(model.as_str())).collect(),
     };
@@ -422,6 +423,7 @@ fn of_preset(
     let provider = Provider {
         name: preset.name.as_str().into(),
         service: Service::Http(Box::new(service)),
+        table: preset.name.as_str().into(),
         profile: Arc::new(Profile::named(&preset.name)?),
         scope: scope(&preset.name, address),
         models,

@@ -367,6 +367,15 @@ capabilities:
 }
 
 #[test]
+fn abilities_come_from_the_shipped_table() {
+    let config =
+        load("providers: { a: { preset: anthropic, keys: sk-1 }, r: { preset: openrouter, keys: sk-1 } }").config;
+    let opus = config.capabilities(config.provider("a").unwrap(), "claude-opus-5");
+    assert_eq!((opus.anthropic_thinking, opus.temperature), (AnthropicThinking::Adaptive, false));
+    assert!(config.capabilities(config.provider("r").unwrap(), "anthropic/claude-opus-4.5").cache_markers);
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let text = "access: { keys: [pp-canary-1] }\nproviders: { a: { preset: openai, keys: sk-canary-2, headers: { x-secret: 'env:CANARY' } } }";
     let loaded = load_with(text, &[("CANARY", "canary-3")]);

@@ -1,6 +1,6 @@
 //! Model names with `*`.
 
-use polyport_types::Text;
+use crate::Text;
 
 /// A name in which each `*` stands for any run of characters, `/` included.
 #[derive(Clone, Debug, PartialEq, Eq)]
