@@ -2,6 +2,7 @@
 
 mod deviations;
 mod grammar;
+mod layers;
 mod provider;
 mod recordings;
 mod requests;
