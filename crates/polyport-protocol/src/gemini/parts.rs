@@ -106,12 +106,12 @@ pub(super) fn decode(part: types::Part<'_>, body: &Text) -> Part {
             Some(text) if text.is_empty() && signature.is_some() => hidden_reasoning(),
             None if signature.is_some() && ext.is_empty() => hidden_reasoning(),
             Some(text) => return finish(Part::text(text.into_text(body)), ext, signature, signs),
-            None => return unknown(&ext, thought, signature),
+            None => return unknown(&ext, thought, signature.as_ref()),
         }
     };
     if thought && matches!(kind, PartKind::Image(_) | PartKind::Audio(_) | PartKind::Video(_) | PartKind::Document(_)) {
         // Drafts the model made while thinking are no answer: other protocols must not show them.
-        return draft(kind, &ext, signature);
+        return draft(&kind, &ext, signature.as_ref());
     }
     if thought && !matches!(kind, PartKind::Reasoning(_)) {
         ext.push("thought", RawJson::from_valid(Text::from_static("true")));
@@ -131,18 +131,18 @@ fn finish(mut part: Part, ext: Extras, signature: Option<Text>, signs: Signature
 }
 
 /// Reasoning of which only the signature is there.
-fn hidden_reasoning() -> PartKind {
+pub(super) fn hidden_reasoning() -> PartKind {
     PartKind::Reasoning(Box::new(Reasoning { text: ReasoningText::None, redacted: true }))
 }
 
 /// A part of a kind that is not known: everything it has, verbatim.
-fn unknown(ext: &Extras, thought: bool, signature: Option<Text>) -> Part {
+fn unknown(ext: &Extras, thought: bool, signature: Option<&Text>) -> Part {
     let kind = ext.iter().next().map(|(name, _)| name.clone()).unwrap_or_default();
     opaque(kind, |w| w.extras(ext), thought, signature)
 }
 
-fn draft(kind: PartKind, ext: &Extras, signature: Option<Text>) -> Part {
-    let source = match &kind {
+fn draft(kind: &PartKind, ext: &Extras, signature: Option<&Text>) -> Part {
+    let source = match kind {
         PartKind::Image(media) | PartKind::Audio(media) | PartKind::Video(media) => Some(&media.source),
         PartKind::Document(document) => match &document.source {
             DocumentSource::File(source) => Some(source),
@@ -161,14 +161,14 @@ fn draft(kind: PartKind, ext: &Extras, signature: Option<Text>) -> Part {
     opaque(Text::from_static("thought"), members, true, signature)
 }
 
-fn opaque(kind: Text, members: impl FnOnce(&mut JsonWriter<'_>), thought: bool, signature: Option<Text>) -> Part {
+fn opaque(kind: Text, members: impl FnOnce(&mut JsonWriter<'_>), thought: bool, signature: Option<&Text>) -> Part {
     let mut raw = Vec::new();
     JsonWriter::new(&mut raw).object(|w| {
         members(w);
         if thought {
             w.bool("thought", true);
         }
-        w.opt_str("thoughtSignature", signature.as_deref());
+        w.opt_str("thoughtSignature", signature.map(|value| &**value));
     });
     // The writer writes UTF-8 only.
     let raw = RawJson::from_valid(String::from_utf8(raw).unwrap_or_default().into());
