@@ -453,16 +453,6 @@ fn service(wire: &mut RequestBody<'_>, request: &mut Request, body: &Text) {
     }
 }
 
-/// Writes a resolved request for a provider.
-#[must_use]
-pub fn encode_request(
-    _target: &crate::Target,
-    _request: &Request,
-    _losses: &mut polyport_types::Losses,
-) -> crate::Encoded {
-    crate::Encoded::default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,833 @@
+//! Requests to a provider of the Messages protocol.
+//!
+//! [`turns`](super::turns) decides what the history becomes; this file decides the other members and writes everything down.
+
+use std::borrow::Cow;
+
+use polyport_types::{
+    CacheMark, CacheTtl, CustomFormat, Effort, LossAction, LossCode, Losses, Modality, Protocol, RawJson,
+    ReasoningControl, ReasoningMode, ReasoningVisibility, Request, ResponseFormat, Text,
+};
+use serde_json::Value;
+
+use super::marks::settle;
+use super::tools::{ToolOut, Tools};
+use super::turns::{Block, Kind, Side, Source, Turn, system_blocks, turns};
+use crate::context::{Encoded, Target};
+use crate::json::{JsonWriter, Pairs};
+use crate::profile::AnthropicThinking;
+
+/// The version whose models take sampling parameters.
+const VERSION_SAMPLING: &str = "2023-06-01";
+/// The newest version.
+const VERSION: &str = "2026-10-21";
+/// Limit for models whose limit is not known.
+const DEFAULT_MAX_TOKENS: u64 = 8192;
+/// The smallest thinking budget.
+const MIN_BUDGET: i64 = 1024;
+
+/// Writes a resolved request for a provider. What the protocol has no slot for is appended to `losses`.
+#[must_use]
+pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+    Draft::new(target, request, false, losses).write()
+}
+
+/// Writes a request that only counts the tokens of the prompt.
+#[must_use]
+pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+    Draft::new(target, request, true, losses).write()
+}
+
+/// Members that `count_tokens` takes.
+const COUNTED: [&str; 12] = [
+    "model",
+    "system",
+    "messages",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "cache_control",
+    "speed",
+    "context_management",
+    "mcp_servers",
+    "compaction",
+];
+
+/// `thinking` as it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thinking {
+    Unsaid,
+    Disabled,
+    Enabled(i64),
+    Adaptive,
+    BetweenTools,
+}
+
+/// Everything that is decided before the first byte is written.
+struct Draft<'r> {
+    target: &'r Target,
+    request: &'r Request,
+    own: bool,
+    count: bool,
+    max_tokens: u64,
+    system: Vec<Block<'r>>,
+    turns: Vec<Turn<'r>>,
+    tools: Tools<'r>,
+    auto: Option<CacheMark>,
+    thinking: Thinking,
+    schema: Option<Cow<'r, str>>,
+    sampling: Sampling,
+    tier: Option<&'static str>,
+    fast: bool,
+    user: Option<Cow<'r, str>>,
+    betas: Vec<Cow<'r, str>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sampling {
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    top_k: Option<u64>,
+}
+
+impl<'r> Draft<'r> {
+    fn new(target: &'r Target, request: &'r Request, count: bool, losses: &mut Losses) -> Self {
+        let own = Protocol::from(request.source) == Protocol::Messages;
+        let max_tokens = if count { u64::MAX } else { max_tokens(target, request, losses) };
+        let thinking = thinking(target, request, own, max_tokens, losses);
+        let (schema, instruction) = format(request, losses);
+        let mut system = system_blocks(target, request, losses);
+        system.extend(instruction.map(Block::text));
+        let mut turns = turns(target, request, losses);
+        let mut tools = Tools::new(request, own, &turns, losses);
+        if matches!(thinking, Thinking::Enabled(_)) {
+            tools.unforce(losses);
+        }
+        let mut auto = auto_breakpoint(target, request, own);
+        settle(target, tools.marks(), &mut system, &mut turns, &mut auto, losses);
+        let (tier, fast) = if count { (None, false) } else { tier(target, request, losses) };
+        let sampling = if count { Sampling::default() } else { sampling(target, request, thinking, losses) };
+        let user = if count { None } else { user(request, own, losses) };
+        let mut draft = Self {
+            target,
+            request,
+            own,
+            count,
+            max_tokens,
+            system,
+            turns,
+            tools,
+            auto,
+            thinking,
+            schema,
+            sampling,
+            tier,
+            fast,
+            user,
+            betas: Vec::new(),
+        };
+        draft.betas = draft.betas();
+        if !count {
+            draft.report_missing_slots(losses);
+        }
+        draft
+    }
+
+    /// Members for which this protocol has no slot at all.
+    fn report_missing_slots(&self, losses: &mut Losses) {
+        use LossAction::Dropped;
+        let request = self.request;
+        let sampling = &request.sampling;
+        let given = [
+            ("frequency_penalty", sampling.frequency_penalty.is_some_and(|value| value != 0.0)),
+            ("presence_penalty", sampling.presence_penalty.is_some_and(|value| value != 0.0)),
+            ("repetition_penalty", sampling.repetition_penalty.is_some_and(|value| (value - 1.0).abs() > f64::EPSILON)),
+            ("min_p", sampling.min_p.is_some()),
+            ("seed", sampling.seed.is_some()),
+            ("logit_bias", sampling.logit_bias.is_some()),
+        ];
+        for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+            losses.warn(LossCode::SamplingUnsupported, Dropped, format!("/{name}"), "");
+        }
+        if sampling.logprobs == Some(true) || sampling.top_logprobs.is_some_and(|top| top > 0) {
+            losses.warn(LossCode::LogprobsUnsupported, Dropped, "/logprobs", "");
+        }
+        if let Some(count) = request.candidates.filter(|count| *count > 1) {
+            losses.warn(LossCode::CandidatesUnsupported, Dropped, "/n", format!("{count} → 1"));
+        }
+        if request.verbosity.is_some() {
+            losses.warn(LossCode::UnknownFieldDropped, Dropped, "/verbosity", "");
+        }
+        let speaks = |modality: &Modality| *modality != Modality::Text;
+        if request.output_modalities.iter().any(speaks) || request.audio_out.is_some() || request.image_out.is_some() {
+            losses.warn(LossCode::MediaUnsupported, Dropped, "/modalities", "answers are text");
+        }
+        if request.cache.key.is_some() {
+            losses.info(LossCode::CacheKeyDropped, Dropped, "/prompt_cache_key", "");
+        }
+        if request.cache.named_resource.is_some() {
+            losses.error(LossCode::CacheResourceForeign, "/cachedContent", "another provider's cache");
+        }
+        if request.state.store == Some(true) {
+            losses.info(LossCode::StateUnsupported, Dropped, "/store", "");
+        }
+        for (name, given) in [
+            ("previous_response_id", request.state.previous_response_id.is_some()),
+            ("conversation", request.state.conversation.is_some()),
+            ("background", request.state.background == Some(true)),
+        ] {
+            if given {
+                losses.error(LossCode::StateUnsupported, format!("/{name}"), "this protocol keeps no state");
+            }
+        }
+        if !request.metadata.is_empty() {
+            losses.info(LossCode::MetadataDropped, Dropped, "/metadata", "");
+        }
+        if request.safety.is_some() {
+            losses.warn(LossCode::SafetyDropped, Dropped, "/safetySettings", "");
+        }
+        if request.prediction.is_some() {
+            losses.info(LossCode::ServerFeatureDropped, Dropped, "/prediction", "");
+        }
+        if request.limits.truncation.as_deref().is_some_and(|word| word != "disabled") {
+            losses.warn(LossCode::ServerFeatureDropped, Dropped, "/truncation", "");
+        }
+        if !self.own {
+            let reasoning = request.reasoning.iter().flat_map(|reasoning| reasoning.ext.iter());
+            for (name, _) in reasoning {
+                losses.info(LossCode::ReasoningUnsupported, Dropped, format!("/reasoning/{name}"), "");
+            }
+            for (name, _) in request.ext.iter() {
+                losses.info(LossCode::UnknownFieldDropped, Dropped, format!("/{name}"), "");
+            }
+        }
+    }
+
+    /// `anthropic-beta`: what the client of this protocol asked for and what the body needs, as far as the server takes it.
+    fn betas(&self) -> Vec<Cow<'r, str>> {
+        let mut betas: Vec<Cow<'r, str>> = Vec::new();
+        if self.own {
+            betas.extend(self.request.betas.iter().map(|beta| Cow::Borrowed(&**beta)));
+        }
+        let mut need = |family: &str, beta: &'static str| {
+            // A client that names another version of the same feature knows what it wants.
+            if !betas.iter().any(|known| known.starts_with(family)) {
+                betas.push(Cow::Borrowed(beta));
+            }
+        };
+        if self.fast {
+            need("fast-mode", "fast-mode-2026-02-01");
+        }
+        if self.tools.has_toolset() {
+            need("mcp-client", "mcp-client-2025-11-20");
+        } else if !self.tools.mcp_servers().is_empty() {
+            need("mcp-client", "mcp-client-2025-04-04");
+        }
+        if self.names_files() {
+            need("files-api", "files-api-2025-04-14");
+        }
+        let taken = &self.target.profile.betas;
+        betas.retain(|beta| taken.is_empty() || taken.iter().any(|known| known == beta.as_ref()));
+        betas
+    }
+
+    fn names_files(&self) -> bool {
+        let named = |block: &Block<'_>| {
+            matches!(
+                &block.kind,
+                Kind::Image(Source::File(_))
+                    | Kind::Document { source: Source::File(_), .. }
+                    | Kind::ContainerUpload { .. }
+            )
+        };
+        self.turns.iter().flat_map(|turn| &turn.blocks).any(named)
+    }
+
+    /// Sampling parameters and content that the newest version refuses need the older one.
+    fn version(&self) -> &'static str {
+        let refused = |turn: &Turn<'_>| {
+            turn.blocks.iter().any(|block| match (&block.kind, turn.side) {
+                (Kind::Document { .. }, Side::Assistant) => true,
+                (Kind::Text { citations, .. }, Side::User) => citations.is_some(),
+                _ => false,
+            })
+        };
+        if self.sampling != Sampling::default() || self.turns.iter().any(refused) { VERSION_SAMPLING } else { VERSION }
+    }
+
+    fn write(self) -> Encoded {
+        let mut headers = vec![("anthropic-version", self.version().to_owned())];
+        if !self.betas.is_empty() {
+            headers.push(("anthropic-beta", self.betas.join(",")));
+        }
+        // Most of a body is text that is copied as it is.
+        let size = self.request.messages.len() * 512 + self.request.tools.len() * 1024 + 1024;
+        let mut body = Vec::with_capacity(size);
+        JsonWriter::new(&mut body).object(|w| self.members(&mut Members { w, draft: &self, written: Vec::new() }));
+        Encoded { body, headers }
+    }
+
+    fn members(&self, out: &mut Members<'_, '_, '_>) {
+        out.member("model", |w| w.string(&self.target.model));
+        out.member("max_tokens", |w| w.number(self.max_tokens));
+        if !self.system.is_empty() {
+            out.member("system", |w| blocks(w, &self.system));
+        }
+        out.member("messages", |w| w.array(|w| self.turns.iter().for_each(|turn| message(w, turn))));
+        self.tool_members(out);
+        self.thinking_member(out);
+        self.output_config(out);
+        self.scalars(out);
+        if self.own {
+            for (name, value) in self.request.ext.iter() {
+                if !matches!(&**name, "output_config" | "metadata" | "cache_control") {
+                    out.member(name, |w| w.raw_value(value.as_str()));
+                }
+            }
+        }
+        for (name, value) in &self.target.profile.extra_body {
+            out.member(name, |w| w.raw_value(&value.to_string()));
+        }
+    }
+
+    fn tool_members(&self, out: &mut Members<'_, '_, '_>) {
+        let tools = &self.tools;
+        if !tools.list.is_empty() {
+            out.member("tools", |w| w.array(|w| tools.list.iter().zip(&tools.marks).for_each(|(t, m)| t.write(w, *m))));
+        }
+        if !tools.mcp_servers().is_empty() {
+            out.member("mcp_servers", |w| w.array(|w| tools.mcp_servers().iter().for_each(|server| server.write(w))));
+        }
+        if let Some(choice) = &tools.choice {
+            out.member("tool_choice", |w| choice.write(w));
+        }
+    }
+
+    fn thinking_member(&self, out: &mut Members<'_, '_, '_>) {
+        let kind = match self.thinking {
+            Thinking::Unsaid => return,
+            Thinking::Disabled => "disabled",
+            Thinking::Enabled(_) => "enabled",
+            Thinking::Adaptive => "adaptive",
+            Thinking::BetweenTools => "between_tools",
+        };
+        let control = self.request.reasoning.as_ref();
+        let ext = control.map(|control| &control.ext).filter(|_| self.own);
+        out.member("thinking", |w| {
+            w.object(|w| {
+                w.str("type", kind);
+                if let Thinking::Enabled(budget) = self.thinking {
+                    w.num("budget_tokens", budget);
+                }
+                if matches!(self.thinking, Thinking::Enabled(_) | Thinking::Adaptive) {
+                    match ext.and_then(|ext| ext.get("display")) {
+                        Some(display) => w.raw("display", display),
+                        None => w.str("display", display(self.request)),
+                    }
+                }
+                for (name, value) in ext.into_iter().flat_map(|ext| ext.iter()).filter(|(name, _)| *name != "display") {
+                    w.raw(name, value);
+                }
+            });
+        });
+    }
+
+    fn output_config(&self, out: &mut Members<'_, '_, '_>) {
+        let effort = self.request.reasoning.as_ref().and_then(|control| control.effort).and_then(effort_word);
+        let effort = effort.filter(|_| self.thinking != Thinking::Disabled || self.own);
+        let rest = self.request.ext.get("output_config").filter(|_| self.own);
+        if effort.is_none() && self.schema.is_none() && rest.is_none() {
+            return;
+        }
+        out.member("output_config", |w| {
+            w.object(|w| {
+                w.opt_str("effort", effort);
+                if let Some(schema) = &self.schema {
+                    w.object_field("format", |w| {
+                        w.str("type", "json_schema");
+                        w.key("schema");
+                        w.raw_value(schema);
+                    });
+                }
+                rest.into_iter().for_each(|rest| splice(w, rest, &[]));
+            });
+        });
+    }
+
+    fn scalars(&self, out: &mut Members<'_, '_, '_>) {
+        if let Some(mark) = self.auto {
+            match self.request.ext.get("cache_control").filter(|_| self.own) {
+                Some(raw) => out.member("cache_control", |w| w.raw_value(raw.as_str())),
+                None => out.member("cache_control", |w| cache_control(w, mark)),
+            }
+        }
+        if self.fast {
+            out.member("speed", |w| w.string("fast"));
+        }
+        if let Some(temperature) = self.sampling.temperature {
+            out.member("temperature", |w| w.number(temperature));
+        }
+        if let Some(top_p) = self.sampling.top_p {
+            out.member("top_p", |w| w.number(top_p));
+        }
+        if let Some(top_k) = self.sampling.top_k {
+            out.member("top_k", |w| w.number(top_k));
+        }
+        let mut stops = self.request.limits.stop.iter().filter(|stop| !stop.trim().is_empty()).peekable();
+        if stops.peek().is_some() {
+            out.member("stop_sequences", |w| w.array(|w| stops.for_each(|stop| w.string(stop))));
+        }
+        let rest = self.request.ext.get("metadata").filter(|_| self.own);
+        if self.user.is_some() || rest.is_some() {
+            out.member("metadata", |w| {
+                w.object(|w| {
+                    w.opt_str("user_id", self.user.as_deref());
+                    rest.into_iter().for_each(|rest| splice(w, rest, &[]));
+                });
+            });
+        }
+        if let Some(tier) = self.tier.filter(|_| !(self.own && self.request.ext.get("service_tier").is_some())) {
+            out.member("service_tier", |w| w.string(tier));
+        }
+        if self.request.stream {
+            out.member("stream", |w| w.raw_value("true"));
+        }
+    }
+}
+
+/// Writes the members of a body as the server wants them: left out, renamed, each once.
+struct Members<'w, 'b, 'r> {
+    w: &'w mut JsonWriter<'b>,
+    draft: &'r Draft<'r>,
+    written: Vec<String>,
+}
+
+impl<'b> Members<'_, 'b, '_> {
+    fn member(&mut self, name: &str, value: impl FnOnce(&mut JsonWriter<'b>)) {
+        let profile = &self.draft.target.profile;
+        let refused = self.draft.count && !COUNTED.contains(&name);
+        if refused || profile.drop.iter().any(|dropped| dropped == name) {
+            return;
+        }
+        let name = profile.rename.get(name).map_or(name, String::as_str);
+        if self.written.iter().any(|written| written == name) {
+            return;
+        }
+        self.written.push(name.to_owned());
+        self.w.key(name);
+        value(self.w);
+    }
+}
+
+fn max_tokens(target: &Target, request: &Request, losses: &mut Losses) -> u64 {
+    request.limits.max_output_tokens.unwrap_or_else(|| {
+        let limit = target.capabilities.max_output.unwrap_or(DEFAULT_MAX_TOKENS);
+        losses.info(LossCode::MaxTokensDefaulted, LossAction::Synthesised, "/max_tokens", limit.to_string());
+        limit
+    })
+}
+
+/// What `thinking` says. Efforts and budgets fit the model already; only the API's own bounds are kept here.
+fn thinking(target: &Target, request: &Request, own: bool, max_tokens: u64, losses: &mut Losses) -> Thinking {
+    let Some(control) = &request.reasoning else { return Thinking::Unsaid };
+    match (control.mode, control.budget_tokens) {
+        (ReasoningMode::Off, _) | (ReasoningMode::Unset, Some(0)) => Thinking::Disabled,
+        (ReasoningMode::Adaptive, _) | (ReasoningMode::On | ReasoningMode::Unset, Some(..0)) => Thinking::Adaptive,
+        (ReasoningMode::BetweenTools, _) => Thinking::BetweenTools,
+        (ReasoningMode::Unset, None) if control.effort == Some(Effort::None) => Thinking::Disabled,
+        (ReasoningMode::Unset, None) => Thinking::Unsaid,
+        (ReasoningMode::On, None) if target.capabilities.anthropic_thinking != AnthropicThinking::Budget => {
+            Thinking::Adaptive
+        }
+        (ReasoningMode::On | ReasoningMode::Unset, budget) => {
+            // Between tool calls a budget spans several answers and may exceed the limit of one.
+            let interleaved = own && request.betas.iter().any(|beta| beta.starts_with("interleaved-thinking"));
+            let most = i64::try_from(max_tokens).unwrap_or(i64::MAX).saturating_sub(1);
+            let asked = budget.unwrap_or(MIN_BUDGET).max(MIN_BUDGET);
+            let budget = if interleaved { asked } else { asked.min(most) };
+            if budget >= MIN_BUDGET {
+                return Thinking::Enabled(budget);
+            }
+            let detail = format!("max_tokens {max_tokens} leaves no room for a budget");
+            losses.warn(LossCode::ReasoningUnsupported, LossAction::Dropped, "/thinking", detail);
+            Thinking::Disabled
+        }
+    }
+}
+
+/// The default differs from model to model, so it is always said.
+fn display(request: &Request) -> &'static str {
+    use polyport_types::ClientProtocol::{Chat, Gemini, Messages, Responses};
+    match (request.reasoning.as_ref().and_then(|control: &ReasoningControl| control.visibility), request.source) {
+        (Some(ReasoningVisibility::Omitted), _) => "omitted",
+        (Some(ReasoningVisibility::Summary | ReasoningVisibility::Full), _) => "summarized",
+        // Where no wish to see it means no wish.
+        (None, Responses | Gemini) => "omitted",
+        (None, Chat | Messages) => "summarized",
+    }
+}
+
+fn effort_word(effort: Effort) -> Option<&'static str> {
+    match effort {
+        Effort::None => None,
+        Effort::Minimal | Effort::Low => Some("low"),
+        Effort::Medium | Effort::High | Effort::XHigh | Effort::Max => Some(effort.as_str()),
+    }
+}
+
+/// Shape of the answer: a schema, or an instruction where the API has nothing else.
+fn format<'r>(request: &'r Request, losses: &mut Losses) -> (Option<Cow<'r, str>>, Option<&'static str>) {
+    match &request.response_format {
+        None | Some(ResponseFormat::Text) => (None, None),
+        Some(ResponseFormat::JsonObject) => {
+            losses.warn(LossCode::FormatEmulated, LossAction::Emulated, "/response_format", "asked for in words");
+            (None, Some("Answer with a single JSON object and nothing else."))
+        }
+        Some(ResponseFormat::JsonSchema { description, schema, .. }) if schema.is_object() => {
+            let schema = match description {
+                Some(description) => with_description(schema, description).into(),
+                None => Cow::Borrowed(schema.as_str()),
+            };
+            (Some(schema), None)
+        }
+        Some(ResponseFormat::JsonSchema { .. } | ResponseFormat::Enum { .. }) => {
+            losses.warn(LossCode::FormatUnsupported, LossAction::Dropped, "/response_format", "not an object schema");
+            (None, None)
+        }
+    }
+}
+
+/// A schema's description goes inside: there is no other slot for it.
+fn with_description(schema: &RawJson, description: &str) -> String {
+    let mut schema = schema.to_value();
+    if let Value::Object(object) = &mut schema {
+        let text = match object.get("description") {
+            Some(Value::String(inner)) => format!("{description}\n\n{inner}"),
+            _ => description.to_owned(),
+        };
+        object.insert("description".to_owned(), Value::String(text));
+    }
+    schema.to_string()
+}
+
+/// The breakpoint of the whole request: the client's own, or the gateway's for clients that cannot place any.
+fn auto_breakpoint(target: &Target, request: &Request, own: bool) -> Option<CacheMark> {
+    let cache = &request.cache;
+    let wanted = cache.auto_breakpoint
+        || cache.explicit_only == Some(false)
+        || (!own && target.profile.auto_cache && cache.explicit_only.is_none() && target.capabilities.cache_markers);
+    let retained = cache.retention.as_deref() == Some("24h");
+    let ttl = cache.ttl.or(retained.then_some(CacheTtl::Hours24));
+    wanted.then_some(CacheMark { ttl })
+}
+
+/// `service_tier` and whether `speed: fast` is asked for.
+fn tier(target: &Target, request: &Request, losses: &mut Losses) -> (Option<&'static str>, bool) {
+    let Some(tier) = request.service_tier.as_deref() else { return (None, false) };
+    let own = Protocol::from(request.source) == Protocol::Messages;
+    let (mapped, exact) = match tier {
+        "auto" => ("auto", true),
+        "standard_only" | "default" | "standard" => ("standard_only", true),
+        "fast" | "ultrafast" if target.capabilities.fast || own => return (None, true),
+        "flex" => ("standard_only", false),
+        // Priority capacity is used where it was bought.
+        "priority" => ("auto", true),
+        "fast" | "ultrafast" | "scale" => ("auto", false),
+        _ => {
+            losses.warn(LossCode::ServiceTierDropped, LossAction::Dropped, "/service_tier", tier.to_owned());
+            return (None, false);
+        }
+    };
+    if mapped != tier {
+        let detail = format!("{tier} → {mapped}");
+        if exact {
+            losses.info(LossCode::ServiceTierMapped, LossAction::Degraded, "/service_tier", detail);
+        } else {
+            losses.warn(LossCode::ServiceTierMapped, LossAction::Degraded, "/service_tier", detail);
+        }
+    }
+    (Some(mapped), false)
+}
+
+fn sampling(target: &Target, request: &Request, thinking: Thinking, losses: &mut Losses) -> Sampling {
+    let asked = &request.sampling;
+    let can = &target.capabilities;
+    let thinks = matches!(thinking, Thinking::Enabled(_) | Thinking::Adaptive | Thinking::BetweenTools);
+    let mut unsupported = |name: &str, detail: &str| {
+        losses.warn(LossCode::SamplingUnsupported, LossAction::Dropped, format!("/{name}"), detail);
+    };
+    let with_thinking = "not together with thinking";
+    let mut sampling = Sampling::default();
+    if let Some(temperature) = asked.temperature {
+        if !can.temperature {
+            unsupported("temperature", "");
+        } else if thinks && temperature < 1.0 {
+            unsupported("temperature", with_thinking);
+        } else {
+            sampling.temperature = Some(temperature.clamp(0.0, 1.0));
+        }
+    }
+    if let Some(top_p) = asked.top_p {
+        if !can.top_p {
+            unsupported("top_p", "");
+        } else if thinks && top_p < 0.95 {
+            unsupported("top_p", with_thinking);
+        } else if sampling.temperature.is_some() && !can.temperature_with_top_p {
+            unsupported("top_p", "not together with temperature");
+        } else {
+            sampling.top_p = Some(top_p.clamp(0.0, 1.0));
+        }
+    }
+    if let Some(top_k) = asked.top_k {
+        if !can.top_k {
+            unsupported("top_k", "");
+        } else if thinks {
+            unsupported("top_k", with_thinking);
+        } else {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a range that fits")]
+            let whole = top_k.round().clamp(0.0, 1e9) as u64;
+            sampling.top_k = Some(whole);
+        }
+    }
+    if let Some(temperature) = asked.temperature.filter(|asked| sampling.temperature.is_some_and(|sent| sent != *asked)) {
+        let detail = format!("{temperature} → {}", sampling.temperature.unwrap_or_default());
+        losses.warn(LossCode::SamplingClamped, LossAction::Clamped, "/temperature", detail);
+    }
+    for (at, stop) in request.limits.stop.iter().enumerate() {
+        if stop.trim().is_empty() {
+            losses.warn(LossCode::StopWhitespace, LossAction::Dropped, format!("/stop/{at}"), "");
+        }
+    }
+    sampling
+}
+
+/// The end user, without what the API refuses: e-mail addresses and telephone numbers.
+fn user<'r>(request: &'r Request, own: bool, losses: &mut Losses) -> Option<Cow<'r, str>> {
+    let user: &Text = request.end_user.as_ref().filter(|user| !user.is_empty())?;
+    if own || (user.len() <= 256 && !is_personal(user)) {
+        return Some(Cow::Borrowed(user));
+    }
+    losses.info(LossCode::IdentityHashed, LossAction::Degraded, "/user", "");
+    use sha2::Digest as _;
+    let hash = sha2::Sha256::digest(user.as_bytes());
+    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
+/// Whether an identity looks like an e-mail address or a telephone number.
+fn is_personal(user: &str) -> bool {
+    let mail = user.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    let digits = user.chars().filter(char::is_ascii_digit).count();
+    let written_like_a_number = user.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c));
+    let separated = user.starts_with('+') || user.contains([' ', '-', '(']);
+    mail || (written_like_a_number && separated && (7..=15).contains(&digits))
+}
+
+fn message(w: &mut JsonWriter<'_>, turn: &Turn<'_>) {
+    w.object(|w| {
+        w.str("role", match turn.side {
+            Side::User => "user",
+            Side::Assistant => "assistant",
+            Side::System => "system",
+        });
+        if !turn.blocks.is_empty() || turn.side != Side::System {
+            w.key("content");
+            blocks(w, &turn.blocks);
+        }
+        turn.ext.into_iter().for_each(|ext| w.extras(ext));
+    });
+}
+
+fn blocks(w: &mut JsonWriter<'_>, list: &[Block<'_>]) {
+    w.array(|w| list.iter().for_each(|one| block(w, one)));
+}
+
+fn block(w: &mut JsonWriter<'_>, block: &Block<'_>) {
+    w.object(|w| {
+        kind(w, &block.kind, block.ext.and_then(|ext| ext.get("source")));
+        if let Some(mark) = block.cache {
+            w.key("cache_control");
+            match block.ext.and_then(|ext| ext.get("cache_control")) {
+                Some(raw) => w.raw_value(raw.as_str()),
+                None => cache_control(w, mark),
+            }
+        }
+        // A verbatim block holds its members already.
+        if !matches!(block.kind, Kind::Raw(_)) {
+            for (name, value) in block.ext.into_iter().flat_map(|ext| ext.iter()) {
+                if !matches!(&**name, "source" | "cache_control") {
+                    w.raw(name, value);
+                }
+            }
+        }
+    });
+}
+
+fn kind(w: &mut JsonWriter<'_>, kind: &Kind<'_>, source_ext: Option<&RawJson>) {
+    match kind {
+        Kind::Text { text, citations } => {
+            w.str("type", "text");
+            w.str("text", text);
+            let citations = citations.iter().flat_map(|text| &text.citations).filter_map(|one| one.raw.as_ref());
+            // An index that this gateway had to leave empty would be refused.
+            let mut citations = citations.filter(|raw| !raw.as_str().contains("\"encrypted_index\":\"\"")).peekable();
+            if citations.peek().is_some() {
+                w.array_field("citations", |w| citations.for_each(|raw| w.raw_value(raw.as_str())));
+            }
+        }
+        Kind::Image(source) => {
+            w.str("type", "image");
+            media_source(w, source, source_ext);
+        }
+        Kind::Document { document, source } => {
+            w.str("type", "document");
+            media_source(w, source, source_ext);
+            w.opt_str("title", document.title.as_deref().or(document.filename.as_deref()));
+            w.opt_str("context", document.context.as_deref());
+            citations_config(w, document.citations);
+        }
+        Kind::SearchResult { result, content } => {
+            w.str("type", "search_result");
+            w.str("source", &result.source);
+            w.str("title", &result.title);
+            plain_blocks(w, content);
+            citations_config(w, result.citations);
+        }
+        Kind::Thinking { text, signature } => {
+            w.str("type", "thinking");
+            w.str("thinking", text);
+            w.str("signature", signature);
+        }
+        Kind::RedactedThinking { data } => {
+            w.str("type", "redacted_thinking");
+            w.str("data", data);
+        }
+        Kind::ToolUse { call, id, name, input } => {
+            w.str("type", "tool_use");
+            w.str("id", id);
+            w.str("name", name);
+            w.key("input");
+            w.raw_value(input);
+            w.opt_raw("caller", call.caller.as_ref());
+        }
+        Kind::ToolResult { id, content, is_error } => {
+            w.str("type", "tool_result");
+            w.str("tool_use_id", id);
+            match content.as_slice() {
+                [] => {}
+                [Block { kind: Kind::Text { text, citations: None }, cache: None, ext: None }] => w.str("content", text),
+                many => {
+                    w.key("content");
+                    blocks(w, many);
+                }
+            }
+            if *is_error {
+                w.bool("is_error", true);
+            }
+        }
+        Kind::ToolReference { name } => {
+            w.str("type", "tool_reference");
+            w.str("tool_name", name);
+        }
+        Kind::ServerToolUse(call) => {
+            let mcp = call.tool == polyport_types::ServerToolKind::Mcp;
+            w.str("type", if mcp { "mcp_tool_use" } else { "server_tool_use" });
+            w.str("id", &call.id);
+            w.str("name", &call.name);
+            w.raw("input", &call.input);
+        }
+        Kind::ContainerUpload { file_id } => {
+            w.str("type", "container_upload");
+            w.str("file_id", file_id);
+        }
+        Kind::Raw(raw) => splice(w, raw, &["cache_control"]),
+    }
+}
+
+fn plain_blocks(w: &mut JsonWriter<'_>, content: &[Kind<'_>]) {
+    w.array_field("content", |w| content.iter().for_each(|one| w.object(|w| kind(w, one, None))));
+}
+
+fn media_source(w: &mut JsonWriter<'_>, source: &Source<'_>, ext: Option<&RawJson>) {
+    w.object_field("source", |w| {
+        match source {
+            Source::Base64 { mime, data } => {
+                w.str("type", "base64");
+                w.str("media_type", mime);
+                w.str("data", data);
+            }
+            Source::Url(url) => {
+                w.str("type", "url");
+                w.str("url", url);
+            }
+            Source::File(id) => {
+                w.str("type", "file");
+                w.str("file_id", id);
+            }
+            Source::PlainText(text) => {
+                w.str("type", "text");
+                w.str("media_type", "text/plain");
+                w.str("data", text);
+            }
+            Source::Content(content) => {
+                w.str("type", "content");
+                plain_blocks(w, content);
+            }
+        }
+        ext.into_iter().for_each(|ext| splice(w, ext, &[]));
+    });
+}
+
+fn citations_config(w: &mut JsonWriter<'_>, enabled: Option<bool>) {
+    if let Some(enabled) = enabled {
+        w.object_field("citations", |w| w.bool("enabled", enabled));
+    }
+}
+
+pub(super) fn cache_control(w: &mut JsonWriter<'_>, mark: CacheMark) {
+    w.object(|w| {
+        w.str("type", "ephemeral");
+        match mark.ttl {
+            None => {}
+            Some(CacheTtl::Minutes5) => w.str("ttl", "5m"),
+            Some(CacheTtl::Minutes30 | CacheTtl::Hour1 | CacheTtl::Hours12 | CacheTtl::Hours24) => w.str("ttl", "1h"),
+        }
+    });
+}
+
+/// The members of an object, without some, inside the object being written.
+pub(super) fn splice(w: &mut JsonWriter<'_>, object: &RawJson, without: &[&str]) {
+    let Ok(members) = serde_json::from_str::<Pairs<'_, &serde_json::value::RawValue>>(object.as_str()) else { return };
+    for (name, value) in members.0 {
+        if !without.contains(&&*name) {
+            w.key(&name);
+            w.raw_value(value.get());
+        }
+    }
+}
+
+impl ToolOut<'_> {
+    /// Writes the tool with its marker.
+    fn write(&self, w: &mut JsonWriter<'_>, mark: Option<CacheMark>) {
+        w.object(|w| {
+            let raw_mark = self.members(w);
+            if let Some(mark) = mark {
+                w.key("cache_control");
+                match raw_mark {
+                    Some(raw) => w.raw_value(raw.as_str()),
+                    None => cache_control(w, mark),
+                }
+            }
+        });
+    }
+}
+
+/// Words for the grammar of a free-form tool, which this API cannot enforce.
+pub(super) fn grammar_words(format: &CustomFormat) -> Option<String> {
+    match format {
+        CustomFormat::Text => None,
+        CustomFormat::Grammar { syntax, definition } => {
+            Some(format!("The input follows this {syntax:?} grammar:\n{definition}"))
+        }
+    }
+}
