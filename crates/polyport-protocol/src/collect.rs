@@ -210,7 +210,7 @@ impl Collector {
     }
 }
 
-fn status_of(candidate: Option<&Candidate>) -> ResponseStatus {
+pub(crate) fn status_of(candidate: Option<&Candidate>) -> ResponseStatus {
     match candidate.map(|candidate| &candidate.finish) {
         Some(
             FinishReason::MaxTokens

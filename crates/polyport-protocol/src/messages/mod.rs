@@ -7,11 +7,16 @@
 //! | `request` | a client's request as a neutral one |
 //! | `turns`, `marks`, `tools`, `encode` | a neutral request as a provider's: history, cache markers, tools, everything else |
 //! | `response`, `stream` | whole and streamed answers, both ways |
-//! | `fault` | errors for clients |
+//! | `client` | what a client sees of an answer, whole or streamed |
+//! | `usage`, `finish`, `ids` | token counts, reasons to stop, call ids |
+//! | `fault`, `count` | errors for clients, answers of `count_tokens` |
 
 mod block;
+mod client;
+mod count;
 mod encode;
 mod fault;
+mod finish;
 mod ids;
 mod marks;
 mod request;
@@ -20,9 +25,11 @@ mod stream;
 mod tools;
 mod turns;
 mod types;
+mod usage;
 
+pub use count::{decode_count, encode_count};
 pub use encode::{encode_count_request, encode_request};
 pub use fault::encode_fault;
 pub use request::{decode_count_request, decode_request};
-pub use response::{decode_response, encode_response};
+pub use response::{decode_response, encode_response, uncarried_signatures};
 pub use stream::{Decoder, Encoder};

@@ -5,3 +5,4 @@ mod chat;
 mod gemini;
 mod known_bugs;
 mod matrix;
+mod messages;

@@ -1,0 +1,32 @@
+//! The Messages codec against recorded traffic, the closed schema of its requests, and the worked examples.
+
+use bytes::Bytes;
+use polyport_protocol::{RequestHead, Target, decode_request, encode_request, messages};
+use polyport_testkit::schema::Judge;
+use polyport_testkit::shared::{self, Record};
+use polyport_types::{ClientProtocol, Losses, Protocol, Request};
+use serde_json::{Value, json};
+
+mod requests;
+
+const FILE: &str = "anthropic.jsonl";
+
+/// The target of a recording, with nothing switched off that its model takes.
+fn target(record: &Record) -> Target {
+    Target::plain(Protocol::Messages, record.model().unwrap_or_default())
+}
+
+fn json_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
+}
+
+fn decode(body: &str) -> Request {
+    decode_request(ClientProtocol::Messages, &RequestHead::default(), Bytes::copy_from_slice(body.as_bytes()))
+        .unwrap_or_else(|e| panic!("{e}: {body}"))
+}
+
+fn encode(target: &Target, request: &Request) -> (Value, Vec<(&'static str, String)>, Losses) {
+    let mut losses = Losses::new();
+    let encoded = encode_request(target, request, &mut losses);
+    (json_of(&encoded.body), encoded.headers, losses)
+}
