@@ -255,6 +255,8 @@ pub fn into_events(response: Response) -> Vec<Event> {
         fingerprint: response.fingerprint,
         ext: response.ext,
     })));
+    // Known now, and some clients are told the input before anything else.
+    events.push(Event::Usage(Box::new(response.usage)));
     let mut next = 0;
     let mut prompt_block = response.prompt_block;
     let mut candidates = response.candidates;
@@ -279,7 +281,6 @@ pub fn into_events(response: Response) -> Vec<Event> {
             ext,
         })));
     }
-    events.push(Event::Usage(Box::new(response.usage)));
     events.push(Event::End);
     events
 }

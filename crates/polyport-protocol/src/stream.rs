@@ -190,6 +190,24 @@ impl StreamEncoder {
         }
     }
 
+    /// Whether the answer is complete but for a usage that the provider may still send: the server waits two seconds at most and
+    /// then calls [`Self::flush_held`].
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        match self {
+            Self::Messages(encoder) => encoder.is_holding(),
+            Self::Chat(_) | Self::Responses(_) | Self::Gemini(_) => false,
+        }
+    }
+
+    /// Ends an answer that only waits for its usage.
+    pub fn flush_held(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Messages(encoder) => encoder.flush_held(out),
+            Self::Chat(_) | Self::Responses(_) | Self::Gemini(_) => {}
+        }
+    }
+
     /// Value of the `content-type` header.
     #[must_use]
     pub fn content_type(&self) -> &'static str {

@@ -81,12 +81,29 @@ pub(super) fn unsigned(context: &ClientContext) -> Text {
 /// One block of a whole answer.
 #[derive(Debug)]
 pub(super) enum Piece<'p> {
-    Text { text: Cow<'p, str>, citations: &'p [Citation] },
-    Thinking { text: Text, signature: Text },
+    Text {
+        text: Cow<'p, str>,
+        citations: &'p [Citation],
+    },
+    Thinking {
+        text: Text,
+        signature: Text,
+    },
     Redacted(Text),
-    ToolUse { call: &'p ToolCall, id: Text, input: Cow<'p, str>, ext: &'p Extras },
-    ServerToolUse { call: &'p ServerToolCall, ext: &'p Extras },
-    ContainerUpload { file_id: &'p Text, ext: &'p Extras },
+    ToolUse {
+        call: &'p ToolCall,
+        id: Text,
+        input: Cow<'p, str>,
+        ext: &'p Extras,
+    },
+    ServerToolUse {
+        call: &'p ServerToolCall,
+        ext: &'p Extras,
+    },
+    ContainerUpload {
+        file_id: &'p Text,
+        ext: &'p Extras,
+    },
     /// A block of the provider's own, verbatim.
     Raw(&'p RawJson),
 }
@@ -212,7 +229,8 @@ impl Blocks {
 
     fn text<'p>(&self, context: &ClientContext, part: &'p Part, text: &'p TextPart) -> Vec<Piece<'p>> {
         let placement = if text.text.is_empty() { Placement::Alone } else { Placement::Next };
-        let mut pieces: Vec<Piece<'p>> = self.carrier(context, part.signature.as_ref(), placement).into_iter().collect();
+        let mut pieces: Vec<Piece<'p>> =
+            self.carrier(context, part.signature.as_ref(), placement).into_iter().collect();
         if !text.text.is_empty() {
             pieces.push(Piece::Text { text: Cow::Borrowed(&text.text), citations: &text.citations });
         }

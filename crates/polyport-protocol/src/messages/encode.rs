@@ -590,7 +590,8 @@ fn sampling(target: &Target, request: &Request, thinking: Thinking, losses: &mut
             sampling.top_k = Some(whole);
         }
     }
-    if let Some(temperature) = asked.temperature.filter(|asked| sampling.temperature.is_some_and(|sent| sent != *asked)) {
+    if let Some(temperature) = asked.temperature.filter(|asked| sampling.temperature.is_some_and(|sent| sent != *asked))
+    {
         let detail = format!("{temperature} → {}", sampling.temperature.unwrap_or_default());
         losses.warn(LossCode::SamplingClamped, LossAction::Clamped, "/temperature", detail);
     }
@@ -625,11 +626,14 @@ fn is_personal(user: &str) -> bool {
 
 fn message(w: &mut JsonWriter<'_>, turn: &Turn<'_>) {
     w.object(|w| {
-        w.str("role", match turn.side {
-            Side::User => "user",
-            Side::Assistant => "assistant",
-            Side::System => "system",
-        });
+        w.str(
+            "role",
+            match turn.side {
+                Side::User => "user",
+                Side::Assistant => "assistant",
+                Side::System => "system",
+            },
+        );
         if !turn.blocks.is_empty() || turn.side != Side::System {
             w.key("content");
             blocks(w, &turn.blocks);
@@ -715,7 +719,9 @@ fn kind(w: &mut JsonWriter<'_>, kind: &Kind<'_>, source_ext: Option<&RawJson>) {
             w.str("tool_use_id", id);
             match content.as_slice() {
                 [] => {}
-                [Block { kind: Kind::Text { text, citations: None }, cache: None, ext: None }] => w.str("content", text),
+                [Block { kind: Kind::Text { text, citations: None }, cache: None, ext: None }] => {
+                    w.str("content", text)
+                }
                 many => {
                     w.key("content");
                     blocks(w, many);

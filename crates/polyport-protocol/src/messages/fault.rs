@@ -55,7 +55,11 @@ fn lengths(message: &str) -> Option<(u64, u64)> {
     let text = message.to_lowercase();
     let numbers = |text: &str| -> Vec<u64> {
         let plain = text.replace([',', '_'], "");
-        plain.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).filter(|n| *n >= 256).collect()
+        plain
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|digits| digits.parse().ok())
+            .filter(|n| *n >= 256)
+            .collect()
     };
     let asked = numbers(&text).into_iter().max()?;
     let limits = ["maximum", "limit", "context window", "context size", "exceeds"].into_iter();
@@ -67,7 +71,9 @@ fn lengths(message: &str) -> Option<(u64, u64)> {
 /// Status and `error.type`. A provider's refusal of Polyport's own credential is no fault of the client's key, so it is no 401.
 fn kind(class: FaultClass) -> (u16, &'static str) {
     match class {
-        FaultClass::BadRequest | FaultClass::ContextTooLong | FaultClass::PolicyRefused => (400, "invalid_request_error"),
+        FaultClass::BadRequest | FaultClass::ContextTooLong | FaultClass::PolicyRefused => {
+            (400, "invalid_request_error")
+        }
         FaultClass::TooLarge => (413, "request_too_large"),
         FaultClass::ModelNotFound | FaultClass::NotFound => (404, "not_found_error"),
         FaultClass::MethodNotAllowed => (405, "invalid_request_error"),
@@ -129,7 +135,10 @@ mod tests {
                 "prompt is too long: 131500 tokens > 131072 maximum",
             ),
             ("prompt is too long: 5 tokens > 4 maximum", "prompt is too long: 5 tokens > 4 maximum"),
-            ("Your input exceeds the context window of this model.", "Your input exceeds the context window of this model."),
+            (
+                "Your input exceeds the context window of this model.",
+                "Your input exceeds the context window of this model.",
+            ),
         ] {
             assert_eq!(message(&Fault::new(FaultClass::ContextTooLong, said)), told);
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use polyport_types::{Extras, FinishReason, PromptBlock, Protocol, RawJson, Text};
+use polyport_types::{Extras, FinishReason, PartStatus, PromptBlock, Protocol, RawJson, Text};
 
 use super::types::StopDetails;
 use crate::json::JsonWriter;
@@ -19,7 +19,8 @@ pub(super) fn read(reason: Option<&str>, sequence: Option<Text>, details: Option
         Some("compaction") => FinishReason::Compaction,
         Some("refusal") => {
             let details = details.and_then(|raw| serde_json::from_str::<StopDetails<'_>>(raw.as_str()).ok());
-            let (category, explanation) = details.map_or((None, None), |details| (details.category, details.explanation));
+            let (category, explanation) =
+                details.map_or((None, None), |details| (details.category, details.explanation));
             FinishReason::Refusal {
                 category: category.map(|text| Text::from(&*text)),
                 explanation: explanation.map(|text| Text::from(&*text)),
@@ -34,9 +35,18 @@ pub(super) fn read(reason: Option<&str>, sequence: Option<Text>, details: Option
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Calls {
     /// One is complete.
-    pub(super) complete: bool,
+    complete: bool,
     /// One cannot be read.
-    pub(super) broken: bool,
+    broken: bool,
+}
+
+impl Calls {
+    /// Notes a call that ended.
+    pub(super) fn add(&mut self, status: PartStatus) {
+        let whole = status == PartStatus::Complete;
+        self.complete |= whole;
+        self.broken |= !whole;
+    }
 }
 
 /// A complete call means that its result is waited for, whatever the server says, and nothing else means that.
@@ -108,16 +118,18 @@ impl<'a> Stop<'a> {
             FinishReason::ToolCalls => plain("tool_use"),
             FinishReason::PauseTurn => plain("pause_turn"),
             FinishReason::Compaction => plain("compaction"),
-            FinishReason::Refusal { category, explanation } => Some(match end.ext.get("stop_details").filter(|_| own) {
-                Some(raw) => Self { reason: "refusal", sequence: None, details: Details::Raw(raw) },
-                None if own && category.is_none() && explanation.is_none() => {
-                    Self { reason: "refusal", sequence: None, details: Details::None }
-                }
-                None => {
-                    let explanation = explanation.as_deref().or(end.refusal).or(end.message);
-                    Self::refusal(category.as_deref(), explanation.map(Cow::Borrowed))
-                }
-            }),
+            FinishReason::Refusal { category, explanation } => {
+                Some(match end.ext.get("stop_details").filter(|_| own) {
+                    Some(raw) => Self { reason: "refusal", sequence: None, details: Details::Raw(raw) },
+                    None if own && category.is_none() && explanation.is_none() => {
+                        Self { reason: "refusal", sequence: None, details: Details::None }
+                    }
+                    None => {
+                        let explanation = explanation.as_deref().or(end.refusal).or(end.message);
+                        Self::refusal(category.as_deref(), explanation.map(Cow::Borrowed))
+                    }
+                })
+            }
             FinishReason::ContentFilter | FinishReason::Recitation => {
                 let explanation = end.message.or(end.refusal).or(end.raw).map(Cow::Borrowed);
                 Some(Self::refusal(None, explanation))

@@ -55,8 +55,7 @@ pub(super) fn message(target: &Target, wire: MessageBody<'_>, body: &Text) -> Re
     let raw_finish = wire.stop_reason.map(|reason| reason.into_text(body));
     let sequence = wire.stop_sequence.map(|sequence| sequence.into_text(body));
     let reason = finish::read(raw_finish.as_deref(), sequence, ext.get("stop_details"));
-    let candidate =
-        Candidate { parts, finish: finish::settle(reason, calls), raw_finish, ext, ..Candidate::default() };
+    let candidate = Candidate { parts, finish: finish::settle(reason, calls), raw_finish, ext, ..Candidate::default() };
     Response {
         id: wire.id.map(|id| id.into_text(body)).unwrap_or_default(),
         model: wire.model.map(|model| model.into_text(body)).unwrap_or_default(),
@@ -79,7 +78,9 @@ fn settle_calls(parts: &mut Vec<Part>) -> Calls {
             if named {
                 call.id = ids.unique(std::mem::take(&mut call.id));
             }
-            calls.complete |= named;
+            if named {
+                calls.add(call.status);
+            }
             named
         }
         _ => true,

@@ -28,12 +28,24 @@ pub(super) struct Tools<'r> {
 
 /// A tool as it is written.
 pub(super) enum ToolOut<'r> {
-    Function { tool: &'r FunctionTool, name: Cow<'r, str>, own: bool },
-    Custom { tool: &'r CustomTool, name: Cow<'r, str> },
+    Function {
+        tool: &'r FunctionTool,
+        name: Cow<'r, str>,
+        own: bool,
+    },
+    Custom {
+        tool: &'r CustomTool,
+        name: Cow<'r, str>,
+    },
     /// The provider's own declaration, verbatim.
     Raw(&'r ServerTool),
     /// Declared for another provider, which calls the same thing differently.
-    Typed { tool: &'r ServerTool, wire_type: &'static str, name: &'static str, max_uses: Option<u32> },
+    Typed {
+        tool: &'r ServerTool,
+        wire_type: &'static str,
+        name: &'static str,
+        max_uses: Option<u32>,
+    },
     Toolset(&'r McpServer),
     /// A tool that only the history names.
     Remembered(Cow<'r, str>),
@@ -152,7 +164,12 @@ impl<'r> Tools<'r> {
             return;
         }
         let Some(server) = tool.mcp.as_deref() else {
-            losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, path(), "remote server without an address");
+            losses.warn(
+                LossCode::ToolServerUnsupported,
+                LossAction::Dropped,
+                path(),
+                "remote server without an address",
+            );
             return;
         };
         if !own && server.require_approval.as_ref().is_some_and(|word| word.as_str() != "\"never\"") {

@@ -50,17 +50,44 @@ pub(super) struct Block<'r> {
 
 #[derive(Debug)]
 pub(super) enum Kind<'r> {
-    Text { text: Cow<'r, str>, citations: Option<&'r TextPart> },
+    Text {
+        text: Cow<'r, str>,
+        citations: Option<&'r TextPart>,
+    },
     Image(Source<'r>),
-    Document { document: &'r Document, source: Source<'r> },
-    SearchResult { result: &'r SearchResult, content: Vec<Self> },
-    Thinking { text: Text, signature: &'r str },
-    RedactedThinking { data: &'r str },
-    ToolUse { call: &'r ToolCall, id: Cow<'r, str>, name: Cow<'r, str>, input: Cow<'r, str> },
-    ToolResult { id: Cow<'r, str>, content: Vec<Block<'r>>, is_error: bool },
-    ToolReference { name: &'r str },
+    Document {
+        document: &'r Document,
+        source: Source<'r>,
+    },
+    SearchResult {
+        result: &'r SearchResult,
+        content: Vec<Self>,
+    },
+    Thinking {
+        text: Text,
+        signature: &'r str,
+    },
+    RedactedThinking {
+        data: &'r str,
+    },
+    ToolUse {
+        call: &'r ToolCall,
+        id: Cow<'r, str>,
+        name: Cow<'r, str>,
+        input: Cow<'r, str>,
+    },
+    ToolResult {
+        id: Cow<'r, str>,
+        content: Vec<Block<'r>>,
+        is_error: bool,
+    },
+    ToolReference {
+        name: &'r str,
+    },
     ServerToolUse(&'r ServerToolCall),
-    ContainerUpload { file_id: &'r str },
+    ContainerUpload {
+        file_id: &'r str,
+    },
     /// A whole block, verbatim.
     Raw(&'r RawJson),
 }
@@ -199,8 +226,7 @@ impl<'r> Assembly<'r, '_> {
             }
             Some(_) => {}
             None => {
-                let blocks =
-                    if side == Side::User { std::mem::take(&mut self.from_assistant) } else { Vec::new() };
+                let blocks = if side == Side::User { std::mem::take(&mut self.from_assistant) } else { Vec::new() };
                 self.turns.push(Turn { side, blocks, results: Vec::new(), ext: None, index });
             }
         }
@@ -267,7 +293,8 @@ impl<'r> Assembly<'r, '_> {
     fn is_unanswered(&self, at: usize, result: &ToolResult) -> bool {
         let id = safe_id(&result.call_id);
         self.turns.get(at + 1).is_none_or(|turn| {
-            let answered = |block: &Block<'_>| matches!(&block.kind, Kind::ToolResult { id: known, .. } if *known == id);
+            let answered =
+                |block: &Block<'_>| matches!(&block.kind, Kind::ToolResult { id: known, .. } if *known == id);
             turn.side == Side::User && !turn.results.iter().any(answered)
         })
     }
@@ -315,7 +342,12 @@ impl<'r> Assembly<'r, '_> {
             return;
         }
         let path = self.request.message_path(message);
-        self.losses.warn(LossCode::RoleDegraded, LossAction::Degraded, path, "instruction became a reminder to the user's turn");
+        self.losses.warn(
+            LossCode::RoleDegraded,
+            LossAction::Degraded,
+            path,
+            "instruction became a reminder to the user's turn",
+        );
         let mut blocks = self.blocks(message, Place::System);
         blocks.retain_mut(|block| match &mut block.kind {
             Kind::Text { text, .. } => {
@@ -432,7 +464,12 @@ impl<'r> Assembly<'r, '_> {
             }
         };
         if place == Place::System && !matches!(kind, Kind::Text { .. } | Kind::Raw(_)) {
-            self.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, path(), "instructions hold only text");
+            self.losses.warn(
+                LossCode::ServerFeatureDropped,
+                LossAction::Dropped,
+                path(),
+                "instructions hold only text",
+            );
             return None;
         }
         Some(Block { kind, cache: None, ext: self.ext(part) })
@@ -644,13 +681,16 @@ impl<'r> Assembly<'r, '_> {
         self.trim_prefill();
         if self.turns.first().is_some_and(|turn| turn.side != Side::User) {
             self.losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, "/messages/0", "a first user turn");
-            self.turns.insert(0, Turn {
-                side: Side::User,
-                blocks: vec![Block::text(PLACEHOLDER)],
-                results: Vec::new(),
-                ext: None,
-                index: 0,
-            });
+            self.turns.insert(
+                0,
+                Turn {
+                    side: Side::User,
+                    blocks: vec![Block::text(PLACEHOLDER)],
+                    results: Vec::new(),
+                    ext: None,
+                    index: 0,
+                },
+            );
         }
         self.turns
     }

@@ -45,19 +45,26 @@ impl Meter {
                 *slot = Some(value.count());
             }
         };
-        // Servers that do not repeat a count write 0 in its place.
+        // Servers that do not repeat the input write 0 in its place; a true 0 stands beside another class of input.
+        let written = wire.cache_creation.unwrap_or_default();
+        let classes = [
+            wire.input_tokens,
+            wire.cache_read_input_tokens,
+            wire.cache_creation_input_tokens,
+            written.ephemeral_5m,
+            written.ephemeral_1h,
+        ];
+        let told = classes.into_iter().flatten().any(|class| class.count() > 0);
         let replace_input = |slot: &mut Option<u64>, value: Option<Int>| match value.map(Int::count) {
-            Some(0) if slot.is_some_and(|known| known > 0) => {}
+            Some(0) if !told && slot.is_some_and(|known| known > 0) => {}
             Some(value) => *slot = Some(value),
             None => {}
         };
         replace_input(&mut self.input, wire.input_tokens);
         replace_input(&mut self.cache_read, wire.cache_read_input_tokens);
         replace_input(&mut self.cache_written, wire.cache_creation_input_tokens);
-        if let Some(written) = wire.cache_creation {
-            replace_input(&mut self.written_5m, written.ephemeral_5m);
-            replace_input(&mut self.written_1h, written.ephemeral_1h);
-        }
+        replace_input(&mut self.written_5m, written.ephemeral_5m);
+        replace_input(&mut self.written_1h, written.ephemeral_1h);
         replace(&mut self.output, wire.output_tokens);
         replace(&mut self.thinking, wire.output_tokens_details.and_then(|details| details.thinking_tokens));
         if let Some(tools) = wire.server_tool_use {
@@ -82,18 +89,21 @@ impl Meter {
     /// The counters in disjoint classes. `includes_cache` is for servers whose input counts the cached tokens too.
     pub(super) fn usage(&self, includes_cache: bool) -> Usage {
         let split = self.written_5m.unwrap_or(0).saturating_add(self.written_1h.unwrap_or(0));
-        let unknown = self.cache_written.and_then(|all| match (self.written_5m.or(self.written_1h), all) {
-            (None, all) => Some(all),
-            // A total that grew after its split was told.
-            (Some(_), all) => all.checked_sub(split).filter(|rest| *rest > 0),
-        });
+        // A total that was corrected after its split was told takes its place, or adds to it.
+        let stale = self.cache_written.is_some_and(|all| all < split);
+        let (written_5m, written_1h) = if stale { (None, None) } else { (self.written_5m, self.written_1h) };
+        let unknown = match (self.cache_written, written_5m.or(written_1h)) {
+            (Some(all), Some(_)) => Some(all - split).filter(|rest| *rest > 0),
+            (all, _) => all,
+        };
+        let split = if stale { 0 } else { split };
         let cached = self.cache_read.unwrap_or(0).saturating_add(split).saturating_add(unknown.unwrap_or(0));
         let input = self.input.map(|input| if includes_cache { input.saturating_sub(cached) } else { input });
         Usage {
             input_uncached: input,
             cache_read: self.cache_read,
-            cache_write_5m: self.written_5m,
-            cache_write_1h: self.written_1h,
+            cache_write_5m: written_5m,
+            cache_write_1h: written_1h,
             cache_write_unknown: unknown,
             output_text: self.output.map(|output| output.saturating_sub(self.thinking.unwrap_or(0))),
             reasoning: self.thinking,
@@ -136,9 +146,10 @@ pub(super) fn write(
     output_estimate: u64,
 ) {
     w.object(|w| {
-        let input = usage.input_uncached.or(usage.tool_prompt).map(|_| {
-            usage.input_uncached.unwrap_or(0).saturating_add(usage.tool_prompt.unwrap_or(0))
-        });
+        let input = usage
+            .input_uncached
+            .or(usage.tool_prompt)
+            .map(|_| usage.input_uncached.unwrap_or(0).saturating_add(usage.tool_prompt.unwrap_or(0)));
         match (input, scene) {
             (Some(input), _) => w.num("input_tokens", input),
             (None, Scene::Start | Scene::Whole) => w.num("input_tokens", context.input_estimate),

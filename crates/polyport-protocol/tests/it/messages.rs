@@ -1,5 +1,7 @@
 //! The Messages codec against recorded traffic, the closed schema of its requests, and the worked examples.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use bytes::Bytes;
 use polyport_protocol::{RequestHead, Target, decode_request, encode_request, messages};
 use polyport_testkit::schema::Judge;
@@ -7,6 +9,7 @@ use polyport_testkit::shared::{self, Record};
 use polyport_types::{ClientProtocol, Losses, Protocol, Request};
 use serde_json::{Value, json};
 
+mod answers;
 mod requests;
 
 const FILE: &str = "anthropic.jsonl";

@@ -66,9 +66,19 @@ struct Open {
 
 #[derive(Debug)]
 enum State {
-    Text { part: PartId },
-    Thinking { part: PartId, signature: Option<Text> },
-    Tool { part: PartId, client: bool, arguments: String, input: Option<Text> },
+    Text {
+        part: PartId,
+    },
+    Thinking {
+        part: PartId,
+        signature: Option<Text>,
+    },
+    Tool {
+        part: PartId,
+        client: bool,
+        arguments: String,
+        input: Option<Text>,
+    },
     /// A block that is handed on whole when it ends; pieces may still change it.
     Whole(Map<String, Value>),
     /// It was handed on at once.
@@ -116,7 +126,7 @@ impl Decoder {
             return self.error(data, out);
         }
         match kind {
-            "message_start" => return self.message_start(wire, data, out),
+            "message_start" => return self.message_start(&wire, data, out),
             "content_block_start" => {
                 self.start(out);
                 let index = self.index(wire.index);
@@ -192,7 +202,7 @@ impl Decoder {
         }
     }
 
-    fn message_start(&mut self, wire: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Step {
+    fn message_start(&mut self, wire: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Step {
         let again = self.phase != Phase::Idle;
         if self.phase == Phase::Content {
             self.phase = Phase::Done;
@@ -248,8 +258,11 @@ impl Decoder {
         let response = message(&self.target, body, data);
         let events = collect::into_events(response);
         let begun = self.phase != Phase::Idle;
-        let wanted = |event: &Event| !matches!(event, Event::End) && !(begun && matches!(event, Event::Start(_)));
-        out.extend(events.into_iter().filter(wanted));
+        out.extend(events.into_iter().filter(|event| match event {
+            Event::End => false,
+            Event::Start(_) => !begun,
+            _ => true,
+        }));
         self.phase = Phase::Done;
         Step::Done
     }
@@ -391,7 +404,13 @@ impl Decoder {
     }
 
     /// The text part that a piece of text belongs to, opened if the server did not.
-    fn text_part(&mut self, index: i64, at: Option<usize>, piece: Option<&Str<'_>>, out: &mut Vec<Event>) -> Option<PartId> {
+    fn text_part(
+        &mut self,
+        index: i64,
+        at: Option<usize>,
+        piece: Option<&Str<'_>>,
+        out: &mut Vec<Event>,
+    ) -> Option<PartId> {
         if let Some(State::Text { part }) = self.state(at) {
             return Some(*part);
         }
@@ -449,9 +468,7 @@ impl Decoder {
                     (false, _) => status_of_arguments(&arguments),
                 };
                 if client {
-                    let whole = status == PartStatus::Complete;
-                    self.calls.complete |= whole;
-                    self.calls.broken |= !whole;
+                    self.calls.add(status);
                 }
                 out.push(Event::PartEnd { part, status });
             }

@@ -6,14 +6,15 @@
 use std::collections::VecDeque;
 
 use polyport_types::{
-    Citation, Event, Extras, Family, Fault, FaultClass, Finish, Part, PartId, PartKind, PartStart, PartStatus, Protocol,
-    RawJson, ServerToolCallStart, Signature, SignatureKind, StreamStart, Text, ToolCallKind, ToolCallStart, Usage,
+    Citation, Event, Extras, Family, Fault, FaultClass, Finish, Part, PartId, PartKind, PartStart, PartStatus,
+    Protocol, RawJson, ServerToolCallStart, ServerToolKind, Signature, SignatureKind, StreamStart, Text, ToolCallKind,
+    ToolCallStart, Usage,
 };
 
-use super::super::client::{self, Blocks, Piece, Sight, is_own, message_id, server_tool_head};
+use super::super::client::{self, Blocks, Piece, Sight, is_own, message_id};
+use super::super::fault;
 use super::super::finish::{self, End, Stop};
 use super::super::usage::{self, Scene};
-use super::super::fault;
 use crate::carrier::Placement;
 use crate::context::ClientContext;
 use crate::json::{JsonWriter, write_str};
@@ -78,7 +79,11 @@ enum LiveKind {
     /// The client sees nothing of it.
     Silent,
     ServerTool,
-    Tool { id: Text, kind: ToolCallKind, arguments: Arguments },
+    Tool {
+        id: Text,
+        kind: ToolCallKind,
+        arguments: Arguments,
+    },
 }
 
 /// How the arguments of a call are written.
@@ -335,11 +340,7 @@ impl Encoder {
     fn server_tool_start(&mut self, part: PartId, call: &ServerToolCallStart, out: &mut Vec<u8>) {
         let own = is_own(&self.context) && call.protocol == Protocol::Messages;
         let (kind, index) = if own {
-            let index = self.open_block(out, |w| {
-                server_tool_head(w, &call.tool, &call.id, &call.name);
-                w.object_field("input", |_| {});
-                w.extras(&call.ext);
-            });
+            let index = self.open_block(out, |w| server_tool_head(w, &call.tool, &call.id, &call.name, &call.ext));
             (LiveKind::ServerTool, Some(index))
         } else {
             (LiveKind::Silent, None)
@@ -545,7 +546,8 @@ impl Encoder {
             Piece::Text { text, citations } => {
                 let index = self.text_block(out);
                 self.content_delta(index, "text_delta", "text", text, out);
-                self.live = Some(Live { part: PartId(u32::MAX), kind: LiveKind::Text, index: Some(index), signature: None });
+                self.live =
+                    Some(Live { part: PartId(u32::MAX), kind: LiveKind::Text, index: Some(index), signature: None });
                 citations.iter().for_each(|citation| self.citation(citation, out));
                 self.live = None;
                 close_block(Some(index), out);
@@ -565,7 +567,12 @@ impl Encoder {
                 close_block(Some(index), out);
             }
             Piece::Redacted(data) => self.redacted_block(data, out),
-            Piece::ServerToolUse { .. } | Piece::ContainerUpload { .. } | Piece::Raw(_) => {
+            Piece::ServerToolUse { call, ext } => {
+                let index = self.open_block(out, |w| server_tool_head(w, &call.tool, &call.id, &call.name, ext));
+                self.content_delta(index, "input_json_delta", "partial_json", call.input.as_str(), out);
+                close_block(Some(index), out);
+            }
+            Piece::ContainerUpload { .. } | Piece::Raw(_) => {
                 let next = self.next;
                 self.next += 1;
                 let context = &self.context;
@@ -696,6 +703,13 @@ fn tool_head(w: &mut JsonWriter<'_>, own: bool, id: &str, name: &str, caller: Op
         w.opt_raw("caller", caller);
         w.extras(ext);
     }
+}
+
+/// The same for a call of the provider's own tool.
+fn server_tool_head(w: &mut JsonWriter<'_>, tool: &ServerToolKind, id: &str, name: &str, ext: &Extras) {
+    client::server_tool_head(w, tool, id, name);
+    w.object_field("input", |_| {});
+    w.extras(ext);
 }
 
 /// Writes one event; `members` follow its `type`.

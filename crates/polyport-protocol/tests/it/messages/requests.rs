@@ -131,10 +131,10 @@ fn every_accepted_request_survives_a_round_trip() {
         }
         // The first turn is the user's.
         if before["messages"][0]["role"] == "assistant" {
-            before["messages"].as_array_mut().unwrap().insert(
-                0,
-                json!({ "role": "user", "content": [{ "type": "text", "text": "." }] }),
-            );
+            before["messages"]
+                .as_array_mut()
+                .unwrap()
+                .insert(0, json!({ "role": "user", "content": [{ "type": "text", "text": "." }] }));
         }
         assert_eq!(after, before, "{}", record.id);
     }
