@@ -6,17 +6,19 @@
 //! | `request` | a client's request, a provider's request |
 //! | `response` | whole answers |
 //! | `stream` | chunks of answers |
-//! | `annotations`, `media`, `reasoning` | what these three share |
+//! | `annotations`, `finish`, `media`, `reasoning`, `usage` | what these three share |
 //! | `fault` | error bodies |
 
 mod annotations;
 mod fault;
+mod finish;
 mod media;
 mod reasoning;
 mod request;
 mod response;
 mod stream;
 mod types;
+mod usage;
 
 pub use fault::encode_fault;
 pub use request::{decode_request, encode_request};

@@ -298,13 +298,17 @@ fn arguments(json: Option<types::Json<'_>>, body: &Text) -> Text {
 }
 
 /// The signature of one call.
-fn call_signature(extra: Option<&ExtraContent<'_>>, body: &Text) -> Option<Signature> {
+pub(in crate::chat) fn call_signature(extra: Option<&ExtraContent<'_>>, body: &Text) -> Option<Signature> {
     let value = filled(&extra?.google.as_ref()?.thought_signature)?;
     Some(Signature::new(Family::Google, SignatureKind::FunctionCall, value.to_text(body)))
 }
 
 /// The signature of a whole message of Google's compatible endpoint.
-fn message_signature(extra: Option<&ExtraContent<'_>>, older: &Option<Word<'_>>, body: &Text) -> Option<Signature> {
+pub(in crate::chat) fn message_signature(
+    extra: Option<&ExtraContent<'_>>,
+    older: &Option<Word<'_>>,
+    body: &Text,
+) -> Option<Signature> {
     let inner = extra.and_then(|extra| extra.google.as_ref()).and_then(|google| filled(&google.thought_signature));
     let value = inner.or(filled(older))?;
     Some(Signature::new(Family::Google, SignatureKind::Part, value.to_text(body)))

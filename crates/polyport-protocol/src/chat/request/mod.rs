@@ -19,4 +19,5 @@ mod encode_parts;
 mod encode_tools;
 
 pub use decode::decode_request;
+pub(super) use decode_history::{call_signature, message_signature, thinking_text};
 pub use encode::encode_request;

@@ -1,50 +1,20 @@
-//! Streams of the Chat protocol.
+//! Streams of the Chat protocol. A whole answer is read as a stream of one chunk, so both ways agree.
+//!
+//! | module | what |
+//! |---|---|
+//! | `decode` | frames and chunks of any dialect to events |
+//! | `choice` | one answer of a stream |
+//! | `slots` | its tool calls |
+//! | `think` | reasoning between tags in its text |
+//! | `text_calls` | tool calls left in its text |
+//! | `encode` | events to chunks for a client |
 
-use polyport_types::{Event, Signature, Text};
+mod choice;
+mod decode;
+mod encode;
+mod slots;
+mod text_calls;
+mod think;
 
-use crate::context::{ClientContext, Target};
-use crate::sse::Frame;
-use crate::stream::Step;
-
-/// Provider stream to events.
-#[derive(Debug)]
-pub struct Decoder {}
-
-impl Decoder {
-    /// A decoder for the stream of `target`.
-    #[must_use]
-    pub fn new(_target: &Target) -> Self {
-        Self {}
-    }
-
-    /// Takes one frame.
-    pub fn event(&mut self, _frame: &Frame, _out: &mut Vec<Event>) -> Step {
-        Step::Ok
-    }
-
-    /// Takes the end of the body; `broken` says that it was cut. The caller appends `End`.
-    pub fn finish(&mut self, _broken: bool, _out: &mut Vec<Event>) {}
-}
-
-/// Events to a client's stream.
-#[derive(Debug)]
-pub struct Encoder {
-    #[allow(dead_code, reason = "read by the encoder")]
-    context: ClientContext,
-}
-
-impl Encoder {
-    /// An encoder for a client.
-    #[must_use]
-    pub fn new(context: ClientContext) -> Self {
-        Self { context }
-    }
-
-    /// Appends what `event` means for the client.
-    pub fn encode(&mut self, _event: Event, _out: &mut Vec<u8>) {}
-
-    /// Signatures this client cannot carry, by tool call id.
-    pub fn take_signatures(&mut self) -> Vec<(Text, Vec<Signature>)> {
-        Vec::new()
-    }
-}
+pub use decode::Decoder;
+pub use encode::Encoder;
