@@ -18,6 +18,7 @@
 //! | [`sse`] | event-stream framing |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
 //! | [`repair`] | tool arguments that have to be an object but are only text |
+//! | [`estimate`] | how many tokens a request is |
 //! | [`classify`] | what kind of failure a provider's answer is |
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
@@ -28,6 +29,7 @@ pub mod chat;
 pub mod classify;
 pub mod collect;
 pub mod context;
+pub mod estimate;
 pub mod gemini;
 pub mod json;
 pub mod messages;
