@@ -34,6 +34,8 @@ pub struct Profile {
     pub tool_choice: Vec<ToolChoiceMode>,
     /// Word for "some tool must be used" (Mistral: `any`).
     pub required_word: Option<String>,
+    /// Free-form tools are understood (Chat); others get them as functions with one string.
+    pub custom_tools: bool,
     /// `strict` on tools is understood.
     pub strict_tools: bool,
     /// How much a schema must be simplified.
@@ -102,6 +104,8 @@ pub struct Profile {
     pub stateful: bool,
     /// Adds a top-level `cache_control` for clients that cannot place markers (Messages).
     pub auto_cache: bool,
+    /// The `authorization` of remote MCP servers may be handed to this provider by clients of other protocols.
+    pub forward_mcp_authorization: bool,
     /// The server has an endpoint that counts tokens.
     pub counts_tokens: bool,
 }
@@ -189,6 +193,7 @@ impl Default for Profile {
             tool_id: ToolIdRule::Any,
             tool_choice: vec![Auto, None, Required, Named],
             required_word: Option::None,
+            custom_tools: false,
             strict_tools: true,
             schema_clean: SchemaClean::None,
             json_mode: JsonMode::Schema,
@@ -223,6 +228,7 @@ impl Default for Profile {
             json_schema_fields: true,
             stateful: false,
             auto_cache: true,
+            forward_mcp_authorization: false,
             counts_tokens: false,
         }
     }
@@ -238,6 +244,7 @@ impl Profile {
             flatten_text: false,
             tool_choice: vec![Auto, None, Required, Named, Allowed],
             omit_text_format: false,
+            custom_tools: true,
             accept_unknown: false,
             ..Self::default()
         };

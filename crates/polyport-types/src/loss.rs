@@ -48,6 +48,8 @@ codes! {
     MaxTokensDefaulted = "max_tokens.defaulted",
     /// The token limit was raised to a minimum or to fit a reasoning budget.
     MaxTokensRaised = "max_tokens.raised",
+    /// The token limit was lowered to the most the model gives.
+    MaxTokensLowered = "max_tokens.lowered",
     /// An instruction lost its role.
     RoleDegraded = "role.degraded",
     /// An instruction was moved to the front.
@@ -68,6 +70,8 @@ codes! {
     MediaDetailDropped = "media.detail_dropped",
     /// A file id of another provider.
     FileIdForeign = "file_id.foreign",
+    /// Tools for a model that cannot use any.
+    ToolUnsupported = "tool.unsupported",
     /// A free-form tool became a function with one string.
     ToolCustomEmulated = "tool.custom.emulated",
     /// A tool run by the provider that the target has not.

@@ -1,0 +1,61 @@
+//! Parts and messages that say nothing: refused by every protocol but Chat.
+
+use polyport_types::{LossAction, LossCode, Message, Part, PartKind, Protocol, Request, Role};
+
+use super::{Job, Tally};
+
+/// Removes what is empty.
+pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
+    if job.to(Protocol::Chat) {
+        return;
+    }
+    for instruction in &mut request.instructions {
+        drop_blank(&mut instruction.parts, false);
+    }
+    request.instructions.retain(|instruction| !instruction.parts.is_empty());
+    let mut dropped = Tally::default();
+    let last = request.messages.len().checked_sub(1);
+    for (at, message) in request.messages.iter_mut().enumerate() {
+        if message.role == Role::Tool {
+            continue;
+        }
+        let had_parts = !message.parts.is_empty();
+        let signed = job.target.protocol == Protocol::Gemini;
+        let count = drop_blank(&mut message.parts, signed);
+        let emptied = had_parts && message.parts.is_empty();
+        if emptied && Some(at) == last && message.role == Role::User {
+            // The last word of the user is still a word.
+            message.parts.push(Part::text(if signed { " " } else { "." }));
+        }
+        if count > 0 {
+            let path = job.path(message);
+            dropped.add(|| path);
+        }
+    }
+    request.messages.retain(|message| !says_nothing(message));
+    if let Some((path, detail)) = dropped.take("messages") {
+        job.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, detail);
+    }
+}
+
+fn says_nothing(message: &Message) -> bool {
+    message.parts.is_empty() && message.ext.is_empty()
+}
+
+/// Drops blank texts; a cache marker moves to the part before. The number dropped.
+fn drop_blank(parts: &mut Vec<Part>, keep_signed: bool) -> usize {
+    let before = parts.len();
+    let mut kept: Vec<Part> = Vec::with_capacity(before);
+    for part in std::mem::take(parts) {
+        let blank = matches!(&part.kind, PartKind::Text(text) if text.text.trim().is_empty());
+        if !blank || (keep_signed && part.signature.is_some()) {
+            kept.push(part);
+            continue;
+        }
+        if let (Some(mark), Some(previous)) = (part.cache, kept.last_mut()) {
+            previous.cache.get_or_insert(mark);
+        }
+    }
+    *parts = kept;
+    before - parts.len()
+}
