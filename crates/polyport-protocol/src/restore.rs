@@ -235,10 +235,7 @@ impl Restorer {
 
     fn end(&mut self, part: PartId, status: PartStatus, out: &mut Vec<Event>) {
         match self.parts.remove(&part) {
-            None => {
-                out.push(Event::PartEnd { part, status });
-                return;
-            }
+            None => out.push(Event::PartEnd { part, status }),
             Some(Rewrite::Plain { choice }) => {
                 out.push(Event::PartEnd { part, status });
                 self.release(choice, part, out);

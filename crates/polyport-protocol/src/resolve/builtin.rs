@@ -155,11 +155,12 @@ pub(super) fn anthropic(tool: &ServerTool) -> (String, Value) {
 }
 
 fn object(properties: Value, required: &[&str]) -> Value {
-    let mut schema = json!({"type": "object", "properties": properties});
-    if !required.is_empty()
-        && let Some(map) = schema.as_object_mut()
-    {
-        map.insert("required".to_owned(), required.into());
+    let mut schema = json!({"type": "object"});
+    if let Some(map) = schema.as_object_mut() {
+        map.insert("properties".to_owned(), properties);
+        if !required.is_empty() {
+            map.insert("required".to_owned(), required.into());
+        }
     }
     schema
 }

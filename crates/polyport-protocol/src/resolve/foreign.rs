@@ -80,13 +80,13 @@ fn message(job: &mut Job<'_>, mut message: Message, out: &mut Vec<Message>, lost
         match fate(job, &mut part, &path, lost) {
             Fate::Keep => kept.push(part),
             Fate::Drop => {}
-            Fate::Words(text) => kept.push(said(part, text)),
-            Fate::UserWords(text) if message.role == Role::User => kept.push(said(part, text)),
+            Fate::Words(text) => kept.push(said(&part, text)),
+            Fate::UserWords(text) if message.role == Role::User => kept.push(said(&part, text)),
             Fate::UserWords(text) => {
                 if !kept.is_empty() {
                     out.push(Message { parts: std::mem::take(&mut kept), ..message.clone() });
                 }
-                out.push(Message::new(Role::User, message.index, vec![said(part, text)]));
+                out.push(Message::new(Role::User, message.index, vec![said(&part, text)]));
             }
         }
     }
@@ -97,7 +97,7 @@ fn message(job: &mut Job<'_>, mut message: Message, out: &mut Vec<Message>, lost
     out.push(message);
 }
 
-fn said(part: Part, text: Text) -> Part {
+fn said(part: &Part, text: Text) -> Part {
     Part { cache: part.cache, ..Part::text(text) }
 }
 
@@ -160,7 +160,7 @@ fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate
                 match fate(job, &mut inner, path, lost) {
                     Fate::Keep => kept.push(inner),
                     Fate::Drop => {}
-                    Fate::Words(text) | Fate::UserWords(text) => kept.push(said(inner, text)),
+                    Fate::Words(text) | Fate::UserWords(text) => kept.push(said(&inner, text)),
                 }
             }
             result.parts = kept;

@@ -115,7 +115,7 @@ fn object(job: &mut Job<'_>, request: &mut Request) {
     }
     request.response_format = Some(ResponseFormat::JsonObject);
     // `OpenAI` refuses JSON mode unless the word is said.
-    if job.to_openai() && !job.from_openai() && !says_json(request) {
+    if job.goes_to_openai() && !job.comes_from_openai() && !says_json(request) {
         instruct(request, OBJECT_IN_WORDS);
         report(job, "the word JSON was added to the instructions");
     }
@@ -175,7 +175,7 @@ fn native(job: &mut Job<'_>, request: &mut Request, wanted: Wanted) {
     match job.target.protocol {
         Protocol::Chat | Protocol::Responses => {
             name = Some(openai_name(name));
-            if !job.from_openai() {
+            if !job.comes_from_openai() {
                 // The others always enforce a schema.
                 let (fitting, _) = schema::convert(&schema, Dialect::OpenAiStrict);
                 let fits = strict != Some(false) && schema::fits_strict(&fitting).is_ok();

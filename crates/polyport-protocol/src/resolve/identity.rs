@@ -23,7 +23,7 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
     }
     let path = if job.source == ClientProtocol::Messages { "/metadata/user_id" } else { "/user" };
     let personal = job.to(Protocol::Messages) && (is_email(&user) || is_phone(&user));
-    let long = job.to_openai() && !job.from_openai() && user.chars().count() > MAX_OPENAI_USER;
+    let long = job.goes_to_openai() && !job.comes_from_openai() && user.chars().count() > MAX_OPENAI_USER;
     if personal || long {
         request.end_user = Some(hash(&user));
         let why = if personal { "an address or a number" } else { "too long" };

@@ -86,7 +86,7 @@ fn source(job: &mut Job<'_>, source: &MediaSource, path: &str, what: &str) -> bo
     match source {
         MediaSource::Base64 { .. } => true,
         MediaSource::FileId { owner, .. } => {
-            let kin = is_openai(*owner) && job.to_openai();
+            let kin = is_openai(*owner) && job.goes_to_openai();
             if *owner == job.target.protocol || kin {
                 return true;
             }
@@ -307,7 +307,7 @@ fn hoist_results(job: &Job<'_>, messages: &mut Vec<Message>, lost: &mut Lost) {
     *messages = out;
 }
 
-fn hoist(job: &Job<'_>, id: &str, parts: &mut Vec<Part>, waiting: &mut Vec<Part>) {
+fn hoist(job: &Job<'_>, id: &str, parts: &mut [Part], waiting: &mut Vec<Part>) {
     let mut number = 0;
     for part in parts.iter_mut() {
         if !stands_beside(job, part) {

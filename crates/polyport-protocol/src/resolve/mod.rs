@@ -118,11 +118,11 @@ impl Job<'_> {
     }
 
     /// The target speaks one of the two protocols of `OpenAI`.
-    fn to_openai(&self) -> bool {
+    fn goes_to_openai(&self) -> bool {
         is_openai(self.target.protocol)
     }
 
-    fn from_openai(&self) -> bool {
+    fn comes_from_openai(&self) -> bool {
         is_openai(self.source.into())
     }
 

@@ -85,10 +85,8 @@ impl Rule {
         if self.longest == usize::MAX {
             return true;
         }
-        !name.is_empty()
-            && name.len() <= self.longest
-            && name.chars().all(|character| self.allows(character))
-            && !(self.letter_first && !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+        let begins = !self.letter_first || begins_like_a_word(name);
+        begins && !name.is_empty() && name.len() <= self.longest && name.chars().all(|c| self.allows(c))
     }
 
     fn replace(&self, character: char) -> char {
@@ -98,13 +96,17 @@ impl Rule {
     /// Illegal characters become `_`; the hash of what it was keeps it apart from others.
     fn make(&self, name: &str) -> Text {
         let mut made = String::new();
-        if self.letter_first && !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        if self.letter_first && !begins_like_a_word(name) {
             made.push('_');
         }
         made.extend(name.chars().map(|character| self.replace(character)));
         made.truncate(CUT);
         format!("{made}_{}", short_hash(name)).into()
     }
+}
+
+fn begins_like_a_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ fn place(signature: Signature, parts: &mut Vec<Part>, at: usize) -> bool {
         // The words it signs are gone, and it is worth nothing without them.
         _ if signature.kind == SignatureKind::Thinking => false,
         _ => {
-            let mut part = Part::new(PartKind::Reasoning(Box::new(Reasoning::default())));
+            let mut part = Part::new(PartKind::Reasoning(Box::<Reasoning>::default()));
             own(&mut part, signature);
             parts.insert(at, part);
             true
@@ -347,7 +347,8 @@ pub fn strip_signatures(request: &mut Request) {
     for message in &mut request.messages {
         message.parts.retain_mut(|part| {
             let signed = part.signature.take().is_some();
-            !(signed && is_bare(part)) && !matches!(&part.kind, PartKind::Reasoning(reasoning) if reasoning.redacted)
+            let hidden = matches!(&part.kind, PartKind::Reasoning(reasoning) if reasoning.redacted);
+            !(hidden || (signed && is_bare(part)))
         });
     }
     remove_emptied(&mut request.messages, &had_parts);

@@ -153,7 +153,7 @@ fn strictness(job: &mut Job<'_>, tool: &mut FunctionTool, path: &str) {
                 drop(job, tool, "the schema is not strict enough".to_owned());
             }
         }
-        (Protocol::Chat | Protocol::Responses, Some(true)) if !job.from_openai() => {
+        (Protocol::Chat | Protocol::Responses, Some(true)) if !job.comes_from_openai() => {
             let fitting =
                 tool.schema.as_ref().map(|schema| schema::convert(&schema.to_value(), Dialect::OpenAiStrict).0);
             match fitting.map(|schema| schema::fits_strict(&schema).map(|()| schema)) {
@@ -310,9 +310,7 @@ fn call(job: &mut Job<'_>, call: &mut ToolCall, names: &mut Names) {
             namespace: call.namespace.clone(),
             kind: call.kind.clone(),
         };
-        if !job.restore.tools.contains_key(&given) {
-            job.restore.tools.insert(given, origin);
-        }
+        job.restore.tools.entry(given).or_insert(origin);
     }
     if !job.to(Protocol::Responses) {
         call.namespace = None;

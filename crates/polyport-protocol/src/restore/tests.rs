@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn start() -> Event {
-    Event::Start(Box::new(StreamStart::default()))
+    Event::Start(Box::<StreamStart>::default())
 }
 
 fn call(part: u32, id: &str, name: &str) -> Event {
@@ -209,7 +209,7 @@ fn whole_answers_are_restored_as_streams_are() {
     let mut response = Response {
         candidates: vec![Candidate {
             parts: vec![
-                Part::new(PartKind::Reasoning(Box::new(Reasoning::default()))),
+                Part::new(PartKind::Reasoning(Box::<Reasoning>::default())),
                 tool("json_response", r#"{"value":[1]}"#),
             ],
             finish: FinishReason::ToolCalls,
