@@ -41,7 +41,9 @@ const fn weights() -> [u16; 256] {
             b'0'..=b'9' => 550,
             b' ' => 0,
             b'\n' | b'\t' | b'\r' => 600,
-            0..=0x7f => 500,
+            // Usually several of them are one token.
+            b'"' | b':' | b'{' | b'}' | b'[' | b']' => 250,
+            0..=0x7f => 550,
             // Bytes after the first of a character.
             0x80..=0xbf => 0,
             // Letters with accents break a word into more pieces.
@@ -212,25 +214,26 @@ mod tests {
 
     use super::*;
 
-    /// Whether `estimate` is between the true count and a third more, or at most a tenth below it.
-    fn near(text: &str, truth: u64) {
+    /// Whether the estimate lies between the counts of two vocabularies, a tenth below and a quarter above allowed.
+    fn near(text: &str, counts: [u64; 2]) {
         let estimate = text_tokens(text);
-        assert!(estimate * 10 >= truth * 9 && estimate * 3 <= truth * 4, "{estimate} for {truth}: {text}");
+        let [least, most] = counts;
+        assert!(estimate * 10 >= least * 9 && estimate * 4 <= most * 5, "{estimate} for {counts:?}: {text}");
     }
 
     #[test]
     fn texts_of_several_kinds_come_near_the_truth() {
-        // Counted with the o200k vocabulary.
+        // Counted with the vocabularies o200k and cl100k.
         near(
             "The quick brown fox jumps over the lazy dog. Programs must be written for people to read, and only incidentally \
              for machines to execute.",
-            28,
+            [28, 28],
         );
-        near("人工智能正在改变我们的生活方式,我们需要认真思考它带来的影响。", 18);
-        near("fn main() {\n    let answer = compute(40, 2);\n    println!(\"{answer}\");\n}\n", 21);
+        near("人工智能正在改变我们的生活方式,我们需要认真思考它带来的影响。", [18, 30]);
+        near("fn main() {\n    let answer = compute(40, 2);\n    println!(\"{answer}\");\n}\n", [21, 21]);
         near(
             r#"{"type":"object","properties":{"city":{"type":"string","description":"Name of the city"}},"required":["city"]}"#,
-            26,
+            [25, 26],
         );
     }
 
