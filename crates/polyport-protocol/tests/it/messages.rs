@@ -10,6 +10,7 @@ use polyport_types::{ClientProtocol, Losses, Protocol, Request};
 use serde_json::{Value, json};
 
 mod answers;
+mod encoding;
 mod requests;
 
 const FILE: &str = "anthropic.jsonl";
@@ -32,4 +33,17 @@ fn encode(target: &Target, request: &Request) -> (Value, Vec<(&'static str, Stri
     let mut losses = Losses::new();
     let encoded = encode_request(target, request, &mut losses);
     (json_of(&encoded.body), encoded.headers, losses)
+}
+
+/// Name and text of every hand-made case of a kind.
+fn fixtures(kind: &str) -> Vec<(String, String)> {
+    let dir = shared::workspace_root().unwrap().join("fixtures/messages").join(kind);
+    let mut cases: Vec<_> = std::fs::read_dir(&dir)
+        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap()))
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty(), "{} is empty", dir.display());
+    cases
 }

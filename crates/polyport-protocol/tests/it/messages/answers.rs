@@ -215,7 +215,7 @@ fn streams_that_are_cut_anywhere_give_the_same_events() {
         decoder.finish(BodyEnd::Clean, &mut single);
         assert_eq!(single, whole, "{}", record.id);
         let bytes = Bytes::copy_from_slice(sse.as_bytes());
-        let step = (bytes.len() / 200).max(1);
+        let step = (bytes.len() / 25).max(1);
         for cut in (0..=bytes.len()).step_by(step) {
             let mut decoder = StreamDecoder::new(&target, MAX_EVENT);
             let mut pieces = Vec::new();
@@ -234,7 +234,7 @@ fn a_stream_that_ends_early_never_looks_finished() {
         let sse = record.response.sse.as_ref().unwrap();
         let first = sse.find("event: message_delta").or_else(|| sse.find("\"message_delta\"")).unwrap_or(sse.len());
         let ends: Vec<usize> = sse.match_indices("\n\n").map(|(at, _)| at + 2).filter(|at| *at <= first).collect();
-        let step = (ends.len() / 60).max(1);
+        let step = (ends.len() / 20).max(1);
         for end in ends.into_iter().step_by(step) {
             for body_end in [BodyEnd::Clean, BodyEnd::Broken] {
                 let mut decoder = StreamDecoder::new(&target, MAX_EVENT);
