@@ -20,6 +20,7 @@
 //! | [`repair`] | tool arguments that have to be an object but are only text |
 //! | [`estimate`] | how many tokens a request is |
 //! | [`classify`] | what kind of failure a provider's answer is |
+//! | [`embeddings`] | embeddings of `OpenAI` and Gemini |
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
 
@@ -29,6 +30,7 @@ pub mod chat;
 pub mod classify;
 pub mod collect;
 pub mod context;
+pub mod embeddings;
 pub mod estimate;
 pub mod gemini;
 pub mod json;

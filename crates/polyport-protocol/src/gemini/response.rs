@@ -267,8 +267,14 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
         match blocked {
             Some(block) => answer::write_block(w, block),
             None => w.array_field("candidates", |w| {
-                for candidate in &response.candidates {
+                let mut candidates: Vec<&Candidate> = response.candidates.iter().collect();
+                candidates.sort_by_key(|candidate| candidate.index);
+                for candidate in candidates {
                     w.object(|w| write_candidate(w, context, &answer, candidate));
+                }
+                if response.candidates.is_empty() {
+                    let none = Candidate { finish: FinishReason::Other, ..Candidate::default() };
+                    w.object(|w| write_candidate(w, context, &answer, &none));
                 }
             }),
         }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use polyport_types::{
-    Citation, Event, Fault, Finish, Part, PartId, PartKind, PartStart, PartStatus, PromptBlock, ServerToolKind,
-    Signature, Text, TokenLogprob, ToolCall, ToolCallStart, Usage,
+    Citation, Event, Fault, FaultClass, Finish, Part, PartId, PartKind, PartStart, PartStatus, PromptBlock,
+    ServerToolKind, Signature, Text, TokenLogprob, ToolCall, ToolCallStart, Usage,
 };
 
 use super::answer::{Answer, write_block, write_signature};
@@ -351,31 +351,34 @@ impl Encoder {
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        let finished = std::mem::take(&mut self.finished);
-        if !finished.is_empty() {
-            self.begin(out);
-            let said = self.choices.values().any(|choice| choice.length > 0 || !choice.refusal.is_empty());
-            match self.block.take().filter(|_| !said) {
-                Some(block) => {
-                    JsonWriter::new(out).object(|w| write_block(w, &block));
-                    out.pop();
-                }
-                None => {
-                    out.extend_from_slice(b"{\"candidates\":");
-                    JsonWriter::new(out).array(|w| {
-                        for finish in &finished {
-                            w.object(|w| self.last(w, finish));
-                        }
-                    });
-                }
-            }
-            out.extend_from_slice(&self.tail);
-            self.close(out);
+        let mut finished = std::mem::take(&mut self.finished);
+        finished.sort_by_key(|finish| finish.choice);
+        if finished.is_empty() {
+            // Without a reason the answer must not look finished.
+            let fault = Fault::new(FaultClass::UpstreamProtocol, "the answer ended without a reason");
+            return self.fail(&fault, out);
         }
-        match self.framing {
-            Framing::Sse => {}
-            Framing::Array => out.extend_from_slice(b"[]"),
-            Framing::InArray => out.push(b']'),
+        self.begin(out);
+        let said = self.choices.values().any(|choice| choice.length > 0 || !choice.refusal.is_empty());
+        match self.block.take().filter(|_| !said) {
+            Some(block) => {
+                JsonWriter::new(out).object(|w| write_block(w, &block));
+                // The tail closes the object.
+                out.pop();
+            }
+            None => {
+                out.extend_from_slice(b"{\"candidates\":");
+                JsonWriter::new(out).array(|w| {
+                    for finish in &finished {
+                        w.object(|w| self.last(w, finish));
+                    }
+                });
+            }
+        }
+        out.extend_from_slice(&self.tail);
+        self.close(out);
+        if self.framing == Framing::InArray {
+            out.push(b']');
         }
         self.done = true;
     }
