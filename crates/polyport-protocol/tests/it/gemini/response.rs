@@ -244,7 +244,9 @@ fn several_candidates_by_their_index() {
     assert_eq!(response.first().unwrap().parts[0].as_text().unwrap(), "a");
     assert_eq!(response.status, ResponseStatus::Incomplete);
     let body = encode(&context(Protocol::Gemini, None), &response);
-    let order: Vec<_> = [0, 1].map(|at| (body["candidates"][at]["index"].clone(), body["candidates"][at]["finishReason"].clone())).into();
+    let order: Vec<_> = [0, 1]
+        .map(|at| (body["candidates"][at]["index"].clone(), body["candidates"][at]["finishReason"].clone()))
+        .into();
     assert_eq!(order, [(json!(0), json!("MAX_TOKENS")), (json!(1), json!("STOP"))]);
 }
 
