@@ -274,21 +274,29 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Generate(protocol) => ingress::generate::body_protocol(call, protocol).await,
         Route::Gemini { model, verb: Verb::Generate } => ingress::generate::gemini(call, model, false).await,
         Route::Gemini { model, verb: Verb::Stream } => ingress::generate::gemini(call, model, true).await,
-        Route::Gemini { verb: _, .. } => todo(&call),
+        Route::Gemini { model, verb: Verb::Count } => ingress::count::gemini(call, model).await,
+        Route::Gemini { model, verb: Verb::Embed } => ingress::embeddings::gemini(call, model, false).await,
+        Route::Gemini { model, verb: Verb::EmbedBatch } => ingress::embeddings::gemini(call, model, true).await,
         Route::Compat(protocol) => ingress::generate::compat(call, protocol).await,
+        Route::CountTokens(protocol) => ingress::count::body_protocol(call, protocol).await,
+        Route::Models(style) => ingress::models::list(&call, style),
+        Route::Model(style, name) => ingress::models::one(&call, style, &name),
+        Route::Embeddings => ingress::embeddings::openai(call).await,
+        Route::Completions => ingress::completions::handle(call).await,
+        Route::StoredResponse(id) => ingress::stored::retrieve(&call, &id),
+        Route::DeleteResponse(id) => ingress::stored::delete(&call, &id),
+        Route::CancelResponse(id) => ingress::stored::cancel(&call, &id),
+        Route::InputItems(id) => ingress::stored::input_items(&call, &id),
         Route::WebSocket => ingress::plain::no_websocket(&call),
+        Route::Forward(path) => ingress::forward::handle(call, path).await,
         Route::Health => ingress::plain::health(),
         Route::Ready => ingress::plain::ready(&call),
         Route::Metrics => ingress::plain::metrics(&call),
         Route::Root => ingress::plain::root(),
-        _ => todo(&call),
     }
 }
 
 /// A client's text in an error message: short and without control characters.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-fn todo(call: &Call) -> Response<Body> {
-    call.refuse(ClientProtocol::Chat, &Fault::new(FaultClass::NotFound, "later"))
 }

@@ -2,21 +2,32 @@
 
 pub(crate) mod access;
 pub(crate) mod body;
+pub(crate) mod completions;
+pub(crate) mod count;
+pub(crate) mod embeddings;
+pub(crate) mod forward;
 pub(crate) mod framing;
 pub(crate) mod generate;
+pub(crate) mod models;
 pub(crate) mod plain;
+pub(crate) mod stored;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
-use polyport_types::{ClientProtocol, Fault};
+use polyport_protocol::RequestHead;
+use polyport_types::{ClientProtocol, Fault, Text};
 
 use crate::app::{App, Runtime};
 use crate::body::Body;
-use crate::error;
 use crate::id::RequestId;
+use crate::observe::Record;
+use crate::{error, relay};
+use access::{Caller, Place};
+use body::BodyLimits;
 
 /// A request whose head is known.
 #[derive(Debug)]
@@ -38,8 +49,62 @@ impl Call {
         &self.head.headers
     }
 
+    /// Lets the caller in, then reads the body: nobody without a key makes us read one.
+    pub(crate) async fn enter(self, protocol: ClientProtocol, route: &'static str) -> Result<Entered, Response<Body>> {
+        let Self { app, runtime, id, head: parts, body } = self;
+        let mut record = Box::new(Record::new(Arc::clone(&app), &id, protocol, route));
+        let entering = async {
+            let caller = access::caller(&app, &runtime, &parts)?;
+            record.place = Some(Place::take(&app, &runtime, &caller)?);
+            let limits = &runtime.config.limits;
+            // Gemini clients put whole videos into a request.
+            let bytes = match protocol {
+                ClientProtocol::Gemini => limits.request_body_bytes.max(GEMINI_BYTES),
+                ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
+                    limits.request_body_bytes
+                }
+            };
+            let body = body::read(&parts, body, BodyLimits { bytes, time: limits.body_time }).await?;
+            Ok::<_, Fault>((caller, body))
+        };
+        match entering.await {
+            Ok((caller, body)) => Ok(Entered { app, runtime, id, parts, body, caller, record }),
+            Err(fault) => Err(relay::refuse(protocol, &id, *record, &fault)),
+        }
+    }
+
     /// An error in the client's protocol.
     pub(crate) fn refuse(&self, protocol: ClientProtocol, fault: &Fault) -> Response<Body> {
         error::answer(protocol, fault, &self.id)
     }
+}
+
+/// Gemini clients may send bodies of this size at least.
+const GEMINI_BYTES: usize = 100 << 20;
+
+/// A request whose caller may make it, with its body.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) app: Arc<App>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) id: RequestId,
+    pub(crate) parts: Parts,
+    pub(crate) body: Bytes,
+    pub(crate) caller: Caller,
+    pub(crate) record: Box<Record>,
+}
+
+/// What the protocols keep in headers.
+pub(crate) fn request_head(headers: &HeaderMap) -> RequestHead {
+    let betas = headers
+        .get_all("anthropic-beta")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|flag| !flag.is_empty())
+        .map(Text::from)
+        .collect();
+    let api_version = headers.get("anthropic-version").and_then(|value| value.to_str().ok()).map(Text::from);
+    RequestHead { api_version, betas, ..RequestHead::default() }
 }

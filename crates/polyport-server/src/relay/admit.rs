@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use polyport_protocol::{DecodeError, decode_request};
 use polyport_routing::{Hints, Slots, plan};
-use polyport_types::{Fault, FaultClass, Protocol, Request, Text};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Request, Text};
 
 use super::Exchange;
 use super::attempt::Slot;
 use super::peek::{self, Peek};
+use crate::app::{App, Runtime};
 use crate::tasks;
 
 /// The attempts of a request, best first.
@@ -31,11 +32,11 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
             return Err(Fault::bad_request("model", "`model` is missing: name the model that shall answer"));
         }
     }
-    let mut slots = slots(x)?;
+    let mut slots = slots_of(&x.app, &x.runtime, &x.model, x.wire)?;
     x.look(&slots).await?;
     if let Some(model) = x.repeated_model() {
         x.model = model;
-        slots = self::slots(x)?;
+        slots = slots_of(&x.app, &x.runtime, &x.model, x.wire)?;
         x.look(&slots).await?;
     }
     x.record.model = x.model.clone();
@@ -44,13 +45,15 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
     Ok(slots)
 }
 
-/// The plan: targets behind the model, their credentials, without what rests.
-fn slots(x: &Exchange) -> Result<Slotted, Fault> {
-    let runtime = &x.runtime;
+/// The plan: targets behind a model, their credentials, without what rests.
+///
+/// # Errors
+/// `ModelNotFound`, or `NoUpstream` when nothing can be tried now.
+pub(crate) fn slots_of(app: &App, runtime: &Runtime, model: &str, client: ClientProtocol) -> Result<Slotted, Fault> {
     let resolved = runtime
         .config
         .catalog
-        .resolve(&x.model, Hints { protocol: Some(x.wire) })
+        .resolve(model, Hints { protocol: Some(client) })
         .map_err(|unknown| Fault::new(FaultClass::ModelNotFound, unknown.to_string()))?;
     let plan = plan(
         &resolved.targets,
@@ -59,7 +62,7 @@ fn slots(x: &Exchange) -> Result<Slotted, Fault> {
             Some(upstream) => Slots { count: upstream.config.credentials().len(), turn: upstream.next_turn() },
             None => Slots::NONE,
         },
-        |target, credential| x.app.health.exclusion(target, credential),
+        |target, credential| app.health.exclusion(target, credential),
     );
     let earliest = plan.earliest_ms();
     let slots: Slotted = plan

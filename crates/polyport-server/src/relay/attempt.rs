@@ -10,7 +10,7 @@ use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 
 use super::admit::Slotted;
 use super::{Answered, Exchange, Ready, passthrough, translate};
-use crate::app::Upstream;
+use crate::app::{App, Runtime, Upstream};
 use crate::observe::metrics::{LossLabels, ReasonLabels, Word};
 
 /// One target with one credential.
@@ -24,12 +24,17 @@ pub(crate) struct Slot {
 impl Slot {
     /// The target as the codecs know it.
     pub(crate) fn codec_target(&self, x: &Exchange) -> polyport_protocol::Target {
+        self.codec_target_in(&x.runtime)
+    }
+
+    /// The same, outside an exchange.
+    pub(crate) fn codec_target_in(&self, runtime: &Runtime) -> polyport_protocol::Target {
         let provider = &self.upstream.config;
         polyport_protocol::Target {
             protocol: provider.protocol(),
             model: self.target.model.clone(),
             profile: Arc::clone(&provider.profile),
-            capabilities: x.runtime.config.capabilities(provider, &self.target.model),
+            capabilities: runtime.config.capabilities(provider, &self.target.model),
             scope: scope(provider.scope, &self.target.model),
             offered: None,
         }
@@ -70,73 +75,101 @@ pub(crate) struct Repairs {
 }
 
 /// Tries the slots in order.
-pub(crate) async fn all(mut x: Exchange, mut slots: Slotted) -> Answered {
-    let result = run(&mut x, &mut slots).await;
+pub(crate) async fn all(mut x: Exchange, slots: Slotted) -> Answered {
+    let mut course = Course::new(Arc::clone(&x.app), Arc::clone(&x.runtime), slots);
+    let result = run(&mut x, &mut course).await;
     Answered { record: x.record, result }
 }
 
-async fn run(x: &mut Exchange, slots: &mut Slotted) -> Result<Ready, Fault> {
-    let mut history = History::default();
-    let Some(mut slot) = slots.pop_front() else {
-        return Err(Fault::new(FaultClass::NoUpstream, "nothing can be tried"));
-    };
+async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
+    let mut slot = course.first()?;
     loop {
-        let failed = match with_repairs(x, &slot).await {
+        match with_repairs(x, &slot).await {
             Ok(ready) => return Ok(ready),
-            Err(failed) => failed,
-        };
+            Err(failed) => slot = course.after(slot, failed, x.record.elapsed()).await?,
+        }
+    }
+}
+
+/// The way through the slots of one request.
+#[derive(Debug)]
+pub(crate) struct Course {
+    app: Arc<App>,
+    runtime: Arc<Runtime>,
+    slots: Slotted,
+    history: History,
+}
+
+impl Course {
+    pub(crate) fn new(app: Arc<App>, runtime: Arc<Runtime>, slots: Slotted) -> Self {
+        Self { app, runtime, slots, history: History::default() }
+    }
+
+    /// What to try first.
+    pub(crate) fn first(&mut self) -> Result<Slot, Fault> {
+        self.slots.pop_front().ok_or_else(|| Fault::new(FaultClass::NoUpstream, "nothing can be tried"))
+    }
+
+    /// What to try after a failure, once it is time for it.
+    ///
+    /// # Errors
+    /// The failure, when nothing may follow it.
+    pub(crate) async fn after(&mut self, slot: Slot, failed: Failed, elapsed: Duration) -> Result<Slot, Fault> {
         let Failed { fault, unable } = failed;
-        let decision = if unable { unable_next(&slot, slots) } else { decide(x, &slot, slots, &mut history, &fault) };
-        match decision {
-            Next::GiveUp => return Err(fault),
+        let decision = if unable { self.unable(&slot) } else { self.decide(&slot, &fault, elapsed) };
+        let following = match decision {
+            Next::GiveUp => None,
             Next::SameCredential { after } => {
-                history.repeated = true;
+                self.history.repeated = true;
                 if after > Duration::ZERO {
                     tokio::time::sleep(after).await;
                 }
+                Some(slot)
             }
             Next::NextCredential => {
-                let Some(at) = slots.iter().position(|other| other.same_target(&slot)) else { return Err(fault) };
-                let Some(following) = slots.remove(at) else { return Err(fault) };
-                slot = following;
-                history.repeated = false;
-                history.model_moved |= fault.class == FaultClass::ModelNotFound;
+                self.history.repeated = false;
+                self.history.model_moved |= fault.class == FaultClass::ModelNotFound;
+                let at = self.slots.iter().position(|other| other.same_target(&slot));
+                at.and_then(|at| self.slots.remove(at))
             }
             Next::NextTarget => {
-                slots.retain(|other| !other.same_target(&slot));
-                let Some(following) = slots.pop_front() else { return Err(fault) };
-                slot = following;
-                history.repeated = false;
-                history.model_moved = false;
+                self.history.repeated = false;
+                self.history.model_moved = false;
+                self.slots.retain(|other| !other.same_target(&slot));
+                self.slots.pop_front()
             }
+        };
+        let Some(following) = following else { return Err(fault) };
+        self.app.metrics.failovers.get_or_create(&ReasonLabels { reason: Word(fault.class.as_str()) }).inc();
+        Ok(following)
+    }
+
+    /// After a target that cannot carry the request comes one that may.
+    fn unable(&self, slot: &Slot) -> Next {
+        if self.slots.iter().any(|other| !other.same_target(slot)) { Next::NextTarget } else { Next::GiveUp }
+    }
+
+    fn decide(&mut self, slot: &Slot, fault: &Fault, elapsed: Duration) -> Next {
+        self.app.health.failed(&slot.target, slot.credential, fault);
+        let history = &mut self.history;
+        if counts(fault.class) {
+            history.failures += 1;
         }
-        x.app.metrics.failovers.get_or_create(&ReasonLabels { reason: Word(fault.class.as_str()) }).inc();
+        let of_target = self.slots.iter().filter(|other| other.same_target(slot)).count();
+        let mut others: Vec<(&Text, &Text)> = self
+            .slots
+            .iter()
+            .filter(|other| !other.same_target(slot))
+            .map(|other| (&other.target.provider, &other.target.model))
+            .collect();
+        others.dedup();
+        history.credentials_left = u32::try_from(of_target).unwrap_or(u32::MAX);
+        history.targets_left = u32::try_from(others.len()).unwrap_or(u32::MAX);
+        history.elapsed = elapsed;
+        history.jitter = rand::random();
+        let failure = Failure { class: fault.class, retry_after: fault.retry_after };
+        next(&self.runtime.config.retry, failure, history)
     }
-}
-
-/// After a target that cannot carry the request comes one that may.
-fn unable_next(slot: &Slot, slots: &Slotted) -> Next {
-    if slots.iter().any(|other| !other.same_target(slot)) { Next::NextTarget } else { Next::GiveUp }
-}
-
-fn decide(x: &Exchange, slot: &Slot, slots: &Slotted, history: &mut History, fault: &Fault) -> Next {
-    x.app.health.failed(&slot.target, slot.credential, fault);
-    if counts(fault.class) {
-        history.failures += 1;
-    }
-    let of_target = slots.iter().filter(|other| other.same_target(slot)).count();
-    let mut others: Vec<(&Text, &Text)> = slots
-        .iter()
-        .filter(|other| !other.same_target(slot))
-        .map(|other| (&other.target.provider, &other.target.model))
-        .collect();
-    others.dedup();
-    history.credentials_left = u32::try_from(of_target).unwrap_or(u32::MAX);
-    history.targets_left = u32::try_from(others.len()).unwrap_or(u32::MAX);
-    history.elapsed = x.record.elapsed();
-    history.jitter = rand::random();
-    let failure = Failure { class: fault.class, retry_after: fault.retry_after };
-    next(&x.runtime.config.retry, failure, history)
 }
 
 /// One attempt; a refusal that can be repaired is repaired and the request repeated, once per kind.

@@ -333,11 +333,7 @@ fn request_headers(x: &Exchange, profile: &Profile) -> HeaderMap {
             headers.insert("anthropic-beta", betas);
         }
     }
-    for (name, value) in &profile.extra_headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
-            headers.insert(name, value);
-        }
-    }
+    wire::add_profile_headers(&mut headers, profile);
     headers
 }
 

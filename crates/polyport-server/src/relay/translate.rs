@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use polyport_protocol::collect::{Collector, into_events};
 use polyport_protocol::resolve::ResolveContext;
@@ -62,7 +62,8 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
         let events = echo::answer(&resolved);
         return Ok(from_events(x, slot, answerer, &losses, HeaderMap::new(), events));
     }
-    let headers = provider_headers(&target, &encoded, resolved.stream);
+    let mut headers = wire::json_headers(x.stream);
+    wire::add_headers(&mut headers, &encoded, &target.profile);
     let (body, dropped) =
         x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
     note_dropped(&mut losses, &dropped);
@@ -231,21 +232,6 @@ fn dotted(pointer: &str) -> String {
         }
     }
     if out.is_empty() { "body".to_owned() } else { out }
-}
-
-fn provider_headers(target: &Target, encoded: &Encoded, stream: bool) -> HeaderMap {
-    let mut headers = wire::json_headers(stream);
-    for (name, value) in &encoded.headers {
-        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-    for (name, value) in &target.profile.extra_headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
-            headers.insert(name, value);
-        }
-    }
-    headers
 }
 
 /// Reads a whole answer and undoes what `resolve` did.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
-use polyport_protocol::ProviderAnswer;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use polyport_protocol::classify::classify;
+use polyport_protocol::{Encoded, Profile, ProviderAnswer};
 use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, SendError};
 use polyport_types::{Fault, FaultClass, Text};
 use tokio::time::Instant;
@@ -117,6 +117,25 @@ pub(crate) fn json_headers(stream: bool) -> HeaderMap {
     headers.insert(ACCEPT_ENCODING, IDENTITY);
     headers.insert(USER_AGENT, AGENT);
     headers
+}
+
+/// Adds what protocol and server need beside authentication.
+pub(crate) fn add_headers(headers: &mut HeaderMap, encoded: &Encoded, profile: &Profile) {
+    for (name, value) in &encoded.headers {
+        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    add_profile_headers(headers, profile);
+}
+
+/// Adds the headers of a profile.
+pub(crate) fn add_profile_headers(headers: &mut HeaderMap, profile: &Profile) {
+    for (name, value) in &profile.extra_headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Sends a request and waits for the head of its answer.

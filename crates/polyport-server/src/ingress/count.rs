@@ -1,0 +1,211 @@
+//! Counting the tokens of a request: by the provider where it can, otherwise by estimate. Never by asking a model.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::{
+    DecodeError, RequestHead, decode_request, encode_request, gemini as gemini_codec, json, messages, resolve,
+};
+use polyport_provider::Call as Ask;
+use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Request, Text};
+use serde_json::{Value, json};
+
+use super::{Call, Entered};
+use crate::body::Body;
+use crate::observe::{Outcome, Record};
+use crate::relay::admit::slots_of;
+use crate::relay::attempt::Slot;
+use crate::relay::peek::{self, Edits, Peek};
+use crate::relay::{self, wire};
+
+/// Members of a Messages request that its counting endpoint refuses.
+const NOT_COUNTED: [&str; 10] = [
+    "max_tokens",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "metadata",
+    "service_tier",
+    "container",
+    "inference_geo",
+];
+
+/// `/v1/messages/count_tokens` and `/v1/responses/input_tokens`.
+pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Response<Body> {
+    count(call, protocol, None).await
+}
+
+/// `:countTokens`.
+pub(crate) async fn gemini(call: Call, model: String) -> Response<Body> {
+    count(call, ClientProtocol::Gemini, Some(Text::from(model))).await
+}
+
+/// A number, and whether it is ours.
+struct Counted {
+    tokens: u64,
+    estimated: bool,
+    /// The provider's own answer, where client and provider speak the same protocol.
+    verbatim: Option<Bytes>,
+}
+
+async fn count(call: Call, protocol: ClientProtocol, model: Option<Text>) -> Response<Body> {
+    let Entered { app, runtime, id, parts, body, caller, mut record } = match call.enter(protocol, "count_tokens").await
+    {
+        Ok(entered) => entered,
+        Err(refused) => return refused,
+    };
+    let head = RequestHead { model, ..super::request_head(&parts.headers) };
+    let ask = Counting { app, runtime, owner: caller.owner().clone(), protocol, head, body };
+    match ask.run(&mut record).await {
+        Ok(counted) => answer(protocol, &id, *record, counted),
+        Err(fault) => relay::refuse(protocol, &id, *record, &fault),
+    }
+}
+
+fn answer(protocol: ClientProtocol, id: &crate::id::RequestId, mut record: Record, counted: Counted) -> Response<Body> {
+    let Counted { tokens, estimated, verbatim } = counted;
+    let body = verbatim.unwrap_or_else(|| {
+        let value: Value = match protocol {
+            ClientProtocol::Gemini => json!({ "totalTokens": tokens }),
+            ClientProtocol::Responses => json!({ "object": "response.input_tokens", "input_tokens": tokens }),
+            ClientProtocol::Messages | ClientProtocol::Chat => json!({ "input_tokens": tokens }),
+        };
+        value.to_string().into()
+    });
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if estimated {
+        headers.insert("x-polyport-estimated", HeaderValue::from_static("1"));
+    }
+    crate::error::name(protocol, id, headers);
+    record.status = 200;
+    record.end(Outcome::Answered);
+    response
+}
+
+struct Counting {
+    app: Arc<crate::app::App>,
+    runtime: Arc<crate::app::Runtime>,
+    owner: Text,
+    protocol: ClientProtocol,
+    head: RequestHead,
+    body: Bytes,
+}
+
+impl Counting {
+    async fn run(&self, record: &mut Record) -> Result<Counted, Fault> {
+        let request = self.decode()?;
+        let model =
+            self.head.model.clone().or_else(|| peek::model_of(&self.body)).unwrap_or_else(|| request.model.clone());
+        if model.is_empty() {
+            return Err(Fault::bad_request("model", "`model` is missing"));
+        }
+        record.model = model.clone();
+        let mut slots = slots_of(&self.app, &self.runtime, &model, self.protocol)?;
+        let Some(slot) = slots.pop_front() else { return Ok(estimate(&request)) };
+        let provider = &slot.upstream.config;
+        if slot.upstream.client.is_none() || !provider.profile.counts_tokens {
+            return Ok(estimate(&request));
+        }
+        record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
+        record.to = provider.protocol().as_str();
+        match self.ask(&slot, &request, record).await {
+            Ok(counted) => Ok(counted),
+            // What is wrong with the request is worth knowing; whatever else is wrong must not stop the client.
+            Err(fault) if matches!(fault.class, FaultClass::BadRequest | FaultClass::TooLarge) => Err(fault),
+            Err(_) => Ok(estimate(&request)),
+        }
+    }
+
+    fn decode(&self) -> Result<Request, DecodeError> {
+        let text = json::body_text(self.body.clone())?;
+        match self.protocol {
+            ClientProtocol::Gemini => gemini_codec::decode_count_request(&self.head, &text),
+            ClientProtocol::Messages => messages::decode_count_request(&self.head, &text),
+            ClientProtocol::Responses | ClientProtocol::Chat => {
+                decode_request(ClientProtocol::Responses, &self.head, self.body.clone())
+            }
+        }
+    }
+
+    /// Asks the provider.
+    async fn ask(&self, slot: &Slot, request: &Request, record: &mut Record) -> Result<Counted, Fault> {
+        let same = slot.upstream.config.protocol() == Protocol::from(self.protocol);
+        let (body, headers) = if same { self.same(slot)? } else { self.translated(slot, request)? };
+        record.sent();
+        let call = Ask::CountTokens { model: &slot.target.model };
+        let mut opened = wire::post(slot, call, headers, body).await?;
+        record.upstream_id = opened.request_id();
+        let answer = wire::whole(&mut opened, &slot.target.provider, 1 << 20).await?;
+        let value: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        let tokens = ["input_tokens", "totalTokens"].iter().find_map(|name| value.get(name)?.as_u64());
+        let tokens = tokens.ok_or_else(|| wire::broken(&slot.target.provider, "it holds no count"))?;
+        Ok(Counted { tokens, estimated: false, verbatim: same.then_some(answer) })
+    }
+
+    fn same(&self, slot: &Slot) -> Result<(Bytes, http::HeaderMap), Fault> {
+        let mut headers = wire::json_headers(false);
+        let mut edits = Edits::default();
+        let peek = Peek::parse(&self.body)?;
+        match self.protocol {
+            ClientProtocol::Messages => {
+                let version = self.head.api_version.as_deref().and_then(|version| HeaderValue::try_from(version).ok());
+                headers.insert("anthropic-version", version.unwrap_or(HeaderValue::from_static("2023-06-01")));
+                if !self.head.betas.is_empty()
+                    && let Ok(betas) =
+                        HeaderValue::try_from(self.head.betas.iter().map(|flag| &**flag).collect::<Vec<_>>().join(","))
+                {
+                    headers.insert("anthropic-beta", betas);
+                }
+                edits.set("model", Value::from(&*slot.target.model).to_string());
+            }
+            ClientProtocol::Responses | ClientProtocol::Chat => {
+                edits.set("model", Value::from(&*slot.target.model).to_string());
+            }
+            ClientProtocol::Gemini => {
+                // The model stands once more inside.
+                if let Some(inner) = peek.get(&self.body, "generateContentRequest")
+                    && let Ok(inner_peek) = Peek::parse(inner)
+                {
+                    let mut inner_edits = Edits::default();
+                    inner_edits.set("model", Value::from(format!("models/{}", slot.target.model)).to_string());
+                    let inner = inner_peek.edited(&Bytes::copy_from_slice(inner), &inner_edits);
+                    edits.set("generateContentRequest", String::from_utf8_lossy(&inner).into_owned());
+                }
+            }
+        }
+        Ok((peek.edited(&self.body, &edits), headers))
+    }
+
+    fn translated(&self, slot: &Slot, request: &Request) -> Result<(Bytes, http::HeaderMap), Fault> {
+        let target = slot.codec_target_in(&self.runtime);
+        let mut losses = Losses::new();
+        let signatures = |call_id: &str| self.app.signatures.get(&self.owner, call_id);
+        let context = ResolveContext { carrier: Some(&self.runtime.config.carrier), signatures: &signatures };
+        let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
+        let encoded = match target.protocol {
+            Protocol::Gemini => gemini_codec::encode_count_request(&target, &resolved, &mut losses),
+            Protocol::Chat | Protocol::Responses | Protocol::Messages => {
+                encode_request(&target, &resolved, &mut losses)
+            }
+        };
+        let mut headers = wire::json_headers(false);
+        wire::add_headers(&mut headers, &encoded, &target.profile);
+        let body = Bytes::from(encoded.body);
+        if target.protocol != Protocol::Messages {
+            return Ok((body, headers));
+        }
+        let edits =
+            Edits { drop: NOT_COUNTED.iter().map(|name| Text::from_static(name)).collect(), ..Edits::default() };
+        Ok((Peek::parse(&body)?.edited(&body, &edits), headers))
+    }
+}
+
+fn estimate(request: &Request) -> Counted {
+    Counted { tokens: relay::estimate::input_tokens(request), estimated: true, verbatim: None }
+}

@@ -1,0 +1,280 @@
+//! Endpoints that are not translated: moderations, images, audio, rerank. A provider is chosen by model, its credential and model name are
+//! put in, bytes flow both ways.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response};
+use polyport_provider::{Call as Ask, ProviderBody};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Text};
+use tokio::time::Sleep;
+
+use super::{Call, Entered};
+use crate::app::Runtime;
+use crate::body::{Aborted, Body};
+use crate::observe::{Outcome, Record};
+use crate::relay::admit::{Slotted, slots_of};
+use crate::relay::attempt::{Course, Slot};
+use crate::relay::peek::{Edits, Peek};
+use crate::relay::wire::{self, Opened, Patience};
+use crate::{error, relay};
+
+const PROTOCOL: ClientProtocol = ClientProtocol::Chat;
+
+/// Hands a request to a provider of OpenAI's protocols.
+pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
+    let Entered { app, runtime, id, parts, body, mut record, .. } = match call.enter(PROTOCOL, "forward").await {
+        Ok(entered) => entered,
+        Err(refused) => return refused,
+    };
+    let content = Content::of(&parts.headers, body);
+    let result = async {
+        let named = content.model()?;
+        record.model = named.clone().unwrap_or_default();
+        let slots = targets(&app, &runtime, named.as_deref())?;
+        let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
+        let mut slot = course.first()?;
+        loop {
+            record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
+            record.to = slot.upstream.config.protocol().as_str();
+            record.sent();
+            let body = content.with_model(&slot.target.model)?;
+            let ask = Ask::Other { path, model: &slot.target.model };
+            match wire::post(&slot, ask, request_headers(&parts.headers), body).await {
+                Ok(opened) => return Ok((slot, opened)),
+                Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
+            }
+        }
+    }
+    .await;
+    match result {
+        Ok((slot, opened)) => stream_through(slot, opened, record, &id),
+        Err(fault) => relay::refuse(PROTOCOL, &id, *record, &fault),
+    }
+}
+
+/// The targets of a model; without one, the first provider that speaks one of OpenAI's protocols.
+fn targets(app: &crate::app::App, runtime: &Runtime, model: Option<&str>) -> Result<Slotted, Fault> {
+    let fits = |slot: &Slot| {
+        matches!(slot.upstream.config.protocol(), Protocol::Chat | Protocol::Responses)
+            && slot.upstream.client.is_some()
+    };
+    let none = || Fault::new(FaultClass::NotFound, "no provider of this model has this endpoint");
+    let Some(model) = model else {
+        let upstream = runtime
+            .config
+            .providers()
+            .filter_map(|provider| runtime.provider(&provider.name))
+            .find(|upstream| {
+                matches!(upstream.config.protocol(), Protocol::Chat | Protocol::Responses) && upstream.client.is_some()
+            })
+            .ok_or_else(none)?;
+        let credential = (!upstream.config.credentials().is_empty()).then_some(0);
+        let target = polyport_routing::Target::new(upstream.config.name.clone(), Text::new());
+        return Ok([Slot { target, upstream: std::sync::Arc::clone(upstream), credential }].into());
+    };
+    let mut slots = slots_of(app, runtime, model, PROTOCOL)?;
+    slots.retain(fits);
+    if slots.is_empty() { Err(none()) } else { Ok(slots) }
+}
+
+/// A body in which the model's name stands.
+enum Content {
+    Json(Bytes),
+    Form { body: Bytes, boundary: String },
+    Other(Bytes),
+}
+
+impl Content {
+    fn of(headers: &HeaderMap, body: Bytes) -> Self {
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+            let boundary = kind.split(';').find_map(|part| {
+                let (name, value) = part.trim().split_once('=')?;
+                name.eq_ignore_ascii_case("boundary").then(|| value.trim_matches('"').to_owned())
+            });
+            return match boundary {
+                Some(boundary) if !boundary.is_empty() => Self::Form { body, boundary },
+                _ => Self::Other(body),
+            };
+        }
+        if kind.is_empty() || kind.to_ascii_lowercase().starts_with("application/json") {
+            return Self::Json(body);
+        }
+        Self::Other(body)
+    }
+
+    fn model(&self) -> Result<Option<Text>, Fault> {
+        match self {
+            Self::Json(body) => Ok(Peek::parse(body)?.text(body, "model").map(Text::from)),
+            Self::Form { body, boundary } => {
+                let found = form_field(body, boundary, "model").and_then(|range| body.get(range));
+                Ok(found.and_then(|value| std::str::from_utf8(value).ok()).map(|value| Text::from(value.trim())))
+            }
+            Self::Other(_) => Ok(None),
+        }
+    }
+
+    fn with_model(&self, model: &Text) -> Result<Bytes, Fault> {
+        match self {
+            Self::Json(body) => {
+                let peek = Peek::parse(body)?;
+                let mut edits = Edits::default();
+                if !model.is_empty() && peek.text(body, "model").as_deref() != Some(&**model) {
+                    edits.set("model", serde_json::Value::from(&**model).to_string());
+                }
+                Ok(peek.edited(body, &edits))
+            }
+            Self::Form { body, boundary } => {
+                let Some(range) = form_field(body, boundary, "model").filter(|_| !model.is_empty()) else {
+                    return Ok(body.clone());
+                };
+                let mut out = Vec::with_capacity(body.len() + model.len());
+                out.extend_from_slice(body.get(..range.start).unwrap_or_default());
+                out.extend_from_slice(model.as_bytes());
+                out.extend_from_slice(body.get(range.end..).unwrap_or_default());
+                Ok(out.into())
+            }
+            Self::Other(body) => Ok(body.clone()),
+        }
+    }
+}
+
+/// Where the value of a form field stands.
+fn form_field(body: &[u8], boundary: &str, name: &str) -> Option<std::ops::Range<usize>> {
+    let delimiter = format!("--{boundary}");
+    let quoted = format!("name=\"{name}\"");
+    let starts: Vec<usize> = memchr::memmem::find_iter(body, delimiter.as_bytes()).collect();
+    starts.iter().zip(starts.iter().skip(1)).find_map(|(&start, &end)| {
+        let from = start + delimiter.len();
+        let part = body.get(from..end)?;
+        let head_end = memchr::memmem::find(part, b"\r\n\r\n")?;
+        let head = std::str::from_utf8(part.get(..head_end)?).ok()?;
+        if !head.split([';', '\r', '\n']).any(|piece| piece.trim() == quoted) {
+            return None;
+        }
+        // The line end before the delimiter is no part of the value.
+        let value_end = end.checked_sub(2)?;
+        let value_start = from + head_end + 4;
+        (value_start <= value_end).then_some(value_start..value_end)
+    })
+}
+
+fn request_headers(client: &HeaderMap) -> HeaderMap {
+    let mut headers = wire::json_headers(false);
+    for name in [CONTENT_TYPE, ACCEPT] {
+        if let Some(value) = client.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers
+}
+
+fn stream_through(slot: Slot, opened: Opened, mut record: Box<Record>, id: &crate::id::RequestId) -> Response<Body> {
+    let upstream_id = opened.request_id();
+    let mut headers = HeaderMap::new();
+    for name in [CONTENT_TYPE, CONTENT_DISPOSITION] {
+        if let Some(value) = opened.headers.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let Ok(value) = HeaderValue::try_from(format!("{}/{}", slot.target.provider, slot.target.model)) {
+        headers.insert("x-polyport-target", value);
+    }
+    headers.insert("x-polyport-attempts", HeaderValue::from(record.attempts));
+    if let Some(Ok(value)) = upstream_id.as_deref().map(HeaderValue::try_from) {
+        headers.insert("x-polyport-upstream-request-id", value);
+    }
+    error::name(PROTOCOL, id, &mut headers);
+    record.upstream_id = upstream_id;
+    record.status = 200;
+    record.first_output();
+    let Opened { body, patience, .. } = opened;
+    let mut response =
+        Response::new(Body::from(Box::new(ForwardBody { body, patience, record: Some(record), timer: None })));
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A provider's body on its way to a client, as it is.
+pub(crate) struct ForwardBody {
+    body: ProviderBody,
+    patience: Patience,
+    /// None once it has ended.
+    record: Option<Box<Record>>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl std::fmt::Debug for ForwardBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ForwardBody")
+    }
+}
+
+impl ForwardBody {
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        match self.body.poll_chunk(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.patience.hear(true);
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Poll::Ready(Some(Err(_))) => self.abort(FaultClass::UpstreamProtocol),
+            Poll::Ready(None) => {
+                if let Some(mut record) = self.record.take() {
+                    record.end(Outcome::Answered);
+                }
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let deadline = self.patience.deadline();
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                loop {
+                    if std::future::Future::poll(timer.as_mut(), cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if tokio::time::Instant::now() >= deadline {
+                        break;
+                    }
+                    timer.as_mut().reset(deadline);
+                }
+                self.abort(FaultClass::Timeout)
+            }
+        }
+    }
+
+    fn abort(&mut self, class: FaultClass) -> Poll<Option<Result<Bytes, Aborted>>> {
+        match self.record.take() {
+            Some(mut record) => {
+                record.end(Outcome::Failed(class));
+                Poll::Ready(Some(Err(Aborted)))
+            }
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_gets_another_model_and_keeps_everything_else() {
+        let form = "--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"name=model\"\r\n\r\n\0\x01--xy\r\n--xyz\r\n\
+                    Content-Disposition: form-data; name=\"model\"\r\n\r\nalias\r\n--xyz--\r\n";
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=\"xyz\""));
+        let content = Content::of(&headers, Bytes::from(form));
+        assert_eq!(content.model().unwrap().as_deref(), Some("alias"));
+        let sent = content.with_model(&Text::from("whisper-1")).unwrap();
+        assert_eq!(String::from_utf8(sent.to_vec()).unwrap(), form.replace("alias", "whisper-1"));
+    }
+
+    #[test]
+    fn json_keeps_its_bytes() {
+        let content = Content::of(&HeaderMap::new(), Bytes::from_static(b"{ \"input\": 1e3, \"model\":\"a\"}"));
+        assert_eq!(&*content.with_model(&Text::from("a")).unwrap(), b"{ \"input\": 1e3, \"model\":\"a\"}");
+        assert_eq!(&*content.with_model(&Text::from("b")).unwrap(), b"{ \"input\": 1e3, \"model\":\"b\"}");
+    }
+}
