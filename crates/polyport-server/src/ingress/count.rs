@@ -126,7 +126,7 @@ impl Counting {
         let text = json::body_text(self.body.clone())?;
         match self.protocol {
             ClientProtocol::Gemini => gemini_codec::decode_count_request(&self.head, &text),
-            ClientProtocol::Messages => messages::decode_count_request(&self.head, &text),
+            ClientProtocol::Messages => messages::decode_request(&self.head, &text),
             ClientProtocol::Responses | ClientProtocol::Chat => {
                 decode_request(ClientProtocol::Responses, &self.head, self.body.clone())
             }

@@ -50,7 +50,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
     }
     .await;
     match result {
-        Ok((slot, opened)) => stream_through(slot, opened, record, &id),
+        Ok((slot, opened)) => stream_through(&slot, opened, record, &id),
         Err(fault) => relay::refuse(PROTOCOL, &id, *record, &fault),
     }
 }
@@ -172,7 +172,7 @@ fn request_headers(client: &HeaderMap) -> HeaderMap {
     headers
 }
 
-fn stream_through(slot: Slot, opened: Opened, mut record: Box<Record>, id: &crate::id::RequestId) -> Response<Body> {
+fn stream_through(slot: &Slot, opened: Opened, mut record: Box<Record>, id: &crate::id::RequestId) -> Response<Body> {
     let upstream_id = opened.request_id();
     let mut headers = HeaderMap::new();
     for name in [CONTENT_TYPE, CONTENT_DISPOSITION] {

@@ -93,11 +93,6 @@ impl Record {
         self.started.elapsed()
     }
 
-    /// When the request began.
-    pub(crate) fn started(&self) -> Instant {
-        self.started
-    }
-
     /// An attempt goes out.
     pub(crate) fn sent(&mut self) {
         if self.sent.is_none() {
