@@ -1,12 +1,30 @@
 //! The Responses wire format: types, request, response, stream, fault.
+//!
+//! | module | what |
+//! |---|---|
+//! | `types` | wire structs in the specification's words |
+//! | `request` | a client's request in, a provider's request out |
+//! | `item` | items of a conversation, wire to neutral form |
+//! | `input` | the history as items, neutral form to wire |
+//! | `tools` | tools, the choice among them, the shape of the answer |
+//! | `write` | pieces of items that requests and answers share |
+//! | `response` | whole answers |
+//! | `stream` | provider stream to events |
+//! | `encoder` | events to a client's stream |
+//! | `fault` | error bodies |
 
 mod fault;
+mod input;
+mod item;
 mod request;
 mod response;
 mod stream;
+mod tools;
 mod types;
+mod write;
 
 pub use fault::encode_fault;
+pub use input::{InputPage, encode_input_items, encode_input_page};
 pub use request::{decode_request, encode_request};
 pub use response::{decode_response, encode_response};
 pub use stream::{Decoder, Encoder};

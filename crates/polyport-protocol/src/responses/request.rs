@@ -1,19 +1,914 @@
 //! Requests of the Responses protocol.
 
-use polyport_types::{ClientProtocol, Losses, Request, Text};
+use std::borrow::Cow;
 
+use polyport_types::{
+    Authority, CacheMark, ClientProtocol, Effort, Extras, Family, Instruction, LossAction, LossCode, Losses, Message,
+    Modality, Part, PartKind, RawJson, ReasoningControl, ReasoningMode, ReasoningVisibility, Request, Role,
+    ServerToolKind, Text, Tool, ToolChoice,
+};
+use serde_json::value::RawValue;
+
+use super::input::{InputWriter, ttl_word, write_parts};
+use super::item::{ItemReader, cache_ttl, content_part, member_of};
+use super::tools::{
+    additional_tools, missing, own_tools, read_choice, read_format, read_tools, read_verbosity, unsupported,
+    verbosity_word, write_choice, write_format, write_tools,
+};
+use super::types::{CacheOptions, CreateResponse, Item, ReasoningConfig, TextConfig};
+use crate::json::{JsonWriter, OneOrMany, Str, extras, from_text, raw, raw_str, wire};
+use crate::profile::{Profile, SystemRole};
 use crate::{DecodeError, Encoded, RequestHead, Target};
+
+/// Member of [`Instruction::ext`]: the wire role of an instruction that was an item of `input`. The `instructions` field has none.
+pub(super) const ROLE: &str = "role";
+
+wire! {
+    /// The items of a body, verbatim: read only when a kind of item has to be kept so.
+    struct InputOnly<'a> {
+        input: Vec<&'a RawValue> = "input",
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- decode
 
 /// Reads a client's request.
 ///
 /// # Errors
 /// [`DecodeError`] names the wrong path.
-pub fn decode_request(_head: &RequestHead, _body: &Text) -> Result<Request, DecodeError> {
-    Ok(Request::new(ClientProtocol::Responses, ""))
+pub fn decode_request(_head: &RequestHead, body: &Text) -> Result<Request, DecodeError> {
+    let wire: CreateResponse<'_> = from_text(body).map_err(in_openai_words)?;
+    let has_prompt = wire.extra.iter().any(|(key, value)| &**key == "prompt" && value.get() != "null");
+    if wire.model.is_none() && !has_prompt {
+        return Err(missing("model"));
+    }
+    let mut request = Request::new(ClientProtocol::Responses, "");
+    let held = wire.previous_response_id.is_some() || wire.conversation.is_some();
+    if wire.input.is_none() && !held && !has_prompt {
+        return Err(DecodeError::at(
+            "input",
+            "One of 'input', 'previous_response_id', 'prompt' or 'conversation' must be provided.",
+        ));
+    }
+    if wire.previous_response_id.is_some() && wire.conversation.is_some() {
+        return Err(DecodeError::at(
+            "previous_response_id",
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing one of them.",
+        ));
+    }
+    let text = |value: Option<Str<'_>>| value.map(|value| value.into_text(body));
+    request.model = text(wire.model).unwrap_or_default();
+    request.ext = extras(wire.extra, body);
+    if let Some(instructions) = wire.instructions.filter(|instructions| !instructions.is_empty()) {
+        request.instructions.push(Instruction {
+            authority: Authority::Developer,
+            parts: vec![Part::text(instructions.into_text(body))],
+            name: None,
+            ext: Extras::new(),
+        });
+    }
+    request.tools = read_tools(&wire.tools.unwrap_or_default(), "tools", body)?;
+    if let Some(choice) = wire.tool_choice {
+        let (choice, verbatim) = read_choice(choice, body)?;
+        request.tool_choice = Some(choice);
+        if let Some(verbatim) = verbatim {
+            request.ext.push("tool_choice", verbatim);
+        }
+    }
+    request.parallel_tool_calls = wire.parallel_tool_calls;
+    request.limits.max_output_tokens = positive(wire.max_output_tokens, "max_output_tokens", 16)?;
+    request.limits.max_server_tool_calls =
+        positive(wire.max_tool_calls, "max_tool_calls", 1)?.map(|calls| u32::try_from(calls).unwrap_or(u32::MAX));
+    request.limits.truncation = text(wire.truncation);
+    request.sampling.temperature = wire.temperature;
+    request.sampling.top_p = wire.top_p;
+    request.sampling.top_logprobs = wire.top_logprobs.map(|top| u32::try_from(top.count()).unwrap_or(u32::MAX));
+    request.include = wire.include.unwrap_or_default().into_iter().map(|word| word.into_text(body)).collect();
+    if request.include.iter().any(|word| &**word == LOGPROBS) {
+        request.sampling.logprobs = Some(true);
+    }
+    request.state.store = wire.store;
+    request.state.previous_response_id = text(wire.previous_response_id);
+    request.state.conversation = wire.conversation.map(|value| conversation(value, body)).transpose()?;
+    request.state.background = wire.background;
+    request.cache.key = text(wire.prompt_cache_key);
+    request.cache.retention = text(wire.prompt_cache_retention);
+    request.metadata = wire
+        .metadata
+        .map(|pairs| pairs.0.into_iter().map(|(key, value)| (key.into_text(body), value.into_text(body))).collect())
+        .unwrap_or_default();
+    request.service_tier = text(wire.service_tier);
+    request.stream = wire.stream.unwrap_or(false);
+    request.stream_options.include_obfuscation =
+        wire.stream_options.and_then(|options| options.include_obfuscation);
+    identity(&mut request, text(wire.safety_identifier), text(wire.user));
+    read_cache(&mut request, wire.prompt_cache_options, body);
+    if let Some(config) = wire.text {
+        read_text(&mut request, config, body)?;
+    }
+    if let Some(config) = wire.reasoning {
+        request.reasoning = Some(read_reasoning(config, body));
+    }
+    match wire.input {
+        Some(OneOrMany::One(text)) => {
+            request.messages.push(Message::new(Role::User, 0, vec![Part::text(text.into_text(body))]));
+        }
+        Some(OneOrMany::Many(items)) => History::new(body).read(items, &mut request)?,
+        None => {}
+    }
+    Ok(request)
 }
+
+/// The value of `include` that asks for log probabilities.
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
+/// The value of `include` that asks for encrypted reasoning.
+const ENCRYPTED: &str = "reasoning.encrypted_content";
+
+/// Type errors of the parser, said the way `OpenAI` says them.
+fn in_openai_words(error: DecodeError) -> DecodeError {
+    let DecodeError { path, message } = error;
+    let Some(rest) = message.strip_prefix("invalid type: ").filter(|_| !path.is_empty()) else {
+        return DecodeError { path, message };
+    };
+    let rest = rest.rsplit_once(" at line ").map_or(rest, |(rest, _)| rest);
+    let message = match rest.rsplit_once(", expected ") {
+        Some((found, expected)) => {
+            // The value itself may be private.
+            let found = found.split_once(' ').map_or(found, |(kind, _)| kind);
+            format!("Invalid type for '{path}': expected {expected}, but got {found} instead.")
+        }
+        None => format!("Invalid type for '{path}': {rest}"),
+    };
+    DecodeError { path, message }
+}
+
+/// A count of at least one. Values below `minimum` are accepted: not every provider has that limit.
+fn positive(value: Option<crate::json::Int>, path: &str, minimum: i64) -> Result<Option<u64>, DecodeError> {
+    match value {
+        Some(value) if value.0 < 1 => Err(DecodeError::at(
+            path,
+            format!(
+                "Invalid '{path}': integer below minimum value. Expected a value >= {minimum}, but got {} instead.",
+                value.0
+            ),
+        )),
+        value => Ok(value.map(crate::json::Int::count)),
+    }
+}
+
+/// `conversation`: an id, or an object with one.
+fn conversation(value: &RawValue, body: &Text) -> Result<Text, DecodeError> {
+    let id = match raw_str(value) {
+        Some(id) => Some(id.into_owned()),
+        None => member_of(&raw(value, body), "id").and_then(|id| serde_json::from_str::<String>(id.as_str()).ok()),
+    };
+    id.filter(|id| !id.is_empty()).map(Text::from).ok_or_else(|| missing("conversation.id"))
+}
+
+fn identity(request: &mut Request, identifier: Option<Text>, user: Option<Text>) {
+    match (identifier, user) {
+        (Some(identifier), user) => {
+            request.end_user = Some(identifier);
+            if let Some(user) = user {
+                request.ext.push("user", RawJson::of(&serde_json::Value::String(user.to_string())));
+            }
+        }
+        (None, Some(user)) => {
+            request.end_user = Some(user);
+            request.end_user_is_legacy = true;
+        }
+        (None, None) => {}
+    }
+}
+
+fn read_cache(request: &mut Request, options: Option<CacheOptions<'_>>, body: &Text) {
+    let Some(options) = options else { return };
+    request.cache.explicit_only = match options.mode.as_deref() {
+        Some("explicit") => Some(true),
+        Some("implicit") => Some(false),
+        _ => None,
+    };
+    request.cache.ttl = options.ttl.as_deref().and_then(cache_ttl);
+    request.cache.ext = extras(options.extra, body);
+}
+
+fn read_text(request: &mut Request, config: TextConfig<'_>, body: &Text) -> Result<(), DecodeError> {
+    request.response_format = config.format.map(|format| read_format(format, body)).transpose()?;
+    request.verbosity = config.verbosity.map(|word| read_verbosity(&word)).transpose()?;
+    if !config.extra.is_empty() {
+        let mut out = Vec::new();
+        JsonWriter::new(&mut out).object(|w| w.extras(&extras(config.extra, body)));
+        request.ext.push("text", super::tools::into_raw(out));
+    }
+    Ok(())
+}
+
+fn read_reasoning(config: ReasoningConfig<'_>, body: &Text) -> ReasoningControl {
+    let mut control = ReasoningControl { ext: extras(config.extra, body), ..ReasoningControl::default() };
+    let string = |text: &Str<'_>| RawJson::of(&serde_json::Value::String(text.to_string()));
+    if let Some(word) = &config.effort {
+        match Effort::parse(word) {
+            Some(effort) => control.effort = Some(effort),
+            // A word of tomorrow: the provider may know it.
+            None => control.ext.push("effort", string(word)),
+        }
+    }
+    if control.effort == Some(Effort::None) {
+        control.mode = ReasoningMode::Off;
+    }
+    if let Some(word) = config.generate_summary.as_ref().filter(|_| config.summary.is_none()) {
+        control.ext.push("generate_summary", string(word));
+    }
+    // A client that does not ask for a summary gets none.
+    control.summary = config.summary.or(config.generate_summary).map(|word| word.into_text(body));
+    control.visibility = Some(match control.summary {
+        Some(_) => ReasoningVisibility::Summary,
+        None => ReasoningVisibility::Omitted,
+    });
+    control
+}
+
+/// Reads the items of `input`.
+struct History<'a> {
+    body: &'a Text,
+    reader: ItemReader,
+    /// The items verbatim, once one of them is needed so.
+    raws: Option<Vec<&'a RawValue>>,
+    /// Calls without a result so far: id, name.
+    waiting: Vec<(Text, Text)>,
+}
+
+impl<'a> History<'a> {
+    fn new(body: &'a Text) -> Self {
+        Self { body, reader: ItemReader::new(Family::OpenAi), raws: None, waiting: Vec::new() }
+    }
+
+    fn read(mut self, items: Vec<Item<'a>>, request: &mut Request) -> Result<(), DecodeError> {
+        request.messages.reserve(items.len());
+        // Instructions may only be preceded by the tools they speak about.
+        let mut leading = true;
+        for (at, item) in items.into_iter().enumerate() {
+            let mut message = self.item(at, item)?;
+            match message.role {
+                Role::System | Role::Developer if leading && is_instruction(&message) => {
+                    request.instructions.push(instruction(message));
+                    continue;
+                }
+                _ => {}
+            }
+            for part in &message.parts {
+                if let PartKind::Opaque { kind, raw, .. } = &part.kind {
+                    match &**kind {
+                        "additional_tools" => request.tools.extend(additional_tools(raw)),
+                        "configuration_update" => configuration_update(request, raw)?,
+                        _ => {}
+                    }
+                }
+            }
+            leading = leading && is_tools_item(&message);
+            message.index = u32::try_from(at).unwrap_or(u32::MAX);
+            request.messages.push(message);
+        }
+        Ok(())
+    }
+
+    fn raw(&mut self, at: usize) -> RawJson {
+        let body = self.body;
+        let raws = self.raws.get_or_insert_with(|| {
+            let items: Result<InputOnly<'_>, _> = serde_json::from_str(body);
+            items.ok().and_then(|items| items.input).unwrap_or_default()
+        });
+        raws.get(at).map_or_else(|| RawJson::from_valid(Text::from_static("null")), |value| raw(value, body))
+    }
+
+    fn item(&mut self, at: usize, mut item: Item<'a>) -> Result<Message, DecodeError> {
+        let path = format!("input[{at}]");
+        let kind = match item.kind.as_deref() {
+            Some(kind) => kind.to_owned(),
+            None if item.role.is_some() => "message".to_owned(),
+            // The one item whose type may be left out beside messages.
+            None if item.id.is_some() && item.content.is_none() => {
+                item.kind = Some(Str("item_reference".into()));
+                "item_reference".to_owned()
+            }
+            None => return Err(missing(&format!("{path}.role"))),
+        };
+        if kind == "message" {
+            return self.message(at, &path, item);
+        }
+        self.check(&kind, &path, &mut item)?;
+        let body = self.body;
+        let status = item.status.as_ref().map(|status| status.to_text(body));
+        // The reader asks for the item as a whole only where it keeps it.
+        let mut reader = std::mem::replace(&mut self.reader, ItemReader::new(Family::OpenAi));
+        let read = reader.read(item, &mut || self.raw(at), body);
+        self.reader = reader;
+        self.follow(&read.parts);
+        Ok(Message { status, ..Message::new(read.role, 0, read.parts) })
+    }
+
+    fn message(&mut self, at: usize, path: &str, item: Item<'a>) -> Result<Message, DecodeError> {
+        let body = self.body;
+        let role = match item.role.as_deref() {
+            Some("user") => Role::User,
+            Some("assistant") => Role::Assistant,
+            Some("system") => Role::System,
+            Some("developer") => Role::Developer,
+            Some(word) => {
+                return Err(unsupported(&format!("{path}.role"), word, &["assistant", "system", "developer", "user"]));
+            }
+            None => return Err(missing(&format!("{path}.role"))),
+        };
+        let parts = match item.content {
+            Some(OneOrMany::One(text)) => vec![Part::text(text.into_text(body))],
+            Some(OneOrMany::Many(list)) => {
+                let mut parts = Vec::with_capacity(list.len());
+                for (number, part) in list.into_iter().enumerate() {
+                    if part.kind.is_none() && part.text.is_none() {
+                        return Err(missing(&format!("{path}.content[{number}].type")));
+                    }
+                    parts.push(content_part(part, number, "content", &mut || self.raw(at), body));
+                }
+                parts
+            }
+            None => return Err(missing(&format!("{path}.content"))),
+        };
+        Ok(Message {
+            id: item.id.map(|id| id.into_text(body)),
+            status: item.status.map(|status| status.into_text(body)),
+            phase: item.phase.map(|phase| phase.into_text(body)),
+            ext: extras(item.extra, body),
+            ..Message::new(role, 0, parts)
+        })
+    }
+
+    /// Members without which an item means nothing.
+    fn check(&self, kind: &str, path: &str, item: &mut Item<'_>) -> Result<(), DecodeError> {
+        let need = |present: bool, name: &str| if present { Ok(()) } else { Err(missing(&format!("{path}.{name}"))) };
+        match kind {
+            "function_call" | "custom_tool_call" => {
+                need(item.name.as_ref().is_some_and(|name| !name.is_empty()), "name")?;
+                need(item.call_id.as_ref().is_some_and(|id| !id.is_empty()), "call_id")?;
+                need(kind == "custom_tool_call" || item.arguments.is_some(), "arguments")?;
+                need(kind == "function_call" || item.input.is_some(), "input")
+            }
+            "function_call_output" | "custom_tool_call_output" => {
+                need(item.output.is_some(), "output")?;
+                if item.call_id.as_ref().is_none_or(|id| id.is_empty()) {
+                    // Newer models may be answered by the name alone.
+                    let name = item.name.as_deref();
+                    let call = self.waiting.iter().find(|(_, called)| name.is_none_or(|name| name == &**called));
+                    item.call_id = call.filter(|_| name.is_some()).map(|(id, _)| Str(Cow::Owned(id.to_string())));
+                }
+                need(item.call_id.is_some(), "call_id")
+            }
+            "computer_call" | "shell_call" | "apply_patch_call" | "computer_call_output" | "shell_call_output"
+            | "apply_patch_call_output" => need(item.call_id.is_some(), "call_id"),
+            "item_reference" => need(item.id.is_some(), "id"),
+            _ => Ok(()),
+        }
+    }
+
+    fn follow(&mut self, parts: &[Part]) {
+        for part in parts {
+            match &part.kind {
+                PartKind::ToolCall(call) => self.waiting.push((call.id.clone(), call.name.clone())),
+                PartKind::ToolResult(result) => self.waiting.retain(|(id, _)| *id != result.call_id),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_tools_item(message: &Message) -> bool {
+    message.parts.iter().all(|part| matches!(&part.kind, PartKind::Opaque { kind, .. } if &**kind == "additional_tools"))
+}
+
+/// Whether a message of the instructing roles really holds words, and not settings.
+fn is_instruction(message: &Message) -> bool {
+    message.parts.iter().all(|part| !matches!(part.kind, PartKind::Opaque { .. }))
+}
+
+fn instruction(message: Message) -> Instruction {
+    let (authority, word) = match message.role {
+        Role::System => (Authority::System, "\"system\""),
+        _ => (Authority::Developer, "\"developer\""),
+    };
+    let mut ext = message.ext;
+    ext.push(ROLE, RawJson::from_valid(Text::from_static(word)));
+    if let Some(status) = message.status {
+        ext.push("status", RawJson::of(&serde_json::Value::String(status.to_string())));
+    }
+    Instruction { authority, parts: message.parts, name: message.name, ext }
+}
+
+/// Settings changed inside the history: the last ones hold for the answer.
+fn configuration_update(request: &mut Request, item: &RawJson) -> Result<(), DecodeError> {
+    if let Some(config) = member_of(item, "reasoning")
+        && let Ok(config) = serde_json::from_str::<ReasoningConfig<'_>>(config.as_str())
+        && let Some(effort) = config.effort.as_deref().and_then(Effort::parse)
+    {
+        let control = request.reasoning.get_or_insert_with(|| ReasoningControl {
+            visibility: Some(ReasoningVisibility::Omitted),
+            ..ReasoningControl::default()
+        });
+        control.mode = if effort == Effort::None { ReasoningMode::Off } else { ReasoningMode::Unset };
+        control.effort = Some(effort);
+    }
+    if let Some(config) = member_of(item, "text")
+        && let Ok(config) = serde_json::from_str::<TextConfig<'_>>(config.as_str())
+        && let Some(format) = config.format
+    {
+        // Slices of the item, not of the body.
+        let owned = Text::from(item.as_str());
+        drop(format);
+        if let Some(text) = member_of(&RawJson::from_valid(owned), "text") {
+            let config: TextConfig<'_> = serde_json::from_str(text.as_str()).unwrap_or_default();
+            request.response_format = config.format.map(|format| read_format(format, text.text())).transpose()?;
+        }
+    }
+    Ok(())
+}
+
+// ---------------------------------------------------------------------------------------------------------------- encode
 
 /// Writes a resolved request for a provider.
 #[must_use]
-pub fn encode_request(_target: &Target, _request: &Request, _losses: &mut Losses) -> Encoded {
-    Encoded::default()
+pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+    let mut body = Vec::with_capacity(1024);
+    let mut w = JsonWriter::new(&mut body);
+    w.object(|w| Encoder { target, request, native: request.source == ClientProtocol::Responses }.body(w, losses));
+    Encoded { body, headers: Vec::new() }
 }
+
+struct Encoder<'r> {
+    target: &'r Target,
+    request: &'r Request,
+    /// The client speaks Responses itself.
+    native: bool,
+}
+
+impl Encoder<'_> {
+    fn profile(&self) -> &Profile {
+        &self.target.profile
+    }
+
+    /// Writes a member under the name this server knows it by, unless it wants none.
+    fn member(&self, w: &mut JsonWriter<'_>, name: &str, value: impl FnOnce(&mut JsonWriter<'_>)) {
+        let profile = self.profile();
+        if profile.drop.iter().any(|dropped| dropped == name) || profile.extra_body.contains_key(name) {
+            return;
+        }
+        w.key(profile.rename.get(name).map_or(name, String::as_str));
+        value(w);
+    }
+
+    fn string(&self, w: &mut JsonWriter<'_>, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.member(w, name, |w| w.string(value));
+        }
+    }
+
+    fn body(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let request = self.request;
+        self.member(w, "model", |w| w.string(&self.target.model));
+        let store = self.store();
+        self.member(w, "store", |w| w.raw_value(if store { "true" } else { "false" }));
+        self.state(w, losses);
+        self.include(w, store);
+        self.input(w, store, losses);
+        self.tools(w, losses);
+        if let Some(parallel) = request.parallel_tool_calls {
+            self.member(w, "parallel_tool_calls", |w| w.raw_value(if parallel { "true" } else { "false" }));
+        }
+        self.reasoning(w, losses);
+        self.text(w, losses);
+        self.sampling(w, losses);
+        self.limits(w, losses);
+        self.cache(w, losses);
+        self.identity(w, losses);
+        self.unsupported(losses);
+        if request.stream {
+            self.member(w, "stream", |w| w.raw_value("true"));
+            if let Some(padding) = request.stream_options.include_obfuscation {
+                self.member(w, "stream_options", |w| w.object(|w| w.bool("include_obfuscation", padding)));
+            }
+        }
+        self.ext(w, losses);
+        for (name, value) in &self.profile().extra_body {
+            w.raw(name, &RawJson::of(value));
+        }
+    }
+
+    /// Always said: the default is to store. Only clients of this protocol expect that.
+    fn store(&self) -> bool {
+        self.profile().stateful && self.request.state.store.unwrap_or(self.native)
+    }
+
+    fn state(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let state = &self.request.state;
+        let held = [
+            ("previous_response_id", state.previous_response_id.as_deref()),
+            ("conversation", state.conversation.as_deref()),
+        ];
+        for (name, id) in held {
+            match id {
+                Some(id) if self.profile().stateful => self.string(w, name, Some(id)),
+                Some(_) => losses.error(LossCode::StateUnsupported, format!("/{name}"), "the provider keeps no state"),
+                None => {}
+            }
+        }
+        match state.background {
+            Some(background) if self.native && (self.profile().stateful || !background) => {
+                self.member(w, "background", |w| w.raw_value(if background { "true" } else { "false" }));
+            }
+            Some(true) => {
+                losses.error(LossCode::StateUnsupported, "/background", "the provider has no background answers");
+            }
+            _ => {}
+        }
+    }
+
+    fn include(&self, w: &mut JsonWriter<'_>, store: bool) {
+        let request = self.request;
+        let mut words: Vec<&str> = Vec::new();
+        if self.native {
+            words.extend(request.include.iter().map(|word| &**word));
+        }
+        // Without state the reasoning has to travel with the history.
+        if !store && self.target.capabilities.reasoning {
+            words.push(ENCRYPTED);
+        }
+        if request.sampling.logprobs == Some(true) {
+            words.push(LOGPROBS);
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for word in words {
+            if !seen.contains(&word) {
+                seen.push(word);
+            }
+        }
+        if !seen.is_empty() || (self.native && !request.include.is_empty()) {
+            self.member(w, "include", |w| w.array(|w| seen.iter().for_each(|word| w.string(word))));
+        }
+    }
+
+    /// `instructions` and `input`.
+    fn input(&self, w: &mut JsonWriter<'_>, store: bool, losses: &mut Losses) {
+        let request = self.request;
+        // A marker on a tool covers everything up to the tools: the end of the instructions is the nearest place for it.
+        let mark = request.tools.iter().find_map(tool_mark);
+        let field = self.instructions_field(mark);
+        if let Some(text) = field {
+            self.string(w, "instructions", Some(text));
+        }
+        let blocks: Vec<&Instruction> = request.instructions.iter().skip(usize::from(field.is_some())).collect();
+        let held = request.state.previous_response_id.is_some() || request.state.conversation.is_some();
+        if blocks.is_empty() && request.messages.is_empty() && (held || request.ext.get("prompt").is_some()) {
+            return;
+        }
+        self.member(w, "input", |w| {
+            w.array(|w| {
+                for (at, block) in blocks.iter().enumerate() {
+                    let mark = mark.filter(|_| at + 1 == blocks.len());
+                    self.instruction(w, block, mark, losses);
+                }
+                InputWriter::new(request, self.target, !store, losses).write(w);
+            });
+        });
+    }
+
+    /// The text of the `instructions` field: what the client put there, or the only block of another protocol.
+    fn instructions_field(&self, mark: Option<CacheMark>) -> Option<&str> {
+        let request = self.request;
+        let first = request.instructions.first()?;
+        let [part] = first.parts.as_slice() else { return None };
+        let text = part.as_text().filter(|text| !text.trim().is_empty())?;
+        if self.native {
+            return first.ext.get(ROLE).is_none().then_some(text);
+        }
+        let only = request.instructions.len() == 1 && part.cache.is_none() && mark.is_none();
+        // A conversation of instructions alone needs an input.
+        (only && !request.messages.is_empty()).then_some(text)
+    }
+
+    fn instruction(&self, w: &mut JsonWriter<'_>, block: &Instruction, mark: Option<CacheMark>, losses: &mut Losses) {
+        if block.parts.iter().all(|part| part.as_text().is_some_and(|text| text.trim().is_empty())) {
+            return losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, "/instructions", "");
+        }
+        if block.name.is_some() {
+            losses.info(LossCode::NameDropped, LossAction::Dropped, "/instructions", "");
+        }
+        let role = match (block.authority, self.profile().system_role) {
+            (Authority::Developer, SystemRole::Developer) => "developer",
+            (Authority::System, _) | (Authority::Developer, SystemRole::System) => "system",
+        };
+        w.object(|w| {
+            w.str("type", "message");
+            w.str("role", role);
+            w.array_field("content", |w| write_parts(w, &block.parts, mark, self.native, self.target, losses));
+            if self.native {
+                let rest = block.ext.iter().filter(|(name, _)| &***name != ROLE);
+                rest.for_each(|(name, value)| w.raw(name, value));
+            }
+        });
+    }
+
+    fn tools(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let request = self.request;
+        let own = own_tools(request);
+        let wants_image = request.output_modalities.contains(&Modality::Image);
+        let draws = |tool: &&Tool| matches!(tool, Tool::Server(tool) if tool.kind == ServerToolKind::ImageGeneration);
+        let add_image = wants_image && !own.iter().any(draws);
+        if add_image {
+            let detail = "a picture is asked for through a tool";
+            losses.info(LossCode::MediaUnsupported, LossAction::Emulated, "/output_modalities", detail);
+        }
+        let mut list = Vec::new();
+        let mut writer = JsonWriter::new(&mut list);
+        writer.array(|w| {
+            write_tools(w, &own, self.native, losses);
+            if add_image {
+                w.object(|w| w.str("type", "image_generation"));
+            }
+        });
+        let some = list.len() > 2;
+        if some {
+            // `JsonWriter` writes UTF-8 only.
+            self.member(w, "tools", |w| w.raw_value(std::str::from_utf8(&list).unwrap_or("[]")));
+        }
+        match &request.tool_choice {
+            _ if add_image && request.tool_choice.is_none() && own.is_empty() => {
+                self.member(w, "tool_choice", |w| w.object(|w| w.str("type", "image_generation")));
+            }
+            // A choice among no tools is refused; to say that nothing is forced is not.
+            Some(ToolChoice::None | ToolChoice::Auto) if !some && !self.native => {}
+            Some(choice)
+                if some || !request.tools.is_empty() || matches!(choice, ToolChoice::None | ToolChoice::Auto) =>
+            {
+                self.member(w, "tool_choice", |w| write_choice(w, choice, request));
+            }
+            Some(_) => {
+                let detail = "there are no tools";
+                losses.warn(LossCode::ToolChoiceDegraded, LossAction::Dropped, "/tool_choice", detail);
+            }
+            None => {}
+        }
+    }
+
+    fn reasoning(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let Some(control) = &self.request.reasoning else { return };
+        let effort = match (control.mode, control.effort, control.budget_tokens) {
+            (ReasoningMode::Off, ..) => Some(Effort::None),
+            (_, Some(effort), _) => Some(effort),
+            (_, None, Some(budget)) => {
+                let effort = effort_of(budget);
+                let detail = format!("budget {budget} became {}", effort.map_or("the default effort", Effort::as_str));
+                losses.info(LossCode::ReasoningMapped, LossAction::Degraded, "/reasoning", detail);
+                effort
+            }
+            (_, None, None) => None,
+        };
+        let shown = matches!(control.visibility, Some(ReasoningVisibility::Summary | ReasoningVisibility::Full));
+        let by_old_name = self.native && control.ext.get("generate_summary").is_some();
+        let summary = (shown && !by_old_name).then(|| control.summary.as_deref().unwrap_or("auto"));
+        let own = self.native && !control.ext.is_empty();
+        if effort.is_none() && summary.is_none() && !own {
+            return;
+        }
+        self.member(w, "reasoning", |w| {
+            w.object(|w| {
+                w.opt_str("effort", effort.map(Effort::as_str));
+                w.opt_str("summary", summary);
+                if self.native {
+                    w.extras(&control.ext);
+                }
+            });
+        });
+    }
+
+    fn text(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let request = self.request;
+        let mut out = Vec::new();
+        JsonWriter::new(&mut out).object(|w| {
+            match &request.response_format {
+                Some(polyport_types::ResponseFormat::Text) if self.profile().omit_text_format => {}
+                Some(format) => write_format(w, format, Some(losses)),
+                None => {}
+            }
+            w.opt_str("verbosity", request.verbosity.map(verbosity_word));
+            if let (true, Some(rest)) = (self.native, request.ext.get("text")) {
+                let rest: crate::json::Pairs<'_, &RawValue> = serde_json::from_str(rest.as_str()).unwrap_or_default();
+                for (key, value) in &rest.0 {
+                    w.key(key);
+                    w.raw_value(value.get());
+                }
+            }
+        });
+        if out.len() > 2 {
+            // `JsonWriter` writes UTF-8 only.
+            self.member(w, "text", |w| w.raw_value(std::str::from_utf8(&out).unwrap_or("{}")));
+        }
+    }
+
+    fn sampling(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let sampling = &self.request.sampling;
+        for (name, value) in [("temperature", sampling.temperature), ("top_p", sampling.top_p)] {
+            if let Some(value) = value {
+                let value = match self.profile().clamp.get(name) {
+                    Some((low, high)) => value.clamp(*low, high.max(*low)),
+                    None => value,
+                };
+                self.member(w, name, |w| w.number(value));
+            }
+        }
+        if let Some(top) = sampling.top_logprobs {
+            self.member(w, "top_logprobs", |w| w.number(top));
+        }
+        let absent = [
+            ("top_k", sampling.top_k.is_some()),
+            ("min_p", sampling.min_p.is_some()),
+            ("frequency_penalty", sampling.frequency_penalty.is_some_and(|value| value != 0.0)),
+            ("presence_penalty", sampling.presence_penalty.is_some_and(|value| value != 0.0)),
+            ("repetition_penalty", sampling.repetition_penalty.is_some_and(|value| (value - 1.0).abs() > f64::EPSILON)),
+            ("seed", sampling.seed.is_some()),
+            ("logit_bias", sampling.logit_bias.is_some()),
+        ];
+        for (name, given) in absent {
+            if given {
+                losses.warn(LossCode::SamplingUnsupported, LossAction::Dropped, format!("/{name}"), "");
+            }
+        }
+    }
+
+    fn limits(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        /// Smallest limit that `OpenAI` takes, in tokens.
+        const LEAST: u64 = 16;
+        let limits = &self.request.limits;
+        if let Some(limit) = limits.max_output_tokens {
+            if limit < LEAST {
+                let detail = format!("{limit} became {LEAST}");
+                losses.info(LossCode::MaxTokensRaised, LossAction::Clamped, "/max_output_tokens", detail);
+            }
+            self.member(w, "max_output_tokens", |w| w.number(limit.max(LEAST)));
+        }
+        let uses = self.request.tools.iter().filter_map(|tool| match tool {
+            Tool::Server(tool) if !self.native => tool.max_uses,
+            _ => None,
+        });
+        if let Some(calls) = limits.max_server_tool_calls.or(uses.max()) {
+            self.member(w, "max_tool_calls", |w| w.number(calls.max(1)));
+        }
+        self.string(w, "truncation", limits.truncation.as_deref().filter(|_| self.native));
+        if !limits.stop.is_empty() {
+            losses.warn(LossCode::StopUnsupported, LossAction::Dropped, "/stop", "");
+        }
+        if self.request.candidates.is_some_and(|candidates| candidates > 1) {
+            losses.warn(LossCode::CandidatesUnsupported, LossAction::Degraded, "/n", "one answer instead of several");
+        }
+    }
+
+    fn cache(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        let cache = &self.request.cache;
+        self.string(w, "prompt_cache_key", cache.key.as_deref());
+        self.string(w, "prompt_cache_retention", cache.retention.as_deref());
+        let mode = match cache.explicit_only {
+            Some(true) => Some("explicit"),
+            Some(false) => Some("implicit"),
+            None => cache.auto_breakpoint.then_some("implicit"),
+        };
+        // Other lifetimes have no word here; those of a client of this protocol are its own business.
+        let ttl = cache.ttl.filter(|ttl| self.native || *ttl == polyport_types::CacheTtl::Minutes30).map(ttl_word);
+        if cache.ttl.is_some() && ttl.is_none() {
+            losses.info(LossCode::CacheTtlChanged, LossAction::Degraded, "/cache_control", "the default lifetime");
+        }
+        let own = self.native && !cache.ext.is_empty();
+        if mode.is_some() || ttl.is_some() || own {
+            self.member(w, "prompt_cache_options", |w| {
+                w.object(|w| {
+                    w.opt_str("mode", mode);
+                    w.opt_str("ttl", ttl);
+                    if self.native {
+                        w.extras(&cache.ext);
+                    }
+                });
+            });
+        }
+        if cache.named_resource.is_some() {
+            losses.error(LossCode::CacheResourceForeign, "/cachedContent", "a cache of another provider");
+        }
+    }
+
+    fn identity(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        /// Longest identifier that `OpenAI` takes, in characters.
+        const MAX: usize = 64;
+        let request = self.request;
+        if let Some(user) = &request.end_user {
+            let short = if user.chars().count() <= MAX || self.native {
+                Cow::Borrowed(&**user)
+            } else {
+                losses.info(LossCode::IdentityHashed, LossAction::Degraded, "/metadata/user_id", "longer than 64");
+                Cow::Owned(blake3::hash(user.as_bytes()).to_hex().to_string())
+            };
+            let name = if request.end_user_is_legacy { "user" } else { "safety_identifier" };
+            self.string(w, name, Some(&short));
+        }
+        self.metadata(w, losses);
+        if let Some(tier) = &request.service_tier {
+            let (word, exact) = tier_word(request.source, tier);
+            match word {
+                Some(word) => self.string(w, "service_tier", Some(word)),
+                None => losses.info(LossCode::ServiceTierDropped, LossAction::Dropped, "/service_tier", &**tier),
+            }
+            if word.is_some() && !exact {
+                losses.info(LossCode::ServiceTierMapped, LossAction::Degraded, "/service_tier", &**tier);
+            }
+        }
+    }
+
+    fn metadata(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        /// Limits of `OpenAI`: pairs, characters of a key, characters of a value.
+        const LIMITS: (usize, usize, usize) = (16, 64, 512);
+        let fits = |(key, value): &&(Text, Text)| key.chars().count() <= LIMITS.1 && value.chars().count() <= LIMITS.2;
+        let all = &self.request.metadata;
+        let pairs: Vec<&(Text, Text)> =
+            if self.native { all.iter().collect() } else { all.iter().filter(fits).take(LIMITS.0).collect() };
+        if pairs.len() < all.len() {
+            losses.info(LossCode::MetadataDropped, LossAction::Dropped, "/metadata", "beyond the limits");
+        }
+        if !pairs.is_empty() {
+            self.member(w, "metadata", |w| w.object(|w| pairs.iter().for_each(|(key, value)| w.str(key, value))));
+        }
+    }
+
+    /// Fields of other protocols that have no place here.
+    fn unsupported(&self, losses: &mut Losses) {
+        let request = self.request;
+        if request.prediction.is_some() {
+            losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, "/prediction", "");
+        }
+        if request.safety.is_some() {
+            losses.warn(LossCode::SafetyDropped, LossAction::Dropped, "/safetySettings", "");
+        }
+        if request.audio_out.is_some() || request.output_modalities.contains(&Modality::Audio) {
+            losses.warn(LossCode::MediaUnsupported, LossAction::Dropped, "/modalities", "spoken answers");
+        }
+        if request.output_modalities.contains(&Modality::Video) {
+            losses.warn(LossCode::MediaUnsupported, LossAction::Dropped, "/modalities", "videos");
+        }
+        if request.image_out.is_some() {
+            losses.info(LossCode::MediaUnsupported, LossAction::Dropped, "/imageConfig", "form of pictures");
+        }
+    }
+
+    /// Members without a slot: those of a client of this protocol go on, others end here.
+    fn ext(&self, w: &mut JsonWriter<'_>, losses: &mut Losses) {
+        for (name, value) in self.request.ext.iter() {
+            match &**name {
+                // Written where they belong.
+                "text" | "tool_choice" if self.native => {}
+                "moderation" if matches!(self.request.source, ClientProtocol::Chat) => {
+                    self.member(w, name, |w| w.raw_value(value.as_str()));
+                }
+                _ if self.native => self.member(w, name, |w| w.raw_value(value.as_str())),
+                _ => losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, format!("/{name}"), ""),
+            }
+        }
+    }
+}
+
+fn tool_mark(tool: &Tool) -> Option<CacheMark> {
+    match tool {
+        Tool::Function(tool) => tool.cache,
+        Tool::Server(tool) => tool.cache,
+        Tool::Custom(_) => None,
+    }
+}
+
+/// The effort nearest to a budget in tokens; none for an automatic one.
+fn effort_of(budget: i64) -> Option<Effort> {
+    Some(match budget {
+        ..0 => return None,
+        0 => Effort::None,
+        1..=512 => Effort::Minimal,
+        513..=1024 => Effort::Low,
+        1025..=8192 => Effort::Medium,
+        8193..=24576 => Effort::High,
+        24577..=65535 => Effort::XHigh,
+        _ => Effort::Max,
+    })
+}
+
+/// A service tier in `OpenAI`'s words, and whether it means the same.
+fn tier_word(source: ClientProtocol, tier: &str) -> (Option<&str>, bool) {
+    let lower = tier.to_ascii_lowercase();
+    match (source, lower.as_str()) {
+        (ClientProtocol::Chat | ClientProtocol::Responses, _) => (Some(tier), true),
+        (_, "auto") => (Some("auto"), true),
+        (ClientProtocol::Messages, "standard_only") | (ClientProtocol::Gemini, "standard") => (Some("default"), false),
+        (ClientProtocol::Gemini, "flex") => (Some("flex"), true),
+        (ClientProtocol::Gemini, "priority") => (Some("priority"), true),
+        (ClientProtocol::Messages | ClientProtocol::Gemini, _) => (None, false),
+    }
+}
+
