@@ -11,15 +11,16 @@ use polyport_types::{
     Signature, SignatureKind, Text, TextPart, ToolCall, ToolCallKind, ToolResult,
 };
 
+use super::hosted::{native_id, with_id};
 use super::item::CONTENT_MARK;
 use super::write::{
     CallItem, ReasoningItem, annotation, call_id, can_cite, detail_word, generated_image, image_members, is_made,
     logprob, made_id, place,
 };
+use crate::Target;
 use crate::carrier::is_token;
 use crate::json::JsonWriter;
 use crate::profile::ReasoningBack;
-use crate::Target;
 
 /// One item to be.
 enum Unit<'a> {
@@ -289,9 +290,9 @@ impl<'r, 'l> InputWriter<'r, 'l> {
 
     /// What the model said. Only its own items have the full form; a foreign answer is a message by its side.
     fn assistant(&mut self, w: &mut JsonWriter<'_>, message: &Message, parts: &[&'r Part], id: Option<&'r Text>) {
-        let spoken = parts.iter().all(|part| {
-            matches!(part.kind, PartKind::Text(_) | PartKind::Refusal(_) | PartKind::Opaque { .. })
-        });
+        let spoken = parts
+            .iter()
+            .all(|part| matches!(part.kind, PartKind::Text(_) | PartKind::Refusal(_) | PartKind::Opaque { .. }));
         let id = id.filter(|_| spoken).and_then(|id| self.own_id(id, "msg"));
         let native = self.native;
         let phase = phase(message, parts).filter(|_| native);
@@ -303,7 +304,8 @@ impl<'r, 'l> InputWriter<'r, 'l> {
         for part in parts {
             self.spoken(part, &path, &mut text);
         }
-        if text.trim().is_empty() {
+        // What a client of this protocol sends has been accepted before.
+        if text.trim().is_empty() && !self.native {
             return self.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, "");
         }
         w.object(|w| {
@@ -384,10 +386,12 @@ impl<'r, 'l> InputWriter<'r, 'l> {
             status: status.filter(|_| call.kind != ToolCallKind::Custom),
             caller: call.caller.as_ref().filter(|_| self.native),
             ext: self.native.then_some(&part.ext),
+            exact: false,
         };
         // Some tools want an id, whoever made the call.
         let made;
-        let needs_id = matches!(&call.kind, ToolCallKind::Builtin(kind) if matches!(&**kind, "computer" | "local_shell"));
+        let needs_id =
+            matches!(&call.kind, ToolCallKind::Builtin(kind) if matches!(&**kind, "computer" | "local_shell"));
         if needs_id && item.is_builtin() && item.id.is_none() {
             made = part.item_id.as_ref().map_or_else(|| hash_id("fc", call.id.as_bytes()), ToString::to_string);
             item.id = Some(&made);
@@ -404,7 +408,14 @@ impl<'r, 'l> InputWriter<'r, 'l> {
         short
     }
 
-    fn result(&mut self, w: &mut JsonWriter<'_>, message: &Message, part: &Part, result: &ToolResult, id: Option<&str>) {
+    fn result(
+        &mut self,
+        w: &mut JsonWriter<'_>,
+        message: &Message,
+        part: &Part,
+        result: &ToolResult,
+        id: Option<&str>,
+    ) {
         let path = self.request.message_path(message);
         let call_id = self.call_id(&result.call_id, message);
         let mut contents = result_contents(result, &path, self.losses);
@@ -592,12 +603,7 @@ fn search_result(hit: &SearchResult) -> String {
     text
 }
 
-fn document_contents<'a>(
-    part: &'a Part,
-    document: &'a Document,
-    path: &str,
-    losses: &mut Losses,
-) -> Vec<Content<'a>> {
+fn document_contents<'a>(part: &'a Part, document: &'a Document, path: &str, losses: &mut Losses) -> Vec<Content<'a>> {
     let mut contents = Vec::new();
     let text = |text: Cow<'a, str>, cache| Content::Text { text, cache, ext: None };
     if document.citations == Some(true) {
@@ -723,8 +729,7 @@ pub(super) fn write_parts(
     target: &Target,
     losses: &mut Losses,
 ) {
-    let mut list: Vec<Content<'_>> =
-        parts.iter().flat_map(|part| contents(part, "/instructions", losses)).collect();
+    let mut list: Vec<Content<'_>> = parts.iter().flat_map(|part| contents(part, "/instructions", losses)).collect();
     if let (Some(mark), Some(Content::Text { cache: cache @ None, .. })) = (mark, list.last_mut()) {
         *cache = Some(mark);
     }
@@ -804,6 +809,7 @@ fn write_result(
             }
             ("tool_search", Some(tools), _) if tools.as_str().trim_start().starts_with('[') => {
                 head(w, "tool_search_output");
+                w.str("execution", "client");
                 w.raw("tools", tools);
             }
             ("apply_patch", _, _) => {
@@ -889,11 +895,13 @@ pub fn encode_input_items(messages: &[Message]) -> Vec<u8> {
 pub fn encode_input_page(messages: &[Message], page: &InputPage<'_>) -> Vec<u8> {
     let mut losses = Losses::new();
     let units = units(messages, &|message| format!("/input/{}", message.index), &mut losses);
-    let mut items: Vec<(String, Vec<u8>)> = units.iter().enumerate().filter_map(|(at, unit)| listed(at, unit)).collect();
+    let mut items: Vec<(String, Vec<u8>)> =
+        units.iter().enumerate().filter_map(|(at, unit)| listed(at, unit)).collect();
     if page.descending {
         items.reverse();
     }
-    let skip = page.after.map_or(0, |after| items.iter().position(|(id, _)| id == after).map_or(items.len(), |at| at + 1));
+    let skip =
+        page.after.map_or(0, |after| items.iter().position(|(id, _)| id == after).map_or(items.len(), |at| at + 1));
     let rest = items.get(skip..).unwrap_or_default();
     let shown = rest.get(..page.limit.min(rest.len())).unwrap_or_default();
     let mut out = Vec::new();
@@ -973,6 +981,7 @@ fn listed(at: usize, unit: &Unit<'_>) -> Option<(String, Vec<u8>)> {
                 status: Some(message.status.as_deref().unwrap_or("completed")),
                 caller: call.caller.as_ref(),
                 ext: Some(&part.ext),
+                exact: false,
             }
             .write(&mut JsonWriter::new(&mut out));
             id
@@ -991,7 +1000,7 @@ fn listed(at: usize, unit: &Unit<'_>) -> Option<(String, Vec<u8>)> {
             generated_image(&mut JsonWriter::new(&mut out), &id, data, Some(&part.ext));
             id
         }
-        Unit::Raw { raw, .. } => with_id(raw, &made("item", raw.as_str()), &mut out),
+        Unit::Raw { raw, .. } => identified(raw, &made("item", raw.as_str()), &mut out),
         Unit::Reference { id } => {
             JsonWriter::new(&mut out).object(|w| {
                 w.str("type", "item_reference");
@@ -1004,20 +1013,8 @@ fn listed(at: usize, unit: &Unit<'_>) -> Option<(String, Vec<u8>)> {
 }
 
 /// Writes a verbatim item, with an id if it has none.
-fn with_id(raw: &RawJson, made: &str, out: &mut Vec<u8>) -> String {
-    let own = super::item::member_of(raw, "id").and_then(|id| serde_json::from_str::<String>(id.as_str()).ok());
-    if let Some(id) = own {
-        JsonWriter::new(out).raw_value(raw.as_str());
-        return id;
-    }
-    let members: crate::json::Pairs<'_, &serde_json::value::RawValue> =
-        serde_json::from_str(raw.as_str()).unwrap_or_default();
-    JsonWriter::new(out).object(|w| {
-        for (key, value) in members.0.iter().filter(|(key, _)| &**key != "id") {
-            w.key(key);
-            w.raw_value(value.get());
-        }
-        w.str("id", made);
-    });
-    made.to_owned()
+fn identified(raw: &RawJson, made: &str, out: &mut Vec<u8>) -> String {
+    let id = native_id(raw).map_or_else(|| made.to_owned(), |id| id.to_string());
+    JsonWriter::new(out).raw_value(&with_id(raw, &id));
+    id
 }

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use polyport_types::{
-    CacheMark, CacheTtl, Citation, CitationKind, Document, DocumentSource, Extras, Family, ImageDetail, IndexUnit, Media,
-    MediaSource, Part, PartKind, PartStatus, Protocol, RawJson, Reasoning, ReasoningText, Role, ServerToolCall,
+    CacheMark, CacheTtl, Citation, CitationKind, Document, DocumentSource, Extras, Family, ImageDetail, IndexUnit,
+    Media, MediaSource, Part, PartKind, PartStatus, Protocol, RawJson, Reasoning, ReasoningText, Role, ServerToolCall,
     ServerToolKind, ServerToolResult, Signature, SignatureKind, Span, Text, TextPart, ToolCall, ToolCallKind,
     ToolResult,
 };
@@ -133,15 +133,12 @@ impl ItemReader {
         if item.call_id.is_none() {
             item.call_id = self.search.take().map(|id| Str(id.to_string().into()));
         }
-        ReadItem {
-            role: Role::Assistant,
-            parts: vec![server_result(item, ServerToolKind::ToolSearch, whole, body)],
-        }
+        ReadItem { role: Role::Assistant, parts: vec![server_result(item, ServerToolKind::ToolSearch, whole, body)] }
     }
 }
 
 /// Whether a `shell_call` runs in a container of the provider.
-pub(super) fn is_hosted_shell(item: &Item<'_>) -> bool {
+fn is_hosted_shell(item: &Item<'_>) -> bool {
     #[derive(serde::Deserialize)]
     struct Environment<'a> {
         #[serde(borrow, rename = "type")]
@@ -154,12 +151,12 @@ pub(super) fn is_hosted_shell(item: &Item<'_>) -> bool {
 }
 
 /// Whether the client is to search its tools.
-pub(super) fn is_client_search(item: &Item<'_>) -> bool {
+fn is_client_search(item: &Item<'_>) -> bool {
     item.execution.as_deref() == Some("client")
 }
 
 /// The member `name` among the unnamed ones; null is absent.
-pub(super) fn member<'a>(extra: &Extra<'a>, name: &str) -> Option<&'a RawValue> {
+fn member<'a>(extra: &Extra<'a>, name: &str) -> Option<&'a RawValue> {
     extra.iter().find(|(key, _)| &**key == name).map(|(_, value)| *value).filter(|value| value.get() != "null")
 }
 
@@ -172,7 +169,7 @@ fn empty_object() -> RawJson {
 }
 
 /// The text of a member that servers send as a string of JSON or as JSON itself.
-pub(super) fn json_text(value: &RawValue, body: &Text) -> Text {
+fn json_text(value: &RawValue, body: &Text) -> Text {
     match raw_str(value) {
         Some(text) => Str(text).into_text(body),
         None => raw(value, body).text().clone(),
@@ -297,11 +294,7 @@ fn result(item: Item<'_>, whole: &mut dyn FnMut() -> RawJson, body: &Text) -> Pa
         structured,
         is_error,
     };
-    Part {
-        item_id: item.id.map(|id| id.into_text(body)),
-        ext,
-        ..Part::new(PartKind::ToolResult(Box::new(result)))
-    }
+    Part { item_id: item.id.map(|id| id.into_text(body)), ext, ..Part::new(PartKind::ToolResult(Box::new(result))) }
 }
 
 /// One member of a wire object as verbatim JSON.
@@ -352,7 +345,7 @@ fn reasoning(item: Item<'_>, family: Family, body: &Text) -> Vec<Part> {
 }
 
 /// `encrypted_content` with the id of its item.
-pub(super) fn item_signature(family: Family, value: Text, item_id: Option<Text>) -> Signature {
+fn item_signature(family: Family, value: Text, item_id: Option<Text>) -> Signature {
     Signature { item_id, ..Signature::new(family, SignatureKind::ReasoningItem, value) }
 }
 
@@ -391,11 +384,7 @@ fn image(item: Item<'_>, whole: &mut dyn FnMut() -> RawJson, body: &Text) -> Par
     if let Some(status) = item.status.filter(|status| &**status != "completed") {
         ext.push("status", RawJson::of(&serde_json::Value::String(status.to_string())));
     }
-    Part {
-        item_id: item.id.map(|id| id.into_text(body)),
-        ext,
-        ..Part::new(PartKind::Image(Media::new(source)))
-    }
+    Part { item_id: item.id.map(|id| id.into_text(body)), ext, ..Part::new(PartKind::Image(Media::new(source))) }
 }
 
 /// What a server tool item is called in the neutral form.
@@ -408,13 +397,19 @@ pub(super) fn server_tool_name(kind: &str, name: Option<&str>) -> (ServerToolKin
     }
 }
 
-/// Members of an MCP call that say who runs it.
+/// Members that are known from the start of such a call: who runs an MCP tool, and what some servers call the others.
 pub(super) fn server_tool_ext(kind: &str, item: &Item<'_>, body: &Text) -> Extras {
+    let string = |text: &Str<'_>| RawJson::of(&serde_json::Value::String(text.to_string()));
     let mut ext = Extras::new();
-    if kind == "mcp_call"
-        && let Some(label) = member(&item.extra, "server_label")
-    {
-        ext.push("server_label", raw(label, body));
+    if let Some(id) = &item.call_id {
+        ext.push("call_id", string(id));
+    }
+    if kind == "mcp_call" {
+        if let Some(label) = member(&item.extra, "server_label") {
+            ext.push("server_label", raw(label, body));
+        }
+    } else if let Some(name) = &item.name {
+        ext.push("name", string(name));
     }
     ext
 }
@@ -464,14 +459,8 @@ fn server_tool(kind: &str, item: Item<'_>, whole: &mut dyn FnMut() -> RawJson, b
         }
     };
     let id = item.id.map_or_else(Text::new, |id| id.into_text(body));
-    let call = ServerToolCall {
-        id: id.clone(),
-        tool: tool.clone(),
-        name,
-        input,
-        raw: None,
-        protocol: Protocol::Responses,
-    };
+    let call =
+        ServerToolCall { id: id.clone(), tool: tool.clone(), name, input, raw: None, protocol: Protocol::Responses };
     let result =
         ServerToolResult { call_id: id, tool, payload, is_error, raw: Some(whole()), protocol: Protocol::Responses };
     vec![
@@ -488,15 +477,16 @@ fn parsed_arguments(item: &Item<'_>, body: &Text) -> RawJson {
 
 /// The action of a web search without its sources, and the sources.
 fn search_action(item: &Item<'_>, body: &Text) -> (RawJson, Option<RawJson>) {
-    let Some(action) = item.action else { return (parsed_arguments(item, body), None) };
-    let action = raw(action, body);
-    match action.to_value() {
-        serde_json::Value::Object(mut members) => match members.remove("sources") {
+    let action = item.action.map_or_else(empty_object, |action| raw(action, body));
+    let (input, sources) = match action.to_value() {
+        serde_json::Value::Object(mut members) => match members.shift_remove("sources") {
             Some(sources) => (RawJson::of(&members.into()), Some(RawJson::of(&sources))),
             None => (action, None),
         },
         _ => (empty_object(), None),
-    }
+    };
+    // Some servers write a search like a function call.
+    (if item.arguments.is_some() { parsed_arguments(item, body) } else { input }, sources)
 }
 
 /// A call whose result is an item of its own.
@@ -560,9 +550,9 @@ pub(super) fn content_part(
         {
             return text_part(part, cache, body);
         }
-        Some("refusal") => PartKind::Refusal(
-            part.refusal.or(part.text).map_or_else(Text::new, |text| text.into_text(body)),
-        ),
+        Some("refusal") => {
+            PartKind::Refusal(part.refusal.or(part.text).map_or_else(Text::new, |text| text.into_text(body)))
+        }
         Some("input_image" | "computer_screenshot") if image_source(&part, body).is_some() => {
             let source = image_source(&part, body).unwrap_or(MediaSource::Url { url: Text::new(), mime: None });
             PartKind::Image(Media { detail: detail(part.detail.as_deref()), ..Media::new(source) })

@@ -9,13 +9,16 @@
 //! | `tools` | tools, the choice among them, the shape of the answer |
 //! | `write` | pieces of items that requests and answers share |
 //! | `response` | whole answers |
-//! | `stream` | provider stream to events |
-//! | `encoder` | events to a client's stream |
+//! | `stream`, `lanes` | provider stream to events; parts in order |
+//! | `encoder`, `hosted` | events to a client's stream; items of tools that the provider runs |
 //! | `fault` | error bodies |
 
+mod encoder;
 mod fault;
+mod hosted;
 mod input;
 mod item;
+mod lanes;
 mod request;
 mod response;
 mod stream;
@@ -23,8 +26,9 @@ mod tools;
 mod types;
 mod write;
 
+pub use encoder::Encoder;
 pub use fault::encode_fault;
 pub use input::{InputPage, encode_input_items, encode_input_page};
 pub use request::{decode_request, encode_request};
 pub use response::{decode_response, encode_response};
-pub use stream::{Decoder, Encoder};
+pub use stream::Decoder;

@@ -99,8 +99,7 @@ pub fn decode_request(_head: &RequestHead, body: &Text) -> Result<Request, Decod
         .unwrap_or_default();
     request.service_tier = text(wire.service_tier);
     request.stream = wire.stream.unwrap_or(false);
-    request.stream_options.include_obfuscation =
-        wire.stream_options.and_then(|options| options.include_obfuscation);
+    request.stream_options.include_obfuscation = wire.stream_options.and_then(|options| options.include_obfuscation);
     identity(&mut request, text(wire.safety_identifier), text(wire.user));
     read_cache(&mut request, wire.prompt_cache_options, body);
     if let Some(config) = wire.text {
@@ -362,7 +361,11 @@ impl<'a> History<'a> {
                 }
                 need(item.call_id.is_some(), "call_id")
             }
-            "computer_call" | "shell_call" | "apply_patch_call" | "computer_call_output" | "shell_call_output"
+            "computer_call"
+            | "shell_call"
+            | "apply_patch_call"
+            | "computer_call_output"
+            | "shell_call_output"
             | "apply_patch_call_output" => need(item.call_id.is_some(), "call_id"),
             "item_reference" => need(item.id.is_some(), "id"),
             _ => Ok(()),
@@ -381,7 +384,10 @@ impl<'a> History<'a> {
 }
 
 fn is_tools_item(message: &Message) -> bool {
-    message.parts.iter().all(|part| matches!(&part.kind, PartKind::Opaque { kind, .. } if &**kind == "additional_tools"))
+    message
+        .parts
+        .iter()
+        .all(|part| matches!(&part.kind, PartKind::Opaque { kind, .. } if &**kind == "additional_tools"))
 }
 
 /// Whether a message of the instructing roles really holds words, and not settings.
@@ -911,4 +917,3 @@ fn tier_word(source: ClientProtocol, tier: &str) -> (Option<&str>, bool) {
         (ClientProtocol::Messages | ClientProtocol::Gemini, _) => (None, false),
     }
 }
-

@@ -1,45 +1,1008 @@
-//! Streams of the Responses protocol.
+//! Provider stream to events.
+//!
+//! Items are told apart by their `output_index`: their ids may change while they stream. Everything that only a later event tells —
+//! arguments without deltas, an item that was never announced, a response that lists more than was streamed — is made up for then.
 
-use polyport_types::Event;
+use std::collections::BTreeMap;
 
-use crate::context::{ClientContext, Target};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use polyport_types::{
+    Event, Extras, Fault, FaultClass, Finish, Media, MediaSource, Part, PartKind, PartStart, PartStatus, Protocol,
+    RawJson, ServerToolCallStart, StreamStart, Text, ToolCall, ToolCallKind, ToolCallStart,
+};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::item::{ItemReader, arguments, call_status, citation, code_input, server_tool_ext, server_tool_name};
+use super::lanes::{Key, Lanes};
+use super::response::{CallIds, failure, finish_of, own_ext, read_item, read_usage, reason_of, seconds};
+use super::types::{Item, Logprob, ResponseObject, StreamEvent};
+use crate::classify::classify_body;
+use crate::context::Target;
+use crate::json::{Str, extras, raw, raw_str};
 use crate::sse::Frame;
 use crate::stream::Step;
 
+/// Most audio kept, in bytes.
+const MAX_AUDIO: usize = 64 << 20;
+
 /// Provider stream to events.
 #[derive(Debug)]
-pub struct Decoder {}
+pub struct Decoder {
+    target: Target,
+    reader: ItemReader,
+    started: bool,
+    /// Items by output index.
+    items: BTreeMap<u32, Slot>,
+    lanes: Lanes,
+    call_ids: CallIds,
+    /// A call of a client tool is complete.
+    called: bool,
+    refused: bool,
+    /// An `error` event: a fuller one may follow.
+    failed: Option<Fault>,
+    audio: Vec<u8>,
+    transcript: String,
+}
+
+/// What is known of an item.
+#[derive(Debug, Default)]
+struct Slot {
+    kind: Kind,
+    id: Option<Text>,
+    phase: Option<Text>,
+    /// Head of a call, until it has begun.
+    head: Option<CallHead>,
+    /// Arguments that arrived before the head, or white space at their beginning.
+    early: String,
+    /// Content parts of a message that have ended.
+    closed: Vec<u32>,
+    /// What is known of the texts of reasoning.
+    thought: Thought,
+    done: bool,
+}
+
+/// How an item becomes events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// Not announced yet.
+    #[default]
+    Unknown,
+    Message,
+    Reasoning,
+    Function,
+    Custom,
+    /// A tool of the provider whose result is part of the item.
+    Hosted,
+    /// In one piece, when it is done.
+    Whole,
+}
+
+#[derive(Debug)]
+struct CallHead {
+    call_id: Text,
+    name: Text,
+    namespace: Option<Text>,
+    caller: Option<RawJson>,
+    ext: Extras,
+}
+
+/// Texts of a reasoning item.
+#[derive(Debug, Default)]
+struct Thought {
+    /// Whether the open part is a summary.
+    summary: Option<bool>,
+    /// The paragraph that grows.
+    paragraph: Option<u32>,
+    /// The open part has text.
+    spoken: bool,
+    /// Texts by kind and index.
+    texts: Vec<(bool, u32, String)>,
+}
 
 impl Decoder {
     /// A decoder for the stream of `target`.
     #[must_use]
-    pub fn new(_target: &Target) -> Self {
-        Self {}
+    pub fn new(target: &Target) -> Self {
+        Self {
+            target: target.clone(),
+            reader: ItemReader::new(target.capabilities.family),
+            started: false,
+            items: BTreeMap::new(),
+            lanes: Lanes::default(),
+            call_ids: CallIds::default(),
+            called: false,
+            refused: false,
+            failed: None,
+            audio: Vec::new(),
+            transcript: String::new(),
+        }
     }
 
     /// Takes one frame.
-    pub fn event(&mut self, _frame: &Frame, _out: &mut Vec<Event>) -> Step {
-        Step::Ok
+    pub fn event(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Step {
+        let Frame::Event { name, data } = frame else { return Step::Ok };
+        if data.trim() == "[DONE]" {
+            return Step::Ok;
+        }
+        let Ok(event) = serde_json::from_str::<StreamEvent<'_>>(data) else { return Step::Unreadable };
+        let kind = match (&event.kind, name) {
+            (Some(kind), _) => Text::from(&**kind),
+            (None, _) if event.object.as_deref() == Some("response") => Text::from_static("whole"),
+            (None, _) if event.error.is_some() => Text::from_static("error"),
+            (None, Some(name)) => name.clone(),
+            (None, None) => return Step::Unreadable,
+        };
+        // Only a fuller description of the same failure may follow an error.
+        if self.failed.is_some() && &*kind != "response.failed" {
+            return self.fail(out);
+        }
+        let step = self.dispatch(&kind, event, data, out);
+        if step == Step::Ok && self.lanes.is_full() {
+            self.failed = Some(protocol_fault("too many parts of the answer overlap"));
+            return self.fail(out);
+        }
+        step
     }
 
     /// Takes the end of the body; `broken` says that it was cut. The caller appends `End`.
-    pub fn finish(&mut self, _broken: bool, _out: &mut Vec<Event>) {}
-}
-
-/// Events to a client's stream.
-#[derive(Debug)]
-pub struct Encoder {
-    #[allow(dead_code, reason = "read by the encoder")]
-    context: ClientContext,
-}
-
-impl Encoder {
-    /// An encoder for a client.
-    #[must_use]
-    pub fn new(context: ClientContext) -> Self {
-        Self { context }
+    pub fn finish(&mut self, broken: bool, out: &mut Vec<Event>) {
+        if self.failed.is_none() {
+            let why = if broken { "the connection broke" } else { "the stream ended" };
+            self.failed = Some(protocol_fault(&format!("{why} before the answer was complete")));
+        }
+        self.fail(out);
     }
 
-    /// Appends what `event` means for the client.
-    pub fn encode(&mut self, _event: Event, _out: &mut Vec<u8>) {}
+    fn dispatch(&mut self, kind: &str, event: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Step {
+        match kind {
+            "response.created" => self.start(event.response, data, out),
+            "response.in_progress" | "response.queued" => {
+                self.start(event.response, data, out);
+                out.push(Event::Ping);
+            }
+            "response.output_item.added" => self.added(&event, data, out),
+            "response.output_item.done" => {
+                if let Some(item) = event.item {
+                    self.start(None, data, out);
+                    let index = self.index(&event, data);
+                    self.item_done(index, item, data, out);
+                }
+            }
+            "response.content_part.added" => self.part_added(&event, data, out),
+            "response.content_part.done" => self.part_done(event, data, out),
+            "response.output_text.delta" => self.text_delta(event, data, out),
+            "response.output_text.done" => {
+                let key = self.content_key(&event, data, out);
+                self.begin_text(key, event.item_id.as_ref(), data, out);
+                if let Some(text) = &event.text {
+                    self.lanes.complete(key, text, out);
+                }
+                self.logprobs(key, event.logprobs, true, data, out);
+            }
+            "response.output_text.annotation.added" => {
+                if let Some(annotation) = event.annotation {
+                    let key = self.content_key(&event, data, out);
+                    self.begin_text(key, event.item_id.as_ref(), data, out);
+                    self.cite(key, annotation, data, out);
+                }
+            }
+            "response.refusal.delta" => {
+                let key = self.content_key(&event, data, out);
+                self.begin_refusal(key, out);
+                self.lanes.delta(key, delta_text(&event, data), out);
+            }
+            "response.refusal.done" => {
+                let key = self.content_key(&event, data, out);
+                self.begin_refusal(key, out);
+                if let Some(text) = &event.refusal {
+                    self.lanes.complete(key, text, out);
+                }
+            }
+            "response.reasoning_summary_part.added" => {
+                let index = self.open_item(&event, Kind::Reasoning, data, out);
+                self.begin_thought(index, true, out);
+            }
+            "response.reasoning_summary_text.delta" => {
+                let (index, at) = self.thought_place(&event, event.summary_index, data, out);
+                self.think(index, true, at, &delta_text(&event, data), out);
+            }
+            "response.reasoning_summary_text.done" => {
+                let (index, at) = self.thought_place(&event, event.summary_index, data, out);
+                self.thought_whole(index, true, at, event.text.as_deref(), out);
+            }
+            "response.reasoning_summary_part.done" => {
+                let (index, at) = self.thought_place(&event, event.summary_index, data, out);
+                let text = event.part.as_ref().and_then(|part| part.text.as_deref());
+                self.thought_whole(index, true, at, text, out);
+            }
+            "response.reasoning_text.delta" => {
+                let (index, at) = self.thought_place(&event, event.content_index, data, out);
+                self.think(index, false, at, &delta_text(&event, data), out);
+            }
+            "response.reasoning_text.done" => {
+                let (index, at) = self.thought_place(&event, event.content_index, data, out);
+                self.thought_whole(index, false, at, event.text.as_deref(), out);
+            }
+            "response.function_call_arguments.delta" => self.argument(&event, Kind::Function, false, data, out),
+            "response.function_call_arguments.done" => self.argument(&event, Kind::Function, true, data, out),
+            "response.custom_tool_call_input.delta" => self.argument(&event, Kind::Custom, false, data, out),
+            "response.custom_tool_call_input.done" => self.argument(&event, Kind::Custom, true, data, out),
+            "response.mcp_call_arguments.delta" | "response.code_interpreter_call_code.delta" => {
+                self.hosted_delta(kind, &event, data, out);
+            }
+            "response.audio.delta" => self.audio_delta(&event),
+            "response.audio.transcript.delta" => {
+                if self.transcript.len() < MAX_AUDIO {
+                    self.transcript.push_str(&event.delta.and_then(raw_str).unwrap_or_default());
+                }
+            }
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.cancelled"
+            | "response.done" => {
+                let word = kind.trim_start_matches("response.");
+                return self.terminal(event.response, Some(word), data, out);
+            }
+            "whole" => {
+                // A provider that was asked to stream and did not.
+                return match serde_json::from_str::<&RawValue>(data) {
+                    Ok(response) => self.terminal(Some(response), None, data, out),
+                    Err(_) => Step::Unreadable,
+                };
+            }
+            "error" => {
+                self.failed = Some(error_fault(data));
+                out.push(Event::Ping);
+            }
+            _ => self.other(kind, data, out),
+        }
+        Step::Ok
+    }
+
+    /// Progress of items whose end says everything, and what nobody knows.
+    fn other(&mut self, kind: &str, data: &Text, out: &mut Vec<Event>) {
+        const PROGRESS: [&str; 7] =
+            [".in_progress", ".searching", ".completed", ".generating", ".interpreting", ".failed", ".compacting"];
+        let quiet = PROGRESS.iter().any(|state| kind.ends_with(state))
+            || kind.starts_with("response.shell_call")
+            || kind.starts_with("response.apply_patch_call")
+            || matches!(
+                kind,
+                "response.mcp_call_arguments.done"
+                    | "response.code_interpreter_call_code.done"
+                    | "response.audio.done"
+                    | "response.audio.transcript.done"
+                    | "ping"
+                    | "keepalive"
+            );
+        if quiet {
+            out.push(Event::Ping);
+            return;
+        }
+        // Other protocols drop it, and nothing may come before the start.
+        self.start(None, data, out);
+        let raw = RawJson::from_valid(data.clone());
+        out.push(Event::Opaque { protocol: Protocol::Responses, name: kind.into(), raw });
+    }
+
+    fn start(&mut self, response: Option<&RawValue>, data: &Text, out: &mut Vec<Event>) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
+        let wire = response.and_then(|response| serde_json::from_str::<ResponseObject<'_>>(response.get()).ok());
+        let wire = wire.unwrap_or_default();
+        out.push(Event::Start(Box::new(StreamStart {
+            id: wire.id.unwrap_or_default().into_text(data),
+            model: wire.model.unwrap_or_default().into_text(data),
+            created: wire.created_at.map(seconds),
+            service_tier: wire.service_tier.map(|tier| tier.into_text(data)),
+            fingerprint: None,
+            ext: Extras::new(),
+        })));
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ items
+
+    /// Which item an event is about: by its place, else by its id, else the last one.
+    fn index(&self, event: &StreamEvent<'_>, data: &Text) -> u32 {
+        if let Some(index) = event.output_index {
+            return u32::try_from(index.0.max(0)).unwrap_or(u32::MAX);
+        }
+        let id = match (&event.item_id, event.item) {
+            (Some(id), _) => Some(id.to_text(data)),
+            (None, Some(item)) => {
+                serde_json::from_str::<Item<'_>>(item.get()).ok().and_then(|item| item.id).map(|id| Text::from(&*id))
+            }
+            (None, None) => None,
+        };
+        let known = id.as_ref().and_then(|id| self.items.iter().find(|(_, slot)| slot.id.as_ref() == Some(id)));
+        match (known, self.items.last_key_value()) {
+            (Some((index, _)), _) => *index,
+            // A new item.
+            (None, Some((last, _))) if event.item.is_some() => last.saturating_add(1),
+            (None, Some((last, _))) => *last,
+            (None, None) => 0,
+        }
+    }
+
+    /// The item of an event; one that was never announced is taken to be of this kind.
+    fn open_item(&mut self, event: &StreamEvent<'_>, kind: Kind, data: &Text, out: &mut Vec<Event>) -> u32 {
+        self.start(None, data, out);
+        let index = self.index(event, data);
+        let slot = self.items.entry(index).or_default();
+        if slot.kind == Kind::Unknown {
+            slot.kind = kind;
+        }
+        if slot.id.is_none() {
+            slot.id = event.item_id.as_ref().map(|id| id.to_text(data));
+        }
+        index
+    }
+
+    fn slot(&mut self, index: u32) -> &mut Slot {
+        self.items.entry(index).or_default()
+    }
+
+    fn added(&mut self, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
+        self.start(None, data, out);
+        let Some(Ok(item)) = event.item.map(|item| serde_json::from_str::<Item<'_>>(item.get())) else { return };
+        let index = self.index(event, data);
+        let wire_kind = item.kind.as_deref().unwrap_or_default().to_owned();
+        let kind = kind_of(&wire_kind);
+        let slot = self.slot(index);
+        slot.kind = kind;
+        slot.id = item.id.as_ref().map(|id| id.to_text(data)).or(slot.id.take());
+        slot.phase = item.phase.as_ref().map(|phase| phase.to_text(data));
+        match kind {
+            Kind::Function | Kind::Custom => {
+                let early = arguments_of(kind, &item, data);
+                slot.head = Some(head(item, data));
+                slot.early.push_str(if kind == Kind::Function && &*early == "{}" { "" } else { &early });
+                self.lanes.open(whole(index));
+                self.begin_call(index, out);
+            }
+            Kind::Hosted => self.begin_hosted(index, &wire_kind, &item, data, out),
+            Kind::Reasoning | Kind::Whole => {
+                self.lanes.open(whole(index));
+            }
+            Kind::Message | Kind::Unknown => {}
+        }
+    }
+
+    /// An item is whole: whatever its deltas left out follows, then its parts end.
+    fn item_done(&mut self, index: u32, wire: &RawValue, data: &Text, out: &mut Vec<Event>) {
+        if self.slot(index).done {
+            return;
+        }
+        let Ok(item) = serde_json::from_str::<Item<'_>>(wire.get()) else { return };
+        let wire_kind = item.kind.as_deref().unwrap_or_default().to_owned();
+        let kind = kind_of(&wire_kind);
+        let slot = self.slot(index);
+        slot.done = true;
+        slot.kind = kind;
+        if slot.id.is_none() {
+            slot.id = item.id.as_ref().map(|id| id.to_text(data));
+        }
+        if slot.phase.is_none() {
+            slot.phase = item.phase.as_ref().map(|phase| phase.to_text(data));
+        }
+        let status = item.status.as_ref().map(|status| status.to_string());
+        match kind {
+            Kind::Message => self.message_done(index, wire, status.as_deref(), data, out),
+            Kind::Reasoning => self.reasoning_done(index, wire, data, out),
+            Kind::Function | Kind::Custom => {
+                let whole_arguments = arguments_of(kind, &item, data);
+                let slot = self.slot(index);
+                if slot.head.as_ref().is_none_or(|known| known.call_id.is_empty() || known.name.is_empty()) {
+                    slot.head = Some(head(item, data));
+                }
+                self.call_done(index, Some(&whole_arguments), status.as_deref(), out);
+            }
+            Kind::Hosted => {
+                self.begin_hosted(index, &wire_kind, &item, data, out);
+                self.hosted_done(index, wire, data, out);
+            }
+            Kind::Whole | Kind::Unknown => self.whole_done(index, wire, data, out),
+        }
+    }
+
+    /// Parts that come in one piece.
+    fn whole_done(&mut self, index: u32, wire: &RawValue, data: &Text, out: &mut Vec<Event>) {
+        let key = whole(index);
+        self.lanes.open(key);
+        for part in read_item(&mut self.reader, wire, data) {
+            let Part { kind, signature, item_id, ext, .. } = part;
+            match kind {
+                PartKind::ToolCall(call) => {
+                    let ToolCall { id, name, namespace, kind, arguments, caller, status } = *call;
+                    let id = self.call_ids.unique(&id, index as usize);
+                    let start = ToolCallStart { id, name, namespace, kind, item_id, signature, caller, ext };
+                    self.lanes.begin_another(key, PartStart::ToolCall(Box::new(start)), out);
+                    self.lanes.delta(key, arguments, out);
+                    self.lanes.end_part(key, status, out);
+                    self.called |= status == PartStatus::Complete;
+                }
+                kind => {
+                    let part = Part { kind, cache: None, signature, item_id, ext };
+                    self.lanes.push(key, Event::Part { choice: 0, part: Box::new(part) }, out);
+                }
+            }
+        }
+        self.lanes.end(key, PartStatus::Complete, out);
+    }
+
+    // --------------------------------------------------------------------------------------------------------- messages
+
+    /// The content part of an event about a message.
+    fn content_key(&mut self, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Key {
+        let item = self.open_item(event, Kind::Message, data, out);
+        let content = event.content_index.map_or(0, |index| u32::try_from(index.0.max(0)).unwrap_or(u32::MAX));
+        Key { item, content }
+    }
+
+    fn part_added(&mut self, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
+        match event.part.as_ref().and_then(|part| part.kind.as_deref()) {
+            Some("output_text" | "text") => {
+                let key = self.content_key(event, data, out);
+                self.begin_text(key, event.item_id.as_ref(), data, out);
+            }
+            Some("refusal") => {
+                let key = self.content_key(event, data, out);
+                self.begin_refusal(key, out);
+            }
+            Some("reasoning_text") => {
+                let index = self.open_item(event, Kind::Reasoning, data, out);
+                self.begin_thought(index, false, out);
+            }
+            Some("summary_text") => {
+                let index = self.open_item(event, Kind::Reasoning, data, out);
+                self.begin_thought(index, true, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_text(&mut self, key: Key, item_id: Option<&Str<'_>>, data: &Text, out: &mut Vec<Event>) {
+        let slot = self.items.entry(key.item).or_default();
+        if slot.closed.contains(&key.content) {
+            return;
+        }
+        let id = slot.id.clone().or_else(|| item_id.map(|id| id.to_text(data)));
+        let phase = slot.phase.clone();
+        self.lanes.begin(key, || PartStart::Text { item_id: id, phase }, out);
+    }
+
+    fn begin_refusal(&mut self, key: Key, out: &mut Vec<Event>) {
+        if !self.slot(key.item).closed.contains(&key.content) {
+            self.refused = true;
+            self.lanes.begin(key, || PartStart::Refusal, out);
+        }
+    }
+
+    fn text_delta(&mut self, event: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
+        let key = self.content_key(&event, data, out);
+        self.begin_text(key, event.item_id.as_ref(), data, out);
+        self.lanes.delta(key, delta_text(&event, data), out);
+        self.logprobs(key, event.logprobs, false, data, out);
+    }
+
+    /// Log probabilities; those of a done event only if no delta had any.
+    fn logprobs(
+        &mut self,
+        key: Key,
+        tokens: Option<Vec<Logprob<'_>>>,
+        repeated: bool,
+        data: &Text,
+        out: &mut Vec<Event>,
+    ) {
+        let tokens = tokens.unwrap_or_default();
+        let Some(lane) = self.lanes.get(key).filter(|lane| !tokens.is_empty() && !(repeated && lane.has_logprobs))
+        else {
+            return;
+        };
+        lane.has_logprobs = true;
+        let part = lane.part;
+        let tokens = tokens.into_iter().map(|token| token.into_neutral(data)).collect();
+        self.lanes.push(key, Event::Logprobs { choice: 0, part, tokens }, out);
+    }
+
+    fn cite(&mut self, key: Key, annotation: &RawValue, data: &Text, out: &mut Vec<Event>) {
+        let Some(citation) = citation(annotation, data) else { return };
+        let Some(lane) = self.lanes.get(key) else { return };
+        let Some(part) = lane.part else { return };
+        lane.cited += 1;
+        self.lanes.push(key, Event::Citation { part, citation: Box::new(citation) }, out);
+    }
+
+    fn part_done(&mut self, event: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
+        let kind = event.part.as_ref().and_then(|part| part.kind.as_deref()).unwrap_or_default().to_owned();
+        if matches!(kind.as_str(), "reasoning_text" | "summary_text") {
+            let at = if kind == "summary_text" { event.summary_index } else { event.content_index };
+            let (index, at) = self.thought_place(&event, at, data, out);
+            let text = event.part.as_ref().and_then(|part| part.text.as_deref());
+            return self.thought_whole(index, kind == "summary_text", at, text, out);
+        }
+        let key = self.content_key(&event, data, out);
+        match kind.as_str() {
+            "output_text" | "text" => self.begin_text(key, event.item_id.as_ref(), data, out),
+            "refusal" => self.begin_refusal(key, out),
+            _ => return,
+        }
+        let Some(part) = event.part else { return };
+        if let Some(text) = part.refusal.as_ref().or(part.text.as_ref()) {
+            self.lanes.complete(key, text, out);
+        }
+        let cited = self.lanes.get(key).map_or(0, |lane| lane.cited);
+        for annotation in part.annotations.unwrap_or_default().into_iter().skip(cited) {
+            self.cite(key, annotation, data, out);
+        }
+        self.logprobs(key, part.logprobs, true, data, out);
+        self.close_content(key, PartStatus::Complete, out);
+    }
+
+    fn close_content(&mut self, key: Key, status: PartStatus, out: &mut Vec<Event>) {
+        self.slot(key.item).closed.push(key.content);
+        self.lanes.end(key, status, out);
+    }
+
+    fn message_done(&mut self, index: u32, wire: &RawValue, status: Option<&str>, data: &Text, out: &mut Vec<Event>) {
+        let cut = if status == Some("incomplete") { PartStatus::Incomplete } else { PartStatus::Complete };
+        let parts = read_item(&mut self.reader, wire, data);
+        for (content, part) in parts.into_iter().enumerate() {
+            let key = Key { item: index, content: u32::try_from(content).unwrap_or(u32::MAX) };
+            if self.slot(index).closed.contains(&key.content) {
+                continue;
+            }
+            match part.kind {
+                PartKind::Text(text) => {
+                    self.begin_text(key, None, data, out);
+                    self.lanes.complete(key, &text.text, out);
+                    self.finish_text(key, text.citations, text.logprobs, out);
+                }
+                PartKind::Refusal(text) => {
+                    self.begin_refusal(key, out);
+                    self.lanes.complete(key, &text, out);
+                }
+                _ => {
+                    self.lanes.open(key);
+                    self.lanes.push(key, Event::Part { choice: 0, part: Box::new(part) }, out);
+                }
+            }
+            self.close_content(key, cut, out);
+        }
+        for key in self.lanes.of_item(index) {
+            self.close_content(key, cut, out);
+        }
+    }
+
+    /// What the stream did not tell of a text.
+    fn finish_text(
+        &mut self,
+        key: Key,
+        citations: Vec<polyport_types::Citation>,
+        tokens: Vec<polyport_types::TokenLogprob>,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(lane) = self.lanes.get(key) else { return };
+        let (Some(part), cited, told) = (lane.part, lane.cited, lane.has_logprobs) else { return };
+        for citation in citations.into_iter().skip(cited) {
+            self.lanes.push(key, Event::Citation { part, citation: Box::new(citation) }, out);
+        }
+        if !told && !tokens.is_empty() {
+            self.lanes.push(key, Event::Logprobs { choice: 0, part: Some(part), tokens }, out);
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------------- reasoning
+
+    fn thought_place(
+        &mut self,
+        event: &StreamEvent<'_>,
+        at: Option<crate::json::Int>,
+        data: &Text,
+        out: &mut Vec<Event>,
+    ) -> (u32, u32) {
+        let index = self.open_item(event, Kind::Reasoning, data, out);
+        (index, at.map_or(0, |at| u32::try_from(at.0.max(0)).unwrap_or(u32::MAX)))
+    }
+
+    /// Opens a part for full reasoning or for a summary; the other kind of the same item is a part of its own.
+    fn begin_thought(&mut self, index: u32, summary: bool, out: &mut Vec<Event>) {
+        let key = whole(index);
+        let slot = self.items.entry(index).or_default();
+        if slot.done || slot.thought.summary == Some(summary) {
+            return;
+        }
+        let other = slot.thought.summary.is_some() && slot.thought.spoken;
+        if slot.thought.summary.is_some() && !other {
+            // Begun without a word: it cannot change its kind any more, but it can hold the words.
+            return;
+        }
+        slot.thought.summary = Some(summary);
+        slot.thought.spoken = false;
+        slot.thought.paragraph = None;
+        let item_id = slot.id.clone();
+        self.lanes.open(key);
+        if other {
+            self.lanes.end_part(key, PartStatus::Complete, out);
+        }
+        self.lanes.begin_another(key, PartStart::Reasoning { item_id, summary }, out);
+    }
+
+    fn think(&mut self, index: u32, summary: bool, at: u32, text: &Text, out: &mut Vec<Event>) {
+        if text.is_empty() || self.slot(index).done {
+            return;
+        }
+        self.begin_thought(index, summary, out);
+        let key = whole(index);
+        let thought = &mut self.items.entry(index).or_default().thought;
+        let next = thought.spoken && thought.paragraph != Some(at);
+        thought.spoken = true;
+        thought.paragraph = Some(at);
+        match thought.texts.iter_mut().find(|(kind, place, _)| (*kind, *place) == (summary, at)) {
+            Some((_, _, known)) => known.push_str(text),
+            None => thought.texts.push((summary, at, text.to_string())),
+        }
+        let is_summary = thought.summary == Some(true);
+        if next && is_summary {
+            if let Some(part) = self.lanes.get(key).and_then(|lane| lane.part) {
+                self.lanes.push(key, Event::SummaryBreak { part }, out);
+            }
+        } else if next {
+            self.lanes.delta(key, Text::from_static("\n\n"), out);
+        }
+        self.lanes.delta(key, text.clone(), out);
+    }
+
+    /// What the deltas left out of a paragraph.
+    fn thought_whole(&mut self, index: u32, summary: bool, at: u32, whole: Option<&str>, out: &mut Vec<Event>) {
+        let Some(whole) = whole.filter(|whole| !whole.is_empty()) else { return };
+        let thought = &self.slot(index).thought;
+        let known = thought.texts.iter().find(|(kind, place, _)| (*kind, *place) == (summary, at));
+        let rest = match known {
+            Some((_, _, known)) => whole.strip_prefix(known.as_str()).unwrap_or_default(),
+            None => whole,
+        };
+        if !rest.is_empty() {
+            let rest = Text::from(rest);
+            self.think(index, summary, at, &rest, out);
+        }
+    }
+
+    fn reasoning_done(&mut self, index: u32, wire: &RawValue, data: &Text, out: &mut Vec<Event>) {
+        // Paragraphs may still be added.
+        self.slot(index).done = false;
+        let item: Item<'_> = serde_json::from_str(wire.get()).unwrap_or_default();
+        let full = match item.content {
+            Some(crate::json::OneOrMany::Many(parts)) => parts,
+            _ => Vec::new(),
+        };
+        for (summary, list) in [(false, full), (true, item.summary.unwrap_or_default())] {
+            for (at, part) in list.into_iter().enumerate() {
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                self.thought_whole(index, summary, at, part.text.as_deref(), out);
+            }
+        }
+        if self.slot(index).thought.summary.is_none() {
+            self.begin_thought(index, false, out);
+        }
+        let key = whole(index);
+        let signature = read_item(&mut self.reader, wire, data).pop().and_then(|part| part.signature);
+        if let (Some(signature), Some(part)) = (signature, self.lanes.get(key).and_then(|lane| lane.part)) {
+            self.lanes.push(key, Event::Signature { part, signature: Box::new(signature) }, out);
+        }
+        self.slot(index).done = true;
+        self.lanes.end(key, PartStatus::Complete, out);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ calls
+
+    fn argument(&mut self, event: &StreamEvent<'_>, kind: Kind, whole_text: bool, data: &Text, out: &mut Vec<Event>) {
+        let index = self.open_item(event, kind, data, out);
+        if self.slot(index).done {
+            return;
+        }
+        let key = whole(index);
+        self.lanes.open(key);
+        let text = match (whole_text, kind) {
+            (false, _) => delta_text(event, data),
+            (true, Kind::Custom) => event.input.as_ref().map_or_else(Text::new, |input| input.to_text(data)),
+            (true, _) => event.arguments.as_ref().map_or_else(Text::new, |text| text.to_text(data)),
+        };
+        let begun = self.lanes.get(key).is_some_and(|lane| lane.part.is_some());
+        let slot = self.slot(index);
+        if whole_text {
+            if begun {
+                let blank = slot.early.trim().is_empty() && text.trim().is_empty();
+                if !blank || kind == Kind::Custom {
+                    self.lanes.complete(key, &text, out);
+                }
+            } else {
+                slot.early = text.to_string();
+            }
+            return;
+        }
+        // White space before the arguments may turn out to be all there is.
+        let sent = self.lanes.get(key).is_some_and(|lane| !lane.sent.is_empty());
+        let slot = self.slot(index);
+        if !begun || (kind == Kind::Function && !sent && text.trim().is_empty()) {
+            slot.early.push_str(&text);
+        } else if slot.early.is_empty() {
+            self.lanes.delta(key, text, out);
+        } else {
+            let early = std::mem::take(&mut slot.early);
+            self.lanes.delta(key, format!("{early}{text}").into(), out);
+        }
+    }
+
+    /// Begins a call as soon as its id and name are known.
+    fn begin_call(&mut self, index: u32, out: &mut Vec<Event>) {
+        let slot = self.items.entry(index).or_default();
+        let known = slot.head.as_ref().is_some_and(|head| !head.call_id.is_empty() && !head.name.is_empty());
+        if !known {
+            return;
+        }
+        let Some(head) = slot.head.take() else { return };
+        let custom = slot.kind == Kind::Custom;
+        let key = whole(index);
+        let start = ToolCallStart {
+            id: self.call_ids.unique(&head.call_id, index as usize),
+            name: head.name,
+            namespace: head.namespace,
+            kind: if custom { ToolCallKind::Custom } else { ToolCallKind::Function },
+            item_id: slot.id.clone(),
+            signature: None,
+            caller: head.caller,
+            ext: head.ext,
+        };
+        let early = std::mem::take(&mut slot.early);
+        self.lanes.begin(key, || PartStart::ToolCall(Box::new(start)), out);
+        if custom || !early.trim().is_empty() {
+            self.lanes.delta(key, early.into(), out);
+        } else {
+            self.slot(index).early = early;
+        }
+    }
+
+    fn call_done(&mut self, index: u32, arguments: Option<&str>, status: Option<&str>, out: &mut Vec<Event>) {
+        let key = whole(index);
+        self.lanes.open(key);
+        let begun = self.lanes.get(key).is_some_and(|lane| lane.part.is_some());
+        let slot = self.slot(index);
+        let kind = if slot.kind == Kind::Custom { ToolCallKind::Custom } else { ToolCallKind::Function };
+        if !begun {
+            if let Some(head) = slot.head.as_mut().filter(|head| head.call_id.is_empty()) {
+                head.call_id = format!("call_r{index}").into();
+            }
+            self.begin_call(index, out);
+        }
+        if self.lanes.get(key).is_none_or(|lane| lane.part.is_none()) {
+            // A call without a name is none.
+            return self.lanes.end(key, PartStatus::Invalid, out);
+        }
+        if let Some(whole) = arguments.filter(|whole| kind == ToolCallKind::Custom || *whole != "{}") {
+            self.lanes.complete(key, whole, out);
+        }
+        let sent = self.lanes.get(key).map(|lane| lane.sent.clone()).unwrap_or_default();
+        let status = call_status(&kind, &sent, status);
+        self.called |= status == PartStatus::Complete;
+        self.lanes.end(key, status, out);
+    }
+
+    // ----------------------------------------------------------------------------------------------------- server tools
+
+    fn begin_hosted(&mut self, index: u32, kind: &str, item: &Item<'_>, data: &Text, out: &mut Vec<Event>) {
+        let (tool, name) = server_tool_name(kind, item.name.as_deref());
+        let ext = server_tool_ext(kind, item, data);
+        let slot = self.items.entry(index).or_default();
+        let id = slot.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| format!("item_{index}").into());
+        let start = ServerToolCallStart { id, tool, name, protocol: Protocol::Responses, ext };
+        self.lanes.begin(whole(index), || PartStart::ServerToolCall(Box::new(start)), out);
+    }
+
+    /// Arguments and programs while they are written, as JSON of the input.
+    fn hosted_delta(&mut self, kind: &str, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
+        let index = self.open_item(event, Kind::Hosted, data, out);
+        let key = whole(index);
+        let delta = delta_text(event, data);
+        let Some(lane) = self.lanes.get(key).filter(|lane| lane.part.is_some() && !delta.is_empty()) else { return };
+        if kind == "response.mcp_call_arguments.delta" {
+            return self.lanes.delta(key, delta, out);
+        }
+        let first = lane.sent.is_empty();
+        let whole = code_input(&delta);
+        // The end of the string and of the object are left open.
+        let open = whole.strip_suffix("\"}").unwrap_or_default();
+        let piece = if first { open } else { open.strip_prefix("{\"code\":\"").unwrap_or_default() };
+        self.lanes.delta(key, Text::from(piece), out);
+    }
+
+    fn hosted_done(&mut self, index: u32, wire: &RawValue, data: &Text, out: &mut Vec<Event>) {
+        let key = whole(index);
+        let id = self.slot(index).id.clone().filter(|id| !id.is_empty());
+        let id = id.unwrap_or_else(|| format!("item_{index}").into());
+        let mut results = Vec::new();
+        for mut part in read_item(&mut self.reader, wire, data) {
+            match &mut part.kind {
+                PartKind::ServerToolCall(call) => {
+                    let input = call.input.as_str();
+                    if input != "{}" {
+                        self.lanes.complete(key, input, out);
+                    }
+                }
+                PartKind::ServerToolResult(result) => {
+                    result.call_id = id.clone();
+                    results.push(part);
+                }
+                _ => results.push(part),
+            }
+        }
+        self.lanes.end_part(key, PartStatus::Complete, out);
+        for part in results {
+            self.lanes.push(key, Event::Part { choice: 0, part: Box::new(part) }, out);
+        }
+        self.lanes.end(key, PartStatus::Complete, out);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ audio
+
+    fn audio_delta(&mut self, event: &StreamEvent<'_>) {
+        let piece = event.delta.and_then(raw_str).and_then(|delta| STANDARD.decode(&*delta).ok()).unwrap_or_default();
+        if self.audio.len() + piece.len() <= MAX_AUDIO {
+            self.audio.extend_from_slice(&piece);
+        }
+    }
+
+    fn spoken(&mut self, out: &mut Vec<Event>) {
+        if self.audio.is_empty() && self.transcript.is_empty() {
+            return;
+        }
+        let audio = std::mem::take(&mut self.audio);
+        let mime = match audio.get(..4) {
+            Some(b"RIFF") => "audio/wav",
+            Some(b"OggS") => "audio/ogg",
+            Some(b"fLaC") => "audio/flac",
+            Some([b'I', b'D', b'3', _] | [0xff, 0xf2..=0xff, ..]) => "audio/mpeg",
+            _ => "audio/pcm",
+        };
+        let data = STANDARD.encode(audio).into();
+        let source = MediaSource::Base64 { mime: Text::from_static(mime), data };
+        let transcript = Some(std::mem::take(&mut self.transcript)).filter(|text| !text.is_empty()).map(Text::from);
+        let part = Part::new(PartKind::Audio(Media { transcript, ..Media::new(source) }));
+        out.push(Event::Part { choice: 0, part: Box::new(part) });
+    }
+
+    // -------------------------------------------------------------------------------------------------------------- end
+
+    /// The last event. `word` is its own word for the state, used if the response has none.
+    fn terminal(&mut self, response: Option<&RawValue>, word: Option<&str>, data: &Text, out: &mut Vec<Event>) -> Step {
+        self.start(response, data, out);
+        let wire = response.and_then(|response| serde_json::from_str::<ResponseObject<'_>>(response.get()).ok());
+        let wire = wire.unwrap_or_default();
+        let usage = wire.usage.map(|usage| read_usage(usage, &self.target, data));
+        let failed = failure(&wire)
+            .or_else(|| (word == Some("failed")).then(|| protocol_fault("the provider failed to give an answer")));
+        if let Some(fault) = failed {
+            if let Some(usage) = usage {
+                out.push(Event::Usage(Box::new(usage)));
+            }
+            // The fuller of two descriptions.
+            let known = self.failed.take().filter(|known| known.code.is_some() && fault.code.is_none());
+            self.failed = Some(known.unwrap_or(fault));
+            return self.fail(out);
+        }
+        let status = wire.status.as_ref().map(|status| status.to_string()).or(word.map(str::to_owned));
+        let complete = matches!(status.as_deref(), Some("completed" | "complete" | "done") | None);
+        self.unseen(wire.output.as_deref().unwrap_or_default(), data, out);
+        self.close_all(complete, out);
+        self.spoken(out);
+        if let Some(usage) = usage {
+            out.push(Event::Usage(Box::new(usage)));
+        }
+        let reason = reason_of(&wire.incomplete_details);
+        let (reason, raw) = finish_of(status.as_deref(), reason, self.called, self.refused);
+        let mut ext = own_ext(wire.extra, data);
+        if let Some(tier) = wire.service_tier {
+            // Known for sure only now.
+            ext.push("service_tier", RawJson::of(&Value::String(tier.to_string())));
+        }
+        out.push(Event::Finish(Box::new(Finish { choice: 0, reason, raw, ext, ..Finish::default() })));
+        Step::Done
+    }
+
+    /// Items that the response lists but the stream never told, or never finished.
+    fn unseen(&mut self, output: &[&RawValue], data: &Text, out: &mut Vec<Event>) {
+        for (at, wire) in output.iter().enumerate() {
+            let index = u32::try_from(at).unwrap_or(u32::MAX);
+            if self.items.get(&index).is_some_and(|slot| slot.done) {
+                continue;
+            }
+            let id = serde_json::from_str::<Item<'_>>(wire.get()).ok().and_then(|item| item.id);
+            let place = match &id {
+                Some(id) => self.items.iter().find(|(_, slot)| slot.id.as_deref() == Some(&**id)).map(|(at, _)| *at),
+                None => None,
+            };
+            self.item_done(place.unwrap_or(index), wire, data, out);
+        }
+    }
+
+    /// Parts whose end the stream never told.
+    fn close_all(&mut self, complete: bool, out: &mut Vec<Event>) {
+        let status = if complete { PartStatus::Complete } else { PartStatus::Incomplete };
+        for key in self.lanes.all() {
+            match self.slot(key.item).kind {
+                Kind::Function | Kind::Custom => {
+                    let word = if complete { None } else { Some("incomplete") };
+                    self.call_done(key.item, None, word, out);
+                }
+                _ => self.lanes.end(key, status, out),
+            }
+        }
+    }
+
+    fn fail(&mut self, out: &mut Vec<Event>) -> Step {
+        let fault = self.failed.take().unwrap_or_else(|| protocol_fault("the provider failed"));
+        out.push(Event::Error(Box::new(fault)));
+        Step::Done
+    }
+}
+
+/// The lane of an item that is one part.
+fn whole(item: u32) -> Key {
+    Key { item, content: 0 }
+}
+
+fn kind_of(wire: &str) -> Kind {
+    match wire {
+        "message" => Kind::Message,
+        "reasoning" => Kind::Reasoning,
+        "function_call" => Kind::Function,
+        "custom_tool_call" => Kind::Custom,
+        "web_search_call" | "file_search_call" | "code_interpreter_call" | "mcp_call" => Kind::Hosted,
+        _ => Kind::Whole,
+    }
+}
+
+fn delta_text(event: &StreamEvent<'_>, data: &Text) -> Text {
+    event.delta.and_then(raw_str).map_or_else(Text::new, |delta| Str(delta).into_text(data))
+}
+
+fn arguments_of(kind: Kind, item: &Item<'_>, data: &Text) -> Text {
+    if kind == Kind::Custom {
+        item.input.as_ref().map_or_else(Text::new, |input| input.to_text(data))
+    } else {
+        arguments(item.arguments, data)
+    }
+}
+
+fn head(item: Item<'_>, data: &Text) -> CallHead {
+    CallHead {
+        call_id: item.call_id.unwrap_or_default().into_text(data),
+        name: item.name.unwrap_or_default().into_text(data),
+        namespace: item.namespace.map(|namespace| namespace.into_text(data)),
+        caller: item.caller.map(|caller| raw(caller, data)),
+        ext: extras(item.extra, data),
+    }
+}
+
+/// A stream that breaks the rules of the protocol.
+fn protocol_fault(message: &str) -> Fault {
+    Fault { from_upstream: true, ..Fault::new(FaultClass::UpstreamProtocol, message) }
+}
+
+/// An `error` event: its members stand in it or in an object inside.
+fn error_fault(data: &Text) -> Fault {
+    let mut value: Value = serde_json::from_str(data).unwrap_or_default();
+    if let Some(inner) = value.get_mut("error").filter(|inner| inner.is_object()) {
+        value = inner.take();
+    }
+    if let Some(members) = value.as_object_mut()
+        && members.get("type").and_then(Value::as_str) == Some("error")
+    {
+        members.remove("type");
+    }
+    classify_body(None, &serde_json::json!({ "error": value }).to_string())
 }

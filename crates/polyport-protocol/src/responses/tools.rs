@@ -35,8 +35,8 @@ fn read_tool(
     body: &Text,
     tools: &mut Vec<Tool>,
 ) -> Result<(), DecodeError> {
-    let def: ToolDef<'_> = serde_json::from_str(wire.get())
-        .map_err(|error| DecodeError::at(path, format!("Invalid tool: {error}")))?;
+    let def: ToolDef<'_> =
+        serde_json::from_str(wire.get()).map_err(|error| DecodeError::at(path, format!("Invalid tool: {error}")))?;
     let kind = match def.kind.as_deref() {
         Some(kind) => kind.to_owned(),
         None => return Err(missing(&format!("{path}.type"))),
@@ -111,7 +111,9 @@ fn named<'a>(name: Option<Str<'a>>, path: &str) -> Result<Str<'a>, DecodeError> 
     match name {
         Some(name) if name.is_empty() => Err(DecodeError::at(
             format!("{path}.name"),
-            format!("Invalid '{path}.name': empty string. Expected a string with minimum length 1, but got an empty string instead."),
+            format!(
+                "Invalid '{path}.name': empty string. Expected a string with minimum length 1, but got an empty string instead."
+            ),
         )),
         Some(name) => Ok(name),
         None => Err(missing(&format!("{path}.name"))),
@@ -130,10 +132,7 @@ fn custom(def: ToolDef<'_>, path: &str, body: &Text) -> Result<CustomTool, Decod
                     return Err(unsupported(&path, word, &["lark", "regex"]));
                 }
             },
-            definition: format
-                .definition
-                .ok_or_else(|| missing(&format!("{path}.format.definition")))?
-                .into_text(body),
+            definition: format.definition.ok_or_else(|| missing(&format!("{path}.format.definition")))?.into_text(body),
         },
         _ => CustomFormat::Text,
     };
@@ -257,9 +256,7 @@ pub(super) fn read_choice(value: &RawValue, body: &Text) -> Result<(ToolChoice, 
         .map_err(|error| DecodeError::at(PATH, format!("Invalid tool choice: {error}")))?;
     let kind = wire.kind.as_deref().ok_or_else(|| missing("tool_choice.type"))?;
     let choice = match kind {
-        "function" | "custom" => {
-            ToolChoice::Tool(tool_ref(&wire, body).ok_or_else(|| missing("tool_choice.name"))?)
-        }
+        "function" | "custom" => ToolChoice::Tool(tool_ref(&wire, body).ok_or_else(|| missing("tool_choice.name"))?),
         "allowed_tools" => {
             let required = match wire.mode.as_deref() {
                 Some("required") => true,
@@ -603,7 +600,9 @@ fn write_server_choice(w: &mut JsonWriter<'_>, kind: &ServerToolKind, name: Opti
     if *kind == ServerToolKind::Mcp {
         // One of its tools, if the client named one.
         let whole = request.ext.get("tool_choice").filter(|raw| {
-            member_of(raw, "server_label").and_then(|label| serde_json::from_str::<String>(label.as_str()).ok()).as_deref()
+            member_of(raw, "server_label")
+                .and_then(|label| serde_json::from_str::<String>(label.as_str()).ok())
+                .as_deref()
                 == name
         });
         match (whole, name) {

@@ -4,8 +4,10 @@ use polyport_types::{
     Citation, CitationKind, Extras, ImageDetail, IndexUnit, Media, MediaSource, RawJson, TokenLogprob, ToolCallKind,
 };
 
+use serde_json::value::RawValue;
+
 use super::item::member_of;
-use crate::json::JsonWriter;
+use crate::json::{JsonWriter, Pairs};
 use crate::repair;
 
 /// How ids made here begin, after the prefix of their kind. Providers' own ids go on in hexadecimal digits.
@@ -46,6 +48,8 @@ pub(super) struct CallItem<'a> {
     pub(super) caller: Option<&'a RawJson>,
     /// Members without a slot, where they may be sent.
     pub(super) ext: Option<&'a Extras>,
+    /// The arguments are written as they are, even none at all.
+    pub(super) exact: bool,
 }
 
 impl CallItem<'_> {
@@ -62,7 +66,8 @@ impl CallItem<'_> {
             ToolCallKind::Function | ToolCallKind::Builtin(_) => {
                 self.head(w, "function_call");
                 self.named(w);
-                w.str("arguments", repair::arguments_text(self.arguments));
+                let arguments = if self.exact { self.arguments } else { repair::arguments_text(self.arguments) };
+                w.str("arguments", arguments);
                 self.tail(w);
             }
         });
@@ -241,7 +246,7 @@ pub(super) fn can_cite(citation: &Citation) -> bool {
 /// Writes an annotation. `native` says that the citation comes from this protocol and keeps its exact form.
 pub(super) fn annotation(w: &mut JsonWriter<'_>, citation: &Citation, place: Place, native: bool) {
     if let (true, Some(raw)) = (native, &citation.raw) {
-        return w.raw_value(raw.as_str());
+        return own_annotation(w, raw, citation, place);
     }
     let filename = citation.filename.as_deref().or(citation.title.as_deref()).unwrap_or_default();
     w.object(|w| match (&citation.file_id, citation.kind) {
@@ -262,6 +267,27 @@ pub(super) fn annotation(w: &mut JsonWriter<'_>, citation: &Citation, place: Pla
             w.num("end_index", place.end);
             w.str("url", citation.url.as_deref().unwrap_or_default());
             w.str("title", citation.title.as_deref().unwrap_or_default());
+        }
+    });
+}
+
+/// An annotation of this protocol. Some servers leave out what clients rely on.
+fn own_annotation(w: &mut JsonWriter<'_>, raw: &RawJson, citation: &Citation, place: Place) {
+    if citation.kind != CitationKind::Url || (citation.span.is_some() && citation.title.is_some()) {
+        return w.raw_value(raw.as_str());
+    }
+    let members: Pairs<'_, &RawValue> = serde_json::from_str(raw.as_str()).unwrap_or_default();
+    w.object(|w| {
+        for (key, value) in members.0.iter().filter(|(_, value)| value.get() != "null") {
+            w.key(key);
+            w.raw_value(value.get());
+        }
+        if citation.span.is_none() {
+            w.num("start_index", place.start);
+            w.num("end_index", place.end);
+        }
+        if citation.title.is_none() {
+            w.str("title", "");
         }
     });
 }

@@ -6,3 +6,4 @@ mod gemini;
 mod known_bugs;
 mod matrix;
 mod messages;
+mod responses;
