@@ -4,8 +4,9 @@ use polyport_types::{PartId, Protocol, RawJson, ServerToolCallStart, ServerToolK
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::encoder::{Sink, quoted};
+use super::encoder::Sink;
 use super::item::member_of;
+use super::write::quoted;
 use crate::json::{JsonWriter, Pairs};
 
 /// A call of such a tool that is being written.

@@ -7,7 +7,7 @@ use polyport_types::{
 use serde_json::value::RawValue;
 
 use super::item::member_of;
-use crate::json::{JsonWriter, Pairs};
+use crate::json::{JsonWriter, Pairs, write_str};
 use crate::repair;
 
 /// How ids made here begin, after the prefix of their kind. Providers' own ids go on in hexadecimal digits.
@@ -334,4 +334,12 @@ fn token_members(w: &mut JsonWriter<'_>, token: &TokenLogprob) {
     w.num("logprob", if token.logprob.is_finite() { token.logprob } else { -9999.0 });
     let bytes = token.bytes.as_deref().unwrap_or(token.token.as_bytes());
     w.array_field("bytes", |w| bytes.iter().for_each(|byte| w.number(u32::from(*byte))));
+}
+
+/// Writes a JSON string into a text.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    write_str(&mut out, text);
+    // `write_str` writes UTF-8 only.
+    String::from_utf8(out).unwrap_or_default()
 }

@@ -9,20 +9,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use polyport_types::{
     Event, Extras, Fault, FaultClass, Finish, Media, MediaSource, Part, PartKind, PartStart, PartStatus, Protocol,
-    RawJson, ServerToolCallStart, StreamStart, Text, ToolCall, ToolCallKind, ToolCallStart,
+    RawJson, StreamStart, Text, ToolCall, ToolCallStart,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::item::{ItemReader, arguments, call_status, citation, code_input, server_tool_ext, server_tool_name};
+use self::calls::{CallHead, arguments_of, head};
+use self::reasoning::Thought;
+use super::item::{ItemReader, citation};
 use super::lanes::{Key, Lanes};
 use super::response::{CallIds, failure, finish_of, own_ext, read_item, read_usage, reason_of, seconds};
 use super::types::{Item, Logprob, ResponseObject, StreamEvent};
 use crate::classify::classify_body;
 use crate::context::Target;
-use crate::json::{Str, extras, raw, raw_str};
+use crate::json::{Str, raw_str};
 use crate::sse::Frame;
 use crate::stream::Step;
+
+mod calls;
+mod reasoning;
 
 /// Most audio kept, in bytes.
 const MAX_AUDIO: usize = 64 << 20;
@@ -77,28 +82,6 @@ enum Kind {
     Hosted,
     /// In one piece, when it is done.
     Whole,
-}
-
-#[derive(Debug)]
-struct CallHead {
-    call_id: Text,
-    name: Text,
-    namespace: Option<Text>,
-    caller: Option<RawJson>,
-    ext: Extras,
-}
-
-/// Texts of a reasoning item.
-#[derive(Debug, Default)]
-struct Thought {
-    /// Whether the open part is a summary.
-    summary: Option<bool>,
-    /// The paragraph that grows.
-    paragraph: Option<u32>,
-    /// The open part has text.
-    spoken: bool,
-    /// Texts by kind and index.
-    texts: Vec<(bool, u32, String)>,
 }
 
 impl Decoder {
@@ -499,10 +482,10 @@ impl Decoder {
         out: &mut Vec<Event>,
     ) {
         let tokens = tokens.unwrap_or_default();
-        let Some(lane) = self.lanes.get(key).filter(|lane| !tokens.is_empty() && !(repeated && lane.has_logprobs))
-        else {
+        let Some(lane) = self.lanes.get(key) else { return };
+        if tokens.is_empty() || (repeated && lane.has_logprobs) {
             return;
-        };
+        }
         lane.has_logprobs = true;
         let part = lane.part;
         let tokens = tokens.into_iter().map(|token| token.into_neutral(data)).collect();
@@ -594,257 +577,6 @@ impl Decoder {
         if !told && !tokens.is_empty() {
             self.lanes.push(key, Event::Logprobs { choice: 0, part: Some(part), tokens }, out);
         }
-    }
-
-    // -------------------------------------------------------------------------------------------------------- reasoning
-
-    fn thought_place(
-        &mut self,
-        event: &StreamEvent<'_>,
-        at: Option<crate::json::Int>,
-        data: &Text,
-        out: &mut Vec<Event>,
-    ) -> (u32, u32) {
-        let index = self.open_item(event, Kind::Reasoning, data, out);
-        (index, at.map_or(0, |at| u32::try_from(at.0.max(0)).unwrap_or(u32::MAX)))
-    }
-
-    /// Opens a part for full reasoning or for a summary; the other kind of the same item is a part of its own.
-    fn begin_thought(&mut self, index: u32, summary: bool, out: &mut Vec<Event>) {
-        let key = whole(index);
-        let slot = self.items.entry(index).or_default();
-        if slot.done || slot.thought.summary == Some(summary) {
-            return;
-        }
-        let other = slot.thought.summary.is_some() && slot.thought.spoken;
-        if slot.thought.summary.is_some() && !other {
-            // Begun without a word: it cannot change its kind any more, but it can hold the words.
-            return;
-        }
-        slot.thought.summary = Some(summary);
-        slot.thought.spoken = false;
-        slot.thought.paragraph = None;
-        let item_id = slot.id.clone();
-        self.lanes.open(key);
-        if other {
-            self.lanes.end_part(key, PartStatus::Complete, out);
-        }
-        self.lanes.begin_another(key, PartStart::Reasoning { item_id, summary }, out);
-    }
-
-    fn think(&mut self, index: u32, summary: bool, at: u32, text: &Text, out: &mut Vec<Event>) {
-        if text.is_empty() || self.slot(index).done {
-            return;
-        }
-        self.begin_thought(index, summary, out);
-        let key = whole(index);
-        let thought = &mut self.items.entry(index).or_default().thought;
-        let next = thought.spoken && thought.paragraph != Some(at);
-        thought.spoken = true;
-        thought.paragraph = Some(at);
-        match thought.texts.iter_mut().find(|(kind, place, _)| (*kind, *place) == (summary, at)) {
-            Some((_, _, known)) => known.push_str(text),
-            None => thought.texts.push((summary, at, text.to_string())),
-        }
-        let is_summary = thought.summary == Some(true);
-        if next && is_summary {
-            if let Some(part) = self.lanes.get(key).and_then(|lane| lane.part) {
-                self.lanes.push(key, Event::SummaryBreak { part }, out);
-            }
-        } else if next {
-            self.lanes.delta(key, Text::from_static("\n\n"), out);
-        }
-        self.lanes.delta(key, text.clone(), out);
-    }
-
-    /// What the deltas left out of a paragraph.
-    fn thought_whole(&mut self, index: u32, summary: bool, at: u32, whole: Option<&str>, out: &mut Vec<Event>) {
-        let Some(whole) = whole.filter(|whole| !whole.is_empty()) else { return };
-        let thought = &self.slot(index).thought;
-        let known = thought.texts.iter().find(|(kind, place, _)| (*kind, *place) == (summary, at));
-        let rest = match known {
-            Some((_, _, known)) => whole.strip_prefix(known.as_str()).unwrap_or_default(),
-            None => whole,
-        };
-        if !rest.is_empty() {
-            let rest = Text::from(rest);
-            self.think(index, summary, at, &rest, out);
-        }
-    }
-
-    fn reasoning_done(&mut self, index: u32, wire: &RawValue, data: &Text, out: &mut Vec<Event>) {
-        // Paragraphs may still be added.
-        self.slot(index).done = false;
-        let item: Item<'_> = serde_json::from_str(wire.get()).unwrap_or_default();
-        let full = match item.content {
-            Some(crate::json::OneOrMany::Many(parts)) => parts,
-            _ => Vec::new(),
-        };
-        for (summary, list) in [(false, full), (true, item.summary.unwrap_or_default())] {
-            for (at, part) in list.into_iter().enumerate() {
-                let at = u32::try_from(at).unwrap_or(u32::MAX);
-                self.thought_whole(index, summary, at, part.text.as_deref(), out);
-            }
-        }
-        if self.slot(index).thought.summary.is_none() {
-            self.begin_thought(index, false, out);
-        }
-        let key = whole(index);
-        let signature = read_item(&mut self.reader, wire, data).pop().and_then(|part| part.signature);
-        if let (Some(signature), Some(part)) = (signature, self.lanes.get(key).and_then(|lane| lane.part)) {
-            self.lanes.push(key, Event::Signature { part, signature: Box::new(signature) }, out);
-        }
-        self.slot(index).done = true;
-        self.lanes.end(key, PartStatus::Complete, out);
-    }
-
-    // ------------------------------------------------------------------------------------------------------------ calls
-
-    fn argument(&mut self, event: &StreamEvent<'_>, kind: Kind, whole_text: bool, data: &Text, out: &mut Vec<Event>) {
-        let index = self.open_item(event, kind, data, out);
-        if self.slot(index).done {
-            return;
-        }
-        let key = whole(index);
-        self.lanes.open(key);
-        let text = match (whole_text, kind) {
-            (false, _) => delta_text(event, data),
-            (true, Kind::Custom) => event.input.as_ref().map_or_else(Text::new, |input| input.to_text(data)),
-            (true, _) => event.arguments.as_ref().map_or_else(Text::new, |text| text.to_text(data)),
-        };
-        let begun = self.lanes.get(key).is_some_and(|lane| lane.part.is_some());
-        let slot = self.slot(index);
-        if whole_text {
-            if begun {
-                let blank = slot.early.trim().is_empty() && text.trim().is_empty();
-                if !blank || kind == Kind::Custom {
-                    self.lanes.complete(key, &text, out);
-                }
-            } else {
-                slot.early = text.to_string();
-            }
-            return;
-        }
-        // White space before the arguments may turn out to be all there is.
-        let sent = self.lanes.get(key).is_some_and(|lane| !lane.sent.is_empty());
-        let slot = self.slot(index);
-        if !begun || (kind == Kind::Function && !sent && text.trim().is_empty()) {
-            slot.early.push_str(&text);
-        } else if slot.early.is_empty() {
-            self.lanes.delta(key, text, out);
-        } else {
-            let early = std::mem::take(&mut slot.early);
-            self.lanes.delta(key, format!("{early}{text}").into(), out);
-        }
-    }
-
-    /// Begins a call as soon as its id and name are known.
-    fn begin_call(&mut self, index: u32, out: &mut Vec<Event>) {
-        let slot = self.items.entry(index).or_default();
-        let known = slot.head.as_ref().is_some_and(|head| !head.call_id.is_empty() && !head.name.is_empty());
-        if !known {
-            return;
-        }
-        let Some(head) = slot.head.take() else { return };
-        let custom = slot.kind == Kind::Custom;
-        let key = whole(index);
-        let start = ToolCallStart {
-            id: self.call_ids.unique(&head.call_id, index as usize),
-            name: head.name,
-            namespace: head.namespace,
-            kind: if custom { ToolCallKind::Custom } else { ToolCallKind::Function },
-            item_id: slot.id.clone(),
-            signature: None,
-            caller: head.caller,
-            ext: head.ext,
-        };
-        let early = std::mem::take(&mut slot.early);
-        self.lanes.begin(key, || PartStart::ToolCall(Box::new(start)), out);
-        if custom || !early.trim().is_empty() {
-            self.lanes.delta(key, early.into(), out);
-        } else {
-            self.slot(index).early = early;
-        }
-    }
-
-    fn call_done(&mut self, index: u32, arguments: Option<&str>, status: Option<&str>, out: &mut Vec<Event>) {
-        let key = whole(index);
-        self.lanes.open(key);
-        let begun = self.lanes.get(key).is_some_and(|lane| lane.part.is_some());
-        let slot = self.slot(index);
-        let kind = if slot.kind == Kind::Custom { ToolCallKind::Custom } else { ToolCallKind::Function };
-        if !begun {
-            if let Some(head) = slot.head.as_mut().filter(|head| head.call_id.is_empty()) {
-                head.call_id = format!("call_r{index}").into();
-            }
-            self.begin_call(index, out);
-        }
-        if self.lanes.get(key).is_none_or(|lane| lane.part.is_none()) {
-            // A call without a name is none.
-            return self.lanes.end(key, PartStatus::Invalid, out);
-        }
-        if let Some(whole) = arguments.filter(|whole| kind == ToolCallKind::Custom || *whole != "{}") {
-            self.lanes.complete(key, whole, out);
-        }
-        let sent = self.lanes.get(key).map(|lane| lane.sent.clone()).unwrap_or_default();
-        let status = call_status(&kind, &sent, status);
-        self.called |= status == PartStatus::Complete;
-        self.lanes.end(key, status, out);
-    }
-
-    // ----------------------------------------------------------------------------------------------------- server tools
-
-    fn begin_hosted(&mut self, index: u32, kind: &str, item: &Item<'_>, data: &Text, out: &mut Vec<Event>) {
-        let (tool, name) = server_tool_name(kind, item.name.as_deref());
-        let ext = server_tool_ext(kind, item, data);
-        let slot = self.items.entry(index).or_default();
-        let id = slot.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| format!("item_{index}").into());
-        let start = ServerToolCallStart { id, tool, name, protocol: Protocol::Responses, ext };
-        self.lanes.begin(whole(index), || PartStart::ServerToolCall(Box::new(start)), out);
-    }
-
-    /// Arguments and programs while they are written, as JSON of the input.
-    fn hosted_delta(&mut self, kind: &str, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
-        let index = self.open_item(event, Kind::Hosted, data, out);
-        let key = whole(index);
-        let delta = delta_text(event, data);
-        let Some(lane) = self.lanes.get(key).filter(|lane| lane.part.is_some() && !delta.is_empty()) else { return };
-        if kind == "response.mcp_call_arguments.delta" {
-            return self.lanes.delta(key, delta, out);
-        }
-        let first = lane.sent.is_empty();
-        let whole = code_input(&delta);
-        // The end of the string and of the object are left open.
-        let open = whole.strip_suffix("\"}").unwrap_or_default();
-        let piece = if first { open } else { open.strip_prefix("{\"code\":\"").unwrap_or_default() };
-        self.lanes.delta(key, Text::from(piece), out);
-    }
-
-    fn hosted_done(&mut self, index: u32, wire: &RawValue, data: &Text, out: &mut Vec<Event>) {
-        let key = whole(index);
-        let id = self.slot(index).id.clone().filter(|id| !id.is_empty());
-        let id = id.unwrap_or_else(|| format!("item_{index}").into());
-        let mut results = Vec::new();
-        for mut part in read_item(&mut self.reader, wire, data) {
-            match &mut part.kind {
-                PartKind::ServerToolCall(call) => {
-                    let input = call.input.as_str();
-                    if input != "{}" {
-                        self.lanes.complete(key, input, out);
-                    }
-                }
-                PartKind::ServerToolResult(result) => {
-                    result.call_id = id.clone();
-                    results.push(part);
-                }
-                _ => results.push(part),
-            }
-        }
-        self.lanes.end_part(key, PartStatus::Complete, out);
-        for part in results {
-            self.lanes.push(key, Event::Part { choice: 0, part: Box::new(part) }, out);
-        }
-        self.lanes.end(key, PartStatus::Complete, out);
     }
 
     // ------------------------------------------------------------------------------------------------------------ audio
@@ -968,24 +700,6 @@ fn kind_of(wire: &str) -> Kind {
 
 fn delta_text(event: &StreamEvent<'_>, data: &Text) -> Text {
     event.delta.and_then(raw_str).map_or_else(Text::new, |delta| Str(delta).into_text(data))
-}
-
-fn arguments_of(kind: Kind, item: &Item<'_>, data: &Text) -> Text {
-    if kind == Kind::Custom {
-        item.input.as_ref().map_or_else(Text::new, |input| input.to_text(data))
-    } else {
-        arguments(item.arguments, data)
-    }
-}
-
-fn head(item: Item<'_>, data: &Text) -> CallHead {
-    CallHead {
-        call_id: item.call_id.unwrap_or_default().into_text(data),
-        name: item.name.unwrap_or_default().into_text(data),
-        namespace: item.namespace.map(|namespace| namespace.into_text(data)),
-        caller: item.caller.map(|caller| raw(caller, data)),
-        ext: extras(item.extra, data),
-    }
 }
 
 /// A stream that breaks the rules of the protocol.
