@@ -19,6 +19,7 @@ pub mod preset;
 pub mod problem;
 pub mod provider;
 mod read;
+pub mod reference;
 mod secret;
 mod services;
 mod tree;
