@@ -255,6 +255,7 @@ impl Blocks {
         let visible = self.sight == Sight::Full;
         let text = if visible { reasoning.text.joined() } else { Text::new() };
         let signature = part.signature.as_ref();
+        let signature = signature.filter(|signature| !signature.value.is_empty());
         let native = signature.filter(|signature| signature.family == Family::Anthropic);
         match native.map(|signature| signature.kind) {
             Some(SignatureKind::Redacted) => Some(Piece::Redacted(native?.value.clone())),

@@ -1,6 +1,6 @@
 //! Whole answers of the Messages protocol.
 
-use polyport_types::{Candidate, Extras, Fault, FaultClass, Part, PartKind, PartStatus, Response, Signature, Text};
+use polyport_types::{Candidate, Extras, Fault, FaultClass, Part, PartKind, Response, Signature, Text};
 
 use super::block::part;
 use super::client::{self, Blocks, Sight};
@@ -162,15 +162,16 @@ pub fn uncarried_signatures(context: &ClientContext, response: &Response) -> Vec
     if Sight::of(context) != Sight::None {
         return uncarried;
     }
+    let mut ids = CallIds::default();
     let mut pending = Vec::new();
     for part in response.first().map(|candidate| candidate.parts.as_slice()).unwrap_or_default() {
         match &part.kind {
             PartKind::Reasoning(_) => pending.extend(part.signature.clone()),
-            PartKind::ToolCall(call) => {
+            PartKind::ToolCall(call) if client::input(&call.kind, &call.arguments, call.status).is_some() => {
+                let id = ids.safe(&call.id);
                 pending.extend(part.signature.clone());
-                if !pending.is_empty() && call.status != PartStatus::Invalid {
-                    let id = super::ids::safe_id(&call.id).into_owned();
-                    uncarried.push((id.into(), std::mem::take(&mut pending)));
+                if !pending.is_empty() {
+                    uncarried.push((id, std::mem::take(&mut pending)));
                 }
             }
             _ => {}

@@ -10,7 +10,7 @@ use polyport_types::{
     Text, TextPart, ToolCall, ToolCallKind, ToolResult,
 };
 
-use super::ids::safe_id;
+use super::ids::CallIds;
 use crate::carrier::is_token;
 use crate::context::Target;
 use crate::json::write_str;
@@ -30,6 +30,22 @@ pub(super) struct Turn<'r> {
     pub(super) ext: Option<&'r Extras>,
     /// Index of the last client message in it.
     index: u32,
+}
+
+impl Turn<'_> {
+    /// The ids of its calls.
+    fn calls(&self) -> Vec<Text> {
+        let calls = self.blocks.iter().filter_map(|block| match &block.kind {
+            Kind::ToolUse { id, .. } => Some(id.clone()),
+            _ => None,
+        });
+        calls.collect()
+    }
+
+    /// Whether it holds the result of a call.
+    fn answers(&self, call: &Text) -> bool {
+        self.results.iter().any(|block| matches!(&block.kind, Kind::ToolResult { id, .. } if id == call))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +88,12 @@ pub(super) enum Kind<'r> {
     },
     ToolUse {
         call: &'r ToolCall,
-        id: Cow<'r, str>,
+        id: Text,
         name: Cow<'r, str>,
         input: Cow<'r, str>,
     },
     ToolResult {
-        id: Cow<'r, str>,
+        id: Text,
         content: Vec<Block<'r>>,
         is_error: bool,
     },
@@ -125,6 +141,14 @@ impl<'r> Block<'r> {
     }
 }
 
+/// A call that waits for its result.
+#[derive(Clone, Debug)]
+struct Asked {
+    turn: usize,
+    /// The id it is sent with.
+    id: Text,
+}
+
 /// Where a part stands; not every block may stand everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -143,6 +167,7 @@ pub(super) fn turns<'r>(target: &'r Target, request: &'r Request, losses: &mut L
         losses,
         turns: Vec::with_capacity(request.messages.len()),
         calls: HashMap::new(),
+        ids: CallIds::default(),
         from_assistant: Vec::new(),
     };
     for message in &request.messages {
@@ -160,6 +185,7 @@ pub(super) fn system_blocks<'r>(target: &'r Target, request: &'r Request, losses
         losses,
         turns: Vec::new(),
         calls: HashMap::new(),
+        ids: CallIds::default(),
         from_assistant: Vec::new(),
     };
     let mut blocks = Vec::new();
@@ -196,8 +222,9 @@ struct Assembly<'r, 'l> {
     own: bool,
     losses: &'l mut Losses,
     turns: Vec<Turn<'r>>,
-    /// In which turn each call stands, and its place among the calls.
-    calls: HashMap<&'r str, (usize, usize)>,
+    /// The call that an id names last.
+    calls: HashMap<&'r str, Asked>,
+    ids: CallIds,
     /// Media the model produced: this API takes them only from the user.
     from_assistant: Vec<Block<'r>>,
 }
@@ -249,61 +276,53 @@ impl<'r> Assembly<'r, '_> {
         if blocks.is_empty() {
             return;
         }
-        let turn = self.turn(Side::Assistant, message.index);
-        let before = turn.blocks.iter().filter(|block| block.is_call()).count();
-        turn.blocks.extend(blocks);
-        let at = self.turns.len() - 1;
-        let calls = message.parts.iter().filter_map(|part| match &part.kind {
-            PartKind::ToolCall(call) => Some(&*call.id),
-            _ => None,
-        });
-        for (nth, id) in calls.enumerate() {
-            self.calls.insert(id, (at, before + nth));
+        self.turn(Side::Assistant, message.index);
+        let turn = self.turns.len() - 1;
+        for block in &blocks {
+            if let Kind::ToolUse { call, id, .. } = &block.kind {
+                self.calls.insert(&call.id, Asked { turn, id: id.clone() });
+            }
         }
+        self.turn(Side::Assistant, message.index).blocks.extend(blocks);
     }
 
     /// Results go to the user turn that follows their call, whatever was said in between.
     fn results(&mut self, message: &'r Message) {
         for part in &message.parts {
             let PartKind::ToolResult(result) = &part.kind else {
-                let blocks = self.one(message, part, Place::User);
-                self.turn(Side::User, message.index).blocks.extend(blocks);
+                if let Some(block) = self.one(message, part, Place::User) {
+                    self.turn(Side::User, message.index).blocks.push(block);
+                }
                 continue;
             };
-            let answers = self.calls.get(&*result.call_id).copied().filter(|(at, _)| self.is_unanswered(*at, result));
-            let Some((at, _)) = answers else {
+            let asked = self.calls.get(&*result.call_id).filter(|asked| self.is_unanswered(asked)).cloned();
+            let Some(Asked { turn, id }) = asked else {
                 self.orphan(message, part, result);
                 continue;
             };
-            let content = self.result_content(message, result);
-            let id = safe_id(&result.call_id);
-            let is_error = result.is_error || content.1;
-            let kind = Kind::ToolResult { id, content: content.0, is_error };
+            let (content, failed) = self.result_content(message, result, Place::Result);
+            let kind = Kind::ToolResult { id, content, is_error: result.is_error || failed };
             let block = Block { kind, cache: part.cache, ext: self.ext(part) };
-            if self.turns.get(at + 1).is_none() {
+            if self.turns.get(turn + 1).is_none() {
                 self.turn(Side::User, message.index);
             }
-            if let Some(turn) = self.turns.get_mut(at + 1) {
+            if let Some(turn) = self.turns.get_mut(turn + 1) {
                 turn.results.push(block);
             }
         }
     }
 
-    /// Whether the call in turn `at` waits for this result, and can still get it.
-    fn is_unanswered(&self, at: usize, result: &ToolResult) -> bool {
-        let id = safe_id(&result.call_id);
-        self.turns.get(at + 1).is_none_or(|turn| {
-            let answered =
-                |block: &Block<'_>| matches!(&block.kind, Kind::ToolResult { id: known, .. } if *known == id);
-            turn.side == Side::User && !turn.results.iter().any(answered)
-        })
+    /// Whether a call has no result yet, and can still get one.
+    fn is_unanswered(&self, asked: &Asked) -> bool {
+        let next = self.turns.get(asked.turn + 1);
+        next.is_none_or(|turn| turn.side == Side::User && !turn.answers(&asked.id))
     }
 
     /// A result that answers nothing becomes text.
     fn orphan(&mut self, message: &'r Message, part: &'r Part, result: &'r ToolResult) {
         let path = self.request.message_path(message);
         self.losses.warn(LossCode::ToolResultOrphan, LossAction::Degraded, path, format!("call {}", result.call_id));
-        let (content, _) = self.result_content(message, result);
+        let (content, _) = self.result_content(message, result, Place::User);
         let mut blocks = vec![Block::text(format!("Tool result ({}):", result.call_id))];
         blocks.extend(content);
         if let Some(last) = blocks.last_mut() {
@@ -312,7 +331,7 @@ impl<'r> Assembly<'r, '_> {
         self.turn(Side::User, message.index).blocks.extend(blocks);
     }
 
-    fn result_content(&mut self, message: &'r Message, result: &'r ToolResult) -> (Vec<Block<'r>>, bool) {
+    fn result_content(&mut self, message: &'r Message, result: &'r ToolResult, place: Place) -> (Vec<Block<'r>>, bool) {
         let mut content = Vec::new();
         let mut failed = false;
         if let Some(structured) = &result.structured {
@@ -323,7 +342,7 @@ impl<'r> Assembly<'r, '_> {
             }
         }
         for part in &result.parts {
-            let block = self.block(part, Place::Result, &|| path_of(self.request, message));
+            let block = self.block(part, place, &|| path_of(self.request, message));
             keep(block, part.cache, &mut content);
         }
         (content, failed)
@@ -619,8 +638,8 @@ impl<'r> Assembly<'r, '_> {
             Some(namespace) => Cow::Owned(format!("{namespace}__{}", call.name)),
             None => Cow::Borrowed(&*call.name),
         };
-        let id = safe_id(&call.id);
-        if *id != *call.id {
+        let id = self.ids.safe(&call.id);
+        if id != call.id {
             self.losses.info(LossCode::IdRewritten, LossAction::Renamed, path(), format!("{} → {id}", call.id));
         }
         let input = if call.kind == ToolCallKind::Custom {
@@ -670,13 +689,14 @@ impl<'r> Assembly<'r, '_> {
     fn finish(mut self) -> Vec<Turn<'r>> {
         self.end_with_something();
         self.answer_calls();
-        let place = self.calls.iter().map(|(id, (_, nth))| (safe_id(id), *nth)).collect();
+        let mut calls = Vec::new();
         for turn in &mut self.turns {
             match turn.side {
-                Side::User => order_user(turn, &place),
+                Side::User => order_user(turn, &calls),
                 Side::Assistant => order_assistant(turn, self.own),
                 Side::System => {}
             }
+            calls = turn.calls();
         }
         self.trim_prefill();
         if self.turns.first().is_some_and(|turn| turn.side != Side::User) {
@@ -718,22 +738,9 @@ impl<'r> Assembly<'r, '_> {
     fn answer_calls(&mut self) {
         let mut at = 0;
         while at < self.turns.len() {
-            let ids: Vec<Cow<'r, str>> = self.turns.get(at).map_or_else(Vec::new, |turn| {
-                let ids = turn.blocks.iter().filter_map(|block| match &block.kind {
-                    Kind::ToolUse { id, .. } => Some(id.clone()),
-                    _ => None,
-                });
-                ids.collect()
-            });
-            let answered = |turn: Option<&Turn<'r>>, id: &str| {
-                turn.is_some_and(|turn| {
-                    turn.results
-                        .iter()
-                        .any(|block| matches!(&block.kind, Kind::ToolResult { id: known, .. } if known == id))
-                })
-            };
+            let ids = self.turns.get(at).map_or_else(Vec::new, Turn::calls);
             let next = self.turns.get(at + 1).filter(|turn| turn.side == Side::User);
-            let missing: Vec<_> = ids.into_iter().filter(|id| !answered(next, id)).collect();
+            let missing: Vec<_> = ids.into_iter().filter(|id| !next.is_some_and(|turn| turn.answers(id))).collect();
             if !missing.is_empty() {
                 let index = self.turns.get(at).map_or(0, |turn| turn.index);
                 if next.is_none() {
@@ -770,10 +777,10 @@ fn path_of(request: &Request, message: &Message) -> String {
 }
 
 /// Results first, in the order of their calls.
-fn order_user(turn: &mut Turn<'_>, place: &HashMap<Cow<'_, str>, usize>) {
+fn order_user(turn: &mut Turn<'_>, calls: &[Text]) {
     turn.results.sort_by_key(|block| match &block.kind {
-        Kind::ToolResult { id, .. } => place.get(id).copied().unwrap_or(usize::MAX),
-        _ => usize::MAX,
+        Kind::ToolResult { id, .. } => calls.iter().position(|call| call == id),
+        _ => None,
     });
     let rest = std::mem::replace(&mut turn.blocks, std::mem::take(&mut turn.results));
     turn.blocks.extend(rest);

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 mod answers;
 mod encoding;
+mod properties;
 mod requests;
+mod streams;
 
 const FILE: &str = "anthropic.jsonl";
 

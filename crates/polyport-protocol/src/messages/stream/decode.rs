@@ -205,9 +205,7 @@ impl Decoder {
     fn message_start(&mut self, wire: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Step {
         let again = self.phase != Phase::Idle;
         if self.phase == Phase::Content {
-            self.phase = Phase::Done;
-            out.push(failure("the provider began a second answer inside the first"));
-            return Step::Done;
+            return self.second_answer(out);
         }
         let mut body: MessageBody<'_> =
             wire.message.and_then(|message| serde_json::from_str(message.get()).ok()).unwrap_or_default();
@@ -252,8 +250,17 @@ impl Decoder {
         Step::Ok
     }
 
+    fn second_answer(&mut self, out: &mut Vec<Event>) -> Step {
+        self.phase = Phase::Done;
+        out.push(failure("the provider began a second answer inside the first"));
+        Step::Done
+    }
+
     /// A whole message in place of a stream.
     fn whole(&mut self, data: &Text, out: &mut Vec<Event>) -> Step {
+        if self.phase == Phase::Content {
+            return self.second_answer(out);
+        }
         let Ok(body) = serde_json::from_str::<MessageBody<'_>>(data) else { return Step::Unreadable };
         let response = message(&self.target, body, data);
         let events = collect::into_events(response);
