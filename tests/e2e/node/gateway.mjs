@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const PROVIDERS = ["chat", "responses", "messages", "gemini"];
+const STATUSES = [400, 401, 404, 429, 500, 503];
 export const KEY = "pp-e2e-0123456789abcdef";
 export const TINY_PNG =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -29,7 +30,7 @@ const firstLine = async (stream) => {
 };
 
 /** Starts everything; `providers` maps names to fake-provider protocols, `models` adds lines to the models section. */
-export async function start({ providers = PROVIDERS, models, open = false } = {}) {
+export async function start({ providers = PROVIDERS, models = [], open = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "polyport-e2e-"));
   const children = [];
   const stop = async () => {
@@ -40,6 +41,7 @@ export async function start({ providers = PROVIDERS, models, open = false } = {}
   };
   try {
     const lines = [];
+    const routes = [];
     const addresses = {};
     for (const protocol of providers) {
       const fake = spawn(process.env.POLYPORT_FAKE, ["--protocol", protocol, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
@@ -47,7 +49,11 @@ export async function start({ providers = PROVIDERS, models, open = false } = {}
       const { address } = JSON.parse(await firstLine(fake.stdout));
       addresses[protocol] = address;
       const path = protocol === "chat" || protocol === "responses" ? "/v1" : "";
-      lines.push(`  ${protocol}: { protocol: ${protocol}, base_url: "http://${address}${path}", keys: ["provider-key-${protocol}-123"] }`);
+      // A failure may rest its credential: each status has a provider entry, and so a credential, of its own.
+      for (const name of [protocol, ...STATUSES.map((status) => `${protocol}-fail-${status}`)]) {
+        lines.push(`  ${name}: { protocol: ${protocol}, base_url: "http://${address}${path}", keys: ["provider-key-${name}-123"] }`);
+        routes.push(name === protocol ? `  "${name}-*": "${name}/*"` : `  ${name}: ${name}/${name}`);
+      }
     }
     const port = await freePort();
     const config = join(folder, "polyport.yaml");
@@ -59,7 +65,8 @@ export async function start({ providers = PROVIDERS, models, open = false } = {}
         "providers:",
         ...lines,
         "models:",
-        ...(models ?? providers.map((name) => `  "${name}-*": "${name}/*"`)),
+        ...routes,
+        ...models,
         "",
       ].join("\n"),
     );

@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 
 PROVIDERS = ["chat", "responses", "messages", "gemini"]
+STATUSES = [400, 401, 404, 429, 500, 503]
 KEY = "pp-e2e-0123456789abcdef"
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -36,7 +37,7 @@ class Gateway:
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gateway")
-    processes, providers = [], []
+    processes, providers, models = [], [], []
     try:
         for protocol in PROVIDERS:
             fake = subprocess.Popen(
@@ -47,9 +48,12 @@ def gateway(tmp_path_factory):
             processes.append(fake)
             address = json.loads(fake.stdout.readline())["address"]
             path = "/v1" if protocol in ("chat", "responses") else ""
-            providers.append(
-                f'  {protocol}: {{ protocol: {protocol}, base_url: "http://{address}{path}", keys: ["provider-key-{protocol}-123"] }}'
-            )
+            # A failure may rest its credential: each status has a provider entry, and so a credential, of its own.
+            for name in [protocol, *[f"{protocol}-fail-{status}" for status in STATUSES]]:
+                providers.append(
+                    f'  {name}: {{ protocol: {protocol}, base_url: "http://{address}{path}", keys: ["provider-key-{name}-123"] }}'
+                )
+                models.append(f'  "{name}-*": "{name}/*"' if name == protocol else f"  {name}: {name}/{name}")
         port = free_port()
         config = folder / "polyport.yaml"
         config.write_text(
@@ -60,7 +64,7 @@ def gateway(tmp_path_factory):
                     "providers:",
                     *providers,
                     "models:",
-                    *[f'  "{name}-*": "{name}/*"' for name in PROVIDERS],
+                    *models,
                 ]
             )
         )
