@@ -75,13 +75,31 @@ pub(crate) fn slots_of(app: &App, runtime: &Runtime, model: &str, client: Client
         })
         .collect();
     if slots.is_empty() {
-        let fault = Fault::new(FaultClass::NoUpstream, "every provider of this model is resting after failures");
+        let fault = resting(app.health.cause(&resolved.targets));
         return Err(match earliest {
             Some(millis) => fault.with_retry_after(Duration::from_millis(millis)),
             None => fault,
         });
     }
     Ok(slots)
+}
+
+/// What a client is told when everything rests: a rate limit stays a rate limit, the rest is a lack of providers.
+fn resting(cause: Option<FaultClass>) -> Fault {
+    match cause {
+        Some(FaultClass::RateLimited | FaultClass::RateLimitedWindow) => {
+            Fault::new(FaultClass::RateLimited, "every credential for this model is rate limited by its provider")
+        }
+        Some(FaultClass::AuthInvalid) => Fault::new(
+            FaultClass::NoUpstream,
+            "the provider refused the gateway's credential for this model; the operator has to mend it",
+        ),
+        Some(FaultClass::AccountBroken) => Fault::new(
+            FaultClass::NoUpstream,
+            "the provider account behind this model cannot be used; the operator has to mend it",
+        ),
+        _ => Fault::new(FaultClass::NoUpstream, "every provider of this model is resting after failures"),
+    }
 }
 
 impl Exchange {

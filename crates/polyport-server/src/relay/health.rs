@@ -26,7 +26,15 @@ struct Resting {
 pub(crate) struct Health {
     /// Spares healthy gateways the lock.
     any: AtomicBool,
-    until: Mutex<HashMap<Resting, Instant>>,
+    until: Mutex<HashMap<Resting, Rest>>,
+}
+
+/// A rest in force.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    end: Instant,
+    /// What kind of failure it follows.
+    cause: FaultClass,
 }
 
 /// What a failure proves and for how long.
@@ -57,14 +65,14 @@ impl Health {
         let now = Instant::now();
         let mut until = self.until.lock();
         if until.len() >= MOST {
-            until.retain(|_, end| *end > now);
+            until.retain(|_, rest| rest.end > now);
             if until.len() >= MOST
-                && let Some(first) = until.iter().min_by_key(|(_, end)| **end).map(|(resting, _)| resting.clone())
+                && let Some(first) = until.iter().min_by_key(|(_, rest)| rest.end).map(|(resting, _)| resting.clone())
             {
                 until.remove(&first);
             }
         }
-        until.insert(resting, now + time);
+        until.insert(resting, Rest { end: now + time, cause: fault.class });
         self.any.store(true, Ordering::Release);
     }
 
@@ -75,7 +83,7 @@ impl Health {
         }
         let now = Instant::now();
         let mut until = self.until.lock();
-        until.retain(|_, end| *end > now);
+        until.retain(|_, rest| rest.end > now);
         if until.is_empty() {
             self.any.store(false, Ordering::Release);
             return None;
@@ -87,9 +95,20 @@ impl Health {
                     && resting.model.as_ref().is_none_or(|model| *model == target.model)
                     && (resting.credential.is_none() || resting.credential == credential)
             })
-            .map(|(_, end)| u64::try_from(end.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX))
+            .map(|(_, rest)| u64::try_from(rest.end.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX))
             .max()
             .map(|for_ms| Exclusion::Cooling { for_ms })
+    }
+
+    /// Why nothing of these targets can be tried: the cause of the rest that ends first.
+    pub(crate) fn cause(&self, targets: &[Target]) -> Option<FaultClass> {
+        let until = self.until.lock();
+        let of_targets = until.iter().filter(|(resting, _)| {
+            targets.iter().any(|target| {
+                resting.provider == target.provider && resting.model.as_ref().is_none_or(|model| *model == target.model)
+            })
+        });
+        of_targets.min_by_key(|(_, rest)| rest.end).map(|(_, rest)| rest.cause)
     }
 
     /// Forgets all rests.
@@ -115,8 +134,10 @@ mod tests {
         assert!(matches!(health.exclusion(&one, Some(0)), Some(Exclusion::Cooling { for_ms }) if for_ms > 50_000));
         assert_eq!(health.exclusion(&one, Some(1)), None);
         assert_eq!(health.exclusion(&two, Some(0)), None);
+        assert_eq!(health.cause(&[two, one.clone()]), Some(FaultClass::RateLimited));
         health.clear();
         assert_eq!(health.exclusion(&one, Some(0)), None);
+        assert_eq!(health.cause(&[one]), None);
     }
 
     #[test]
