@@ -275,6 +275,11 @@ pub(super) fn generated_id(base: &str, candidate: u32, position: usize) -> Text 
     format!("call_{base}x{candidate}x{position}").into()
 }
 
+/// Another id for a call whose own is taken.
+pub(super) fn another_id(id: &str, candidate: u32, position: usize) -> Text {
+    format!("{id}_{candidate}_{position}").into()
+}
+
 /// Whether an id was made by [`generated_id`].
 fn is_generated(id: &str) -> bool {
     let mut fields = id.rsplitn(3, 'x');

@@ -183,7 +183,7 @@ pub(super) fn write(w: &mut JsonWriter<'_>, target: &Target, request: &Request, 
     let mut out = Vec::new();
     let mut inner = JsonWriter::new(&mut out);
     inner.object(|w| {
-        sampling(w, request, losses);
+        sampling(w, request, own, losses);
         limits(w, request, losses);
         format(w, target, request, own);
         output(w, request, own, losses);
@@ -199,7 +199,7 @@ pub(super) fn write(w: &mut JsonWriter<'_>, target: &Target, request: &Request, 
         }
     });
     if request.verbosity.is_some() {
-        losses.warn(LossCode::SamplingUnsupported, LossAction::Dropped, "/verbosity", "");
+        losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, "/verbosity", "");
     }
     if out != b"{}" {
         w.key(CONFIG);
@@ -208,8 +208,11 @@ pub(super) fn write(w: &mut JsonWriter<'_>, target: &Target, request: &Request, 
     }
 }
 
-fn sampling(w: &mut JsonWriter<'_>, request: &Request, losses: &mut Losses) {
+fn sampling(w: &mut JsonWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
     let sampling = &request.sampling;
+    // Elsewhere a number of alternatives asks for log probabilities by itself.
+    let asked = (!own && sampling.top_logprobs.is_some_and(|top| top > 0)).then_some(true);
+    let logprobs = sampling.logprobs.or(asked);
     w.opt_num("temperature", sampling.temperature);
     w.opt_num("topP", sampling.top_p);
     w.opt_num("topK", sampling.top_k);
@@ -222,9 +225,9 @@ fn sampling(w: &mut JsonWriter<'_>, request: &Request, losses: &mut Losses) {
         });
         w.num("seed", folded);
     }
-    w.opt_bool("responseLogprobs", sampling.logprobs);
+    w.opt_bool("responseLogprobs", logprobs);
     // A number of alternatives without log probabilities is refused.
-    w.opt_num("logprobs", sampling.top_logprobs.filter(|_| sampling.logprobs == Some(true)));
+    w.opt_num("logprobs", sampling.top_logprobs.filter(|_| logprobs == Some(true)));
     let without_slot = [
         ("/min_p", sampling.min_p.is_some()),
         ("/repetition_penalty", sampling.repetition_penalty.is_some()),

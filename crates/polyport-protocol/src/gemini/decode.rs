@@ -1,5 +1,7 @@
 //! Requests of Gemini clients, read.
 
+use std::collections::{HashMap, VecDeque};
+
 use polyport_types::{
     Authority, ClientProtocol, Extras, ImageDetail, Instruction, Message, Part, PartKind, Request, Role, StreamOptions,
     Text,
@@ -104,12 +106,12 @@ fn instruction(content: Content<'_>, body: &Text) -> Result<Option<Instruction>,
 /// A part has exactly one member with content.
 fn check_part(part: &super::types::Part<'_>, path: impl Fn() -> String) -> Result<(), DecodeError> {
     let members = parts::data_members(part);
-    match members.as_slice() {
-        [first, second, ..] => Err(DecodeError::at(
+    match members {
+        [Some(first), Some(second)] => Err(DecodeError::at(
             path(),
             format!("oneof field 'data' is already set. Cannot set '{second}' beside '{first}'"),
         )),
-        [] if part.extra.is_empty() && part.thought_signature.is_none() => {
+        [None, _] if part.extra.is_empty() && part.thought_signature.is_none() => {
             Err(DecodeError::at(path(), "required oneof field 'data' must have one initialized field"))
         }
         _ => Ok(()),
@@ -120,14 +122,16 @@ fn check_part(part: &super::types::Part<'_>, path: impl Fn() -> String) -> Resul
 #[derive(Default)]
 struct History {
     calls: Vec<Call>,
-    /// Turns of the model so far.
-    turn: u32,
+    /// Calls that have an id of the client's and no result yet, by id, the nearest last.
+    by_id: HashMap<Text, Vec<usize>>,
+    /// Calls of the last turn of the model that have no result yet, in order, all of them and by name.
+    open: VecDeque<usize>,
+    open_by_name: HashMap<Text, VecDeque<usize>>,
     /// The last content came from the model.
     in_model_turn: bool,
 }
 
 struct Call {
-    turn: u32,
     id: Text,
     name: Text,
     /// The wire gave the id.
@@ -154,7 +158,8 @@ impl History {
         let role = read_role(content.role.as_deref().unwrap_or_default(), index)?;
         let from_model = role == Role::Assistant;
         if from_model && !self.in_model_turn {
-            self.turn += 1;
+            self.open.clear();
+            self.open_by_name.clear();
         }
         self.in_model_turn = from_model;
         let Many(wire_parts) = content.parts.unwrap_or_default();
@@ -202,8 +207,7 @@ impl History {
                 if !native {
                     call.id = positional_id(content, number);
                 }
-                let (id, name) = (call.id.clone(), call.name.clone());
-                self.calls.push(Call { turn: self.turn, id, name, native, answered: false });
+                self.ask(call.id.clone(), call.name.clone(), native);
             }
             PartKind::ToolResult(result) => {
                 let name = result.name.as_deref().unwrap_or_default();
@@ -227,20 +231,47 @@ impl History {
         Ok(())
     }
 
+    fn ask(&mut self, id: Text, name: Text, native: bool) {
+        let number = self.calls.len();
+        if native {
+            self.by_id.entry(id.clone()).or_default().push(number);
+        }
+        self.open.push_back(number);
+        self.open_by_name.entry(name.clone()).or_default().push_back(number);
+        self.calls.push(Call { id, name, native, answered: false });
+    }
+
     /// The call a result answers: by id; without one the first unanswered call of that name in the last turn of the model, else
     /// the first unanswered one.
     fn answer(&mut self, id: &str, name: &str) -> Option<&mut Call> {
-        let turn = self.turn;
-        let by_id = |call: &Call| !call.answered && call.native && *call.id == *id;
-        let last_turn = |call: &Call| !call.answered && call.turn == turn;
-        let at = if id.is_empty() {
-            let by_name = self.calls.iter().position(|call| last_turn(call) && *call.name == *name);
-            by_name.or_else(|| self.calls.iter().position(last_turn))
+        let calls = &self.calls;
+        let is_open = |number: &usize| calls.get(*number).is_some_and(|call| !call.answered);
+        let first = |queue: Option<&mut VecDeque<usize>>| {
+            let queue = queue?;
+            // What was answered out of turn is skipped for good.
+            while queue.front().is_some_and(|number| !is_open(number)) {
+                queue.pop_front();
+            }
+            queue.front().copied()
+        };
+        let number = if id.is_empty() {
+            first(self.open_by_name.get_mut(name)).or_else(|| first(Some(&mut self.open)))
         } else {
-            let by_name = |call: &Call| last_turn(call) && !call.native && *call.name == *name;
-            self.calls.iter().rposition(by_id).or_else(|| self.calls.iter().position(by_name))
+            let mut nearest = None;
+            if let Some(stack) = self.by_id.get_mut(id) {
+                while let Some(number) = stack.pop() {
+                    if is_open(&number) {
+                        nearest = Some(number);
+                        break;
+                    }
+                }
+            }
+            let of_name = || first(self.open_by_name.get_mut(name));
+            nearest
+                .or_else(of_name)
+                .filter(|number| nearest.is_some() || calls.get(*number).is_some_and(|call| !call.native))
         }?;
-        self.calls.get_mut(at)
+        self.calls.get_mut(number)
     }
 }
 

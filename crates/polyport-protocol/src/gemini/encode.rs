@@ -1,20 +1,78 @@
 //! Requests for Gemini servers, written.
 
 use polyport_types::{LossAction, LossCode, Losses, PartKind, Protocol, Request};
+use serde_json::value::RawValue;
 
 use super::pieces::Pieces;
 use super::tools::Plan;
 use super::turns::Turns;
 use super::{config, names};
-use crate::json::JsonWriter;
-use crate::{Encoded, Target};
+use crate::json::{JsonWriter, Pairs};
+use crate::{Encoded, Profile, Target};
+
+const CONFIG: &str = "generationConfig";
 
 /// Writes a resolved request for a provider.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let mut body = Vec::with_capacity(4096);
     JsonWriter::new(&mut body).object(|w| members(w, target, request, losses));
-    Encoded { body, headers: Vec::new() }
+    Encoded { body: adapted(&target.profile, body), headers: Vec::new() }
+}
+
+/// Applies what the profile of an unusual server says about members: of the body and of `generationConfig`.
+fn adapted(profile: &Profile, body: Vec<u8>) -> Vec<u8> {
+    if profile.drop.is_empty() && profile.rename.is_empty() && profile.extra_body.is_empty() {
+        return body;
+    }
+    let Ok(members) = serde_json::from_slice::<Pairs<'_, &RawValue>>(&body) else { return body };
+    let extra = &profile.extra_body;
+    let mut out = Vec::with_capacity(body.len() + 64);
+    JsonWriter::new(&mut out).object(|w| {
+        let inner = extra.get(CONFIG).and_then(serde_json::Value::as_object);
+        let mut config_written = false;
+        for (name, value) in &members.0 {
+            if &**name == CONFIG && !profile.drop.iter().any(|dropped| dropped == CONFIG) {
+                let config = serde_json::from_str::<Pairs<'_, &RawValue>>(value.get()).unwrap_or_default();
+                w.object_field(CONFIG, |w| {
+                    changed_members(w, profile, &config, inner);
+                    inner.into_iter().for_each(|inner| extra_members(w, inner));
+                });
+                config_written = true;
+            }
+        }
+        let rest = Pairs(members.0.into_iter().filter(|(name, _)| &**name != CONFIG).collect());
+        changed_members(w, profile, &rest, Some(extra));
+        for (name, value) in extra.iter().filter(|(name, _)| !(config_written && *name == CONFIG)) {
+            w.key(name);
+            w.raw_value(&value.to_string());
+        }
+    });
+    out
+}
+
+/// Writes members under their new names, without those that are dropped or come from `replaced`.
+fn changed_members(
+    w: &mut JsonWriter<'_>,
+    profile: &Profile,
+    members: &Pairs<'_, &RawValue>,
+    replaced: Option<&serde_json::Map<String, serde_json::Value>>,
+) {
+    for (name, value) in &members.0 {
+        let renamed = profile.rename.get(&**name).map_or(&**name, String::as_str);
+        let dropped = profile.drop.iter().any(|dropped| **dropped == **name);
+        if !dropped && !replaced.is_some_and(|replaced| replaced.contains_key(renamed)) {
+            w.key(renamed);
+            w.raw_value(value.get());
+        }
+    }
+}
+
+fn extra_members(w: &mut JsonWriter<'_>, members: &serde_json::Map<String, serde_json::Value>) {
+    for (name, value) in members {
+        w.key(name);
+        w.raw_value(&value.to_string());
+    }
 }
 
 /// Writes a request for the `countTokens` method of a provider: everything that costs tokens counts.
@@ -144,7 +202,7 @@ fn without_slot(request: &Request, own: bool, losses: &mut Losses) {
     }
     let state = &request.state;
     if state.background == Some(true) {
-        losses.warn(LossCode::StateUnsupported, Dropped, "/background", "");
+        losses.error(LossCode::StateUnsupported, "/background", "the provider does not answer in the background");
     }
     if own {
         return;
@@ -156,15 +214,21 @@ fn without_slot(request: &Request, own: bool, losses: &mut Losses) {
         losses.info(LossCode::StateUnsupported, Dropped, "/store", "");
     }
     if state.previous_response_id.is_some() {
-        losses.error(LossCode::StateUnsupported, "/previous_response_id", "");
+        losses.error(LossCode::StateUnsupported, "/previous_response_id", "the provider keeps no answers");
     }
     if state.conversation.is_some() {
-        losses.error(LossCode::StateUnsupported, "/conversation", "");
+        losses.error(LossCode::StateUnsupported, "/conversation", "the provider keeps no conversations");
     }
     for (name, _) in request.ext.iter() {
-        // `speed` became the tier.
-        if &**name != "speed" {
-            losses.info(LossCode::UnknownFieldDropped, Dropped, format!("/{name}"), "");
+        let path = format!("/{name}");
+        match &**name {
+            // It became the tier.
+            "speed" => {}
+            "moderation" => losses.warn(LossCode::ModerationDropped, Dropped, path, ""),
+            "diagnostics" | "user_profile_id" | "workspace_id" | "inference_geo" => {
+                losses.info(LossCode::UnknownFieldDropped, Dropped, path, "");
+            }
+            _ => losses.warn(LossCode::UnknownFieldDropped, Dropped, path, ""),
         }
     }
 }

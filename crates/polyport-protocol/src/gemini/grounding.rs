@@ -3,6 +3,8 @@
 //! Positions on the wire count bytes of the whole answer: its texts one after the other, thoughts left out. Neutral spans count
 //! inside one text part.
 
+use std::collections::{BTreeSet, HashMap};
+
 use polyport_types::{Citation, CitationKind, IndexUnit, Span, Text};
 use serde_json::value::RawValue;
 
@@ -32,9 +34,11 @@ pub(super) fn read(
     let grounding: GroundingMetadata<'_> =
         grounding.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     let chunks = grounding.chunks.unwrap_or_default().0;
+    let texts = Answer::new(texts);
+    let texts = &texts;
     for support in grounding.supports.unwrap_or_default().0 {
         let segment = support.segment.unwrap_or_default();
-        let (number, span) = locate(&segment, texts);
+        let (number, span) = texts.locate(&segment);
         let indices = support.chunks.unwrap_or_default();
         for chunk in indices.into_iter().filter_map(|Int(at)| chunks.get(usize::try_from(at).ok()?)) {
             found.extend(source(chunk, &segment, span).map(|citation| (number, citation)));
@@ -44,7 +48,7 @@ pub(super) fn read(
         recited.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     for source in recited.citations.unwrap_or_default().0 {
         let RecitedSource { start, end, uri, title, .. } = source;
-        let (number, span) = locate(&Segment { start, end, ..Segment::default() }, texts);
+        let (number, span) = texts.locate(&Segment { start, end, ..Segment::default() });
         let mut citation = Citation::url("", title.map(|title| Text::from(&*title)), span);
         citation.kind = CitationKind::Recitation;
         citation.url = uri.map(|uri| Text::from(&*uri));
@@ -68,40 +72,54 @@ fn source(chunk: &GroundingChunk<'_>, segment: &Segment<'_>, span: Option<Span>)
     Some(citation)
 }
 
-/// The text a segment lies in, and its place there. The words of the segment decide between the two readings of its position.
-fn locate(segment: &Segment<'_>, texts: &[Answered<'_>]) -> (usize, Option<Span>) {
-    let place = |count: Option<Int>| count.and_then(|Int(at)| usize::try_from(at).ok());
-    let start = place(segment.start).unwrap_or(0);
-    let end = place(segment.end).unwrap_or(start).max(start);
-    let in_part = place(segment.part)
-        .filter(|part| *part > 0)
-        .and_then(|part| texts.iter().position(|text| text.part == Some(part)))
-        .map(|number| (number, start, end));
-    let in_answer = in_answer(start, end, texts);
-    let fits = |(number, start, end): &(usize, usize, usize)| match &segment.text {
-        Some(words) => match texts.get(*number).and_then(|text| text.text) {
-            Some(text) => text.get(*start..*end) == Some(&**words),
-            None => true,
-        },
-        None => true,
-    };
-    let chosen = in_part.filter(fits).or(in_answer.filter(fits)).or(in_part).or(in_answer);
-    match chosen {
-        Some((number, start, end)) => (number, texts.get(number).and_then(|text| span(text, start, end))),
-        None => (texts.len() - 1, None),
-    }
+/// The texts of an answer and where each begins.
+struct Answer<'t> {
+    texts: &'t [Answered<'t>],
+    starts: Vec<usize>,
 }
 
-fn in_answer(start: usize, end: usize, texts: &[Answered<'_>]) -> Option<(usize, usize, usize)> {
-    let mut before = 0;
-    for (number, text) in texts.iter().enumerate() {
-        let length = text.length;
-        if start < before + length {
-            return Some((number, start - before, (end - before).min(length)));
-        }
-        before += length;
+impl<'t> Answer<'t> {
+    fn new(texts: &'t [Answered<'t>]) -> Self {
+        let mut length = 0;
+        let begin = |text: &Answered<'_>| {
+            let begin = length;
+            length += text.length;
+            begin
+        };
+        let starts = texts.iter().map(begin).collect();
+        Self { texts, starts }
     }
-    None
+
+    /// The text a segment lies in, and its place there. The words of the segment decide between the two readings of its position.
+    fn locate(&self, segment: &Segment<'_>) -> (usize, Option<Span>) {
+        let place = |count: Option<Int>| count.and_then(|Int(at)| usize::try_from(at).ok());
+        let start = place(segment.start).unwrap_or(0);
+        let end = place(segment.end).unwrap_or(start).max(start);
+        let in_part = place(segment.part)
+            .filter(|part| *part > 0)
+            .and_then(|part| self.texts.binary_search_by_key(&Some(part), |text| text.part).ok())
+            .map(|number| (number, start, end));
+        let in_answer = self.in_answer(start, end);
+        let fits = |(number, start, end): &(usize, usize, usize)| match &segment.text {
+            Some(words) => match self.texts.get(*number).and_then(|text| text.text) {
+                Some(text) => text.get(*start..*end) == Some(&**words),
+                None => true,
+            },
+            None => true,
+        };
+        let chosen = in_part.filter(fits).or(in_answer.filter(fits)).or(in_part).or(in_answer);
+        match chosen {
+            Some((number, start, end)) => (number, self.texts.get(number).and_then(|text| span(text, start, end))),
+            None => (self.texts.len().saturating_sub(1), None),
+        }
+    }
+
+    /// The text that holds the byte `start` of the answer, and both positions inside it.
+    fn in_answer(&self, start: usize, end: usize) -> Option<(usize, usize, usize)> {
+        let number = self.starts.partition_point(|begin| *begin <= start).checked_sub(1)?;
+        let (begin, length) = (*self.starts.get(number)?, self.texts.get(number)?.length);
+        (start < begin + length).then(|| (number, start - begin, (end - begin).min(length)))
+    }
 }
 
 /// A span inside `text`, moved to the borders of characters; `None` if nothing of it is left.
@@ -136,7 +154,7 @@ struct Support<'c> {
     start: usize,
     end: usize,
     words: Option<&'c str>,
-    chunks: Vec<usize>,
+    chunks: BTreeSet<usize>,
 }
 
 /// Writes `groundingMetadata` and `citationMetadata` of an answer, where there is something to say.
@@ -144,6 +162,7 @@ pub(super) fn write(w: &mut JsonWriter<'_>, texts: &[Cited<'_>], queries: &[Text
     let mut chunks: Vec<&Citation> = Vec::new();
     let mut supports: Vec<Support<'_>> = Vec::new();
     let mut recited: Vec<(usize, usize, &Citation)> = Vec::new();
+    let (mut known, mut places) = (HashMap::new(), HashMap::new());
     for text in texts {
         for citation in text.citations {
             let (start, end) = bytes(citation.span, text);
@@ -152,22 +171,18 @@ pub(super) fn write(w: &mut JsonWriter<'_>, texts: &[Cited<'_>], queries: &[Text
                 recited.push((from, to, citation));
                 continue;
             }
-            let same = |chunk: &&Citation| {
-                (&chunk.url, &chunk.title, &chunk.file_id) == (&citation.url, &citation.title, &citation.file_id)
-            };
-            let chunk = chunks.iter().position(same).unwrap_or_else(|| {
+            let source = (&citation.url, &citation.title, &citation.file_id);
+            let chunk = *known.entry(source).or_insert_with(|| {
                 chunks.push(citation);
                 chunks.len() - 1
             });
-            match supports.iter_mut().find(|support| (support.start, support.end) == (from, to)) {
-                Some(support) if support.chunks.contains(&chunk) => {}
-                Some(support) => support.chunks.push(chunk),
-                None => supports.push(Support {
-                    start: from,
-                    end: to,
-                    words: text.text.and_then(|text| text.get(start..end)),
-                    chunks: vec![chunk],
-                }),
+            let support = *places.entry((from, to)).or_insert_with(|| {
+                let words = text.text.and_then(|text| text.get(start..end));
+                supports.push(Support { start: from, end: to, words, chunks: BTreeSet::new() });
+                supports.len() - 1
+            });
+            if let Some(support) = supports.get_mut(support) {
+                support.chunks.insert(chunk);
             }
         }
     }

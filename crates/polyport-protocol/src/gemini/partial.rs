@@ -7,7 +7,7 @@ use super::types::PartialArg;
 /// Longest path, in steps.
 const MAX_DEPTH: usize = 64;
 /// How far beyond its end a list may be written to.
-const MAX_GAP: usize = 64;
+const MAX_GAP: usize = 4;
 
 /// The object of arguments as far as it is known.
 #[derive(Debug, Default)]

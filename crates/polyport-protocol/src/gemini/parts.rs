@@ -13,9 +13,8 @@ use super::names;
 use super::types;
 use crate::json::{self, JsonWriter, Pairs, Str};
 
-/// Members of a part that hold its content: a part has one of them.
-const DATA: [&str; 9] = [
-    "text",
+/// Members of a part that hold its content, beside `text`: a part has one of them.
+const OTHER_DATA: [&str; 8] = [
     "inlineData",
     "fileData",
     "functionCall",
@@ -26,10 +25,9 @@ const DATA: [&str; 9] = [
     "toolResponse",
 ];
 
-/// The members with content that a part has. An empty text beside another one does not count.
-pub(super) fn data_members(part: &types::Part<'_>) -> Vec<&'static str> {
-    let present = [
-        part.text.is_some(),
+/// The first two members with content that a part has. An empty text beside another one does not count.
+pub(super) fn data_members(part: &types::Part<'_>) -> [Option<&'static str>; 2] {
+    let others = [
         part.inline_data.is_some(),
         part.file_data.is_some(),
         part.function_call.is_some(),
@@ -39,12 +37,12 @@ pub(super) fn data_members(part: &types::Part<'_>) -> Vec<&'static str> {
         part.tool_call.is_some(),
         part.tool_response.is_some(),
     ];
-    let mut members: Vec<_> =
-        DATA.into_iter().zip(present).filter(|(_, present)| *present).map(|(name, _)| name).collect();
-    if members.len() > 1 && part.text.as_ref().is_some_and(|text| text.is_empty()) {
-        members.retain(|name| *name != "text");
+    let mut members = OTHER_DATA.into_iter().zip(others).filter(|(_, present)| *present).map(|(name, _)| name);
+    match (&part.text, members.next()) {
+        (Some(text), Some(other)) if !text.is_empty() => [Some("text"), Some(other)],
+        (Some(_), None) => [Some("text"), None],
+        (_, first) => [first, members.next()],
     }
-    members
 }
 
 /// Reads a part. Ids of calls and results that the wire does not give are left empty for the caller to fill.

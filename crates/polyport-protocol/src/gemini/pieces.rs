@@ -235,10 +235,10 @@ impl<'r> Pieces<'r> {
             }
             PartKind::Reasoning(reasoning) => {
                 let text = reasoning.text.joined();
-                // The thoughts of another provider's model are no thoughts of this one.
-                let native =
-                    self.own || part.signature.as_ref().is_some_and(|signature| signature.family == Family::Google);
-                if !native || (text.is_empty() && signature.is_none()) {
+                // The thoughts of another provider's model are no thoughts of this one. What is not signed at all was let
+                // through on purpose.
+                let foreign = part.signature.as_ref().is_some_and(|signature| signature.family != Family::Google);
+                if foreign || (text.is_empty() && signature.is_none()) {
                     if !text.is_empty() {
                         losses.info(LossCode::ReasoningTextDropped, LossAction::Dropped, path, "");
                     }

@@ -1,5 +1,7 @@
 //! Whole answers of the Gemini protocol.
 
+use std::collections::HashMap;
+
 use polyport_types::{
     Candidate, Extras, Fault, FaultClass, FinishReason, Part, PartKind, PromptBlock, Protocol, Response,
     ResponseStatus, ServerToolKind, Text, TokenLogprob, Usage,
@@ -48,10 +50,12 @@ fn decode_wrapped(target: &Target, body: &Text, wrappers: u8) -> Result<Response
     };
     keep_head(wire.create_time.as_deref(), wire.extra, body, &mut response);
     let base = id_base(&response.id, body);
+    // Calls by id, of all candidates.
+    let mut seen = HashMap::new();
     let mut empty = true;
     for (number, candidate) in wire.candidates.unwrap_or_default().0.into_iter().enumerate() {
         empty &= candidate.finish_reason.is_none() && !has_parts(&candidate);
-        response.candidates.push(decode_candidate(candidate, number, &base, body));
+        response.candidates.push(decode_candidate(candidate, number, &base, &mut seen, body));
     }
     if response.candidates.is_empty() {
         response.prompt_block = wire.prompt_feedback.and_then(|raw| read_block(raw, body));
@@ -144,7 +148,13 @@ fn status_of(response: &Response) -> ResponseStatus {
     }
 }
 
-fn decode_candidate(wire: types::Candidate<'_>, number: usize, base: &str, body: &Text) -> Candidate {
+fn decode_candidate(
+    wire: types::Candidate<'_>,
+    number: usize,
+    base: &str,
+    seen: &mut HashMap<Text, (Text, Text)>,
+    body: &Text,
+) -> Candidate {
     let index = wire.index.map_or(number as u64, Int::count);
     let index = u32::try_from(index).unwrap_or(u32::MAX);
     let mut candidate = Candidate { index, ..Candidate::default() };
@@ -152,8 +162,8 @@ fn decode_candidate(wire: types::Candidate<'_>, number: usize, base: &str, body:
     let mut positions = Vec::with_capacity(wire_parts.len());
     for (position, wire_part) in wire_parts.into_iter().enumerate() {
         let mut part = parts::decode(wire_part, body);
-        let number = candidate.parts.len();
-        if !name_call(&mut part, &candidate.parts, || answer::generated_id(base, index, number)) {
+        let place = Place { base, candidate: index, position: candidate.parts.len() };
+        if !name_call(&mut part, seen, &place) {
             continue;
         }
         // Gemini 3 ends with an empty text.
@@ -198,28 +208,29 @@ pub(super) fn keep_metadata(grounding: Option<&RawValue>, recited: Option<&RawVa
     }
 }
 
-/// Gives a call its id, different from those before it. False if it has no name or repeats an earlier call.
-pub(super) fn name_call(part: &mut Part, before: &[Part], generate: impl FnOnce() -> Text) -> bool {
+/// Where a call stands, for its id.
+struct Place<'b> {
+    base: &'b str,
+    candidate: u32,
+    position: usize,
+}
+
+/// Gives a call its id, different from those in `seen`, which it joins. False if it has no name or repeats an earlier call.
+fn name_call(part: &mut Part, seen: &mut HashMap<Text, (Text, Text)>, place: &Place<'_>) -> bool {
     let PartKind::ToolCall(call) = &mut part.kind else { return true };
     if call.name.is_empty() {
         return false;
     }
     if call.id.is_empty() {
-        call.id = generate();
-        return true;
-    }
-    let mut same = before.iter().filter_map(|part| match &part.kind {
-        PartKind::ToolCall(other) if other.id == call.id => Some(other),
-        _ => None,
-    });
-    match same.next() {
-        Some(other) if other.name == call.name && other.arguments == call.arguments => false,
-        Some(_) => {
-            call.id = format!("{}_{}", call.id, before.len()).into();
-            true
+        call.id = answer::generated_id(place.base, place.candidate, place.position);
+    } else if let Some((name, arguments)) = seen.get(&call.id) {
+        if *name == call.name && *arguments == call.arguments {
+            return false;
         }
-        None => true,
+        call.id = answer::another_id(&call.id, place.candidate, place.position);
     }
+    seen.insert(call.id.clone(), (call.name.clone(), call.arguments.clone()));
+    true
 }
 
 fn attach(parts: &mut [Part], citations: Vec<(usize, polyport_types::Citation)>) {
@@ -424,15 +435,17 @@ pub(super) fn write_logprobs(w: &mut JsonWriter<'_>, answer: &Answer, tokens: &[
     let given = answer.own && ext.get("avgLogprobs").is_some();
     if !given {
         #[allow(clippy::cast_precision_loss, reason = "an answer has fewer than 2^52 tokens")]
-        let mean = tokens.iter().map(|token| token.logprob).sum::<f64>() / tokens.len() as f64;
-        w.num("avgLogprobs", mean);
+        let mean = |known: &[f64]| known.iter().sum::<f64>() / known.len() as f64;
+        let known: Vec<f64> = tokens.iter().filter_map(|token| probability(token)).collect();
+        if !known.is_empty() {
+            w.num("avgLogprobs", mean(&known));
+        }
     }
     let one = |w: &mut JsonWriter<'_>, token: &TokenLogprob| {
         w.object(|w| {
             w.str("token", &token.token);
             w.opt_num("tokenId", token.token_id);
-            // A missing probability is written by some as a very small one.
-            w.opt_num("logProbability", (token.logprob > -9999.0).then_some(token.logprob));
+            w.opt_num("logProbability", probability(token));
         });
     };
     w.object_field("logprobsResult", |w| {
@@ -448,4 +461,9 @@ pub(super) fn write_logprobs(w: &mut JsonWriter<'_>, answer: &Answer, tokens: &[
             parts::kept_members(w, ext, "logprobsResult");
         }
     });
+}
+
+/// A token's probability; a missing one is written by some as a very small one.
+fn probability(token: &TokenLogprob) -> Option<f64> {
+    (token.logprob > -9999.0).then_some(token.logprob)
 }

@@ -1,12 +1,14 @@
 //! Streams of Gemini servers, read.
 
+use std::collections::{BTreeMap, HashMap};
+
 use polyport_types::{
     Event, Extras, Fault, FaultClass, Finish, FinishReason, Part, PartId, PartStart, PartStatus, PromptBlock,
     Signature, SignatureKind, StreamStart, Text, ToolCallKind, ToolCallStart,
 };
 use serde_json::value::RawValue;
 
-use super::answer::{generated_id, id_base};
+use super::answer::{another_id, generated_id, id_base};
 use super::grounding::{self, Answered};
 use super::partial::Partial;
 use super::response::{MAX_WRAPPERS, keep_metadata, read_block, read_logprobs, unix_seconds};
@@ -18,6 +20,9 @@ use crate::json::{self, Int};
 use crate::sse::Frame;
 use crate::stream::Step;
 
+/// Members of an answer that have no slot and are kept.
+const MAX_MEMBERS: usize = 64;
+
 /// Provider stream to events.
 #[derive(Debug)]
 pub struct Decoder {
@@ -27,9 +32,9 @@ pub struct Decoder {
     next: u32,
     /// Ids of calls are made from this.
     base: String,
-    candidates: Vec<Answering>,
-    /// Calls so far, of all candidates: their ids must differ.
-    calls: Vec<Seen>,
+    candidates: BTreeMap<u32, Answering>,
+    /// Calls so far, of all candidates, by id: ids must differ.
+    calls: HashMap<Text, Seen>,
     /// The last usage object, to notice changes.
     usage: Text,
     block: Option<PromptBlock>,
@@ -66,7 +71,6 @@ struct Open {
 /// A call that was given out.
 #[derive(Debug)]
 struct Seen {
-    id: Text,
     name: Text,
     args: Text,
 }
@@ -80,8 +84,8 @@ impl Decoder {
             started: false,
             next: 0,
             base: String::new(),
-            candidates: Vec::new(),
-            calls: Vec::new(),
+            candidates: BTreeMap::new(),
+            calls: HashMap::new(),
             usage: Text::new(),
             block: None,
         }
@@ -110,7 +114,7 @@ impl Decoder {
 
     /// Takes the end of the body; `broken` says that it was cut. The caller appends `End`.
     pub fn finish(&mut self, broken: bool, out: &mut Vec<Event>) {
-        let answered = self.candidates.iter().any(|candidate| candidate.answered || candidate.finish.is_some());
+        let answered = self.candidates.values().any(|candidate| candidate.answered || candidate.finish.is_some());
         if !answered {
             match self.block.take() {
                 Some(block) => out.push(blocked(block)),
@@ -118,13 +122,13 @@ impl Decoder {
             }
             return;
         }
-        let all = self.candidates.iter().all(|candidate| candidate.finish.is_some());
-        let any = self.candidates.iter().any(|candidate| candidate.finish.is_some());
+        let all = self.candidates.values().all(|candidate| candidate.finish.is_some());
+        let any = self.candidates.values().any(|candidate| candidate.finish.is_some());
         if !(all || !broken && (any || self.may_omit_finish)) {
             out.push(truncated("the provider's stream ended before the answer was finished"));
             return;
         }
-        for mut candidate in std::mem::take(&mut self.candidates) {
+        for mut candidate in std::mem::take(&mut self.candidates).into_values() {
             candidate.end(out);
         }
     }
@@ -179,14 +183,8 @@ impl Decoder {
     fn candidate(&mut self, wire: types::Candidate<'_>, number: usize, body: &Text, out: &mut Vec<Event>) {
         let index = wire.index.map_or(number as u64, Int::count);
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let at = match self.candidates.iter().position(|candidate| candidate.index == index) {
-            Some(at) => at,
-            None => {
-                self.candidates.push(Answering { index, ..Answering::default() });
-                self.candidates.len() - 1
-            }
-        };
-        let mut candidate = self.candidates.get_mut(at).map(std::mem::take).unwrap_or_default();
+        let known = self.candidates.remove(&index);
+        let mut candidate = known.unwrap_or_else(|| Answering { index, ..Answering::default() });
         for part in wire.content.and_then(|content| content.parts).unwrap_or_default().0 {
             candidate.answered = true;
             self.part(&mut candidate, part, body, out);
@@ -202,8 +200,10 @@ impl Decoder {
         names::keep(wire.extra, "", body, &mut ext);
         for (name, value) in ext.iter() {
             // Each chunk says what holds now.
-            candidate.ext.remove(name);
-            candidate.ext.push(name.clone(), value.clone());
+            let known = candidate.ext.remove(name).is_some();
+            if known || candidate.ext.iter().count() < MAX_MEMBERS {
+                candidate.ext.push(name.clone(), value.clone());
+            }
         }
         if let Some(word) = wire.finish_reason.filter(|word| !word.is_empty()) {
             candidate.finish = Some(word.into_text(body));
@@ -211,17 +211,15 @@ impl Decoder {
         if let Some(message) = wire.finish_message {
             candidate.message = Some(message.into_text(body));
         }
-        if let Some(slot) = self.candidates.get_mut(at) {
-            *slot = candidate;
-        }
+        self.candidates.insert(index, candidate);
     }
 
     fn part(&mut self, candidate: &mut Answering, wire: types::Part<'_>, body: &Text, out: &mut Vec<Event>) {
-        let members = parts::data_members(&wire);
-        match members.first() {
+        let [member, _] = parts::data_members(&wire);
+        match member {
             None if wire.extra.is_empty() && wire.thought_signature.is_none() => {}
             // A signature alone is one on an empty text.
-            Some(&"text") | None if wire.extra.is_empty() || wire.text.is_some() => {
+            Some("text") | None if wire.extra.is_empty() || wire.text.is_some() => {
                 let thought = wire.thought == Some(true);
                 let signature = wire.thought_signature.filter(|value| !value.is_empty());
                 let signature = signature.map(|value| value.into_text(body));
@@ -229,7 +227,7 @@ impl Decoder {
                 candidate.close_call(PartStatus::Complete, out);
                 self.text(candidate, text, thought, signature, out);
             }
-            Some(&"functionCall") => self.call(candidate, wire, body, out),
+            Some("functionCall") => self.call(candidate, wire, body, out),
             _ => {
                 candidate.close_call(PartStatus::Complete, out);
                 candidate.close(out);
@@ -318,7 +316,7 @@ impl Decoder {
         let given = call.id.filter(|id| !id.is_empty()).map(|id| id.into_text(body));
         let seen = args.clone().unwrap_or_default();
         let Some(id) = self.call_id(given, &name, &seen, whole, candidate) else { return };
-        self.calls.push(Seen { id: id.clone(), name: name.clone(), args: seen });
+        self.calls.insert(id.clone(), Seen { name: name.clone(), args: seen });
         let mut ext = Extras::new();
         names::keep(call.extra, "functionCall", body, &mut ext);
         names::keep(wire.extra, "", body, &mut ext);
@@ -362,11 +360,10 @@ impl Decoder {
         candidate: &Answering,
     ) -> Option<Text> {
         let Some(id) = given else { return Some(generated_id(&self.base, candidate.index, candidate.position)) };
-        let mut same = self.calls.iter().filter(|seen| seen.id == id);
-        match same.next() {
+        match self.calls.get(&id) {
             None => Some(id),
             Some(seen) if whole && seen.name == *name && seen.args == *args => None,
-            Some(_) => Some(format!("{id}_{}", self.calls.len()).into()),
+            Some(_) => Some(another_id(&id, candidate.index, candidate.position)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The history as Gemini wants it: turns of two sides, every result directly after its call.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use polyport_types::{
     LossAction, LossCode, Losses, Message, Part, PartKind, Protocol, Request, Role, Text, ToolResult,
@@ -41,13 +42,15 @@ pub(super) struct Turns<'r> {
     own: bool,
     turns: Vec<Turn<'r>>,
     calls: Vec<Call<'r>>,
+    /// Calls without a result, by id, the nearest last.
+    open: HashMap<&'r str, Vec<usize>>,
 }
 
 impl<'r> Turns<'r> {
     /// Assembles the turns of a request.
     pub(super) fn new(target: &'r Target, request: &'r Request, losses: &mut Losses) -> Self {
         let own = Protocol::from(request.source) == Protocol::Gemini;
-        let mut turns = Self { target, request, own, turns: Vec::new(), calls: Vec::new() };
+        let mut turns = Self { target, request, own, turns: Vec::new(), calls: Vec::new(), open: HashMap::new() };
         for message in &request.messages {
             turns.message(message, losses);
         }
@@ -114,6 +117,7 @@ impl<'r> Turns<'r> {
         }
         for piece in pieces {
             if let (Some((id, name)), true) = (piece.call(), model) {
+                self.open.entry(id).or_default().push(self.calls.len());
                 self.calls.push(Call { turn, id, name, path: path.clone(), result: None });
             }
             if let Some(turn) = self.turns.get_mut(turn) {
@@ -138,8 +142,8 @@ impl<'r> Turns<'r> {
 
     /// Finds the call of a result: the nearest one before it that has no result yet.
     fn result(&mut self, part: &'r Part, result: &'r ToolResult, path: &str, losses: &mut Losses) {
-        let call = self.calls.iter_mut().rev().find(|call| *call.id == result.call_id && call.result.is_none());
-        if let Some(call) = call {
+        let nearest = self.open.get_mut(&*result.call_id).and_then(Vec::pop);
+        if let Some(call) = nearest.and_then(|number| self.calls.get_mut(number)) {
             call.result = Some(part);
             return;
         }

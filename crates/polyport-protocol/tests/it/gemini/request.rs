@@ -561,6 +561,7 @@ fn what_has_no_slot_is_reported() {
     request.state.store = Some(true);
     request.prediction = Some(RawJson::of(&json!({"type": "content"})));
     request.ext.push("vendor", RawJson::of(&json!(1)));
+    request.ext.push("moderation", RawJson::of(&json!({"model": "m"})));
     let (body, losses) = encode(&target(|_, _| {}), &request);
     valid(&body);
     assert_eq!(
@@ -573,7 +574,10 @@ fn what_has_no_slot_is_reported() {
             {"role": "user", "parts": [{"functionResponse": {"id": "c", "name": "f", "response": {"error": "no result was recorded for this call"}}}]}
         ])
     );
-    assert_eq!(body["generationConfig"], json!({"seed": 9, "stopSequences": ["1", "2", "3", "4", "5"]}));
+    assert_eq!(
+        body["generationConfig"],
+        json!({"seed": 9, "responseLogprobs": true, "logprobs": 3, "stopSequences": ["1", "2", "3", "4", "5"]})
+    );
     let mut found = codes(&losses);
     found.sort_unstable();
     found.dedup();
@@ -598,6 +602,7 @@ fn what_has_no_slot_is_reported() {
         "metadata.dropped",
         "state.unsupported",
         "unknown_field.dropped",
+        "moderation.dropped",
         "service_tier.dropped",
     ];
     expected.sort_unstable();
@@ -709,6 +714,28 @@ fn tool_choice_and_server_tools() {
     valid(&body);
     assert_eq!(body["tools"].as_array().unwrap().len(), 1);
     assert!(codes(&losses).contains(&"tool.server.unsupported"));
+}
+
+#[test]
+fn profiles_of_unusual_servers() {
+    let request = decode(&json!({"contents": "hi", "safetySettings": [], "labels": {"a": "b"},
+        "generationConfig": {"temperature": 1, "topK": 3, "seed": 5}}))
+    .unwrap();
+    let odd = target(|_, profile| {
+        profile.drop = vec!["safetySettings".to_owned(), "topK".to_owned()];
+        profile.rename.insert("labels".to_owned(), "tags".to_owned());
+        let Value::Object(extra) = json!({"store": false, "generationConfig": {"seed": 7, "audioTimestamp": true}})
+        else {
+            panic!()
+        };
+        profile.extra_body = extra;
+    });
+    let (body, _) = encode(&odd, &request);
+    assert_eq!(
+        body,
+        json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "tags": {"a": "b"}, "store": false,
+            "generationConfig": {"temperature": 1, "seed": 7, "audioTimestamp": true}})
+    );
 }
 
 #[test]

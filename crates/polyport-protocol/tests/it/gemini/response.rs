@@ -106,7 +106,7 @@ fn ids_go_to_clients_that_know_them() {
         .iter()
         .map(|part| (part["functionCall"]["id"].as_str().unwrap(), part["functionCall"]["name"].as_str().unwrap()))
         .collect();
-    assert_eq!(ids, [("x1", "f"), ("x1_1", "g")], "a repetition is one call, another call gets another id");
+    assert_eq!(ids, [("x1", "f"), ("x1_0_1", "g")], "a repetition is one call, another call gets another id");
 }
 
 /// Example E10 of the reference, and refusals of other providers.

@@ -1,8 +1,12 @@
 //! Streams, both ways.
 
 use polyport_protocol::collect::{Collector, into_events};
+use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{ClientContext, Profile, StreamDecoder, StreamEncoder, Target, decode_response};
+use polyport_protocol::{
+    ClientContext, Profile, RequestHead, StreamDecoder, StreamEncoder, Target, decode_request, decode_response,
+    encode_request, encode_response, resolve,
+};
 use polyport_testkit::shared;
 
 use super::*;
@@ -512,4 +516,70 @@ fn recorded_answers_told_as_streams() {
 /// Chunks of a stream carry no time.
 fn without_time(response: Response) -> Response {
     Response { created: None, ..response }
+}
+
+/// A Gemini client talks with a Messages model: its signatures travel in carriers, whole or streamed, and come back to their words.
+#[test]
+fn foreign_signatures_return_to_their_words() {
+    let signed = Signature::new(Family::Anthropic, SignatureKind::Thinking, "EqQB");
+    let hidden = Signature::new(Family::Anthropic, SignatureKind::Redacted, "RedA");
+    let response = Response {
+        id: "msg_1".into(),
+        candidates: vec![Candidate {
+            parts: vec![
+                thought("Hm.", Some(signed.clone())),
+                thought("", Some(hidden.clone())),
+                call_part("toolu_1", "f", "{}"),
+            ],
+            finish: FinishReason::ToolCalls,
+            ..Candidate::default()
+        }],
+        ..Response::default()
+    };
+    let streamed: Vec<Value> = chunks(&write(context(Protocol::Messages, Some(true)), into_events(response.clone())))
+        .iter()
+        .flat_map(|chunk| chunk["candidates"][0]["content"]["parts"].as_array().unwrap().clone())
+        .collect();
+    let whole: Value = serde_json::from_slice(&encode_response(
+        ClientProtocol::Gemini,
+        &context(Protocol::Messages, Some(true)),
+        &response,
+    ))
+    .unwrap();
+    let whole = whole["candidates"][0]["content"]["parts"].as_array().unwrap().clone();
+    for parts in [streamed, whole] {
+        let body = json!({"contents": [
+            {"role": "user", "parts": [{"text": "go"}]},
+            {"role": "model", "parts": parts},
+            {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"output": "done"}}}]}]});
+        let head = RequestHead { model: Some("claude".into()), ..RequestHead::default() };
+        let request = decode_request(ClientProtocol::Gemini, &head, body.to_string().into()).unwrap();
+        let target = Target { scope: 7, ..Target::plain(Protocol::Messages, "claude") };
+        let carrier = key();
+        let context = ResolveContext { carrier: Some(&carrier), signatures: &|_| Vec::new() };
+        let mut losses = Losses::new();
+        let (resolved, _) = resolve(&target, request, &context, &mut losses);
+        let said: Vec<_> = resolved.messages[1]
+            .parts
+            .iter()
+            .map(|part| {
+                (
+                    part.signature.as_ref().map(|signature| signature.value.to_string()),
+                    matches!(&part.kind, PartKind::Reasoning(_)),
+                )
+            })
+            .collect();
+        assert_eq!(said, [(Some("EqQB".to_owned()), true), (Some("RedA".to_owned()), true), (None, false)]);
+        let PartKind::Reasoning(reasoning) = &resolved.messages[1].parts[0].kind else { panic!() };
+        assert_eq!(reasoning.text, ReasoningText::Full("Hm.".into()));
+
+        // A Gemini model gets none of it, and the bypass for the call.
+        let request = decode_request(ClientProtocol::Gemini, &head, body.to_string().into()).unwrap();
+        let target = Target::plain(Protocol::Gemini, "gemini-3-pro");
+        let (resolved, _) = resolve(&target, request, &context, &mut losses);
+        let body: Value = serde_json::from_slice(&encode_request(&target, &resolved, &mut losses).body).unwrap();
+        let model = body["contents"][1]["parts"].as_array().unwrap();
+        assert_eq!(model.len(), 1, "{model:?}");
+        assert_eq!(model[0]["thoughtSignature"], "skip_thought_signature_validator");
+    }
 }
