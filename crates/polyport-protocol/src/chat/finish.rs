@@ -63,10 +63,17 @@ pub(super) fn in_the_light_of(reason: FinishReason, completed_calls: bool) -> Fi
 /// The word for a client; `None` where only an error says it.
 pub(super) fn word(reason: &FinishReason, called: bool, said: bool) -> Option<&'static str> {
     Some(match reason {
-        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::Other | FinishReason::Compaction => {
-            if called { "tool_calls" } else { "stop" }
+        FinishReason::Stop
+        | FinishReason::StopSequence(_)
+        | FinishReason::Other
+        | FinishReason::Compaction
+        | FinishReason::ToolCalls => {
+            if called {
+                "tool_calls"
+            } else {
+                "stop"
+            }
         }
-        FinishReason::ToolCalls => "tool_calls",
         FinishReason::MaxTokens
         | FinishReason::ContextWindow
         | FinishReason::PauseTurn

@@ -6,13 +6,16 @@
 //! | `request` | a client's request, a provider's request |
 //! | `response` | whole answers |
 //! | `stream` | chunks of answers |
-//! | `annotations`, `finish`, `media`, `reasoning`, `usage` | what these three share |
+//! | `answer` | what whole and streamed answers to a client share |
+//! | `annotations`, `finish`, `media`, `members`, `reasoning`, `usage` | what these three share |
 //! | `fault` | error bodies |
 
 mod annotations;
+mod answer;
 mod fault;
 mod finish;
 mod media;
+mod members;
 mod reasoning;
 mod request;
 mod response;

@@ -117,7 +117,8 @@ impl Entry<'_, '_> {
             return false;
         }
         let same_id = self.id.is_some() && self.id.map(|id| &**id) == id;
-        summary || same_id || carrier::is_token(value) || (self.index.is_some() && self.index == index)
+        let plain = index.is_none() && id.is_none();
+        summary || plain || same_id || carrier::is_token(value) || (self.index.is_some() && self.index == index)
     }
 }
 

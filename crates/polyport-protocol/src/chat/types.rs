@@ -517,17 +517,17 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for WordOr<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'de RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes().first() {
-            Some(b'"') => serde_json::from_str(raw.get()).map(WordOr::Word).map_err(inner),
-            Some(b'{') => {
-                serde_json::from_str(raw.get()).map(|value| WordOr::Object(Box::new(value), raw)).map_err(inner)
-            }
+            Some(b'"') => serde_json::from_str(raw.get()).map(WordOr::Word).map_err(|error| inner(&error)),
+            Some(b'{') => serde_json::from_str(raw.get())
+                .map(|value| WordOr::Object(Box::new(value), raw))
+                .map_err(|error| inner(&error)),
             _ => Err(de::Error::invalid_type(unexpected(raw.get()), &"a string or an object")),
         }
     }
 }
 
 /// A mistake inside raw text; its line and column would count from the wrong place.
-fn inner<E: de::Error>(error: serde_json::Error) -> E {
+fn inner<E: de::Error>(error: &serde_json::Error) -> E {
     let text = error.to_string();
     E::custom(text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message))
 }
@@ -554,7 +554,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'de RawValue>::deserialize(deserializer)?;
         if raw.get().starts_with('"') {
-            serde_json::from_str(raw.get()).map(Json::Text).map_err(inner)
+            serde_json::from_str(raw.get()).map(Json::Text).map_err(|error| inner(&error))
         } else {
             Ok(Json::Value(raw))
         }

@@ -1,13 +1,14 @@
 //! The members of a client's body.
 
 use polyport_types::{
-    CacheControl, CacheTtl, ClientProtocol, Effort, Extras, Limits, Modality, RawJson, ReasoningControl, ReasoningMode,
+    CacheControl, CacheTtl, ClientProtocol, Effort, Limits, Modality, RawJson, ReasoningControl, ReasoningMode,
     ReasoningVisibility, Request, Sampling, StreamOptions, Text, Verbosity,
 };
 use serde_json::value::RawValue;
 
 use super::decode_history::History;
 use super::decode_tools;
+use crate::chat::members;
 use crate::chat::types::{ChatRequest, ReasoningOptions, TemplateKwargs, ThinkingOptions};
 use crate::json::{self, Int, OneOrMany};
 use crate::{DecodeError, RequestHead};
@@ -259,7 +260,7 @@ fn read_reasoning(wire: &mut ChatRequest<'_>, request: &mut Request, body: &Text
             control.mode = if enabled { ReasoningMode::On } else { ReasoningMode::Off };
         }
         if !kwargs.extra.is_empty() {
-            control.ext.push("chat_template_kwargs", raw_object(json::extras(kwargs.extra, body)));
+            control.ext.push("chat_template_kwargs", members::object(&json::extras(kwargs.extra, body)));
         }
     }
     if let Some(include) = wire.include_reasoning {
@@ -288,7 +289,7 @@ fn read_reasoning_options(options: &ReasoningOptions<'_>, control: &mut Reasonin
     control.summary = options.summary.as_ref().map(|word| word.to_text(body));
     let rest = json::extras(options.extra.clone(), body);
     if !rest.is_empty() {
-        control.ext.push("reasoning", raw_object(rest));
+        control.ext.push("reasoning", members::object(&rest));
     }
 }
 
@@ -302,18 +303,11 @@ fn read_thinking(options: &ThinkingOptions<'_>, control: &mut ReasoningControl, 
     control.budget_tokens = options.budget_tokens.map(|budget| budget.0).or(control.budget_tokens);
     let rest = json::extras(options.extra.clone(), body);
     if !rest.is_empty() {
-        control.ext.push("thinking", raw_object(rest));
+        control.ext.push("thinking", members::object(&rest));
     }
 }
 
 /// Reads an object that was kept raw; mistakes name its path.
 pub(super) fn sub<'a, T: serde::Deserialize<'a>>(path: &str, raw: &'a RawValue) -> Result<T, DecodeError> {
     serde_json::from_str(raw.get()).map_err(|error| in_official_words(DecodeError::at(path, error.to_string())))
-}
-
-/// An object of these members.
-pub(super) fn raw_object(members: Extras) -> RawJson {
-    let mut out = Vec::new();
-    json::JsonWriter::new(&mut out).object(|w| w.extras(&members));
-    RawJson::from_valid(Text::try_from(out).unwrap_or_else(|_| Text::from_static("{}")))
 }

@@ -8,6 +8,7 @@ use polyport_types::{
 };
 
 use super::{encode_history, encode_tools};
+use crate::chat::members;
 use crate::json::{JsonWriter, Number};
 use crate::profile::{LimitField, Profile, ThinkingControl};
 use crate::{Encoded, Target};
@@ -611,12 +612,8 @@ fn effort_of(budget: i64) -> Effort {
 
 /// The members of a kept object.
 fn write_members(w: &mut JsonWriter<'_>, object: Option<&RawJson>) {
-    let Some(object) = object else { return };
-    if let serde_json::Value::Object(members) = object.to_value() {
-        for (name, value) in members {
-            w.key(&name);
-            w.raw_value(&value.to_string());
-        }
+    if let Some(object) = object {
+        members::write(w, object);
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) fn write(body: &mut Body<'_, '_, '_>) {
         let Body { w, target, request, losses } = body;
         w.array(|w| {
             for (at, message) in messages.iter().enumerate() {
-                let mut body = Body { w: &mut *w, target, request, losses: &mut *losses };
+                let mut body = Body { w: &mut *w, target, request, losses };
                 let after_user = last_user.is_none_or(|user| at > user);
                 write_message(&mut body, message, after_user, at == last);
             }
@@ -185,10 +185,11 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
             polyport_types::Tool::Server(tool) => tool.cache.is_some(),
             polyport_types::Tool::Custom(_) => false,
         });
-        if tool_marked && self.body.markers() == Markers::Breakpoints {
-            if let Some(piece) = self.out.last_mut().and_then(|last| last.content.last_mut()) {
-                piece.cache.get_or_insert_default();
-            }
+        if tool_marked
+            && self.body.markers() == Markers::Breakpoints
+            && let Some(piece) = self.out.last_mut().and_then(|last| last.content.last_mut())
+        {
+            piece.cache.get_or_insert_default();
         }
     }
 

@@ -349,7 +349,7 @@ pub(super) fn write_content(body: &mut Body<'_, '_, '_>, pieces: &[Piece<'_>], b
     let marks: Vec<Option<Mark>> = pieces.iter().map(|piece| mark(body, piece.cache, markers)).collect();
     body.w.array(|w| {
         for (piece, mark) in pieces.iter().zip(marks) {
-            write_piece(w, piece, mark);
+            write_piece(w, piece, mark.as_ref());
         }
     });
 }
@@ -368,7 +368,7 @@ fn mark(body: &mut Body<'_, '_, '_>, cache: Option<CacheMark>, markers: Markers)
     }
 }
 
-fn write_piece(w: &mut JsonWriter<'_>, piece: &Piece<'_>, mark: Option<Mark>) {
+fn write_piece(w: &mut JsonWriter<'_>, piece: &Piece<'_>, mark: Option<&Mark>) {
     if let PieceKind::Raw(raw) = &piece.kind {
         w.raw_value(raw.as_str());
         return;
@@ -425,11 +425,11 @@ fn write_piece(w: &mut JsonWriter<'_>, piece: &Piece<'_>, mark: Option<Mark>) {
         match mark {
             Some(Mark::Breakpoint(ttl)) => w.object_field("prompt_cache_breakpoint", |w| {
                 w.str("mode", "explicit");
-                w.opt_str("ttl", ttl);
+                w.opt_str("ttl", *ttl);
             }),
             Some(Mark::CacheControl(ttl)) => {
                 w.key("cache_control");
-                write_cache_control(w, ttl);
+                write_cache_control(w, *ttl);
             }
             None => {}
         }

@@ -9,7 +9,7 @@ use polyport_types::{
 };
 use serde_json::value::RawValue;
 
-use super::decode::{Numbers, Rules, object, unreadable};
+use super::decode::{Numbers, Rules, unreadable};
 use super::slots::{Calls, Numbering as _, arguments_of};
 use super::text_calls::{Extractor, Found};
 use super::think::{Splitter, Stretch};
@@ -17,7 +17,7 @@ use crate::chat::finish::{self, Verdict};
 use crate::chat::reasoning::{self, Entry, EntryKind};
 use crate::chat::request::{call_signature, message_signature, thinking_text};
 use crate::chat::types::{self, Content, ContentPart, Delta, Logprobs, Token, Word, WordOr, filled};
-use crate::chat::{annotations, media};
+use crate::chat::{annotations, media, members};
 use crate::json;
 
 /// Most arguments of one answer are a few hundred bytes; this many are no answer any more.
@@ -629,7 +629,7 @@ impl Choice {
         if extra.is_empty() {
             return;
         }
-        let raw = object(&json::extras(extra, scope.body));
+        let raw = members::object(&json::extras(extra, scope.body));
         let kind = Text::from_static("message");
         self.emit(Part::new(PartKind::Opaque { protocol: Protocol::Chat, kind, raw }), scope);
     }

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use polyport_types::{Event, Extras, Family, Fault, FaultClass, PartId, Protocol, RawJson, StreamStart, Text};
+use polyport_types::{Event, Extras, Family, Fault, FaultClass, PartId, Protocol, StreamStart, Text};
 use serde_json::value::RawValue;
 
 use super::choice::{Choice, Scope};
 use super::slots::Numbering;
 use crate::chat::types::{self, Chunk, Word, filled};
-use crate::chat::usage;
+use crate::chat::{members, usage};
 use crate::classify::classify_body;
 use crate::context::Target;
 use crate::json;
@@ -152,7 +152,7 @@ impl Decoder {
         }
         self.usage(raw_usage, body, out);
         if silent && raw_usage.is_none() && self.start.is_none() {
-            self.rest(chunk, body, out);
+            Self::rest(&chunk, body, out);
         }
         Step::Ok
     }
@@ -183,11 +183,10 @@ impl Decoder {
     }
 
     /// A chunk without answers that says something else (`moderation`).
-    #[allow(clippy::unused_self, reason = "a step of `chunk`")]
-    fn rest(&self, chunk: Chunk<'_>, body: &Text, out: &mut Vec<Event>) {
-        let members = rest_of(&chunk, body);
-        if !members.is_empty() {
-            let raw = object(&members);
+    fn rest(chunk: &Chunk<'_>, body: &Text, out: &mut Vec<Event>) {
+        let rest = rest_of(chunk, body);
+        if !rest.is_empty() {
+            let raw = members::object(&rest);
             out.push(Event::Opaque { protocol: Protocol::Chat, name: Text::from_static("chunk"), raw });
         }
     }
@@ -327,11 +326,4 @@ fn rest_of(chunk: &Chunk<'_>, body: &Text) -> Extras {
         rest.push("citations", json::raw(citations, body));
     }
     rest
-}
-
-/// An object of these members.
-pub(super) fn object(members: &Extras) -> RawJson {
-    let mut out = Vec::new();
-    json::JsonWriter::new(&mut out).object(|w| w.extras(members));
-    RawJson::from_valid(Text::try_from(out).unwrap_or_else(|_| Text::from_static("{}")))
 }
