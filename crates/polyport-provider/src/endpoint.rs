@@ -67,6 +67,11 @@ pub enum Call<'a> {
         /// The provider's name of the model.
         model: &'a str,
     },
+    /// The embedding of one text, where the protocol has a method of its own for it (Gemini).
+    EmbedOne {
+        /// The provider's name of the model.
+        model: &'a str,
+    },
     /// The list of models.
     Models,
     /// Any other path below the base address, without leading slash (`moderations`, `images/generations`).
@@ -156,6 +161,7 @@ impl Endpoint {
             Call::Generate { model, .. }
             | Call::CountTokens { model }
             | Call::Embed { model }
+            | Call::EmbedOne { model }
             | Call::Other { model, .. } => model,
             Call::Models => "",
         };
@@ -201,7 +207,7 @@ impl Endpoint {
         let tail = match call {
             Call::Generate { .. } => "messages",
             Call::CountTokens { .. } => "messages/count_tokens",
-            Call::Embed { .. } => "embeddings",
+            Call::Embed { .. } | Call::EmbedOne { .. } => "embeddings",
             Call::Models => "models",
             Call::Other { path, .. } => path,
         };
@@ -220,6 +226,7 @@ impl Endpoint {
             Call::Generate { model, stream: false } => (model, "generateContent", None),
             Call::CountTokens { model } => (model, "countTokens", None),
             Call::Embed { model } => (model, "batchEmbedContents", None),
+            Call::EmbedOne { model } => (model, "embedContent", None),
             Call::Models => return (format!("{versioned}/models"), Some("pageSize=1000")),
             Call::Other { path, .. } => return (format!("{versioned}/{path}"), None),
         };
@@ -235,7 +242,7 @@ fn openai_tail<'a>(own: &'a str, call: Call<'a>) -> &'a str {
     match call {
         Call::Generate { .. } => own,
         Call::CountTokens { .. } => "responses/input_tokens",
-        Call::Embed { .. } => "embeddings",
+        Call::Embed { .. } | Call::EmbedOne { .. } => "embeddings",
         Call::Models => "models",
         Call::Other { path, .. } => path,
     }

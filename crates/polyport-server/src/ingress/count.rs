@@ -20,20 +20,6 @@ use crate::relay::attempt::Slot;
 use crate::relay::peek::{self, Edits, Peek};
 use crate::relay::{self, wire};
 
-/// Members of a Messages request that its counting endpoint refuses.
-const NOT_COUNTED: [&str; 10] = [
-    "max_tokens",
-    "stream",
-    "temperature",
-    "top_p",
-    "top_k",
-    "stop_sequences",
-    "metadata",
-    "service_tier",
-    "container",
-    "inference_geo",
-];
-
 /// `/v1/messages/count_tokens` and `/v1/responses/input_tokens`.
 pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Response<Body> {
     count(call, protocol, None).await
@@ -68,13 +54,12 @@ async fn count(call: Call, protocol: ClientProtocol, model: Option<Text>) -> Res
 
 fn answer(protocol: ClientProtocol, id: &crate::id::RequestId, mut record: Record, counted: Counted) -> Response<Body> {
     let Counted { tokens, estimated, verbatim } = counted;
-    let body = verbatim.unwrap_or_else(|| {
-        let value: Value = match protocol {
-            ClientProtocol::Gemini => json!({ "totalTokens": tokens }),
-            ClientProtocol::Responses => json!({ "object": "response.input_tokens", "input_tokens": tokens }),
-            ClientProtocol::Messages | ClientProtocol::Chat => json!({ "input_tokens": tokens }),
-        };
-        value.to_string().into()
+    let body = verbatim.unwrap_or_else(|| match protocol {
+        ClientProtocol::Gemini => gemini_codec::encode_count(tokens).into(),
+        ClientProtocol::Messages => messages::encode_count(tokens).into(),
+        ClientProtocol::Responses | ClientProtocol::Chat => {
+            json!({ "object": "response.input_tokens", "input_tokens": tokens }).to_string().into()
+        }
     });
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
@@ -126,7 +111,7 @@ impl Counting {
         let text = json::body_text(self.body.clone())?;
         match self.protocol {
             ClientProtocol::Gemini => gemini_codec::decode_count_request(&self.head, &text),
-            ClientProtocol::Messages => messages::decode_request(&self.head, &text),
+            ClientProtocol::Messages => messages::decode_count_request(&self.head, &text),
             ClientProtocol::Responses | ClientProtocol::Chat => {
                 decode_request(ClientProtocol::Responses, &self.head, self.body.clone())
             }
@@ -196,16 +181,10 @@ impl Counting {
         };
         let mut headers = wire::json_headers(false);
         wire::add_headers(&mut headers, &encoded, &target.profile);
-        let body = Bytes::from(encoded.body);
-        if target.protocol != Protocol::Messages {
-            return Ok((body, headers));
-        }
-        let edits =
-            Edits { drop: NOT_COUNTED.iter().map(|name| Text::from_static(name)).collect(), ..Edits::default() };
-        Ok((Peek::parse(&body)?.edited(&body, &edits), headers))
+        Ok((encoded.body.into(), headers))
     }
 }
 
 fn estimate(request: &Request) -> Counted {
-    Counted { tokens: relay::estimate::input_tokens(request), estimated: true, verbatim: None }
+    Counted { tokens: polyport_protocol::estimate::input_tokens(request), estimated: true, verbatim: None }
 }

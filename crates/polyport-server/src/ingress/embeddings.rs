@@ -1,23 +1,25 @@
 //! Embeddings, in the forms of OpenAI and Gemini.
 
-use base64::Engine as _;
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
+use polyport_protocol::embeddings::{
+    EmbedContent, EmbedRequest, EmbedResponse, decode_gemini_request, decode_gemini_response, decode_openai_request,
+    decode_openai_response, encode_gemini_requests, encode_gemini_response, encode_openai_request,
+    encode_openai_response,
+};
+use polyport_protocol::{RequestHead, estimate, json};
 use polyport_provider::Call as Ask;
-use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Text};
-use serde_json::{Map, Value, json};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Text};
 
 use super::{Call, Entered};
 use crate::body::Body;
-use crate::observe::Outcome;
+use crate::observe::{Outcome, Record};
 use crate::relay::admit::slots_of;
 use crate::relay::attempt::{Course, Slot};
+use crate::relay::peek::{Edits, Peek, model_of};
 use crate::relay::{self, wire};
 
-/// Most texts of one call to Gemini.
-const CHUNK: usize = 100;
-
-/// Largest answer.
+/// Largest answer, in bytes.
 const ANSWER: usize = 64 << 20;
 
 /// `/v1/embeddings`.
@@ -30,46 +32,25 @@ pub(crate) async fn gemini(call: Call, model: String, batch: bool) -> Response<B
     handle(call, ClientProtocol::Gemini, Some(Text::from(model)), batch).await
 }
 
-/// What is asked, in one form for both protocols.
-#[derive(Clone, Debug, Default)]
-struct Wanted {
-    model: Text,
-    inputs: Vec<Value>,
-    dimensions: Option<Value>,
-    base64: bool,
-    /// Further members of an OpenAI request.
-    others: Map<String, Value>,
-    /// Gemini's own requests, for a provider of the same protocol.
-    requests: Vec<Value>,
-}
-
-/// What came back.
-#[derive(Debug, Default)]
-struct Vectors {
-    vectors: Vec<Value>,
-    tokens: Option<u64>,
-}
-
 async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch: bool) -> Response<Body> {
     let Entered { app, runtime, id, body, mut record, .. } = match call.enter(protocol, "embeddings").await {
         Ok(entered) => entered,
         Err(refused) => return refused,
     };
+    let head = RequestHead { model, ..RequestHead::default() };
+    let asking = Embedding { protocol, head, batch, body };
     let result = async {
-        let wanted = match &model {
-            None => read_openai(&body)?,
-            Some(model) => read_gemini(&body, model, batch)?,
-        };
-        record.model = wanted.model.clone();
-        let slots = slots_of(&app, &runtime, &wanted.model, protocol)?;
+        let model = asking.model()?;
+        record.model = model.clone();
+        let slots = slots_of(&app, &runtime, &model, protocol)?;
         let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
         let mut slot = course.first()?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
             record.sent();
-            match ask(&slot, &wanted).await {
-                Ok(vectors) => return Ok((wanted, vectors)),
+            match asking.ask(&slot, &model, &mut record).await {
+                Ok(answered) => return Ok(answered),
                 Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
             }
         }
@@ -77,18 +58,15 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
     .await;
     match result {
         Err(fault) => relay::refuse(protocol, &id, *record, &fault),
-        Ok((wanted, vectors)) => {
-            record.usage.input_uncached = vectors.tokens;
-            let shown = match protocol {
-                ClientProtocol::Gemini => write_gemini(vectors, batch),
-                ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
-                    write_openai(&wanted, vectors)
-                }
-            };
-            let mut response = Response::new(Body::from(shown.to_string().into_bytes()));
+        Ok(Answered { body, losses }) => {
+            let mut response = Response::new(Body::from(body));
             let headers = response.headers_mut();
             headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            if let Some(Ok(value)) = losses.header().map(HeaderValue::try_from) {
+                headers.insert("x-polyport-loss", value);
+            }
             crate::error::name(protocol, &id, headers);
+            record.losses = losses.entries().len();
             record.status = 200;
             record.end(Outcome::Answered);
             response
@@ -96,212 +74,137 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
     }
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, Fault> {
-    serde_json::from_slice(body)
-        .map_err(|error| Fault::new(FaultClass::BadRequest, format!("the body is not a JSON object: {error}")))
+/// What a client wants to have embedded, not yet read.
+struct Embedding {
+    protocol: ClientProtocol,
+    head: RequestHead,
+    batch: bool,
+    body: Bytes,
 }
 
-fn read_openai(body: &[u8]) -> Result<Wanted, Fault> {
-    let mut members = object(body)?;
-    let model = members.remove("model").and_then(|model| model.as_str().map(Text::from));
-    let model = model.ok_or_else(|| Fault::bad_request("model", "`model` is missing"))?;
-    let inputs = match members.remove("input") {
-        Some(Value::String(text)) => vec![Value::String(text)],
-        // A list of numbers is one text, already cut into tokens.
-        Some(Value::Array(list)) if list.first().is_some_and(Value::is_number) => vec![Value::Array(list)],
-        Some(Value::Array(list)) => list,
-        _ => Vec::new(),
-    };
-    if inputs.is_empty() {
-        return Err(Fault::bad_request("input", "`input` must be a text or a list of texts"));
+struct Answered {
+    body: Bytes,
+    losses: Losses,
+}
+
+impl Embedding {
+    fn model(&self) -> Result<Text, Fault> {
+        let named = self.head.model.clone().or_else(|| model_of(&self.body));
+        named
+            .filter(|model| !model.is_empty())
+            .ok_or_else(|| Fault::bad_request("model", "you must provide a model parameter"))
     }
-    let base64 = members.get("encoding_format").and_then(Value::as_str) == Some("base64");
-    members.remove("encoding_format");
-    let dimensions = members.remove("dimensions").filter(|value| !value.is_null());
-    Ok(Wanted { model, inputs, dimensions, base64, others: members, requests: Vec::new() })
-}
 
-fn read_gemini(body: &[u8], model: &Text, batch: bool) -> Result<Wanted, Fault> {
-    let mut members = object(body)?;
-    let requests = if batch {
-        match members.remove("requests") {
-            Some(Value::Array(requests)) if !requests.is_empty() => requests,
-            _ => return Err(Fault::bad_request("requests", "`requests` must be a list of requests")),
+    async fn ask(&self, slot: &Slot, model: &Text, record: &mut Record) -> Result<Answered, Fault> {
+        let provider = &slot.upstream.config;
+        if slot.upstream.client.is_none() || provider.protocol() == Protocol::Messages {
+            let words = format!("provider `{}` has no embeddings", slot.target.provider);
+            return Err(Fault::new(FaultClass::NotFound, words));
         }
-    } else {
-        vec![Value::Object(members)]
-    };
-    let mut wanted = Wanted { model: model.clone(), ..Wanted::default() };
-    for (index, request) in requests.iter().enumerate() {
-        let parts = request.pointer("/content/parts").and_then(Value::as_array);
-        let texts: Option<Vec<&str>> =
-            parts.and_then(|parts| parts.iter().map(|part| part.get("text").and_then(Value::as_str)).collect());
-        wanted.inputs.push(match texts {
-            Some(texts) if !texts.is_empty() => texts.join("\n").into(),
-            // Only a provider of the same protocol may know what to do with it.
-            _ => Value::Null,
-        });
-        if index == 0 {
-            wanted.dimensions = request.get("outputDimensionality").cloned();
+        match (self.protocol, provider.protocol()) {
+            (ClientProtocol::Gemini, Protocol::Gemini) => self.same(slot, record).await,
+            (ClientProtocol::Chat, Protocol::Chat | Protocol::Responses) => self.same(slot, record).await,
+            _ => self.translated(slot, model, record).await,
         }
     }
-    wanted.requests = requests;
-    Ok(wanted)
-}
 
-async fn ask(slot: &Slot, wanted: &Wanted) -> Result<Vectors, Fault> {
-    match slot.upstream.config.protocol() {
-        _ if slot.upstream.client.is_none() => Err(not_offered(slot)),
-        Protocol::Chat | Protocol::Responses => ask_openai(slot, wanted).await,
-        Protocol::Gemini => ask_gemini(slot, wanted).await,
-        Protocol::Messages => Err(not_offered(slot)),
-    }
-}
-
-fn not_offered(slot: &Slot) -> Fault {
-    Fault::new(FaultClass::NotFound, format!("provider `{}` has no embeddings", slot.target.provider))
-}
-
-async fn ask_openai(slot: &Slot, wanted: &Wanted) -> Result<Vectors, Fault> {
-    if let Some(index) = wanted.inputs.iter().position(Value::is_null) {
-        return Err(Fault::bad_request(
-            format!("requests[{index}].content"),
-            "only text can be embedded by the model that answers",
-        ));
-    }
-    let mut body = wanted.others.clone();
-    body.insert("model".to_owned(), json!(&*slot.target.model));
-    body.insert("input".to_owned(), Value::Array(wanted.inputs.clone()));
-    let format = if wanted.base64 { "base64" } else { "float" };
-    body.insert("encoding_format".to_owned(), json!(format));
-    if let Some(dimensions) = &wanted.dimensions {
-        body.insert("dimensions".to_owned(), dimensions.clone());
-    }
-    let answer = post(slot, &Value::Object(body)).await?;
-    let mut data: Vec<&Value> = answer.get("data").and_then(Value::as_array).into_iter().flatten().collect();
-    data.sort_by_key(|entry| entry.get("index").and_then(Value::as_u64).unwrap_or(0));
-    let vectors = data.into_iter().filter_map(|entry| entry.get("embedding")).cloned().collect();
-    let tokens = answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64);
-    complete(slot, wanted, Vectors { vectors, tokens })
-}
-
-async fn ask_gemini(slot: &Slot, wanted: &Wanted) -> Result<Vectors, Fault> {
-    let model = format!("models/{}", slot.target.model.trim_start_matches("models/"));
-    let mut requests = Vec::with_capacity(wanted.inputs.len());
-    for (index, input) in wanted.inputs.iter().enumerate() {
-        let mut request = match wanted.requests.get(index) {
-            Some(own) => own.clone(),
-            None => {
-                let text = input.as_str().ok_or_else(|| {
-                    Fault::bad_request(
-                        format!("input[{index}]"),
-                        "token ids cannot be turned back into text for the model that answers",
-                    )
-                })?;
-                let mut request = json!({ "content": { "parts": [{ "text": text }] } });
-                if let (Some(dimensions), Some(members)) = (&wanted.dimensions, request.as_object_mut()) {
-                    members.insert("outputDimensionality".to_owned(), dimensions.clone());
+    /// The body as it is, but for the model's name.
+    async fn same(&self, slot: &Slot, record: &mut Record) -> Result<Answered, Fault> {
+        let peek = Peek::parse(&self.body)?;
+        let mut edits = Edits::default();
+        let name = &slot.target.model;
+        match self.protocol {
+            ClientProtocol::Gemini => {
+                let full = serde_json::Value::from(format!("models/{name}")).to_string();
+                if self.batch {
+                    edits.set("requests", self.requests_with_model(&peek, &full)?);
+                } else if peek.get(&self.body, "model").is_some() {
+                    edits.set("model", full);
                 }
-                request
+            }
+            ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
+                if peek.text(&self.body, "model").as_deref() != Some(&**name) {
+                    edits.set("model", serde_json::Value::from(&**name).to_string());
+                }
+            }
+        }
+        let call = match (self.protocol, self.batch) {
+            (ClientProtocol::Gemini, false) => Ask::EmbedOne { model: name },
+            _ => Ask::Embed { model: name },
+        };
+        let answer = post(slot, call, peek.edited(&self.body, &edits)).await?;
+        let counts = Peek::parse(&answer).ok();
+        let usage =
+            counts.as_ref().and_then(|peek| peek.get(&answer, "usage").or_else(|| peek.get(&answer, "usageMetadata")));
+        if let Some(usage) = usage {
+            let protocol = if self.protocol == ClientProtocol::Gemini { Protocol::Gemini } else { Protocol::Chat };
+            relay::usage::read(protocol, usage, &mut record.usage);
+        }
+        Ok(Answered { body: answer, losses: Losses::new() })
+    }
+
+    /// Each request of a batch names the model again.
+    fn requests_with_model(&self, peek: &Peek, model: &str) -> Result<String, Fault> {
+        let missing = || Fault::bad_request("requests", "`requests` must be a list of requests");
+        let requests = peek.get(&self.body, "requests").ok_or_else(missing)?;
+        let requests: Vec<&serde_json::value::RawValue> = serde_json::from_slice(requests).map_err(|_| missing())?;
+        let mut edits = Edits::default();
+        edits.set("model", model.to_owned());
+        let mut written = Vec::with_capacity(requests.len());
+        for request in requests {
+            let bytes = Bytes::copy_from_slice(request.get().as_bytes());
+            let edited = Peek::parse(&bytes).map_err(|_| missing())?.edited(&bytes, &edits);
+            written.push(String::from_utf8_lossy(&edited).into_owned());
+        }
+        Ok(format!("[{}]", written.join(",")))
+    }
+
+    async fn translated(&self, slot: &Slot, model: &Text, record: &mut Record) -> Result<Answered, Fault> {
+        let text = json::body_text(self.body.clone())?;
+        let request = match self.protocol {
+            ClientProtocol::Gemini => decode_gemini_request(&self.head, self.batch, &text)?,
+            ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
+                decode_openai_request(&text)?
             }
         };
-        if let Some(members) = request.as_object_mut() {
-            members.insert("model".to_owned(), json!(model));
+        let mut losses = Losses::new();
+        let name = &slot.target.model;
+        let mut response = EmbedResponse::default();
+        let call = Ask::Embed { model: name };
+        if slot.upstream.config.protocol() == Protocol::Gemini {
+            for body in encode_gemini_requests(name, &request, &mut losses)? {
+                let answer = post(slot, call, body.into()).await?;
+                response.append(decode_gemini_response(&json::body_text(answer)?)?);
+            }
+        } else {
+            let answer = post(slot, call, encode_openai_request(name, &request, &mut losses).into()).await?;
+            response = decode_openai_response(&json::body_text(answer)?)?;
         }
-        requests.push(request);
+        response.check(&request)?;
+        let tokens = response.prompt_tokens.unwrap_or_else(|| estimated(&request));
+        record.usage.input_uncached = Some(tokens);
+        record.usage.estimated = response.prompt_tokens.is_none();
+        let body = match self.protocol {
+            ClientProtocol::Gemini => encode_gemini_response(&request, &response),
+            ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
+                encode_openai_response(&request, model, &response, tokens)
+            }
+        };
+        Ok(Answered { body: body.into(), losses })
     }
-    let mut all = Vectors::default();
-    for chunk in requests.chunks(CHUNK) {
-        let answer = post(slot, &json!({ "requests": chunk })).await?;
-        let found = answer.get("embeddings").and_then(Value::as_array).into_iter().flatten();
-        all.vectors.extend(found.filter_map(|entry| entry.get("values")).cloned());
-        if let Some(tokens) = answer.pointer("/usageMetadata/promptTokenCount").and_then(Value::as_u64) {
-            all.tokens = Some(all.tokens.unwrap_or(0).saturating_add(tokens));
-        }
-    }
-    complete(slot, wanted, all)
 }
 
-/// As many vectors as texts, or the answer is worth nothing.
-fn complete(slot: &Slot, wanted: &Wanted, vectors: Vectors) -> Result<Vectors, Fault> {
-    if vectors.vectors.len() == wanted.inputs.len() {
-        return Ok(vectors);
-    }
-    let reason = format!("it has {} vectors for {} texts", vectors.vectors.len(), wanted.inputs.len());
-    Err(wire::broken(&slot.target.provider, &reason))
-}
-
-async fn post(slot: &Slot, body: &Value) -> Result<Value, Fault> {
-    let call = Ask::Embed { model: &slot.target.model };
-    let mut opened = wire::post(slot, call, wire::json_headers(false), Bytes::from(body.to_string())).await?;
-    let answer = wire::whole(&mut opened, &slot.target.provider, ANSWER).await?;
-    serde_json::from_slice(&answer).map_err(|_| wire::broken(&slot.target.provider, "it is not JSON"))
-}
-
-fn write_openai(wanted: &Wanted, vectors: Vectors) -> Value {
-    let tokens = vectors.tokens.unwrap_or_else(|| estimate(&wanted.inputs));
-    let data: Vec<Value> = vectors
-        .vectors
-        .into_iter()
-        .enumerate()
-        .map(|(index, vector)| {
-            let vector = if wanted.base64 { packed(vector) } else { vector };
-            json!({ "object": "embedding", "index": index, "embedding": vector })
-        })
-        .collect();
-    json!({
-        "object": "list",
-        "data": data,
-        "model": &*wanted.model,
-        "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
-    })
-}
-
-/// Little-endian floats in base64; a vector that is packed already stays as it is.
-fn packed(vector: Value) -> Value {
-    let Value::Array(numbers) = &vector else { return vector };
-    #[allow(clippy::cast_possible_truncation, reason = "this format has 32 bits")]
-    let bytes: Vec<u8> =
-        numbers.iter().filter_map(Value::as_f64).flat_map(|number| (number as f32).to_le_bytes()).collect();
-    base64::engine::general_purpose::STANDARD.encode(bytes).into()
-}
-
-fn estimate(inputs: &[Value]) -> u64 {
-    let size = |input: &Value| match input {
-        Value::String(text) => text.len().div_ceil(4),
-        Value::Array(tokens) => tokens.len(),
-        _ => 0,
+fn estimated(request: &EmbedRequest) -> u64 {
+    let size = |content: &EmbedContent| match content {
+        EmbedContent::Text(text) => estimate::text_tokens(text),
+        EmbedContent::Tokens(tokens) => u64::try_from(tokens.len()).unwrap_or(u64::MAX),
     };
-    inputs.iter().map(size).sum::<usize>().try_into().unwrap_or(u64::MAX)
+    request.inputs.iter().map(|input| size(&input.content)).fold(0, u64::saturating_add)
 }
 
-fn write_gemini(vectors: Vectors, batch: bool) -> Value {
-    let mut entries: Vec<Value> = vectors.vectors.into_iter().map(|values| json!({ "values": values })).collect();
-    let mut answer = if batch {
-        json!({ "embeddings": entries })
-    } else {
-        json!({ "embedding": entries.pop().unwrap_or_default() })
-    };
-    if let (Some(tokens), Some(members)) = (vectors.tokens, answer.as_object_mut()) {
-        members.insert("usageMetadata".to_owned(), json!({ "promptTokenCount": tokens }));
-    }
-    answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_numbers_is_one_text() {
-        assert_eq!(read_openai(br#"{"model":"m","input":[1,2]}"#).unwrap().inputs.len(), 1);
-        assert_eq!(read_openai(br#"{"model":"m","input":["a","b"]}"#).unwrap().inputs.len(), 2);
-        assert!(read_openai(br#"{"model":"m","input":[]}"#).is_err());
-    }
-
-    #[test]
-    fn vectors_are_packed_little_endian() {
-        assert_eq!(packed(json!([1.0, -0.5])), "AACAPwAAAL8=");
-        assert_eq!(packed(json!("AACAPw==")), "AACAPw==");
-    }
+async fn post(slot: &Slot, call: Ask<'_>, body: Bytes) -> Result<Bytes, Fault> {
+    let mut headers: HeaderMap = wire::json_headers(false);
+    wire::add_profile_headers(&mut headers, &slot.upstream.config.profile);
+    let mut opened = wire::post(slot, call, headers, body).await?;
+    wire::whole(&mut opened, &slot.target.provider, ANSWER).await
 }

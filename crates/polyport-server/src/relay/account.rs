@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polyport_protocol::ClientContext;
+use polyport_protocol::{ClientContext, messages};
 use polyport_types::{ClientProtocol, PartKind, Protocol, Request, Response, Signature, Text};
 
 use super::Exchange;
@@ -32,19 +32,15 @@ pub(crate) struct Kept {
 }
 
 impl Exchange {
-    /// Keeps the signatures of a whole answer that this client cannot carry, by tool call: its own and those of the reasoning before it.
-    pub(crate) fn keep_signatures(&self, response: &Response) {
-        if !matches!(self.answer, ClientProtocol::Chat | ClientProtocol::Messages) {
-            return;
-        }
-        let Some(candidate) = response.first() else { return };
-        let mut waiting: Vec<Signature> = Vec::new();
-        for part in &candidate.parts {
-            waiting.extend(part.signature.clone());
-            if let PartKind::ToolCall(call) = &part.kind {
-                let signatures = std::mem::take(&mut waiting);
-                self.app.signatures.put(self.caller.owner(), call.id.clone(), signatures);
-            }
+    /// Keeps the signatures of a whole answer that this client cannot carry, by tool call.
+    pub(crate) fn keep_signatures(&self, context: &ClientContext, response: &Response) {
+        let uncarried = match self.answer {
+            ClientProtocol::Messages => messages::uncarried_signatures(context, response),
+            ClientProtocol::Chat => before_calls(response),
+            ClientProtocol::Responses | ClientProtocol::Gemini => return,
+        };
+        for (call_id, signatures) in uncarried {
+            self.app.signatures.put(self.caller.owner(), call_id, signatures);
         }
     }
 
@@ -66,6 +62,19 @@ impl Exchange {
             body: self.body.len(),
         })
     }
+}
+
+/// The signatures of each tool call: its own and those of the reasoning before it.
+fn before_calls(response: &Response) -> Vec<(Text, Vec<Signature>)> {
+    let mut waiting: Vec<Signature> = Vec::new();
+    let mut found = Vec::new();
+    for part in response.first().map(|candidate| candidate.parts.as_slice()).unwrap_or_default() {
+        waiting.extend(part.signature.clone());
+        if let PartKind::ToolCall(call) = &part.kind {
+            found.push((call.id.clone(), std::mem::take(&mut waiting)));
+        }
+    }
+    found
 }
 
 impl Keeper {

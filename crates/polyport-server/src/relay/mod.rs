@@ -22,7 +22,6 @@
 pub(crate) mod account;
 pub(crate) mod admit;
 pub(crate) mod attempt;
-pub(crate) mod estimate;
 pub(crate) mod health;
 pub(crate) mod learned;
 pub(crate) mod passthrough;

@@ -12,7 +12,7 @@ use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
     CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, decode_response,
-    encode_request, encode_response, resolve,
+    encode_request, encode_response, estimate, resolve,
 };
 use polyport_provider::{Call, ProviderBody, echo};
 use polyport_types::{
@@ -123,8 +123,12 @@ impl Exchange {
             carrier: Some(Arc::clone(&self.runtime.config.carrier)),
             scope: target.scope,
             provider: target.protocol,
-            // Four bytes to a token, near enough for a figure that the provider corrects at the end.
-            input_estimate: u64::try_from(self.body.len() / 4).unwrap_or(u64::MAX),
+            // Only Messages names it before the provider does.
+            input_estimate: if self.answer == ClientProtocol::Messages && self.stream {
+                estimate::input_tokens(&request)
+            } else {
+                0
+            },
             expose_reasoning: self.runtime.config.expose_reasoning,
             previous_response_id: self.previous.clone(),
             request,
@@ -317,7 +321,7 @@ fn whole_ready(
     let mut headers = x.reply_headers(slot, losses);
     headers.extend(forwarded);
     headers.insert(CONTENT_TYPE, json_type(x.answer));
-    x.keep_signatures(&response);
+    x.keep_signatures(&answerer.context, &response);
     if let Some(keeper) = x.keeper(&answerer.context) {
         keeper.keep(Kept { response, size: body.len() });
     }
