@@ -32,7 +32,18 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
             return Err(Fault::bad_request("model", "`model` is missing: name the model that shall answer"));
         }
     }
-    let mut slots = slots_of(&x.app, &x.runtime, &x.model, x.wire)?;
+    let mut slots = match slots_of(&x.app, &x.runtime, &x.model, x.wire) {
+        Ok(slots) => slots,
+        Err(fault) => {
+            // An unknown name need not be the one that counts.
+            x.peeked().await?;
+            match x.repeated_model() {
+                Some(model) => x.model = model,
+                None => return Err(fault),
+            }
+            slots_of(&x.app, &x.runtime, &x.model, x.wire)?
+        }
+    };
     x.look(&slots).await?;
     if let Some(model) = x.repeated_model() {
         x.model = model;

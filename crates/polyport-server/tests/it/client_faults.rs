@@ -186,9 +186,8 @@ async fn c13_a_client_that_leaves_ends_the_call_in_every_phase() {
                 );
                 let mut raw = RawClient::connect(gateway.address).await.unwrap();
                 raw.send(head.as_bytes()).await.unwrap();
-                if client == ClientProtocol::Messages || to == Protocol::Chat {
-                    raw.read_exactly(100).await.unwrap();
-                }
+                fake.wait_for(count).await;
+                raw.read_exactly(100).await.unwrap();
                 drop(raw);
                 left(&fake, count).await;
             }
