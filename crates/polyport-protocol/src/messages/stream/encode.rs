@@ -215,7 +215,7 @@ impl Encoder {
             }
             Event::Finish(finish) if finish.choice == 0 => self.finish(finish, out),
             Event::Ping => ping(out),
-            Event::Opaque { protocol: Protocol::Messages, name, raw } if is_own(&self.context) => {
+            Event::Opaque { protocol: Protocol::Messages, name, raw } if is_own(&self.context) && is_name(&name) => {
                 out.extend_from_slice(b"event: ");
                 out.extend_from_slice(name.as_bytes());
                 out.extend_from_slice(b"\ndata: ");
@@ -421,8 +421,7 @@ impl Encoder {
                 w.num("index", index);
                 w.object_field("delta", |w| {
                     w.str("type", "citations_delta");
-                    w.key("citation");
-                    w.raw_value(&repair::compact(raw.as_str()));
+                    w.raw("citation", raw);
                 });
             });
         }
@@ -717,11 +716,27 @@ fn frame(out: &mut Vec<u8>, name: &str, members: impl FnOnce(&mut JsonWriter<'_>
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
+    let data = out.len();
     JsonWriter::new(out).object(|w| {
         w.str("type", name);
         members(w);
     });
+    one_line(out, data);
     out.extend_from_slice(b"\n\n");
+}
+
+/// Whether a provider's word can stand as the name of an event.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// Takes the line breaks out of the data that begin at `from`: verbatim JSON may have some between its tokens.
+fn one_line(out: &mut Vec<u8>, from: usize) {
+    let broken = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_some();
+    let Some(data) = out.get(from..).filter(broken).and_then(|data| std::str::from_utf8(data).ok()) else { return };
+    let compact = repair::compact(data).into_owned();
+    out.truncate(from);
+    out.extend_from_slice(compact.as_bytes());
 }
 
 fn ping(out: &mut Vec<u8>) {

@@ -7,8 +7,8 @@ use polyport_types::{
     Authority, CacheMark, CacheTtl, Citation, CodeOutcome, Document, DocumentSource, Effort, Event, Family, Finish,
     FinishReason, FunctionTool, Instruction, Media, MediaSource, Message, Part, PartId, PartKind, PartStart,
     PartStatus, RawJson, Reasoning, ReasoningControl, ReasoningMode, ReasoningText, Role, SearchResult, ServerToolCall,
-    ServerToolCallStart, ServerToolKind, ServerToolResult, Signature, SignatureKind, Text, TextPart, Tool,
-    ToolCall, ToolCallKind, ToolCallStart, ToolChoice, ToolRef, ToolResult, Usage, Validator,
+    ServerToolCallStart, ServerToolKind, ServerToolResult, Signature, SignatureKind, Text, TextPart, Tool, ToolCall,
+    ToolCallKind, ToolCallStart, ToolChoice, ToolRef, ToolResult, Usage, Validator,
 };
 use proptest::prelude::*;
 

@@ -539,6 +539,30 @@ fn other_providers_tools_media_and_answers_are_left_out_or_told_in_words() {
 }
 
 #[test]
+fn the_providers_own_blocks_and_events_pass_on_one_line() {
+    let raw = |text: &str| RawJson::parse(text.to_owned()).unwrap();
+    let opaque = PartKind::Opaque {
+        protocol: Protocol::Messages,
+        kind: "fallback".into(),
+        raw: raw("{\n \"type\": \"fallback\",\r\n \"from\": {\n}}"),
+    };
+    let events = vec![
+        start(),
+        Event::Opaque { protocol: Protocol::Messages, name: "new".into(), raw: raw("{\"type\":\n\"new\"}") },
+        Event::Part { choice: 0, part: Box::new(opaque.into()) },
+        used(1, 1),
+        finish(FinishReason::Stop),
+        Event::End,
+    ];
+    let stream = write(client(Protocol::Messages, None), events);
+    assert!(stream.contains("event: new\ndata: {\"type\":\"new\"}\n\n"), "{stream}");
+    assert!(stream.contains("\"content_block\":{\"type\":\"fallback\",\"from\":{}}}\n\n"), "{stream}");
+    for line in stream.lines() {
+        assert!(["event: ", "data: {"].iter().any(|field| line.starts_with(field)) || line.is_empty(), "{line}");
+    }
+}
+
+#[test]
 fn a_refusal_is_text_and_a_reason() {
     let events = vec![
         start(),
