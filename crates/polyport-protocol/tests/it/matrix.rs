@@ -303,8 +303,12 @@ fn finish_class(client: ClientProtocol, seen: &Summary) -> Class {
         (_, "content_filter" | "refusal" | "incomplete:content_filter") => Class::Filter,
         (
             ClientProtocol::Gemini,
-            "SAFETY" | "RECITATION" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "IMAGE_SAFETY",
+            "SAFETY" | "RECITATION" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "IMAGE_SAFETY" | "MODEL_ARMOR",
         ) => Class::Filter,
+        (
+            ClientProtocol::Gemini,
+            "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" | "MISSING_THOUGHT_SIGNATURE",
+        ) => Class::Failed,
         (_, "tool_calls" | "tool_use") => Class::Tools,
         (ClientProtocol::Responses | ClientProtocol::Gemini, _) if !seen.tool_calls().is_empty() => Class::Tools,
         _ if refused => Class::Filter,
