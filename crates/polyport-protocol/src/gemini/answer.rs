@@ -208,11 +208,7 @@ impl Answer {
                 if self.ids || (self.own && !is_generated(&call.id)) {
                     w.str("id", &call.id);
                 }
-                w.key("name");
-                match &call.namespace {
-                    Some(namespace) => w.string_concat(&[namespace, "__", &call.name]),
-                    None => w.string(&call.name),
-                }
+                w.str("name", &call.name);
                 if custom {
                     w.object_field("args", |w| w.str("input", &call.arguments));
                 } else {

@@ -1,5 +1,7 @@
 //! `tools` and `toolConfig`, both ways.
 
+use std::collections::HashSet;
+
 use polyport_types::{
     Extras, FunctionTool, LossAction, LossCode, Losses, McpServer, Protocol, RawJson, Request, ServerTool,
     ServerToolKind, Text, Tool, ToolChoice, ToolRef,
@@ -279,8 +281,14 @@ impl<'r> Plan<'r> {
         let mut functions = Vec::new();
         let mut servers = Vec::new();
         let mut before = 0;
+        // The API refuses two functions of one name.
+        let mut names = HashSet::new();
         for (number, tool) in request.tools.iter().enumerate() {
             match tool {
+                Tool::Function(tool) if !names.insert(&tool.name) => {
+                    let detail = format!("{} is offered twice", tool.name);
+                    losses.warn(LossCode::ToolChoiceFiltered, LossAction::Dropped, format!("/tools/{number}"), detail);
+                }
                 Tool::Function(tool) => {
                     if functions.is_empty() {
                         before = servers.len();
