@@ -442,9 +442,14 @@ impl Catalog {
         configured.chain(listed)
     }
 
-    /// The configured names with `*`, most specific first.
-    pub fn globs(&self) -> impl Iterator<Item = &str> {
-        self.globs.iter().map(|(pattern, _)| pattern.as_str())
+    /// The configured names with `*` and their targets as written, most specific first.
+    pub fn globs(&self) -> impl Iterator<Item = (&str, &[Target])> {
+        self.globs.iter().map(|(pattern, targets)| (pattern.as_str(), targets.as_slice()))
+    }
+
+    /// Patterns of names that go to a provider without being listed, in the order of the providers.
+    pub fn claims(&self) -> impl Iterator<Item = (&str, &Text)> {
+        self.providers_in_order().flat_map(|(name, entry)| entry.claims.iter().map(move |claim| (claim.as_str(), name)))
     }
 
     /// The default provider.

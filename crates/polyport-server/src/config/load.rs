@@ -11,7 +11,7 @@ use super::check::{self, Context, steps};
 use super::discover::Found;
 use super::env::Environment;
 use super::file::File;
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Place, Problem, Problems, Weight};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
@@ -127,7 +127,8 @@ impl Source {
         let discover = file.discover.unwrap_or(file.providers.0.is_empty());
         let mut config = self.config(&file, discover.then_some(found), &mut context);
         let mut files = std::mem::take(&mut context.files);
-        if purpose == Purpose::Serve {
+        let refused = context.problems.iter().any(|problem| problem.weight == Weight::Error);
+        if purpose == Purpose::Serve && !refused {
             match data::prepare(&config.data).and_then(|()| data::carrier_key(&config.data)) {
                 Ok(key) => config.carrier = Arc::new(key),
                 Err(error) => {

@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use polyport_types::ClientProtocol;
+
+/// Any LLM client to any LLM provider.
+///
+/// Without a command, `serve`. Exit codes: 0 done, 1 failed (also: the configuration has mistakes, or the model is unknown), 2 wrong
+/// usage.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Configuration file [default: polyport.yaml in the working folder, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for everything Polyport writes [default: data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub(crate) host: Option<String>,
+    /// Port to listen on [default: 7659]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// Write JSON instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer clients (the default)
+    Serve,
+    /// Say what is wrong with the configuration
+    Check,
+    /// List the models clients may ask for
+    Models,
+    /// List the providers and where their keys come from
+    Providers(ProvidersArgs),
+    /// Say what would happen to a request, without asking anybody
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the configuration file
+    Schema,
+    /// Print a completion script
+    Completions {
+        /// For this shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProvidersArgs {
+    /// List the presets that ship with Polyport instead
+    #[arg(long)]
+    pub(crate) presets: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// The model a client asks for
+    pub(crate) model: String,
+    /// The protocol the client speaks
+    #[arg(long, value_enum, default_value_t = ProtocolArg::Chat)]
+    pub(crate) protocol: ProtocolArg,
+    /// A request of that protocol (`-` is standard input): shows what the first target would get and what would be lost
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProtocolArg {
+    Chat,
+    Responses,
+    Messages,
+    Gemini,
+}
+
+impl From<ProtocolArg> for ClientProtocol {
+    fn from(protocol: ProtocolArg) -> Self {
+        match protocol {
+            ProtocolArg::Chat => Self::Chat,
+            ProtocolArg::Responses => Self::Responses,
+            ProtocolArg::Messages => Self::Messages,
+            ProtocolArg::Gemini => Self::Gemini,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_stand_before_and_after_the_command() {
+        for line in [["polyport", "--port", "1", "serve"], ["polyport", "serve", "--port", "1"]] {
+            assert_eq!(Args::try_parse_from(line).unwrap().port, Some(1));
+        }
+        assert!(Args::try_parse_from(["polyport"]).unwrap().command.is_none());
+    }
+}

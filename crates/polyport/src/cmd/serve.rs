@@ -1,0 +1,172 @@
+//! `polyport serve`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use polyport_server::config::{Live, LogFormat, Source, discover};
+use polyport_server::{Handle, Server};
+use tracing::{error, info, warn};
+
+use crate::args::Args;
+use crate::{banner, log, out};
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let source = super::source(args);
+    let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
+    log::start(&live.current().log);
+    for warning in &warnings.0 {
+        warn!("{warning}");
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
+    runtime.block_on(serve(&source, &live))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(source: &Source, live: &Arc<Live>) -> Result<()> {
+    let server = Server::bind(live.current()).await?;
+    let address = server.address();
+    let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
+    // Without a watch, SIGHUP still works.
+    let _watch = live.watch().inspect_err(|error| warn!("changes of the configuration are not noticed: {error}")).ok();
+    let beside = async {
+        keeper.look_around().await;
+        let config = keeper.live.current();
+        if config.log.format == LogFormat::Text {
+            out::line(&banner::text(&config, source, address));
+        }
+        keeper.keep_up().await;
+    };
+    tokio::select! {
+        () = server.run(stop()) => {}
+        () = beside => {}
+    }
+    Ok(())
+}
+
+/// Brings changes of the configuration to the running gateway.
+struct Keeper {
+    live: Arc<Live>,
+    handle: Handle,
+    port: u16,
+}
+
+impl Keeper {
+    /// Looks for local servers, if the configuration wants it.
+    async fn look_around(&self) {
+        if !self.live.wants_discovery() {
+            return;
+        }
+        let found = discover::probe(self.port).await;
+        if found.is_empty() {
+            return;
+        }
+        let live = Arc::clone(&self.live);
+        // What went wrong has been logged.
+        if blocking(move || live.set_found(found)).await.is_some_and(|done| done.is_ok()) {
+            self.apply();
+        }
+    }
+
+    /// Waits for changes and applies them, for ever.
+    async fn keep_up(&self) {
+        let mut changes = self.live.subscribe();
+        // What changed before is not announced again.
+        if !Arc::ptr_eq(&self.live.current(), &self.handle.config()) {
+            self.apply();
+        }
+        let mut hangups = hangups();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => match changed {
+                    Ok(()) => self.apply(),
+                    // The sender lives in `self.live`.
+                    Err(_) => return,
+                },
+                () = hangups.next() => {
+                    info!("reading the configuration again");
+                    let live = Arc::clone(&self.live);
+                    blocking(move || live.reload()).await;
+                    self.look_around().await;
+                }
+            }
+        }
+    }
+
+    fn apply(&self) {
+        if let Err(problem) = self.handle.reload(self.live.current()) {
+            error!("the configuration was not applied: {problem}");
+        }
+    }
+}
+
+/// Runs work that reads files off the async workers. `None` if it panicked, which the panic hook has reported.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// Completes when the process is asked to stop. A second request ends it at once.
+async fn stop() {
+    signalled().await;
+    info!("stopping; a second signal stops at once");
+    // It ends with the process.
+    tokio::spawn(async {
+        signalled().await;
+        std::process::exit(130);
+    });
+}
+
+#[cfg(unix)]
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without handlers the system ends the process itself.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+#[cfg(unix)]
+struct Hangups(Option<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+fn hangups() -> Hangups {
+    Hangups(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok())
+}
+
+#[cfg(unix)]
+impl Hangups {
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Hangups;
+
+#[cfg(not(unix))]
+fn hangups() -> Hangups {
+    Hangups
+}
+
+#[cfg(not(unix))]
+impl Hangups {
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
+}
