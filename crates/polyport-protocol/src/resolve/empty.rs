@@ -1,4 +1,4 @@
-//! Parts and messages that say nothing: refused by every protocol but Chat.
+//! Parts and messages that say nothing. Messages refuses them; Gemini and Responses clients may send them to their own protocol.
 
 use polyport_types::{LossAction, LossCode, Message, Part, PartKind, Protocol, Request, Role};
 
@@ -6,7 +6,7 @@ use super::{Job, Tally};
 
 /// Removes what is empty.
 pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
-    if job.to(Protocol::Chat) {
+    if job.to(Protocol::Chat) || (job.same && !job.to(Protocol::Messages)) {
         return;
     }
     for instruction in &mut request.instructions {

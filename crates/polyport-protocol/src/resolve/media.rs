@@ -235,7 +235,11 @@ fn flatten(job: &mut Job<'_>, document: &mut Document, path: &str, lost: &mut Lo
             return Some(vec![Part::text(context), file]);
         }
         DocumentSource::PlainText(text) => vec![Part::text(text.clone())],
-        DocumentSource::Blocks(blocks) => std::mem::take(blocks),
+        DocumentSource::Blocks(blocks) => {
+            let mut blocks = std::mem::take(blocks);
+            blocks.retain(|part| matches!(part.kind, PartKind::Text(_) | PartKind::Image(_)));
+            blocks
+        }
     };
     let mut flat: Vec<Part> = [document.title.take().or(document.filename.take()), document.context.take()]
         .into_iter()

@@ -4,8 +4,8 @@
 //! to the family and scope it was issued for, unchanged and to the part it belongs to; everything else is dropped.
 
 use polyport_types::{
-    ClientProtocol, Family, LossAction, LossCode, Message, Part, PartKind, Protocol, Reasoning, ReasoningMode,
-    ReasoningText, Request, Role, Signature, SignatureKind,
+    ClientProtocol, DocumentSource, Family, LossAction, LossCode, Message, Part, PartKind, Protocol, Reasoning,
+    ReasoningMode, ReasoningText, Request, Role, Signature, SignatureKind,
 };
 
 use super::{Job, Tally, state};
@@ -21,6 +21,7 @@ pub(super) fn open(job: &mut Job<'_>, messages: &mut Vec<Message>) {
             opener.lose_next();
         }
         let had_parts = !message.parts.is_empty();
+        message.parts.iter_mut().for_each(unsign_inner);
         opener.message(job, &mut message, &mut out);
         if message.role == Role::Assistant {
             look_up(job, &mut message.parts);
@@ -63,6 +64,8 @@ impl Opener {
                 continue;
             };
             let opened = job.context.carrier.and_then(|key| key.open_any(&token.value));
+            // A token inside a token comes from nobody who could read it.
+            let opened = opened.filter(|(signature, _)| !carrier::is_token(&signature.value));
             part.signature = None;
             let bare = is_bare(&part);
             match opened {
@@ -101,6 +104,23 @@ impl Opener {
 
     fn lose_next(&mut self) {
         self.next.clear();
+    }
+}
+
+/// Parts inside others have no slot for a signature.
+fn unsign_inner(part: &mut Part) {
+    let inner = match &mut part.kind {
+        PartKind::ToolResult(result) => &mut result.parts,
+        PartKind::SearchResult(result) => &mut result.parts,
+        PartKind::Document(document) => match &mut document.source {
+            DocumentSource::Blocks(blocks) => blocks,
+            DocumentSource::File(_) | DocumentSource::PlainText(_) => return,
+        },
+        _ => return,
+    };
+    for part in inner {
+        part.signature = None;
+        unsign_inner(part);
     }
 }
 

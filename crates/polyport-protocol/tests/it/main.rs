@@ -6,4 +6,5 @@ mod gemini;
 mod known_bugs;
 mod matrix;
 mod messages;
+mod resolve;
 mod responses;

@@ -1,0 +1,11 @@
+//! What `resolve` makes of requests: one test per rule, and laws that hold for any request.
+
+mod support;
+
+mod content;
+mod history;
+mod laws;
+mod parameters;
+mod recorded;
+mod signatures;
+mod tools;
