@@ -46,6 +46,8 @@ struct Lost {
     server_tools: Tally,
     search_results: Tally,
     unknown: Tally,
+    /// Wire type of the first unknown part.
+    unknown_kind: Option<Text>,
 }
 
 impl Lost {
@@ -56,7 +58,9 @@ impl Lost {
         if let Some((path, detail)) = self.search_results.take("search results") {
             job.losses.info(LossCode::CitationDegraded, LossAction::Degraded, path, detail);
         }
-        if let Some((path, detail)) = self.unknown.take("parts") {
+        if let Some((path, count)) = self.unknown.take("parts") {
+            let kind = self.unknown_kind.unwrap_or_default();
+            let detail = if count.is_empty() { kind.to_string() } else { format!("{count}, the first of type {kind}") };
             job.losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, path, detail);
         }
     }
@@ -108,11 +112,15 @@ fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate
             match &**kind {
                 // Its tools are among those of the request already.
                 "additional_tools" => {}
-                "compaction_trigger" | "configuration_update" => {
+                // Every tool of the request is offered from the beginning.
+                "tool_addition" | "tool_removal" | "compaction_trigger" | "configuration_update" => {
                     job.losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path, kind.to_string());
                 }
                 kind if is_server_history(kind) => lost.server_tools.add(|| path.to_owned()),
-                _ => lost.unknown.add(|| path.to_owned()),
+                _ => {
+                    lost.unknown.add(|| path.to_owned());
+                    lost.unknown_kind.get_or_insert_with(|| kind.clone());
+                }
             }
             Fate::Drop
         }

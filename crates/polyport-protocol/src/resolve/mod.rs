@@ -74,7 +74,7 @@ pub fn resolve(
         restore: Restore::default(),
     };
     let job = &mut job;
-    state::check(job, &request);
+    state::check(job, &mut request);
     signatures::open(job, &mut request.messages);
     foreign::rewrite(job, &mut request);
     server_tools::rewrite(job, &mut request);

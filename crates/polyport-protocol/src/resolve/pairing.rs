@@ -29,7 +29,7 @@ pub(super) fn pair(job: &mut Job<'_>, request: &mut Request) {
     let mut pairs = Pairs { calls, results: HashMap::new(), stray: HashSet::new() };
     pairs.find(&request.messages);
     let with_names = job.to(Protocol::Gemini) || job.profile().tool_name;
-    pairs.tell(&mut request.messages, with_names);
+    pairs.tell(&mut request.messages, !job.same, with_names);
     if !continues {
         strays(job, request, &pairs);
     }
@@ -121,13 +121,15 @@ impl Pairs {
         }
     }
 
-    /// Tells results what they answer.
-    fn tell(&self, messages: &mut [Message], with_names: bool) {
+    /// Tells results what they answer, where the target wants to know.
+    fn tell(&self, messages: &mut [Message], with_kinds: bool, with_names: bool) {
         for (&(message, part), &number) in &self.results {
             let Some(call) = self.calls.get(number) else { continue };
             let part = messages.get_mut(message).and_then(|message| message.parts.get_mut(part));
             if let Some(PartKind::ToolResult(result)) = part.map(|part| &mut part.kind) {
-                result.kind = call.kind.clone();
+                if with_kinds {
+                    result.kind = call.kind.clone();
+                }
                 if with_names {
                     result.name = Some(call.name.clone());
                 }

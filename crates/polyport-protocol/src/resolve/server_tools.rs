@@ -101,7 +101,10 @@ fn refuse(job: &mut Job<'_>, tool: &ServerTool, choice: Option<&ToolChoice>, pat
         Some(ToolChoice::Tool(wanted)) => wanted.name == tool.name,
         _ => false,
     };
-    if forced {
+    if tool.kind == ServerToolKind::ToolSearch && !forced {
+        let detail = "there is nothing to search for: all tools are offered";
+        job.losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, path, detail);
+    } else if forced {
         job.losses.error(LossCode::ToolServerUnsupported, path, detail);
     } else {
         job.losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, path, detail);

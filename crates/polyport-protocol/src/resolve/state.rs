@@ -5,15 +5,15 @@ use polyport_types::{LossCode, Protocol, Request};
 use super::Job;
 
 /// Refuses references to state that the target does not hold.
-pub(super) fn check(job: &mut Job<'_>, request: &Request) {
+pub(super) fn check(job: &mut Job<'_>, request: &mut Request) {
     if keeps(job) {
         return;
     }
-    let state = &request.state;
+    let state = &mut request.state;
     let missing = [
-        ("/previous_response_id", state.previous_response_id.is_some(), "the provider keeps no answers"),
-        ("/conversation", state.conversation.is_some(), "the provider keeps no conversations"),
-        ("/background", state.background == Some(true), "the provider does not answer in the background"),
+        ("/previous_response_id", state.previous_response_id.take().is_some(), "the provider keeps no answers"),
+        ("/conversation", state.conversation.take().is_some(), "the provider keeps no conversations"),
+        ("/background", state.background.take() == Some(true), "the provider does not answer in the background"),
     ];
     for (path, set, detail) in missing {
         if set {

@@ -1,6 +1,6 @@
 //! Tools that the client runs: names, kinds and schemas the target takes, and the history of their calls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use polyport_types::{
     CustomFormat, CustomTool, Extras, FunctionTool, GrammarSyntax, LossAction, LossCode, PartKind, Protocol, RawJson,
@@ -30,7 +30,12 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
     let mut names = Names::new(job.target.protocol, job.same);
     let mut emulated = Emulated::default();
     let mut tools = Vec::with_capacity(request.tools.len());
+    let mut declared = HashSet::new();
     for (at, tool) in std::mem::take(&mut request.tools).into_iter().enumerate() {
+        // A tool that was searched for may stand in the list as well as in the history.
+        if !job.same && !declared.insert(identity(&tool)) {
+            continue;
+        }
         let path = format!("/tools/{at}");
         tools.push(match tool {
             Tool::Function(tool) => function(job, *tool, &mut names, &path),
@@ -64,6 +69,16 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
     if let Some(choice) = &mut request.tool_choice {
         rename_choice(job, choice, &names, &emulated);
     }
+}
+
+/// What tells a tool from others: namespace, name, and whether a provider fixes its schema.
+fn identity(tool: &Tool) -> (Option<Text>, Text, bool) {
+    let namespace = match tool {
+        Tool::Function(tool) => tool.namespace.clone(),
+        Tool::Custom(tool) => tool.namespace.clone(),
+        Tool::Server(_) => None,
+    };
+    (namespace, tool.name().clone(), matches!(tool, Tool::Server(_)))
 }
 
 /// Names of functions that stand for tools with a fixed schema.
@@ -119,6 +134,10 @@ fn function(job: &mut Job<'_>, mut tool: FunctionTool, names: &mut Names, path: 
     remember(job, &given, origin);
     if !job.to(Protocol::Responses) {
         tool.namespace = None;
+    }
+    if !job.same {
+        // Nobody searches for tools there: all are offered at once.
+        tool.defer_loading = None;
     }
     strictness(job, &mut tool, path);
     adapt_schema(job, &mut tool, path);

@@ -67,6 +67,15 @@ fn names_are_rewritten_everywhere_and_given_back() {
 }
 
 #[test]
+fn a_tool_declared_twice_is_offered_once() {
+    let twice = asking(ClientProtocol::Responses, vec![plain_function("find"), plain_function("find")]);
+    for target in [Protocol::Chat, Protocol::Messages, Protocol::Gemini] {
+        assert_eq!(names(&run(&plain(target), twice.clone()).request), ["find"]);
+    }
+    assert_eq!(run(&plain(Protocol::Responses), twice).request.tools.len(), 2, "its own client knows");
+}
+
+#[test]
 fn namespaces_are_joined_for_those_who_have_none() {
     let tool = Tool::Function(Box::new(FunctionTool {
         name: "find".into(),
