@@ -292,6 +292,7 @@ fn sentence(error: &serde_json::Error) -> String {
 /// # Errors
 /// [`DecodeError`] naming the byte.
 pub fn body_text(body: bytes::Bytes) -> Result<Text, DecodeError> {
+    check_depth(&body)?;
     match simdutf8::compat::from_utf8(&body) {
         // `ByteString` checks again: cheap beside the parse, and the only safe way to it.
         Ok(_) => ByteString::try_from(body).map_err(|_| DecodeError::body("the body is not valid UTF-8")),
@@ -299,6 +300,58 @@ pub fn body_text(body: bytes::Bytes) -> Result<Text, DecodeError> {
             Err(DecodeError::body(format!("the body is not valid UTF-8 (first wrong byte at {})", error.valid_up_to())))
         }
     }
+}
+
+/// Refuses JSON that is nested deeper than [`MAX_DEPTH`].
+///
+/// # Errors
+/// [`DecodeError`] naming the byte.
+pub fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
+    match too_deep(json) {
+        None => Ok(()),
+        Some(at) => {
+            Err(DecodeError::body(format!("the body is nested deeper than {MAX_DEPTH} levels at byte {}", at + 1)))
+        }
+    }
+}
+
+/// Deepest nesting of a body.
+pub const MAX_DEPTH: usize = 128;
+
+/// Where JSON is nested deeper than [`MAX_DEPTH`], as a byte offset. Opaque values are carried as text, so no parser of ours would
+/// notice; those of others would.
+#[must_use]
+pub fn too_deep(json: &[u8]) -> Option<usize> {
+    let mut depth: usize = 0;
+    let mut at = 0;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => at += string_end(json.get(at + 1..).unwrap_or_default()),
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Some(at);
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Bytes up to and with the quote that ends a string.
+fn string_end(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', rest.get(at..).unwrap_or_default()) {
+        at += found + 1;
+        if rest.get(at - 1) == Some(&b'"') {
+            return at;
+        }
+        at += 1;
+    }
+    rest.len()
 }
 
 /// Verbatim JSON as a slice of `body`.

@@ -58,8 +58,9 @@ impl Peek {
     /// Reads the whole body once.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is not one JSON object.
+    /// [`DecodeError`] if it is not one JSON object, or nested too deeply.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        polyport_protocol::json::check_depth(body)?;
         let Members(found) = serde_json::from_slice(body)
             .map_err(|error| DecodeError::body(format!("the body is not a JSON object: {error}")))?;
         let start = body.as_ptr().addr();
@@ -309,6 +310,15 @@ mod tests {
         let peek = Peek::parse(body.as_bytes()).unwrap();
         assert_eq!(peek.text(body.as_bytes(), "model").as_deref(), Some("b"));
         assert_eq!(edited(r#"{"model":"a","x":1,"model":"b"}"#, &Edits::default()), r#"{"model":"b","x":1}"#);
+    }
+
+    #[test]
+    fn c4_values_are_nested_as_deep_as_a_parser_can_follow() {
+        let nested =
+            |depth: usize| format!("{{\"a\":\"\\\\\\\"[[[\",\"b\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Peek::parse(nested(127).as_bytes()).is_ok());
+        let refused = Peek::parse(nested(128).as_bytes()).unwrap_err();
+        assert!(refused.message.contains("at byte"), "{refused}");
     }
 
     #[test]
