@@ -112,7 +112,7 @@ pub struct Resolved {
     some => format!("; similar: {}", some.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
 })]
 pub struct UnknownModel {
-    /// The name asked for.
+    /// The name asked for, cut after 200 characters.
     pub model: Text,
     /// Known names that look like it, at most three.
     pub similar: Vec<Text>,
@@ -338,7 +338,14 @@ impl Catalog {
     /// # Errors
     /// [`UnknownModel`] when no rule fits.
     pub fn resolve(&self, model: &str, hints: Hints) -> Result<Resolved, UnknownModel> {
-        self.lookup(model, hints).ok_or_else(|| UnknownModel { model: model.into(), similar: self.similar(model) })
+        self.lookup(model, hints).ok_or_else(|| match model.char_indices().nth(LONGEST_NAME) {
+            None => UnknownModel { model: model.into(), similar: self.similar(model) },
+            // Comparing grows with the length, and nobody reads so much.
+            Some((end, _)) => {
+                let start = model.get(..end).unwrap_or_default();
+                UnknownModel { model: format!("{start}…").into(), similar: Vec::new() }
+            }
+        })
     }
 
     fn lookup(&self, model: &str, hints: Hints) -> Option<Resolved> {
@@ -471,6 +478,9 @@ impl Catalog {
         near.into_iter().take(3).map(|(_, name)| name.clone()).collect()
     }
 }
+
+/// Longer names are not looked at for similar ones, and not repeated.
+const LONGEST_NAME: usize = 200;
 
 /// One reference on the way from a model to a target.
 struct Step {
