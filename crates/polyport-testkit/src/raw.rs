@@ -48,6 +48,13 @@ impl RawAnswer {
     }
 }
 
+impl From<TcpStream> for RawClient {
+    /// A client on a connection whose socket has options of its own.
+    fn from(stream: TcpStream) -> Self {
+        Self { stream }
+    }
+}
+
 impl RawClient {
     /// Connects.
     ///

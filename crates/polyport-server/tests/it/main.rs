@@ -1,8 +1,10 @@
 //! The whole gateway between raw clients and fake providers. Tests are named after the faults they inject.
+#![allow(clippy::unwrap_used, reason = "a wrong assumption fails the test")]
 
 mod access;
 mod client_faults;
 mod endpoints;
+mod faults;
 mod passthrough;
 mod provider_faults;
 mod support;
