@@ -1,4 +1,5 @@
 //! The binary as people use it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
