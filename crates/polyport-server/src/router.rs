@@ -27,6 +27,8 @@ pub(crate) enum Route {
     },
     /// The older paths that take a vendor's body or a simple one of `model` and `messages`, and answer as the vendor does.
     Compat(ClientProtocol),
+    /// Chat where the path names the model (Azure).
+    Deployment(String),
     CountTokens(ClientProtocol),
     Models(Style),
     Model(Style, String),
@@ -136,10 +138,8 @@ fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
         };
     }
     // Azure's way of naming the model.
-    if let Some(("chat/completions", _)) =
-        rest.strip_prefix("deployments/").and_then(|rest| rest.split_once('/').map(|(name, tail)| (tail, name)))
-    {
-        return only(post, Route::Generate(ClientProtocol::Chat));
+    if let Some((name, "chat/completions")) = rest.strip_prefix("deployments/").and_then(|rest| rest.split_once('/')) {
+        return only(post, Route::Deployment(decode(name)));
     }
     let decoded = decode(rest);
     if let Some((name, verb)) = gemini(&decoded) {
@@ -278,6 +278,7 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Gemini { model, verb: Verb::Embed } => ingress::embeddings::gemini(call, model, false).await,
         Route::Gemini { model, verb: Verb::EmbedBatch } => ingress::embeddings::gemini(call, model, true).await,
         Route::Compat(protocol) => ingress::generate::compat(call, protocol).await,
+        Route::Deployment(name) => ingress::generate::deployment(call, &name).await,
         Route::CountTokens(protocol) => ingress::count::body_protocol(call, protocol).await,
         Route::Models(style) => ingress::models::list(&call, style),
         Route::Model(style, name) => ingress::models::one(&call, style, &name),

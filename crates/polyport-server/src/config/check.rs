@@ -152,6 +152,7 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         ("connections", given.connections),
         ("connections_per_address", given.connections_per_address),
         ("request_body", given.request_body.map(|size| size.0)),
+        ("inline_media", given.inline_media.map(|size| size.0)),
         ("headers", given.headers.map(|size| size.0)),
         ("event", given.event.map(|size| size.0)),
         ("answer", given.answer.map(|size| size.0)),
@@ -166,6 +167,7 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         ("idle", given.idle),
         ("total", given.total),
         ("keep_alive", given.keep_alive),
+        ("commit_after", given.commit_after),
         ("client_write", given.client_write),
     ] {
         positive(name, value == Some(Span(Duration::ZERO)));
@@ -178,10 +180,12 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         header_time: time(given.header_time, default.header_time),
         body_time: time(given.body_time, default.body_time),
         request_body_bytes: size(given.request_body, default.request_body_bytes),
+        inline_media_bytes: size(given.inline_media, default.inline_media_bytes),
         parse_inline_bytes: default.parse_inline_bytes,
         event_bytes: size(given.event, default.event_bytes),
         answer_bytes: size(given.answer, default.answer_bytes),
         keep_alive: time(given.keep_alive, default.keep_alive),
+        commit_after: time(given.commit_after, default.commit_after),
         client_write: time(given.client_write, default.client_write),
         requests: given.requests.unwrap_or(default.requests),
         requests_per_key: given.requests_per_key.unwrap_or(default.requests_per_key),

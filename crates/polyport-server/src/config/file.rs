@@ -271,6 +271,8 @@ pub(super) struct Limits {
     /// Bytes of a request body, before and after decompression. Default: `32MiB`.
     #[schemars(example = &"32MiB")]
     pub(super) request_body: Option<Size>,
+    /// The same for Gemini, whose clients put media into requests. Default: `100MiB`.
+    pub(super) inline_media: Option<Size>,
     /// Bytes of all request headers. Default: `32KiB`.
     pub(super) headers: Option<Size>,
     /// Number of request headers. Default: 100.
@@ -294,6 +296,9 @@ pub(super) struct Limits {
     pub(super) total: Option<Span>,
     /// A streaming client gets a comment after this much silence. Default: `15s`.
     pub(super) keep_alive: Option<Span>,
+    /// A streaming client gets its 200 after this time even if no provider has begun to answer; until then a failure is a real HTTP
+    /// status. Default: `10s`.
+    pub(super) commit_after: Option<Span>,
     /// A client that takes no bytes for this long is given up. Default: `60s`.
     pub(super) client_write: Option<Span>,
     /// Requests in flight at once. Default: 4096.

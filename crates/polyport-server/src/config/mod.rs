@@ -131,6 +131,8 @@ pub struct Limits {
     pub body_time: Duration,
     /// Bytes of a request body, before and after decompression.
     pub request_body_bytes: usize,
+    /// The same for Gemini, whose clients put media into requests.
+    pub inline_media_bytes: usize,
     /// Bodies above this are parsed off the async workers.
     pub parse_inline_bytes: usize,
     /// Bytes of one event of a provider's stream, and of one line.
@@ -139,6 +141,9 @@ pub struct Limits {
     pub answer_bytes: usize,
     /// A comment is sent to a streaming client after this much silence.
     pub keep_alive: Duration,
+    /// A streaming client gets its 200 after this time even if no provider has begun to answer. Proxies between us and the client lose
+    /// patience; until then errors are real HTTP statuses.
+    pub commit_after: Duration,
     /// A client that takes no bytes for this long is given up.
     pub client_write: Duration,
     /// Requests in flight at once; more wait or are refused.
@@ -161,10 +166,12 @@ impl Default for Limits {
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
             request_body_bytes: 32 << 20,
+            inline_media_bytes: 100 << 20,
             parse_inline_bytes: 256 << 10,
             event_bytes: 16 << 20,
             answer_bytes: 64 << 20,
             keep_alive: Duration::from_secs(15),
+            commit_after: Duration::from_secs(10),
             client_write: Duration::from_secs(60),
             requests: 4096,
             requests_per_key: 4096,

@@ -133,6 +133,7 @@ impl Embedding {
             _ => Ask::Embed { model: name },
         };
         let answer = post(slot, call, peek.edited(&self.body, &edits)).await?;
+        let answer = self.packed(&peek, answer);
         let counts = Peek::parse(&answer).ok();
         let usage =
             counts.as_ref().and_then(|peek| peek.get(&answer, "usage").or_else(|| peek.get(&answer, "usageMetadata")));
@@ -141,6 +142,24 @@ impl Embedding {
             relay::usage::read(protocol, usage, &mut record.usage);
         }
         Ok(Answered { body: answer, losses: Losses::new() })
+    }
+
+    /// Packs vectors for a client that asked for that, where the server did not care.
+    fn packed(&self, peek: &Peek, answer: Bytes) -> Bytes {
+        if self.protocol == ClientProtocol::Gemini
+            || peek.text(&self.body, "encoding_format").as_deref() != Some("base64")
+        {
+            return answer;
+        }
+        let lists = memchr::memmem::find(&answer, b"\"embedding\":[")
+            .or_else(|| memchr::memmem::find(&answer, b"\"embedding\": ["));
+        let packed = lists.and_then(|_| {
+            let request = decode_openai_request(&json::body_text(self.body.clone()).ok()?).ok()?;
+            let response = decode_openai_response(&json::body_text(answer.clone()).ok()?).ok()?;
+            let tokens = response.prompt_tokens.unwrap_or_else(|| estimated(&request));
+            Some(encode_openai_response(&request, &request.model, &response, tokens))
+        });
+        packed.map_or(answer, Bytes::from)
     }
 
     /// Each request of a batch names the model again.

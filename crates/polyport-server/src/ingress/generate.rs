@@ -7,7 +7,7 @@ use polyport_types::{ClientProtocol, Text};
 
 use super::{Call, Entered, request_head};
 use crate::body::Body;
-use crate::relay::peek::Peek;
+use crate::relay::peek::{Edits, Peek};
 use crate::relay::{self, Exchange};
 
 /// Chat, Responses and Messages: everything but the key is in the body.
@@ -15,6 +15,25 @@ pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Respo
     let head = request_head(call.headers());
     match call.enter(protocol, protocol.as_str()).await {
         Ok(entered) => relay::relay(exchange(entered, protocol, protocol, head)).await,
+        Err(refused) => refused,
+    }
+}
+
+/// Chat with the model in the path; one in the body counts more.
+pub(crate) async fn deployment(call: Call, name: &str) -> Response<Body> {
+    let protocol = ClientProtocol::Chat;
+    let head = request_head(call.headers());
+    match call.enter(protocol, protocol.as_str()).await {
+        Ok(mut entered) => {
+            if let Ok(peek) = Peek::parse(&entered.body)
+                && !peek.has(&entered.body, "model")
+            {
+                let mut edits = Edits::default();
+                edits.set("model", serde_json::Value::from(name).to_string());
+                entered.body = peek.edited(&entered.body, &edits);
+            }
+            relay::relay(exchange(entered, protocol, protocol, head)).await
+        }
         Err(refused) => refused,
     }
 }
@@ -35,8 +54,8 @@ pub(crate) async fn gemini(call: Call, model: String, stream: bool) -> Response<
 pub(crate) async fn compat(call: Call, protocol: ClientProtocol) -> Response<Body> {
     let mut head = request_head(call.headers());
     match call.enter(protocol, "compat").await {
-        Ok(entered) => {
-            let wire = compat_wire(protocol, &entered.body, &mut head);
+        Ok(mut entered) => {
+            let wire = compat_wire(protocol, &mut entered.body, &mut head);
             relay::relay(exchange(entered, wire, protocol, head)).await
         }
         Err(refused) => refused,
@@ -67,12 +86,15 @@ fn exchange(entered: Entered, wire: ClientProtocol, answer: ClientProtocol, head
 }
 
 /// Tells a vendor's body from a simple one: Messages has `max_tokens`, Gemini has `contents`.
-fn compat_wire(vendor: ClientProtocol, body: &Bytes, head: &mut RequestHead) -> ClientProtocol {
+fn compat_wire(vendor: ClientProtocol, body: &mut Bytes, head: &mut RequestHead) -> ClientProtocol {
     let Ok(peek) = Peek::parse(body) else { return vendor };
     match vendor {
         ClientProtocol::Gemini if peek.get(body, "contents").is_some() => {
             head.model = peek.text(body, "model").map(|model| Text::from(model.trim_start_matches("models/")));
             head.stream = peek.is_true(body, "stream");
+            // Here they stand in the path.
+            let edits = Edits { drop: vec!["model".into(), "stream".into()], ..Edits::default() };
+            *body = peek.edited(body, &edits);
             ClientProtocol::Gemini
         }
         ClientProtocol::Messages if peek.get(body, "max_tokens").is_some() => ClientProtocol::Messages,

@@ -57,9 +57,8 @@ impl Call {
             let caller = access::caller(&app, &runtime, &parts)?;
             record.place = Some(Place::take(&app, &runtime, &caller)?);
             let limits = &runtime.config.limits;
-            // Gemini clients put whole videos into a request.
             let bytes = match protocol {
-                ClientProtocol::Gemini => limits.request_body_bytes.max(GEMINI_BYTES),
+                ClientProtocol::Gemini => limits.request_body_bytes.max(limits.inline_media_bytes),
                 ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
                     limits.request_body_bytes
                 }
@@ -78,9 +77,6 @@ impl Call {
         error::answer(protocol, fault, &self.id)
     }
 }
-
-/// Gemini clients may send bodies of this size at least.
-const GEMINI_BYTES: usize = 100 << 20;
 
 /// A request whose caller may make it, with its body.
 #[derive(Debug)]

@@ -35,7 +35,6 @@ pub(crate) mod wire;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -52,10 +51,6 @@ use crate::observe::{Outcome, Record};
 use peek::Peek;
 
 pub(crate) use stream::RelayBody;
-
-/// A stream is answered with 200 after this time even if the provider has said nothing yet, because proxies between us and the client
-/// lose patience. Before that its errors are real HTTP statuses.
-const COMMIT_AFTER: Duration = Duration::from_secs(10);
 
 /// A request on its way.
 #[derive(Debug)]
@@ -112,7 +107,8 @@ pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
         Err(fault) => return refuse(exchange.answer, &exchange.id, *exchange.record, &fault),
     };
     let (protocol, id, app) = (exchange.answer, exchange.id.clone(), Arc::clone(&exchange.app));
-    let keep_alive = exchange.runtime.config.limits.keep_alive;
+    let limits = &exchange.runtime.config.limits;
+    let (keep_alive, commit_after) = (limits.keep_alive, limits.commit_after);
     let json_array = exchange.head.json_array;
     let streams = exchange.stream;
     let mut pending: Pending = Box::pin(attempt::all(exchange, plan));
@@ -120,7 +116,7 @@ pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
         tokio::select! {
             biased;
             answered = &mut pending => answered,
-            () = tokio::time::sleep(COMMIT_AFTER) => {
+            () = tokio::time::sleep(commit_after) => {
                 let mut headers = stream_headers(protocol, json_array);
                 error::name(protocol, &id, &mut headers);
                 let body = RelayBody::waiting(&app, protocol, &id, pending, keep_alive);

@@ -1,1 +1,273 @@
-//!
+//! Every path that clients are known to call.
+
+use polyport_testkit::grammar::Check;
+use polyport_testkit::provider::{Answer, FakeProvider, Step};
+use polyport_testkit::raw::{get, post, send};
+use polyport_types::{ClientProtocol, Protocol};
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, one, provider, request, several};
+
+#[tokio::test]
+async fn prefixes_and_missing_versions_are_no_mistakes() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::to(&fake, Protocol::Chat).await;
+    for (client, paths) in [
+        (
+            ClientProtocol::Chat,
+            [
+                "/v1/chat/completions",
+                "/chat/completions",
+                "/openai/v1/chat/completions",
+                "/openai/chat/completions/",
+                "/v1/chat/completions?x=y",
+            ],
+        ),
+        (
+            ClientProtocol::Responses,
+            ["/v1/responses", "/responses", "/openai/v1/responses", "/v1/responses/", "/v1/responses?beta=true"],
+        ),
+        (
+            ClientProtocol::Messages,
+            ["/v1/messages?beta=true", "/messages", "/anthropic/v1/messages", "/anthropic/messages", "/v1/messages"],
+        ),
+        (
+            ClientProtocol::Gemini,
+            [
+                "/v1beta/models/m:generateContent",
+                "/v1/models/m:generateContent",
+                "/gemini/v1beta/models/m:generateContent?key=x",
+                "/v1beta/models/m%3AgenerateContent",
+                "/v1beta/publishers/google/models/m:generateContent",
+            ],
+        ),
+    ] {
+        let (_, body) = request(client, false);
+        for path in paths {
+            let answer = post(gateway.address, path, &[], &body).await;
+            assert_eq!(answer.status, 200, "{path}");
+            Check::new(client).answer(&answer.bytes().await.unwrap()).unwrap();
+        }
+    }
+    let (_, body) = request(ClientProtocol::Chat, false);
+    let twice = post(gateway.address, "/v1/v1/chat/completions", &[], &body).await;
+    assert_eq!(twice.status, 404);
+    assert!(twice.json().await["error"]["message"].as_str().unwrap().contains("twice"));
+    let azure = json!({"messages": body["messages"]});
+    let path = "/openai/deployments/m/chat/completions?api-version=2025-01-01";
+    assert_eq!(post(gateway.address, path, &[("api-key", "x")], &azure).await.status, 200);
+    assert_eq!(fake.last().json()["model"], "m");
+}
+
+#[tokio::test]
+async fn probes_are_answered() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::to(&fake, Protocol::Chat).await;
+    for path in ["/", "/anthropic", "/healthz", "/health", "/readyz"] {
+        assert_eq!(get(gateway.address, path, &[]).await.status, 200, "{path}");
+        let head = send(gateway.address, "HEAD", path, &[], "").await;
+        assert_eq!(head.status, 200, "{path}");
+        assert!(head.bytes().await.unwrap().is_empty());
+    }
+    assert_eq!(get(gateway.address, "/v1/chat/completions", &[]).await.status, 405);
+    assert_eq!(get(gateway.address, "/nothing", &[]).await.status, 404);
+    let unknown = post(gateway.address, "/v1beta/models/m:flyAway", &[], &json!({})).await;
+    assert_eq!((unknown.status.as_u16(), unknown.json().await["error"]["status"].clone()), (404, json!("NOT_FOUND")));
+    let (path, body) = request(ClientProtocol::Chat, false);
+    post(gateway.address, path, &[], &body).await.bytes().await.unwrap();
+    let metrics = String::from_utf8(get(gateway.address, "/metrics", &[]).await.bytes().await.unwrap()).unwrap();
+    assert!(
+        metrics.contains("polyport_http_requests_total{protocol=\"chat\",route=\"chat\",status=\"200\"} 1"),
+        "{metrics}"
+    );
+    assert!(metrics.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn the_model_list_has_three_styles_and_pages() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let mut config = one(&fake, Protocol::Chat);
+    let mut catalog = polyport_routing::Catalog::default().with_provider("up", Protocol::Chat, Vec::new(), Vec::new());
+    for name in ["b", "a", "c"] {
+        catalog = catalog.with_model(name, vec![polyport_routing::TargetSpec::new("up/m")]);
+    }
+    config.catalog = catalog.check().unwrap();
+    let gateway = Gateway::start(config).await;
+    let list = |path: &'static str, headers: &'static [(&'static str, &'static str)]| async move {
+        get(gateway.address, path, headers).await.json().await
+    };
+    let ids = |value: &Value, list: &str, name: &str| -> Vec<String> {
+        value[list].as_array().unwrap().iter().map(|entry| entry[name].as_str().unwrap().to_owned()).collect()
+    };
+    let openai = list("/v1/models", &[]).await;
+    assert_eq!(
+        (openai["object"].as_str(), ids(&openai, "data", "id")),
+        (Some("list"), vec!["a".into(), "b".into(), "c".into()])
+    );
+    const VERSION: &[(&str, &str)] = &[("anthropic-version", "2026-10-21")];
+    let first = list("/v1/models?limit=2", VERSION).await;
+    assert_eq!((ids(&first, "data", "id"), first["has_more"].clone()), (vec!["a".into(), "b".into()], json!(true)));
+    let last = list("/v1/models?limit=2&after_id=b", VERSION).await;
+    assert_eq!(
+        (last["first_id"].clone(), last["last_id"].clone(), last["has_more"].clone()),
+        (json!("c"), json!("c"), json!(false))
+    );
+    let before = list("/v1/models?limit=1&before_id=c", VERSION).await;
+    assert_eq!((ids(&before, "data", "id"), before["has_more"].clone()), (vec!["b".to_owned()], json!(true)));
+    assert_eq!(last["data"][0]["lifecycle"], "active");
+    let gemini = list("/v1beta/models?pageSize=2", &[]).await;
+    assert_eq!(ids(&gemini, "models", "name"), ["models/a", "models/b"]);
+    let token = gemini["nextPageToken"].as_str().unwrap();
+    let rest = get(gateway.address, &format!("/v1beta/models?pageSize=2&pageToken={token}"), &[]).await.json().await;
+    assert_eq!((ids(&rest, "models", "name"), rest.get("nextPageToken")), (vec!["models/c".to_owned()], None));
+    let one = list("/v1/models/b", &[]).await;
+    assert_eq!((one["id"].as_str(), one["object"].as_str()), (Some("b"), Some("model")));
+    assert_eq!(list("/v1beta/models/b", &[]).await["baseModelId"], "b");
+    assert_eq!(get(gateway.address, "/v1/models/none", VERSION).await.status, 404);
+}
+
+#[tokio::test]
+async fn tokens_are_counted_by_the_provider_or_estimated() {
+    let messages = json!({"model":"m","messages":[{"role":"user","content":"Hello, world"}],"tools":[{"name":"t","input_schema":{"type":"object"}}]});
+    let gemini = json!({"contents":[{"role":"user","parts":[{"text":"Hello, world"}]}]});
+    let whole = json!({"generateContentRequest":{"model":"models/m","contents":[{"role":"user","parts":[{"text":"Hello, world"}]}]}});
+    let responses = json!({"model":"m","input":"Hello, world"});
+    let calls = [
+        ("/v1/messages/count_tokens?beta=true", &messages, "input_tokens"),
+        ("/v1beta/models/m:countTokens", &gemini, "totalTokens"),
+        ("/v1beta/models/m:countTokens", &whole, "totalTokens"),
+        ("/v1/responses/input_tokens", &responses, "input_tokens"),
+    ];
+    for to in Protocol::ALL {
+        let fake = FakeProvider::start(to).await;
+        let gateway = Gateway::to(&fake, to).await;
+        for (path, body, member) in calls {
+            let answer = post(gateway.address, path, &[("anthropic-version", "2023-06-01")], body).await;
+            assert_eq!(answer.status, 200, "{path} to {to}");
+            let estimated = answer.header("x-polyport-estimated") == "1";
+            assert_eq!(estimated, matches!(to, Protocol::Chat | Protocol::Responses), "{path} to {to}");
+            let counted = answer.json().await;
+            assert!((1..200).contains(&counted[member].as_u64().unwrap()), "{counted}");
+        }
+        fake.assert_no_violations();
+    }
+}
+
+#[tokio::test]
+async fn embeddings_reach_both_kinds_of_providers() {
+    for to in [Protocol::Chat, Protocol::Gemini] {
+        let fake = FakeProvider::start(to).await;
+        let gateway = Gateway::to(&fake, to).await;
+        let body = json!({"model":"m","input":["one","two"]});
+        let answer = post(gateway.address, "/v1/embeddings", &[], &body).await.json().await;
+        assert_eq!(answer["data"].as_array().unwrap().len(), 2, "{answer}");
+        assert!(answer["data"][1]["embedding"].is_array());
+        let packed = json!({"model":"m","input":"one","encoding_format":"base64"});
+        let answer = post(gateway.address, "/v1/embeddings", &[], &packed).await.json().await;
+        assert!(answer["data"][0]["embedding"].is_string(), "{to} {answer}");
+        let single = json!({"content":{"parts":[{"text":"one"}]}});
+        let answer = post(gateway.address, "/v1beta/models/m:embedContent", &[], &single).await.json().await;
+        assert!(answer["embedding"]["values"].is_array(), "{to} {answer}");
+        let batch = json!({"requests":[{"model":"models/m","content":{"parts":[{"text":"one"}]}},{"model":"models/m","content":{"parts":[{"text":"two"}]}}]});
+        let answer = post(gateway.address, "/v1beta/models/m:batchEmbedContents", &[], &batch).await.json().await;
+        assert_eq!(answer["embeddings"].as_array().unwrap().len(), 2, "{to} {answer}");
+        fake.assert_no_violations();
+    }
+    let fake = FakeProvider::start(Protocol::Messages).await;
+    let gateway = Gateway::to(&fake, Protocol::Messages).await;
+    let body = json!({"model":"m","input":"one"});
+    assert_eq!(post(gateway.address, "/v1/embeddings", &[], &body).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_older_completions_are_a_conversation_of_one_message() {
+    let fake = FakeProvider::start(Protocol::Messages).await;
+    let gateway = Gateway::to(&fake, Protocol::Messages).await;
+    fake.always(Step::text("and so on"));
+    let body = json!({"model":"m","prompt":["Once","Twice"],"echo":true,"max_tokens":5});
+    let answer = post(gateway.address, "/v1/completions", &[], &body).await.json().await;
+    assert_eq!(answer["object"], "text_completion");
+    let texts: Vec<&str> =
+        answer["choices"].as_array().unwrap().iter().map(|choice| choice["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["Onceand so on", "Twiceand so on"]);
+    assert_eq!(answer["choices"][1]["index"], 1);
+    let body = json!({"model":"m","prompt":"Once","stream":true,"max_tokens":5});
+    let text =
+        String::from_utf8(post(gateway.address, "/v1/completions", &[], &body).await.bytes().await.unwrap()).unwrap();
+    let chunks: Vec<Value> =
+        text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let said: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["text"].as_str()).collect();
+    assert_eq!(said, "and so on", "{text}");
+    assert!(text.ends_with("data: [DONE]\n\n") && chunks.iter().all(|chunk| chunk["object"] == "text_completion"));
+    let body = json!({"model":"m","prompt":[1,2,3]});
+    assert_eq!(post(gateway.address, "/v1/completions", &[], &body).await.status, 400);
+}
+
+#[tokio::test]
+async fn s2_13_the_older_vendor_paths_take_simple_and_vendor_bodies() {
+    for to in Protocol::ALL {
+        let fake = FakeProvider::start(to).await;
+        fake.always(Step::text("hello"));
+        let gateway = Gateway::to(&fake, to).await;
+        let simple =
+            json!({"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"hi"}]});
+        let anthropic =
+            json!({"model":"m","max_tokens":50,"system":"Be brief.","messages":[{"role":"user","content":"hi"}]});
+        let gemini = json!({"model":"m","contents":[{"role":"user","parts":[{"text":"hi"}]}]});
+        for (path, client, body) in [
+            ("/v1/anthropic/completions", ClientProtocol::Messages, &simple),
+            ("/v1/anthropic/completions", ClientProtocol::Messages, &anthropic),
+            ("/v1/gemini/completions", ClientProtocol::Gemini, &simple),
+            ("/v1/gemini/completions", ClientProtocol::Gemini, &gemini),
+        ] {
+            for stream in [false, true] {
+                let mut body = body.clone();
+                body["stream"] = json!(stream);
+                let answer = post(gateway.address, path, &[], &body).await;
+                assert_eq!(answer.status, 200, "{path} to {to}");
+                let bytes = answer.bytes().await.unwrap();
+                let check = Check::new(client);
+                let read = if stream { check.stream(&bytes) } else { check.answer(&bytes) };
+                assert_eq!(read.unwrap().text(), "hello", "{path} to {to}");
+            }
+        }
+        fake.assert_no_violations();
+    }
+}
+
+#[tokio::test]
+async fn c19_a_gemini_stream_without_sse_is_an_array() {
+    for to in Protocol::ALL {
+        let fake = FakeProvider::start(to).await;
+        fake.always(Step::answer(Answer::default().text("one two").tool("t", "{\"a\":1}")));
+        let gateway = Gateway::to(&fake, to).await;
+        let body = json!({"contents":[{"role":"user","parts":[{"text":"hi"}]}]});
+        let answer = post(gateway.address, "/v1beta/models/m:streamGenerateContent", &[], &body).await;
+        assert!(answer.header("content-type").starts_with("application/json"));
+        let read = Check::new(ClientProtocol::Gemini).array(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!((read.text(), read.tool_calls().len()), ("one two", 1), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn untranslated_endpoints_go_to_a_provider_that_has_them() {
+    let fake = FakeProvider::builder(Protocol::Chat).lenient().start().await;
+    let other = FakeProvider::start(Protocol::Messages).await;
+    let config = several(vec![
+        provider("other", Protocol::Messages, &other.base_url()),
+        provider("up", Protocol::Chat, &fake.base_url()),
+    ]);
+    let gateway = Gateway::start(config).await;
+    let body = json!({"model":"up-m","input":"is this fine?"});
+    let _ = post(gateway.address, "/v1/moderations", &[], &body).await;
+    let received = fake.last();
+    assert_eq!((received.path(), received.json()["model"].clone()), ("/v1/moderations", json!("m")));
+    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nup-m\r\n--b--\r\n";
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    let _ = send(gateway.address, "POST", "/v1/audio/transcriptions", &headers, form).await;
+    let received = fake.last();
+    assert_eq!(received.path(), "/v1/audio/transcriptions");
+    assert_eq!(received.body(), form.replace("up-m", "m").as_bytes());
+    let body = json!({"model":"other-m","prompt":"a cat"});
+    assert_eq!(post(gateway.address, "/v1/images/generations", &[], &body).await.status, 404);
+}

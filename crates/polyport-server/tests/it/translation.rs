@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::support::{Gateway, request};
 
-const CLIENTS: [ClientProtocol; 2] = [ClientProtocol::Messages, ClientProtocol::Gemini];
-const PROVIDERS: [Protocol; 3] = [Protocol::Chat, Protocol::Messages, Protocol::Gemini];
+const CLIENTS: [ClientProtocol; 4] = ClientProtocol::ALL;
+const PROVIDERS: [Protocol; 4] = Protocol::ALL;
 
 /// What a client of this protocol understands of the answer to its request.
 async fn ask(gateway: &Gateway, client: ClientProtocol, stream: bool) -> Summary {
