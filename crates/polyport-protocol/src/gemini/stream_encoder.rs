@@ -295,7 +295,7 @@ impl Encoder {
 
     /// The chunk most streams are made of.
     fn text_chunk(&mut self, choice: u32, text: &str, thought: bool, out: &mut Vec<u8>) {
-        self.begin(out);
+        let start = self.begin(out);
         out.extend_from_slice(b"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":");
         write_str(out, text);
         if thought {
@@ -305,11 +305,11 @@ impl Encoder {
         JsonWriter::new(out).number(choice);
         out.extend_from_slice(b"}]");
         out.extend_from_slice(&self.tail);
-        self.close(out);
+        self.close(start, out);
     }
 
     fn chunk(&mut self, choice: u32, out: &mut Vec<u8>, parts: impl FnOnce(&mut JsonWriter<'_>)) {
-        self.begin(out);
+        let start = self.begin(out);
         out.extend_from_slice(b"{\"candidates\":[");
         JsonWriter::new(out).object(|w| {
             w.object_field("content", |w| {
@@ -320,10 +320,11 @@ impl Encoder {
         });
         out.push(b']');
         out.extend_from_slice(&self.tail);
-        self.close(out);
+        self.close(start, out);
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    /// Begins a chunk; gives the place to hand to [`Self::close`].
+    fn begin(&mut self, out: &mut Vec<u8>) -> usize {
         match self.framing {
             Framing::Sse => out.extend_from_slice(b"data: "),
             Framing::Array => out.push(b'['),
@@ -332,18 +333,27 @@ impl Encoder {
         if self.framing == Framing::Array {
             self.framing = Framing::InArray;
         }
+        out.len()
     }
 
-    fn close(&self, out: &mut Vec<u8>) {
-        if self.framing == Framing::Sse {
-            out.extend_from_slice(b"\r\n\r\n");
+    /// Ends the chunk that began at `start`.
+    fn close(&self, start: usize, out: &mut Vec<u8>) {
+        if self.framing != Framing::Sse {
+            return;
         }
+        // Verbatim JSON may have line ends between its tokens, and an event must be one line.
+        let broken = out.get(start..).is_some_and(|chunk| memchr::memchr2(b'\n', b'\r', chunk).is_some());
+        if broken {
+            let line: Vec<u8> = out.drain(start..).filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+            out.extend_from_slice(&line);
+        }
+        out.extend_from_slice(b"\r\n\r\n");
     }
 
     fn fail(&mut self, fault: &Fault, out: &mut Vec<u8>) {
-        self.begin(out);
+        let start = self.begin(out);
         write_error(out, fault);
-        self.close(out);
+        self.close(start, out);
         if self.framing == Framing::InArray {
             out.push(b']');
         }
@@ -358,7 +368,7 @@ impl Encoder {
             let fault = Fault::new(FaultClass::UpstreamProtocol, "the answer ended without a reason");
             return self.fail(&fault, out);
         }
-        self.begin(out);
+        let start = self.begin(out);
         let said = self.choices.values().any(|choice| choice.length > 0 || !choice.refusal.is_empty());
         match self.block.take().filter(|_| !said) {
             Some(block) => {
@@ -376,7 +386,7 @@ impl Encoder {
             }
         }
         out.extend_from_slice(&self.tail);
-        self.close(out);
+        self.close(start, out);
         if self.framing == Framing::InArray {
             out.push(b']');
         }

@@ -7,6 +7,8 @@ use polyport_testkit::{schema, shared};
 use polyport_types::*;
 use serde_json::{Value, json};
 
+use super::fixture;
+
 fn head() -> RequestHead {
     RequestHead { model: Some("gemini-3-flash".into()), ..RequestHead::default() }
 }
@@ -155,19 +157,7 @@ fn example_e2_foreign_history_with_bypass() {
 }
 
 fn e6() -> Value {
-    json!({
-        "system_instruction": {"parts": [{"text": "Cite pages."}]},
-        "contents": [
-            {"parts": [{"inlineData": {"mimeType": "application/pdf", "data": "JVBERi0="}}, {"text": "Look it up"}]},
-            {"role": "model", "parts": [{"functionCall": {"name": "find", "args": {"q": "x"}}, "thoughtSignature": "AbC0"}]},
-            {"role": "user", "parts": [{"functionResponse": {"name": "find", "response": {"output": "p. 3"}}}]}
-        ],
-        "tools": [{"functionDeclarations": [
-            {"name": "find", "description": "search", "parameters": {"type": "OBJECT", "properties": {"q": {"type": "STRING"}}, "required": ["q"]}},
-            {"name": "open", "description": "open page"}]}],
-        "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["open"]}},
-        "generationConfig": {"thinkingConfig": {"thinkingBudget": 6000, "includeThoughts": true}, "stopSequences": ["END"], "candidateCount": 1}
-    })
+    fixture("request", "look-it-up.json")
 }
 
 /// Example E6 of the reference, read.
@@ -280,76 +270,15 @@ fn example_e6_written() {
 /// Both spellings of every member and words in any case mean the same.
 #[test]
 fn spellings_do_not_matter() {
-    let camel = json!({
-        "systemInstruction": {"parts": [{"text": "s"}]},
-        "contents": [
-            {"role": "user", "parts": [
-                {"text": "look"},
-                {"inlineData": {"mimeType": "image/png", "data": "+/+/AA=="}, "mediaResolution": {"level": "MEDIA_RESOLUTION_HIGH"}},
-                {"fileData": {"fileUri": "https://www.youtube.com/watch?v=x", "mimeType": "video/mp4"},
-                 "videoMetadata": {"startOffset": "1s", "endOffset": "2s"}}]},
-            {"role": "model", "parts": [
-                {"text": "hm", "thought": true, "thoughtSignature": "AA=="},
-                {"functionCall": {"id": "c1", "name": "f", "args": {"a_b": 1.50}}},
-                {"toolCall": {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["x_y"]}}},
-                {"executableCode": {"language": "PYTHON", "code": "1"}},
-                {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}]},
-            {"role": "user", "parts": [
-                {"functionResponse": {"id": "c1", "name": "f", "response": {"some_key": [1]}, "willContinue": false,
-                    "parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}}]}],
-        "tools": [{"functionDeclarations": [{"name": "f", "description": "d",
-                "parametersJsonSchema": {"type": "object", "properties": {"a_b": {"type": "number"}}}, "behavior": "BLOCKING"}]},
-            {"googleSearch": {"excludeDomains": ["x.org"], "timeRangeFilter": {"startTime": "2026-01-01T00:00:00Z"}}}],
-        "toolConfig": {"functionCallingConfig": {"mode": "VALIDATED", "allowedFunctionNames": ["f"]},
-            "retrievalConfig": {"latLng": {"latitude": 1.5, "longitude": 2}}, "includeServerSideToolInvocations": true},
-        "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH"}],
-        "serviceTier": "flex",
-        "generationConfig": {
-            "temperature": 0.5, "topP": 0.25, "topK": 40, "candidateCount": 2, "maxOutputTokens": 100, "stopSequences": ["a"],
-            "presencePenalty": 1, "frequencyPenalty": -1, "seed": 7, "responseLogprobs": true, "logprobs": 3,
-            "responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}, "responseModalities": ["TEXT"],
-            "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}},
-            "imageConfig": {"aspectRatio": "1:1"}, "mediaResolution": "MEDIA_RESOLUTION_LOW", "audioTimestamp": true,
-            "thinkingConfig": {"includeThoughts": true, "thinkingLevel": "LOW"}}
-    });
-    let snake = json!({
-        "system_instruction": "s",
-        "contents": [
-            {"parts": [
-                "look",
-                {"inline_data": {"mime_type": "image/png", "data": "-_-_AA"}, "media_resolution": {"level": "high"}},
-                {"file_data": {"file_uri": "https://www.youtube.com/watch?v=x", "mime_type": "video/mp4"},
-                 "video_metadata": {"start_offset": "1s", "end_offset": "2s"}}]},
-            {"role": "MODEL", "parts": [
-                {"text": "hm", "thought": true, "thought_signature": "AA=="},
-                {"function_call": {"id": "c1", "name": "f", "args": {"a_b": 1.50}}},
-                {"tool_call": {"id": "t", "tool_type": "google_search_web", "args": {"queries": ["x_y"]}}},
-                {"executable_code": {"language": "PYTHON", "code": "1"}},
-                {"code_execution_result": {"outcome": "ok", "output": "1"}}]},
-            {"role": "function", "parts": {"function_response": {"id": "c1", "name": "f", "response": {"some_key": [1]}, "will_continue": false,
-                    "parts": {"inline_data": {"mime_type": "image/png", "data": "AAAA"}}}}}],
-        "tools": [{"function_declarations": {"name": "f", "description": "d",
-                "parameters_json_schema": {"type": "object", "properties": {"a_b": {"type": "number"}}}, "behavior": "BLOCKING"}},
-            {"google_search": {"exclude_domains": ["x.org"], "time_range_filter": {"start_time": "2026-01-01T00:00:00Z"}}}],
-        "tool_config": {"function_calling_config": {"mode": "validated", "allowed_function_names": ["f"]},
-            "retrieval_config": {"lat_lng": {"latitude": 1.5, "longitude": 2}}, "include_server_side_tool_invocations": true},
-        "safety_settings": [{"category": "harassment", "threshold": "block_only_high"}],
-        "service_tier": "FLEX",
-        "generation_config": {
-            "temperature": "0.5", "top_p": 0.25, "top_k": 40, "candidate_count": "2", "max_output_tokens": "100", "stop_sequences": "a",
-            "presence_penalty": 1, "frequency_penalty": -1, "seed": "7", "response_logprobs": true, "logprobs": 3,
-            "response_mime_type": "application/json", "response_json_schema": {"type": "object"}, "response_modalities": ["text"],
-            "speech_config": {"voice_config": {"prebuilt_voice_config": {"voice_name": "Kore"}}},
-            "image_config": {"aspect_ratio": "1:1"}, "media_resolution": "low", "audio_timestamp": true,
-            "thinking_config": {"include_thoughts": true, "thinking_level": "low"}}
-    });
+    let camel = fixture("request", "everything-camel-case.json");
+    let snake = fixture("request", "everything-snake-case.json");
     let request = decode(&camel).unwrap();
     assert_eq!(request, decode(&snake).unwrap());
     let (body, losses) = encode(&target(|capabilities, _| capabilities.needs_signatures = false), &request);
     assert_eq!(body, camel);
     assert!(losses.is_empty(), "{losses:?}");
     let PartKind::ToolCall(call) = &request.messages[1].parts[1].kind else { panic!() };
-    assert_eq!(call.arguments, r#"{"a_b":1.5}"#, "serde_json wrote the test's 1.50 so");
+    assert_eq!(call.arguments, r#"{"a_b":1.5}"#, "serde_json wrote the 1.50 of the file so");
     let PartKind::Image(image) = &request.messages[0].parts[1].kind else { panic!() };
     assert_eq!(image.detail, Some(ImageDetail::High), "its own resolution wins over the request's");
     let PartKind::Video(video) = &request.messages[0].parts[2].kind else { panic!() };

@@ -1,7 +1,6 @@
 //! Whole answers, both ways.
 
 use polyport_protocol::{ClientContext, Target, decode_response, encode_response};
-use polyport_testkit::shared;
 
 use super::*;
 
@@ -311,6 +310,44 @@ fn output_of_other_providers() {
             {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
             {"functionCall": {"name": "g", "args": {"a": "b"}}}])
     );
+}
+
+/// Every hand-made answer survives as well, drafts and unknown parts included.
+#[test]
+fn hand_made_answers_survive() {
+    for (name, body) in fixtures("response", ".json") {
+        let response = decode_response(&Target::plain(Protocol::Gemini, "m"), body.clone().into()).unwrap();
+        let mut context = context(Protocol::Gemini, Some(true));
+        context.model = response.model.clone();
+        let written = encode_response(ClientProtocol::Gemini, &context, &response);
+        let original: Value = serde_json::from_str(&body).unwrap();
+        let again: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(lost(&original, &again, ""), None, "{name}");
+        assert_eq!(lost(&again, &original, ""), None, "{name}");
+        assert_same(&name, &decode_response(&Target::plain(Protocol::Gemini, "m"), written.into()).unwrap(), &response);
+    }
+}
+
+#[test]
+fn drafts_are_for_those_who_want_to_see_thoughts() {
+    let response = decode(&fixture("response", "everything.json")).unwrap();
+    let parts = |context: &ClientContext| {
+        encode(context, &response)["candidates"][0]["content"]["parts"].as_array().unwrap().len()
+    };
+    assert_eq!(parts(&context(Protocol::Gemini, Some(true))), 14);
+    // The draft image goes; the words of the thought go, its signature stays.
+    assert_eq!(parts(&context(Protocol::Gemini, Some(false))), 13);
+    let images = response.candidates[0].parts.iter().filter(|part| matches!(part.kind, PartKind::Image(_))).count();
+    assert_eq!(images, 1);
+    let PartKind::Text(text) = &response.candidates[0].parts[6].kind else { panic!() };
+    let PartKind::Text(next) = &response.candidates[0].parts[7].kind else { panic!() };
+    assert_eq!(text.citations[0].kind, CitationKind::Recitation);
+    assert_eq!(next.citations[0].span, Some(Span { start: 0, end: 5, unit: IndexUnit::Byte }));
+    let last = response.candidates[0].parts.iter().find_map(|part| match &part.kind {
+        PartKind::ToolCall(call) => Some(call.arguments.clone()),
+        _ => None,
+    });
+    assert!(last.unwrap().contains("12345678901234567890"), "numbers keep their digits");
 }
 
 /// Every recorded answer is read; written for a client of the same protocol and read again it is the same.
