@@ -21,6 +21,8 @@ use crate::profile::AnthropicThinking;
 const VERSION_SAMPLING: &str = "2023-06-01";
 /// The newest version.
 const VERSION: &str = "2026-10-21";
+/// Responses asks with this to do nothing but warm the cache, which a limit of 0 says here.
+const PREWARM: &str = "prewarm";
 /// Limit for models whose limit is not known.
 const DEFAULT_MAX_TOKENS: u64 = 8192;
 /// The smallest thinking budget.
@@ -198,8 +200,18 @@ impl<'r> Draft<'r> {
             for (name, _) in reasoning {
                 losses.info(LossCode::ReasoningUnsupported, Dropped, format!("/reasoning/{name}"), "");
             }
+            for (name, _) in request.cache.ext.iter().filter(|(name, _)| *name != PREWARM) {
+                losses.info(LossCode::CacheKeyDropped, Dropped, format!("/prompt_cache_options/{name}"), "");
+            }
             for (name, _) in request.ext.iter() {
-                losses.info(LossCode::UnknownFieldDropped, Dropped, format!("/{name}"), "");
+                let path = format!("/{name}");
+                match &**name {
+                    "moderation" => losses.warn(LossCode::ModerationDropped, Dropped, path, ""),
+                    "context_management" => losses.warn(LossCode::ServerFeatureDropped, Dropped, path, ""),
+                    "prompt" => losses.error(LossCode::ServerFeatureDropped, path, "a template its provider holds"),
+                    "image" => losses.info(LossCode::UnknownFieldDropped, Dropped, path, ""),
+                    _ => losses.warn(LossCode::UnknownFieldDropped, Dropped, path, ""),
+                }
             }
         }
     }
@@ -208,7 +220,11 @@ impl<'r> Draft<'r> {
     fn betas(&self) -> Vec<Cow<'r, str>> {
         let mut betas: Vec<Cow<'r, str>> = Vec::new();
         if self.own {
-            betas.extend(self.request.betas.iter().map(|beta| Cow::Borrowed(&**beta)));
+            for beta in self.request.betas.iter().filter(|beta| !beta.is_empty()) {
+                if !betas.iter().any(|known| known == &**beta) {
+                    betas.push(Cow::Borrowed(beta));
+                }
+            }
         }
         let mut need = |family: &str, beta: &'static str| {
             // A client that names another version of the same feature knows what it wants.
@@ -421,6 +437,9 @@ impl<'b> Members<'_, 'b, '_> {
 }
 
 fn max_tokens(target: &Target, request: &Request, losses: &mut Losses) -> u64 {
+    if request.cache.ext.get(PREWARM).is_some_and(|wanted| wanted.as_str() == "true") {
+        return 0;
+    }
     request.limits.max_output_tokens.unwrap_or_else(|| {
         let limit = target.capabilities.max_output.unwrap_or(DEFAULT_MAX_TOKENS);
         losses.info(LossCode::MaxTokensDefaulted, LossAction::Synthesised, "/max_tokens", limit.to_string());

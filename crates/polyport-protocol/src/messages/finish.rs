@@ -75,6 +75,8 @@ pub(super) struct End<'a> {
     pub(super) refusal: Option<&'a str>,
     /// There is something to read besides.
     pub(super) has_content: bool,
+    /// A call of a client tool is among it.
+    pub(super) called: bool,
     pub(super) provider: Protocol,
 }
 
@@ -97,6 +99,8 @@ impl<'a> Stop<'a> {
     /// `None` if the end is a failure that this protocol can only say as an error.
     pub(super) fn of(end: End<'a>) -> Option<Self> {
         let plain = |reason| Some(Self { reason, sequence: None, details: Details::None });
+        // Readers run a call they were given only if the answer says that it waits for it.
+        let done = || plain(if end.called { "tool_use" } else { "end_turn" });
         let own = end.provider == Protocol::Messages;
         if let Some(block) = end.prompt_block {
             let message = block.message.as_deref().map_or_else(
@@ -107,12 +111,13 @@ impl<'a> Stop<'a> {
         }
         match end.reason {
             FinishReason::Stop if end.refusal.is_some() => Some(Self::refusal(None, end.refusal.map(Cow::Borrowed))),
-            FinishReason::Stop => plain("end_turn"),
+            FinishReason::Stop => done(),
             FinishReason::StopSequence(Some(sequence)) => {
                 Some(Self { reason: "stop_sequence", sequence: Some(sequence), details: Details::None })
             }
             // Which sequence it was is the whole of what a client could learn from it.
-            FinishReason::StopSequence(None) => plain(if own { "stop_sequence" } else { "end_turn" }),
+            FinishReason::StopSequence(None) if own => plain("stop_sequence"),
+            FinishReason::StopSequence(None) => done(),
             FinishReason::MaxTokens | FinishReason::Continuation | FinishReason::Steered => plain("max_tokens"),
             FinishReason::ContextWindow => plain("model_context_window_exceeded"),
             FinishReason::ToolCalls => plain("tool_use"),
@@ -136,14 +141,14 @@ impl<'a> Stop<'a> {
             }
             FinishReason::MalformedToolCall if own => plain(end.raw.unwrap_or("end_turn")),
             FinishReason::Other if own => plain(end.raw.unwrap_or("end_turn")),
-            FinishReason::Other => plain("end_turn"),
+            FinishReason::Other => done(),
             FinishReason::MalformedToolCall
             | FinishReason::UnexpectedToolCall
             | FinishReason::TooManyToolCalls
             | FinishReason::MissingSignature
                 if end.has_content =>
             {
-                plain("end_turn")
+                done()
             }
             FinishReason::MalformedToolCall
             | FinishReason::UnexpectedToolCall

@@ -3,7 +3,7 @@
 use polyport_types::{Candidate, Extras, Fault, FaultClass, Part, PartKind, Response, Signature, Text};
 
 use super::block::part;
-use super::client::{self, Blocks, Sight};
+use super::client::{self, Blocks, Piece, Sight};
 use super::finish::{self, Calls, End, Stop};
 use super::ids::CallIds;
 use super::types::MessageBody;
@@ -95,6 +95,7 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
     let empty = Candidate::default();
     let candidate = response.first().unwrap_or(&empty);
     let refusal = client::refusal(&candidate.parts);
+    let pieces = pieces(context, &candidate.parts);
     let failed = response.error.clone().or_else(|| {
         let end = End {
             reason: &candidate.finish,
@@ -104,11 +105,12 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
             ext: &candidate.ext,
             refusal: refusal.as_deref(),
             has_content: !candidate.parts.is_empty(),
+            called: pieces.iter().any(|piece| matches!(piece, Piece::ToolUse { .. })),
             provider: context.provider,
         };
         match Stop::of(end) {
             Some(stop) => {
-                whole(&mut out, context, response, candidate, &stop);
+                whole(&mut out, context, response, &pieces, &stop);
                 None
             }
             None => Some(finish::failure(
@@ -125,18 +127,19 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
     out
 }
 
-fn whole(out: &mut Vec<u8>, context: &ClientContext, response: &Response, candidate: &Candidate, stop: &Stop<'_>) {
+fn whole(out: &mut Vec<u8>, context: &ClientContext, response: &Response, pieces: &[Piece<'_>], stop: &Stop<'_>) {
     JsonWriter::new(out).object(|w| {
         w.str("id", &client::message_id(context, &response.id));
         w.str("type", "message");
         w.str("role", "assistant");
         w.str("model", &context.model);
-        w.array_field("content", |w| content(w, context, &candidate.parts));
+        w.array_field("content", |w| pieces.iter().for_each(|piece| w.object(|w| piece.members(w, context))));
         stop.write(w);
         w.key("usage");
         usage::write(w, context, &response.usage, response.service_tier.as_deref(), Scene::Whole, 0);
         if client::is_own(context) {
-            for (name, value) in response.ext.iter().chain(candidate.ext.iter()) {
+            let candidate = response.first().map(|candidate| &candidate.ext);
+            for (name, value) in response.ext.iter().chain(candidate.into_iter().flat_map(|ext| ext.iter())) {
                 if &**name != "stop_details" {
                     w.raw(name, value);
                 }
@@ -145,13 +148,17 @@ fn whole(out: &mut Vec<u8>, context: &ClientContext, response: &Response, candid
     });
 }
 
-fn content(w: &mut JsonWriter<'_>, context: &ClientContext, parts: &[Part]) {
+/// The blocks of an answer: calls last, with what belongs before each, unless the order is the provider's own.
+fn pieces<'p>(context: &ClientContext, parts: &'p [Part]) -> Vec<Piece<'p>> {
     let mut blocks = Blocks::new(context);
+    let (mut pieces, mut calls) = (Vec::with_capacity(parts.len()), Vec::new());
     for part in parts {
-        for piece in blocks.pieces(context, part) {
-            w.object(|w| piece.members(w, context));
-        }
+        let last = matches!(part.kind, PartKind::ToolCall(_)) && !client::is_own(context);
+        let list = if last { &mut calls } else { &mut pieces };
+        list.extend(blocks.pieces(context, part));
     }
+    pieces.extend(calls);
+    pieces
 }
 
 /// The signatures of a whole answer that its client cannot carry, by the id of the tool call they led to: those of a

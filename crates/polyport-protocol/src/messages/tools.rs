@@ -110,9 +110,12 @@ impl<'r> Tools<'r> {
         }
     }
 
+    /// Appends a tool; of several with one name the API takes one.
     fn push(&mut self, tool: ToolOut<'r>, mark: Option<CacheMark>) {
-        self.list.push(tool);
-        self.marks.push(mark);
+        if tool.name().is_none_or(|name| !self.has(name)) {
+            self.list.push(tool);
+            self.marks.push(mark);
+        }
     }
 
     fn tool(&mut self, tool: &'r Tool, at: usize, request: &'r Request, own: bool, losses: &mut Losses) {
@@ -134,7 +137,12 @@ impl<'r> Tools<'r> {
             Tool::Server(tool) if own || is_versioned(&tool.wire_type) => self.push(ToolOut::Raw(tool), tool.cache),
             Tool::Server(tool) => match typed(&tool.kind) {
                 Some((wire_type, name)) => {
-                    let max_uses = tool.max_uses.or(request.limits.max_server_tool_calls);
+                    let limit = request.limits.max_server_tool_calls;
+                    if limit.is_some() {
+                        let detail = "the limit holds for each tool";
+                        losses.info(LossCode::ServerFeatureDropped, LossAction::Degraded, "/max_tool_calls", detail);
+                    }
+                    let max_uses = tool.max_uses.or(limit);
                     self.push(ToolOut::Typed { tool, wire_type, name, max_uses }, tool.cache);
                     self.report_options(tool, at, losses);
                 }
@@ -209,7 +217,7 @@ impl<'r> Tools<'r> {
     }
 
     fn choose(&mut self, request: &'r Request, own: bool, losses: &mut Losses) {
-        let mut degraded = |detail: &str| {
+        let degraded = |losses: &mut Losses, detail: &str| {
             losses.warn(LossCode::ToolChoiceDegraded, LossAction::Degraded, "/tool_choice", detail.to_owned());
         };
         let (kind, name) = match &request.tool_choice {
@@ -219,17 +227,18 @@ impl<'r> Tools<'r> {
             Some(ToolChoice::None) => ("none", None),
             Some(ToolChoice::Tool(tool)) if self.has(&tool.name) => ("tool", Some(Cow::Borrowed(&*tool.name))),
             Some(ToolChoice::Tool(_)) => {
-                degraded("the tool is not declared");
+                degraded(losses, "the tool is not declared");
                 ("auto", None)
             }
             Some(ToolChoice::Validated { .. }) => {
-                degraded("calls are not checked against their schema");
+                degraded(losses, "calls are not checked against their schema");
                 ("auto", None)
             }
             Some(ToolChoice::Server { kind, name }) => match self.server_tool(kind, name.as_deref()) {
                 Some(name) => ("tool", Some(name)),
                 None => {
-                    degraded("the tool is not declared");
+                    let detail = "the tool that must be used is not available";
+                    losses.error(LossCode::ToolServerUnsupported, "/tool_choice", detail);
                     ("auto", None)
                 }
             },

@@ -26,7 +26,7 @@ pub(super) struct Turn<'r> {
     pub(super) blocks: Vec<Block<'r>>,
     /// Results, kept apart until the turn is whole: they come first.
     results: Vec<Block<'r>>,
-    /// Members of a system message beside its content.
+    /// Members of its message beside role and content, of this protocol only.
     pub(super) ext: Option<&'r Extras>,
     /// Index of the last client message in it.
     index: u32,
@@ -264,10 +264,12 @@ impl<'r> Assembly<'r, '_> {
     }
 
     fn user(&mut self, message: &'r Message) {
+        let ext = self.message_ext(message);
         let blocks = self.blocks(message, Place::User);
         if !blocks.is_empty() {
             let turn = self.turn(Side::User, message.index);
             turn.blocks.extend(blocks);
+            turn.ext = turn.ext.or(ext);
         }
     }
 
@@ -283,7 +285,14 @@ impl<'r> Assembly<'r, '_> {
                 self.calls.insert(&call.id, Asked { turn, id: id.clone() });
             }
         }
-        self.turn(Side::Assistant, message.index).blocks.extend(blocks);
+        let ext = self.message_ext(message);
+        let turn = self.turn(Side::Assistant, message.index);
+        turn.blocks.extend(blocks);
+        turn.ext = turn.ext.or(ext);
+    }
+
+    fn message_ext(&self, message: &'r Message) -> Option<&'r Extras> {
+        (self.own && !message.ext.is_empty()).then_some(&message.ext)
     }
 
     /// Results go to the user turn that follows their call, whatever was said in between.
@@ -353,7 +362,7 @@ impl<'r> Assembly<'r, '_> {
         let follows_user = matches!(self.turns.last().map(|turn| turn.side), Some(Side::User | Side::System));
         if self.target.capabilities.mid_system && follows_user {
             let blocks = self.blocks(message, Place::System);
-            let ext = (self.own && !message.ext.is_empty()).then_some(&message.ext);
+            let ext = self.message_ext(message);
             if !blocks.is_empty() || ext.is_some() {
                 let index = message.index;
                 self.turns.push(Turn { side: Side::System, blocks, results: Vec::new(), ext, index });
@@ -665,6 +674,8 @@ impl<'r> Assembly<'r, '_> {
             kind && own_family(signature.family) && !signature.value.is_empty() && !is_token(&signature.value)
         });
         let off = self.request.reasoning.as_ref().is_some_and(|it| it.mode == polyport_types::ReasoningMode::Off);
+        let said = !reasoning.text.joined().is_empty();
+        let unsigned = said && part.signature.as_ref().is_none_or(|signature| signature.value.is_empty());
         match signature {
             Some(_) if off => {
                 self.losses.info(LossCode::ReasoningTextDropped, LossAction::Dropped, path(), "thinking is off");
@@ -674,6 +685,10 @@ impl<'r> Assembly<'r, '_> {
                 Some(Kind::RedactedThinking { data: &signature.value })
             }
             Some(signature) => Some(Kind::Thinking { text: reasoning.text.joined(), signature: &signature.value }),
+            // Servers of other families take their own words back unsigned.
+            None if self.own && !off && unsigned && self.target.capabilities.family != Family::Anthropic => {
+                Some(Kind::Thinking { text: reasoning.text.joined(), signature: "" })
+            }
             None => {
                 let code = match &part.signature {
                     Some(signature) if !signature.value.is_empty() => LossCode::SignatureForeignDropped,

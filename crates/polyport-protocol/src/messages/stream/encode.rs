@@ -41,6 +41,8 @@ pub struct Encoder {
     /// Bytes of content written, to estimate an output nobody counts.
     written: usize,
     refusal: Option<String>,
+    /// A call of a client tool was written.
+    called: bool,
     /// Signatures of reasoning the client does not see, for the next tool call.
     hidden: Vec<Signature>,
     uncarried: Vec<(Text, Vec<Signature>)>,
@@ -121,6 +123,7 @@ impl Encoder {
             usage: Usage::default(),
             written: 0,
             refusal: None,
+            called: false,
             hidden: Vec::new(),
             uncarried: Vec::new(),
         }
@@ -318,6 +321,7 @@ impl Encoder {
     fn tool_start(&mut self, part: PartId, call: ToolCallStart, out: &mut Vec<u8>) {
         let ToolCallStart { id, name, kind, signature, caller, ext, .. } = call;
         let id = self.blocks.ids.safe(&id);
+        self.called = true;
         if self.blocks.sight == Sight::None {
             let mut signatures = std::mem::take(&mut self.hidden);
             signatures.extend(signature);
@@ -560,6 +564,7 @@ impl Encoder {
                 close_block(Some(index), out);
             }
             Piece::ToolUse { call, id, input, ext } => {
+                self.called = true;
                 let own = is_own(&self.context);
                 let index = self.open_block(out, |w| tool_head(w, own, id, &call.name, call.caller.as_ref(), ext));
                 self.content_delta(index, "input_json_delta", "partial_json", input, out);
@@ -647,6 +652,7 @@ impl Encoder {
             ext: &finish.ext,
             refusal: self.refusal.as_deref(),
             has_content: self.next > 0,
+            called: self.called,
             provider: self.context.provider,
         };
         let Some(stop) = Stop::of(end) else {

@@ -631,7 +631,7 @@ fn server_tools_of_others_are_declared_anew_and_remote_servers_with_them() {
         json!([{"type": "url", "name": "wiki", "url": "https://example.org/mcp", "authorization_token": "t"}])
     );
     assert!(headers.contains(&("anthropic-beta", "mcp-client-2025-11-20".to_owned())));
-    assert_eq!(codes(&losses), ["tool.server.unsupported"]);
+    assert_eq!(codes(&losses), ["server_feature.dropped", "tool.server.unsupported"]);
     mcp.mcp.as_mut().unwrap().require_approval = None;
     request.tools = vec![Tool::Server(Box::new(mcp.clone()))];
     assert!(judged(&plain_target(), &request).1.is_empty());
