@@ -530,8 +530,11 @@ pub(super) fn error_of(fault: &Fault) -> (Cow<'_, str>, Cow<'_, str>) {
 
 /// A tier in the words of this protocol; `None` if it means nothing to its clients.
 pub(super) fn tier(word: &str, provider: Protocol) -> Option<&str> {
+    const KNOWN: [&str; 7] = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
     match provider {
-        Protocol::Chat | Protocol::Responses => Some(word),
+        Protocol::Responses => Some(word),
+        // Other servers that speak Chat have tiers of their own.
+        Protocol::Chat => Some(word).filter(|word| KNOWN.contains(word)),
         Protocol::Messages => match word {
             "standard" => Some("default"),
             "priority" => Some("priority"),

@@ -116,6 +116,9 @@ impl CallItem<'_> {
         if kind == "computer" && !has("pending_safety_checks") {
             w.array_field("pending_safety_checks", |_| {});
         }
+        if kind == "shell" && !has("environment") {
+            w.null("environment");
+        }
         if kind == "tool_search" && !has("execution") {
             w.str("execution", "client");
         }

@@ -289,8 +289,7 @@ fn a_stream_tells_what_its_last_event_lists() {
     let mut problems = Vec::new();
     for record in records.iter().filter(|record| record.streaming && !record.has_tag("abnormal_stream")) {
         let sse = record.response.sse.as_ref().unwrap();
-        let last =
-            sse.lines().filter_map(|line| line.strip_prefix("data:")).filter(|data| data.trim() != "[DONE]").last();
+        let last = sse.lines().rev().filter_map(|line| line.strip_prefix("data:")).find(|data| data.trim() != "[DONE]");
         let last: Value = serde_json::from_str(last.unwrap()).unwrap();
         if last["response"]["output"].as_array().is_none_or(Vec::is_empty) {
             continue;
@@ -341,7 +340,7 @@ fn a_collected_stream_is_the_whole_answer() {
     for record in records.iter().filter(|record| record.streaming && !record.has_tag("abnormal_stream")) {
         let first = events(record.response.sse.as_ref().unwrap());
         let stream = to_client(&client(), &first);
-        let last = stream.lines().filter_map(|line| line.strip_prefix("data: ")).last().unwrap();
+        let last = stream.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap();
         let last: Value = serde_json::from_str(last).unwrap();
         let whole = encode_response(ClientProtocol::Responses, &client(), &collect(&first));
         let whole: Value = serde_json::from_slice(&whole).unwrap();

@@ -174,17 +174,11 @@ impl Encoder {
     }
 
     /// A call in one piece.
-    pub(super) fn hosted_call(&mut self, call: ServerToolCall, out: &mut Vec<u8>) {
+    pub(super) fn hosted_call(&mut self, call: ServerToolCall, ext: Extras, out: &mut Vec<u8>) {
         if let (Protocol::Responses, Some(raw)) = (call.protocol, &call.raw) {
             return self.verbatim(raw, out);
         }
-        let start = ServerToolCallStart {
-            id: call.id,
-            tool: call.tool,
-            name: call.name,
-            protocol: call.protocol,
-            ext: Extras::new(),
-        };
+        let start = ServerToolCallStart { id: call.id, tool: call.tool, name: call.name, protocol: call.protocol, ext };
         let mut hosted = Hosted::new(None, start);
         hosted.input = call.input.as_str().to_owned();
         if hosted.is_native() {

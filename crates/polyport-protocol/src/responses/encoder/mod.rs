@@ -235,9 +235,10 @@ impl Encoder {
     fn object(&self, w: &mut JsonWriter<'_>, status: &'static str, reason: Option<&str>, fault: Option<&Fault>) {
         let over = !matches!(status, "in_progress" | "queued");
         let native = self.context.provider == Protocol::Responses;
-        let tier_word = self.tier.as_deref().and_then(|word| tier(word, self.context.provider));
         let last = self.finish.as_ref().and_then(|finish| finish.ext.get("service_tier"));
         let last = last.and_then(|raw| serde_json::from_str::<String>(raw.as_str()).ok());
+        let told = last.as_deref().or(self.tier.as_deref());
+        let told = told.and_then(|word| tier(word, self.context.provider));
         ResponseState {
             status,
             created: self.created,
@@ -246,7 +247,7 @@ impl Encoder {
             incomplete: reason,
             output: if over { self.items.iter().flatten().map(Vec::as_slice).collect() } else { Vec::new() },
             usage: self.usage.as_ref().filter(|_| over),
-            service_tier: last.as_deref().or(tier_word).or(self.context.request.service_tier.as_deref()),
+            service_tier: told.or(self.context.request.service_tier.as_deref()),
             ext: self.finish.as_ref().map(|finish| &finish.ext).filter(|_| over && native),
         }
         .write(w, &self.context, &self.echo);
@@ -394,7 +395,7 @@ impl Encoder {
         }
         self.settle(out);
         match part.kind {
-            PartKind::ServerToolCall(call) => self.hosted_call(*call, out),
+            PartKind::ServerToolCall(call) => self.hosted_call(*call, part.ext, out),
             PartKind::Image(image) => {
                 self.carry(part.signature.as_ref(), Placement::Next, out);
                 match image.source {
