@@ -345,7 +345,7 @@ pub(super) struct ResponseState<'a> {
     pub(super) status: &'a str,
     pub(super) created: i64,
     pub(super) completed: bool,
-    pub(super) error: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    pub(super) error: Option<(&'a str, Cow<'a, str>)>,
     pub(super) incomplete: Option<&'a str>,
     /// The items, each already JSON.
     pub(super) output: Vec<&'a [u8]>,
@@ -522,10 +522,44 @@ fn write_usage(w: &mut JsonWriter<'_>, usage: &Usage, provider: Protocol) {
     }
 }
 
-/// `response.error` of a fault: code and message.
-pub(super) fn error_of(fault: &Fault) -> (Cow<'_, str>, Cow<'_, str>) {
-    let code = openai_fault::fault_fields(fault).2.unwrap_or("server_error");
-    (Cow::Borrowed(code), openai_fault::message(fault))
+/// `response.error` of a fault: code and message. The codes are a closed set, but for two that clients act on.
+pub(super) fn error_of(fault: &Fault) -> (&str, Cow<'_, str>) {
+    const KNOWN: [&str; 20] = [
+        "server_error",
+        "rate_limit_exceeded",
+        "invalid_prompt",
+        "data_residency_mismatch",
+        "bio_policy",
+        "vector_store_timeout",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_content_policy_violation",
+        "invalid_image_mode",
+        "image_file_too_large",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+    ];
+    let own = fault.code.as_deref().filter(|code| KNOWN.contains(code));
+    let code = match fault.class {
+        FaultClass::ContextTooLong => "context_length_exceeded",
+        FaultClass::LocalQuota => "insufficient_quota",
+        FaultClass::RateLimited | FaultClass::RateLimitedWindow | FaultClass::LocalRate => "rate_limit_exceeded",
+        FaultClass::BadRequest | FaultClass::TooLarge | FaultClass::PolicyRefused => own.unwrap_or("invalid_prompt"),
+        _ => own.unwrap_or("server_error"),
+    };
+    (code, openai_fault::message(fault))
+}
+
+/// The `code` of an `error` event.
+pub(super) fn error_code(fault: &Fault) -> &str {
+    openai_fault::fault_fields(fault).2.unwrap_or("server_error")
 }
 
 /// A tier in the words of this protocol; `None` if it means nothing to its clients.

@@ -13,6 +13,10 @@ use polyport_testkit::shared::{self, Record};
 use polyport_types::{ClientProtocol, Event, Losses, PartKind, Protocol, RawJson, Request, Response, Validator};
 use serde_json::{Map, Value, json};
 
+mod examples;
+mod hostile;
+mod random;
+
 const FILE: &str = "openai-responses.jsonl";
 /// Largest event in bytes.
 const MAX_EVENT: usize = 64 << 20;

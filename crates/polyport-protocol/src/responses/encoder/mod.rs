@@ -14,7 +14,7 @@ use self::calls::Call;
 use self::reasoning::Reasoning;
 use self::text::Message;
 use super::hosted::{CodeRun, Hosted, native_id, with_id};
-use super::response::{Outcome, ResponseState, echo, error_of, outcome, shows_reasoning, tier};
+use super::response::{Outcome, ResponseState, echo, error_code, error_of, outcome, shows_reasoning, tier};
 use super::write::{ReasoningItem, generated_image, made_id};
 use crate::ClientContext;
 use crate::carrier::Placement;
@@ -358,7 +358,7 @@ impl Encoder {
         if let Some(content) = self.message.as_mut().and_then(|message| message.content_of(part)) {
             content.signature = Some(signature);
         } else if let Some(reasoning) = self.reasoning.as_mut().filter(|reasoning| reasoning.part == Some(part)) {
-            reasoning.encrypted = self.context.carried(&signature, Placement::Own).filter(|value| !value.is_empty());
+            reasoning.encrypted = carried(&self.context, &signature, Placement::Own);
             reasoning.signed = true;
         }
     }
@@ -414,7 +414,7 @@ impl Encoder {
                 }
             }
             PartKind::Reasoning(reasoning) => {
-                let encrypted = part.signature.as_ref().and_then(|sign| self.context.carried(sign, Placement::Own));
+                let encrypted = part.signature.as_ref().and_then(|sign| carried(&self.context, sign, Placement::Own));
                 let shown = !reasoning.redacted && shows_reasoning(&self.context);
                 let text = if shown { reasoning.text.joined() } else { Text::new() };
                 if encrypted.is_some() || !text.is_empty() {
@@ -459,7 +459,7 @@ impl Encoder {
 
     /// A signature in an item of its own, where the client can carry it.
     fn carry(&mut self, signature: Option<&Signature>, placement: Placement, out: &mut Vec<u8>) {
-        let Some(value) = signature.and_then(|signature| self.context.carried(signature, placement)) else { return };
+        let Some(value) = signature.and_then(|sign| carried(&self.context, sign, placement)) else { return };
         let id = self.item_id("rs", None);
         self.whole_item(out, |w| {
             ReasoningItem { id: &id, encrypted: Some(&value), ..ReasoningItem::default() }.write(w);
@@ -560,10 +560,9 @@ impl Encoder {
             self.start(StreamStart::default(), out);
         }
         self.ended = true;
-        let (code, message) = error_of(fault);
         self.sink.frame(out, "error", |w| {
-            w.str("code", &code);
-            w.str("message", &message);
+            w.str("code", error_code(fault));
+            w.str("message", &error_of(fault).1);
             match &fault.param {
                 Some(param) => w.str("param", param),
                 None => w.null("param"),
@@ -571,6 +570,11 @@ impl Encoder {
         });
         self.lifecycle(out, "response.failed", "failed", None, Some(fault));
     }
+}
+
+/// The value of a signature for the client's slot, where there is one.
+fn carried(context: &ClientContext, signature: &Signature, placement: Placement) -> Option<Text> {
+    context.carried(signature, placement).filter(|value| !value.is_empty())
 }
 
 fn is_fault(reason: &FinishReason) -> bool {

@@ -2,7 +2,7 @@
 
 use polyport_types::{Family, PartId, Protocol, Signature, SignatureKind, Text};
 
-use super::{Encoder, Sink};
+use super::{Encoder, Sink, carried};
 use crate::carrier::Placement;
 use crate::json::JsonWriter;
 use crate::responses::response::shows_reasoning;
@@ -88,7 +88,7 @@ impl Encoder {
         if visible && !reasoning.signed && self.context.provider != Protocol::Responses {
             // A mark of where the words come from, so that they can go back there.
             let mark = unsigned(self.context.provider);
-            reasoning.encrypted = self.context.carried(&mark, Placement::Own).filter(|value| !value.is_empty());
+            reasoning.encrypted = carried(&self.context, &mark, Placement::Own);
         }
         if !visible && reasoning.encrypted.is_none() && reasoning.item_id.is_none() {
             // Hidden words without a signature: nothing of them is left.
