@@ -6,6 +6,7 @@
 //! | `request` | a client's request in, a provider's request out |
 //! | `item` | items of a conversation, wire to neutral form |
 //! | `input` | the history as items, neutral form to wire |
+//! | `history` | what of a conversation goes on when it is continued |
 //! | `tools` | tools, the choice among them, the shape of the answer |
 //! | `write` | pieces of items that requests and answers share |
 //! | `response` | whole answers |
@@ -15,6 +16,7 @@
 
 mod encoder;
 mod fault;
+mod history;
 mod hosted;
 mod input;
 mod item;
@@ -28,6 +30,7 @@ mod write;
 
 pub use encoder::Encoder;
 pub use fault::encode_fault;
+pub use history::{continue_after, input_messages};
 pub use input::{InputPage, encode_input_items, encode_input_page};
 pub use request::{decode_request, encode_request};
 pub use response::{decode_response, encode_response};

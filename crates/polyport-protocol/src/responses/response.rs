@@ -10,8 +10,8 @@ use polyport_types::{
 use serde_json::value::RawValue;
 
 use super::encoder::Encoder;
+use super::history::is_item;
 use super::item::{ItemReader, content_part};
-use super::request::ROLE;
 use super::tools::{own_tools, verbosity_word, write_choice, write_format, write_tools};
 use super::types::{Item, ResponseObject, UsageObject};
 use crate::classify::classify_body;
@@ -404,7 +404,7 @@ pub(super) fn echo(context: &ClientContext) -> String {
     let request = &context.request;
     let mut out = Vec::with_capacity(512);
     JsonWriter::new(&mut out).object(|w| {
-        let field = request.instructions.first().filter(|first| first.ext.get(ROLE).is_none());
+        let field = request.instructions.first().filter(|first| !is_item(first));
         let nullable = |w: &mut JsonWriter<'_>, name: &str, value: Option<&str>| match value {
             Some(value) => w.str(name, value),
             None => w.null(name),

@@ -211,9 +211,8 @@ fn compare(table: &mut Table, record: &Record, client: ClientProtocol, form: &st
 
     let finish = finish_class(client, seen);
     // Built-in client tools are items of their own here: the reader lists them as special.
-    let builtin = |part: &Part| {
-        matches!(&part.kind, PartKind::ToolCall(call) if matches!(call.kind, ToolCallKind::Builtin(_)))
-    };
+    let builtin =
+        |part: &Part| matches!(&part.kind, PartKind::ToolCall(call) if matches!(call.kind, ToolCallKind::Builtin(_)));
     let own = client == ClientProtocol::Responses && finish == Class::Done && candidate.parts.iter().any(builtin);
     if finish != expected_class(&candidate.finish) && !own {
         problem("finish", &candidate.finish, &(seen.finish(), finish));

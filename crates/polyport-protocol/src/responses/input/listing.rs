@@ -27,7 +27,7 @@ impl Default for InputPage<'_> {
 }
 
 /// Writes the history of an answer as a list of items (`GET /v1/responses/{id}/input_items`). Every item has an id: its own, or one
-/// made of its place and content, so that it is the same each time.
+/// made of its place and content, so that it is the same each time. `messages` come from [`crate::responses::input_messages`].
 #[must_use]
 pub fn encode_input_items(messages: &[Message]) -> Vec<u8> {
     encode_input_page(messages, &InputPage::default())
@@ -84,7 +84,7 @@ fn listed(at: usize, unit: &Unit<'_>) -> Option<(String, Vec<u8>)> {
             let phase = phase(message, parts);
             let mut w = JsonWriter::new(&mut out);
             if message.role == Role::Assistant {
-                w.object(|w| output_message(w, &id, message, parts, phase.as_deref(), true));
+                w.object(|w| output_message(w, &id, message, parts, phase.as_deref(), true, true));
             } else {
                 w.object(|w| {
                     w.str("type", "message");

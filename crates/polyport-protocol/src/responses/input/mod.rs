@@ -301,7 +301,7 @@ impl<'r, 'l> InputWriter<'r, 'l> {
         let native = self.native;
         let phase = phase(message, parts).filter(|_| native);
         if let Some(id) = id {
-            return w.object(|w| output_message(w, id, message, parts, phase.as_deref(), native));
+            return w.object(|w| output_message(w, id, message, parts, phase.as_deref(), native, false));
         }
         let path = self.request.message_path(message);
         let mut text = String::new();
@@ -488,7 +488,7 @@ fn hash_id(prefix: &str, seed: &[u8]) -> String {
     made_id(prefix, &hash.as_str().chars().take(32).collect::<String>())
 }
 
-/// A message item of the model with its content parts.
+/// A message item of the model with its content parts; `listed` for clients, who get every member.
 fn output_message(
     w: &mut JsonWriter<'_>,
     id: &str,
@@ -496,6 +496,7 @@ fn output_message(
     parts: &[&Part],
     phase: Option<&str>,
     native: bool,
+    listed: bool,
 ) {
     w.str("type", "message");
     w.str("id", id);
@@ -504,7 +505,7 @@ fn output_message(
     w.array_field("content", |w| {
         for part in parts {
             match &part.kind {
-                PartKind::Text(text) => w.object(|w| output_text(w, text, part, native)),
+                PartKind::Text(text) => w.object(|w| output_text(w, text, part, native, listed)),
                 PartKind::Refusal(refusal) => w.object(|w| {
                     w.str("type", "refusal");
                     w.str("refusal", refusal);
@@ -520,7 +521,7 @@ fn output_message(
     }
 }
 
-fn output_text(w: &mut JsonWriter<'_>, text: &TextPart, part: &Part, native: bool) {
+fn output_text(w: &mut JsonWriter<'_>, text: &TextPart, part: &Part, native: bool, listed: bool) {
     w.str("type", "output_text");
     w.str("text", &text.text);
     w.array_field("annotations", |w| {
@@ -528,7 +529,7 @@ fn output_text(w: &mut JsonWriter<'_>, text: &TextPart, part: &Part, native: boo
             annotation(w, citation, place(citation, 0, &text.text), native);
         }
     });
-    if !text.logprobs.is_empty() {
+    if !text.logprobs.is_empty() || listed {
         w.array_field("logprobs", |w| text.logprobs.iter().for_each(|token| logprob(w, token)));
     }
     if native {

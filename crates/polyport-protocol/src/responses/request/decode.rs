@@ -8,8 +8,9 @@ use polyport_types::{
 };
 use serde_json::value::RawValue;
 
-use super::{LOGPROBS, ROLE};
+use super::LOGPROBS;
 use crate::json::{Int, JsonWriter, OneOrMany, Str, extras, from_text, raw, raw_str, wire};
+use crate::responses::history::{is_instruction, is_tools_item, to_instruction};
 use crate::responses::item::{ItemReader, cache_ttl, content_part, member_of};
 use crate::responses::tools::{
     additional_tools, into_raw, missing, read_choice, read_format, read_tools, read_verbosity, unsupported,
@@ -235,12 +236,9 @@ impl<'a> History<'a> {
         let mut leading = true;
         for (at, item) in items.into_iter().enumerate() {
             let mut message = self.item(at, item)?;
-            match message.role {
-                Role::System | Role::Developer if leading && is_instruction(&message) => {
-                    request.instructions.push(instruction(message));
-                    continue;
-                }
-                _ => {}
+            if leading && is_instruction(&message) {
+                request.instructions.push(to_instruction(message));
+                continue;
             }
             for part in &message.parts {
                 if let PartKind::Opaque { kind, raw, .. } = &part.kind {
@@ -368,31 +366,6 @@ impl<'a> History<'a> {
             }
         }
     }
-}
-
-fn is_tools_item(message: &Message) -> bool {
-    message
-        .parts
-        .iter()
-        .all(|part| matches!(&part.kind, PartKind::Opaque { kind, .. } if &**kind == "additional_tools"))
-}
-
-/// Whether a message of the instructing roles really holds words, and not settings.
-fn is_instruction(message: &Message) -> bool {
-    message.parts.iter().all(|part| !matches!(part.kind, PartKind::Opaque { .. }))
-}
-
-fn instruction(message: Message) -> Instruction {
-    let (authority, word) = match message.role {
-        Role::System => (Authority::System, "\"system\""),
-        _ => (Authority::Developer, "\"developer\""),
-    };
-    let mut ext = message.ext;
-    ext.push(ROLE, RawJson::from_valid(Text::from_static(word)));
-    if let Some(status) = message.status {
-        ext.push("status", RawJson::of(&serde_json::Value::String(status.to_string())));
-    }
-    Instruction { authority, parts: message.parts, name: message.name, ext }
 }
 
 /// Settings changed inside the history: the last ones hold for the answer.

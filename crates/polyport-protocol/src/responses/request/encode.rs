@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::{ENCRYPTED, LOGPROBS, ROLE};
 use crate::json::{JsonWriter, Pairs};
 use crate::profile::{Profile, SystemRole};
+use crate::responses::history::is_item;
 use crate::responses::input::{InputWriter, ttl_word, write_parts};
 use crate::responses::tools::{own_tools, verbosity_word, write_choice, write_format, write_tools};
 use crate::{Encoded, Target};
@@ -168,7 +169,7 @@ impl Encoder<'_> {
         let [part] = first.parts.as_slice() else { return None };
         let text = part.as_text().filter(|text| !text.trim().is_empty())?;
         if self.native {
-            return first.ext.get(ROLE).is_none().then_some(text);
+            return (!is_item(first)).then_some(text);
         }
         let only = request.instructions.len() == 1 && part.cache.is_none() && mark.is_none();
         // A conversation of instructions alone needs an input.

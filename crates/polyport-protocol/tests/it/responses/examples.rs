@@ -118,12 +118,11 @@ fn example_e6_gemini_request() {
 
 #[test]
 fn example_e7_expanded_history() {
+    let before = decode(r#"{"model":"m","instructions":"Be kind","input":"Hi, I am Ana"}"#);
     let mut request = decode(r#"{"model":"m","instructions":"Be formal","input":"What is my name?","store":false}"#);
-    let history = vec![
-        Message::new(Role::User, 0, vec![Part::text("Hi, I am Ana")]),
-        Message::new(Role::Assistant, 1, vec![Part::text("Hello Ana")]),
-    ];
-    request.messages.splice(0..0, history);
+    let mut history = responses::input_messages(&before);
+    history.push(Message::new(Role::Assistant, 1, vec![Part::text("Hello Ana")]));
+    responses::continue_after(&mut request, history);
     let (body, losses) = encode(&request);
     assert_eq!(body["instructions"], "Be formal");
     assert_eq!(
@@ -135,6 +134,36 @@ fn example_e7_expanded_history() {
         ])
     );
     assert!(losses.is_empty());
+}
+
+#[test]
+fn instructions_among_the_items_are_part_of_the_conversation() {
+    let before = decode(
+        r#"{"model":"m","input":[{"role":"developer","content":"Answer in rhymes."},{"role":"user","content":"Hi"}]}"#,
+    );
+    let mut request = decode(
+        r#"{"model":"m","store":false,"instructions":"Be formal",
+            "input":[{"role":"system","content":"From now on in French."},{"role":"user","content":"Who am I?"}]}"#,
+    );
+    assert_eq!(request.instructions.len(), 2);
+    responses::continue_after(&mut request, responses::input_messages(&before));
+    let (body, _) = encode(&request);
+    assert_eq!(body["instructions"], "Be formal");
+    let said: Vec<_> =
+        body["input"].as_array().unwrap().iter().map(|item| (&item["role"], &item["content"][0]["text"])).collect();
+    let wanted = [
+        ("developer", "Answer in rhymes."),
+        ("user", "Hi"),
+        ("system", "From now on in French."),
+        ("user", "Who am I?"),
+    ];
+    assert_eq!(
+        said,
+        wanted.map(|(role, text)| (json!(role), json!(text))).iter().map(|(a, b)| (a, b)).collect::<Vec<_>>()
+    );
+    // Other protocols see what stands first as instructions.
+    assert_eq!(request.instructions.len(), 2);
+    assert_eq!(request.messages[1].role, Role::System);
 }
 
 /// A client of this protocol that asked for summaries, and a key that seals signatures.
@@ -197,7 +226,11 @@ fn example_e9_signed_gemini_calls() {
         signed,
         call("call_r1x0x3", "weather", "{\"city\":\"Rome\"}"),
     ];
-    let body = answer(&context, Candidate { parts, finish: FinishReason::ToolCalls, ..Candidate::default() }, Usage::default());
+    let body = answer(
+        &context,
+        Candidate { parts, finish: FinishReason::ToolCalls, ..Candidate::default() },
+        Usage::default(),
+    );
     let mut output = body["output"].clone();
     let first = output[0]["encrypted_content"].take();
     let second = output[2]["encrypted_content"].take();
@@ -234,7 +267,8 @@ fn example_e10_blocked_prompt_and_refusal() {
 
     // A classifier of the provider: the words so far, then that it declined.
     let declined = FinishReason::Refusal { category: None, explanation: None };
-    let candidate = Candidate { parts: vec![Part::text("First, you")], finish: declined.clone(), ..Candidate::default() };
+    let candidate =
+        Candidate { parts: vec![Part::text("First, you")], finish: declined.clone(), ..Candidate::default() };
     let body = answer(&context, candidate, Usage::default());
     assert_eq!(body["incomplete_details"], json!({"reason": "content_filter"}));
     assert_eq!(
@@ -393,22 +427,21 @@ fn input_items_have_ids_that_stay() {
         {"type": "function_call_output", "call_id": "call_1", "output": ""},
         {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "a", "annotations": []}]}
     ]});
-    // What was before the history is none of its items.
-    let request = decode(&body.to_string());
-    let bytes = responses::encode_input_items(&request.messages);
-    assert_eq!(bytes, responses::encode_input_items(&request.messages));
+    let messages = responses::input_messages(&decode(&body.to_string()));
+    let bytes = responses::encode_input_items(&messages);
+    assert_eq!(bytes, responses::encode_input_items(&messages));
     let list: Value = serde_json::from_slice(&bytes).unwrap();
     schema::validate_component("ResponseItemList", &list).unwrap_or_else(|problems| panic!("{problems:?}\n{list}"));
     let data = list["data"].as_array().unwrap();
-    assert_eq!(data.len(), 5);
+    assert_eq!(data.len(), 6);
     let ids: Vec<&str> = data.iter().map(|item| item["id"].as_str().unwrap()).collect();
-    assert_eq!((list["first_id"].as_str(), list["last_id"].as_str()), (Some(ids[0]), Some(ids[4])));
-    assert_eq!((ids[1], ids[4], &list["has_more"]), ("rs_1", "msg_1", &json!(false)));
+    assert_eq!((list["first_id"].as_str(), list["last_id"].as_str()), (Some(ids[0]), Some(ids[5])));
+    assert_eq!((ids[2], ids[5], &list["has_more"]), ("rs_1", "msg_1", &json!(false)));
 
     let page = responses::InputPage { limit: 2, descending: true, after: Some("msg_1") };
-    let list: Value = serde_json::from_slice(&responses::encode_input_page(&request.messages, &page)).unwrap();
+    let list: Value = serde_json::from_slice(&responses::encode_input_page(&messages, &page)).unwrap();
     let shown: Vec<&str> = list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
-    assert_eq!((shown, &list["has_more"]), (vec![ids[3], ids[2]], &json!(true)));
+    assert_eq!((shown, &list["has_more"]), (vec![ids[4], ids[3]], &json!(true)));
     let empty: Value = serde_json::from_slice(&responses::encode_input_items(&[])).unwrap();
     assert_eq!(empty["data"], json!([]));
 }

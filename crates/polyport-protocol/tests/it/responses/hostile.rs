@@ -1,8 +1,8 @@
 //! Streams that nobody should send: events lost, repeated, in another order, cut off.
 
 use polyport_protocol::stream::BodyEnd;
-use polyport_types::{ClientProtocol, Protocol};
 use polyport_testkit::grammar::Check;
+use polyport_types::{ClientProtocol, Protocol};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,7 +10,8 @@ use super::*;
 /// Recorded streams of a size that can be played many times.
 fn short_streams(name: &str) -> Vec<(String, Vec<String>)> {
     let Some(records) = good(name) else { return Vec::new() };
-    let streams = records.iter().filter(|record| record.streaming && record.response.sse.as_ref().unwrap().len() < 60_000);
+    let streams =
+        records.iter().filter(|record| record.streaming && record.response.sse.as_ref().unwrap().len() < 60_000);
     streams
         .map(|record| {
             let sse = record.response.sse.as_ref().unwrap();

@@ -6,7 +6,7 @@ use polyport_protocol::CarrierKey;
 use polyport_testkit::grammar::Check;
 use polyport_types::{
     Candidate, Citation, CodeOutcome, Extras, Family, FinishReason, IndexUnit, Media, MediaSource, Part, PartStatus,
-    ReasoningControl, ReasoningVisibility, Reasoning, ReasoningText, ServerToolCall, ServerToolKind, ServerToolResult,
+    Reasoning, ReasoningControl, ReasoningText, ReasoningVisibility, ServerToolCall, ServerToolKind, ServerToolResult,
     Signature, SignatureKind, Span, TextPart, ToolCall, ToolCallKind, Usage,
 };
 use proptest::prelude::*;
@@ -21,7 +21,9 @@ fn words() -> impl Strategy<Value = String> {
 fn signature() -> impl Strategy<Value = Option<Signature>> {
     let families = prop::sample::select(vec![Family::OpenAi, Family::Google, Family::Anthropic, Family::Unknown]);
     let kinds = prop::sample::select(vec![SignatureKind::Thinking, SignatureKind::Part, SignatureKind::ReasoningItem]);
-    prop::option::of((families, kinds, "[a-z]{0,6}").prop_map(|(family, kind, value)| Signature::new(family, kind, value)))
+    prop::option::of(
+        (families, kinds, "[a-z]{0,6}").prop_map(|(family, kind, value)| Signature::new(family, kind, value)),
+    )
 }
 
 fn raw(text: &str) -> RawJson {
@@ -29,16 +31,18 @@ fn raw(text: &str) -> RawJson {
 }
 
 fn part() -> impl Strategy<Value = Part> {
-    let text = (words(), signature(), prop::option::of("msg_[a-c]"), 0_u32..4).prop_map(|(text, signature, item_id, cited)| {
-        let mut part = TextPart::new(text);
-        for at in 0..cited {
-            let span = (at % 2 == 0).then_some(Span { start: 0, end: at, unit: IndexUnit::Byte });
-            part.citations.push(Citation::url(format!("https://example.org/{at}"), None, span));
-        }
-        Part { signature, item_id: item_id.map(Into::into), ..Part::new(PartKind::Text(part)) }
-    });
-    let reasoning = (prop::collection::vec(words(), 0..3), signature(), any::<bool>(), prop::option::of("rs_[a-c]")).prop_map(
-        |(texts, signature, full, item_id)| {
+    let text = (words(), signature(), prop::option::of("msg_[a-c]"), 0_u32..4).prop_map(
+        |(text, signature, item_id, cited)| {
+            let mut part = TextPart::new(text);
+            for at in 0..cited {
+                let span = (at % 2 == 0).then_some(Span { start: 0, end: at, unit: IndexUnit::Byte });
+                part.citations.push(Citation::url(format!("https://example.org/{at}"), None, span));
+            }
+            Part { signature, item_id: item_id.map(Into::into), ..Part::new(PartKind::Text(part)) }
+        },
+    );
+    let reasoning = (prop::collection::vec(words(), 0..3), signature(), any::<bool>(), prop::option::of("rs_[a-c]"))
+        .prop_map(|(texts, signature, full, item_id)| {
             let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).map(Into::into).collect();
             let text = match texts.first() {
                 None => ReasoningText::None,
@@ -47,8 +51,7 @@ fn part() -> impl Strategy<Value = Part> {
             };
             let kind = PartKind::Reasoning(Box::new(Reasoning { text, redacted: false }));
             Part { signature, item_id: item_id.map(Into::into), ..Part::new(kind) }
-        },
-    );
+        });
     let kinds = vec![
         (ToolCallKind::Function, "f", "{\"a\":\"é\"}"),
         (ToolCallKind::Function, "f", ""),
@@ -57,22 +60,28 @@ fn part() -> impl Strategy<Value = Part> {
         (ToolCallKind::Custom, "c", ""),
         (ToolCallKind::Builtin("local_shell".into()), "local_shell", r#"{"type":"exec","command":["ls"],"env":{}}"#),
         (ToolCallKind::Builtin("apply_patch".into()), "apply_patch", r#"{"type":"delete_file","path":"a"}"#),
-        (ToolCallKind::Builtin("shell".into()), "shell", r#"{"commands":["ls"],"timeout_ms":null,"max_output_length":null}"#),
+        (
+            ToolCallKind::Builtin("shell".into()),
+            "shell",
+            r#"{"commands":["ls"],"timeout_ms":null,"max_output_length":null}"#,
+        ),
         (ToolCallKind::Builtin("bash".into()), "bash", r#"{"command":"ls"}"#),
         (ToolCallKind::Builtin("shell".into()), "shell", "no json"),
     ];
-    let call = (prop::sample::select(kinds), signature(), "[a-z0-9]{8,80}").prop_map(|((kind, name, arguments), signature, id)| {
-        let call = ToolCall {
-            id: id.into(),
-            name: name.into(),
-            namespace: None,
-            kind,
-            arguments: arguments.into(),
-            caller: None,
-            status: PartStatus::Complete,
-        };
-        Part { signature, ..Part::new(PartKind::ToolCall(Box::new(call))) }
-    });
+    let call = (prop::sample::select(kinds), signature(), "[a-z0-9]{8,80}").prop_map(
+        |((kind, name, arguments), signature, id)| {
+            let call = ToolCall {
+                id: id.into(),
+                name: name.into(),
+                namespace: None,
+                kind,
+                arguments: arguments.into(),
+                caller: None,
+                status: PartStatus::Complete,
+            };
+            Part { signature, ..Part::new(PartKind::ToolCall(Box::new(call))) }
+        },
+    );
     let whole = prop::sample::select(vec![
         PartKind::Refusal("no".into()),
         PartKind::Image(Media::new(MediaSource::Base64 { mime: "image/png".into(), data: "AAAA".into() })),
