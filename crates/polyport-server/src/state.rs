@@ -42,7 +42,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// The conversation up to and with this answer.
     pub(crate) fn history(&self) -> Vec<Message> {
-        let mut history = self.request.messages.clone();
+        let mut history = polyport_protocol::responses::input_messages(&self.request);
         if let Some(candidate) = self.response.first() {
             let index = u32::try_from(history.len()).unwrap_or(u32::MAX);
             history.push(Message::new(polyport_types::Role::Assistant, index, candidate.parts.clone()));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::Response;
-use polyport_protocol::{ClientContext, Target, encode_request, encode_response};
-use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Request, Text};
+use polyport_protocol::{ClientContext, encode_response, responses};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Request};
 use serde_json::{Value, json};
 
 use super::{Call, access};
@@ -92,7 +92,7 @@ fn page(call: &Call, stored: &Stored) -> Result<Value, Fault> {
             return Err(Fault::bad_request("limit", format!("limit: a number between 1 and {PAGE} is expected")));
         }
     };
-    let mut items = items(&stored.request, &stored.id);
+    let mut items = items(&stored.request);
     if call.query("order").as_deref() != Some("asc") {
         items.reverse();
     }
@@ -114,27 +114,11 @@ fn page(call: &Call, stored: &Stored) -> Result<Value, Fault> {
 }
 
 /// The input as items, each with an id.
-fn items(request: &Request, id: &Text) -> Vec<Value> {
-    let target = Target::plain(Protocol::Responses, request.model.clone());
-    let written = encode_request(&target, request, &mut Losses::new());
-    let body: Value = serde_json::from_slice(&written.body).unwrap_or_default();
-    let input = match body.get("input") {
-        Some(Value::Array(items)) => items.clone(),
-        Some(Value::String(text)) => {
-            vec![json!({ "role": "user", "content": [{ "type": "input_text", "text": text }] })]
-        }
+fn items(request: &Request) -> Vec<Value> {
+    let written = responses::encode_input_items(&responses::input_messages(request));
+    let mut list: Value = serde_json::from_slice(&written).unwrap_or_default();
+    match list.get_mut("data").map(Value::take) {
+        Some(Value::Array(items)) => items,
         _ => Vec::new(),
-    };
-    input
-        .into_iter()
-        .enumerate()
-        .map(|(index, mut item)| {
-            if let Some(members) = item.as_object_mut() {
-                members.entry("type").or_insert_with(|| "message".into());
-                members.entry("id").or_insert_with(|| format!("item_{id}{index:04}").into());
-                members.entry("status").or_insert_with(|| "completed".into());
-            }
-            item
-        })
-        .collect()
+    }
 }

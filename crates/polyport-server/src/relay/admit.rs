@@ -193,9 +193,7 @@ impl Exchange {
                 )
             });
         };
-        let mut messages = stored.history();
-        messages.append(&mut request.messages);
-        request.messages = messages;
+        polyport_protocol::responses::continue_after(request, stored.history());
         self.previous = Some(previous);
         Ok(())
     }
