@@ -1,8 +1,11 @@
 //! Parts and messages that say nothing. Messages refuses them; Gemini and Responses clients may send them to their own protocol.
 
-use polyport_types::{LossAction, LossCode, Message, Part, PartKind, Protocol, Request, Role};
+use polyport_types::{LossAction, LossCode, Message, Part, PartKind, Protocol, ReasoningMode, Request, Role};
 
 use super::{Job, Tally};
+
+/// Asks for what a prefilled answer asks for.
+const GO_ON: &str = "Continue your last message from exactly where it stops.";
 
 /// Removes what is empty.
 pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
@@ -36,6 +39,26 @@ pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
     if let Some((path, detail)) = dropped.take("messages") {
         job.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, detail);
     }
+}
+
+/// Where a model cannot go on from its own words, the user asks it to.
+pub(super) fn avoid_prefill(job: &mut Job<'_>, request: &mut Request) {
+    if !job.to(Protocol::Messages) {
+        return;
+    }
+    let thinks = request.reasoning.as_ref().is_some_and(|control| {
+        matches!(control.mode, ReasoningMode::On | ReasoningMode::Adaptive | ReasoningMode::BetweenTools)
+    });
+    let Some(last) = request.messages.last().filter(|last| last.role == Role::Assistant) else { return };
+    // A turn that the provider paused is sent back as it is.
+    let words = last.parts.last().is_some_and(|part| matches!(part.kind, PartKind::Text(_)));
+    if !words || (job.capabilities().prefill && !thinks) {
+        return;
+    }
+    let (index, path) = (last.index, job.path(last));
+    request.messages.push(Message::new(Role::User, index, vec![Part::text(GO_ON)]));
+    let detail = "the model does not continue its own words; it is asked to";
+    job.losses.warn(LossCode::TurnSynthesised, LossAction::Synthesised, path, detail);
 }
 
 fn says_nothing(message: &Message) -> bool {

@@ -113,8 +113,12 @@ fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate
                 // Its tools are among those of the request already.
                 "additional_tools" => {}
                 // Every tool of the request is offered from the beginning.
-                "tool_addition" | "tool_removal" | "compaction_trigger" | "configuration_update" => {
+                "tool_addition" | "tool_removal" | "compaction_trigger" => {
                     job.losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path, kind.to_string());
+                }
+                "configuration_update" => {
+                    let kind = kind.to_string();
+                    job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, path, kind);
                 }
                 kind if is_server_history(kind) => lost.server_tools.add(|| path.to_owned()),
                 _ => {
@@ -165,6 +169,13 @@ fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate
         PartKind::ToolResult(result) => {
             let mut kept = Vec::with_capacity(result.parts.len());
             for mut inner in std::mem::take(&mut result.parts) {
+                if let PartKind::Opaque { protocol, raw, .. } = &inner.kind
+                    && *protocol != target
+                {
+                    // A result is data: the model may make something of its JSON.
+                    kept.push(said(&inner, raw.text().clone()));
+                    continue;
+                }
                 match fate(job, &mut inner, path, lost) {
                     Fate::Keep => kept.push(inner),
                     Fate::Drop => {}

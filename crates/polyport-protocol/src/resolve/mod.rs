@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | `signatures` | whose reasoning may be sent, carriers, thinking that the history does not allow |
+//! | `features` | members that only one protocol has |
 //! | `state` | answers kept by a server, items referred to by id |
 //! | `foreign` | parts of the history that only another protocol knows |
 //! | `server_tools` | tools that a provider runs, remote MCP servers |
@@ -23,6 +24,7 @@ mod builtin;
 mod cache;
 mod choice;
 mod empty;
+mod features;
 mod foreign;
 mod format;
 mod identity;
@@ -75,6 +77,7 @@ pub fn resolve(
     };
     let job = &mut job;
     state::check(job, &mut request);
+    features::report(job, &mut request);
     signatures::open(job, &mut request.messages);
     foreign::rewrite(job, &mut request);
     server_tools::rewrite(job, &mut request);
@@ -89,6 +92,7 @@ pub fn resolve(
     sampling::rewrite(job, &mut request);
     cache::rewrite(job, &mut request);
     empty::remove(job, &mut request);
+    empty::avoid_prefill(job, &mut request);
     identity::rewrite(job, &mut request);
     (request, std::mem::take(&mut job.restore))
 }

@@ -15,8 +15,11 @@ use crate::profile::SchemaClean;
 use crate::restore::{CUSTOM_INPUT, ToolOrigin};
 use crate::schema::{self, Dialect};
 
-/// How many strict tools Anthropic compiles for one request.
+/// How many strict tools Anthropic compiles for one request, and how many optional parameters and parameters of several types they
+/// may have together.
 const MAX_ANTHROPIC_STRICT: usize = 20;
+const MAX_ANTHROPIC_OPTIONAL: usize = 24;
+const MAX_ANTHROPIC_UNIONS: usize = 16;
 
 /// Rewrites the tools and everything that names them.
 pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
@@ -222,16 +225,23 @@ fn limit_strict(job: &mut Job<'_>, request: &mut Request) {
     if job.same || !job.to(Protocol::Messages) {
         return;
     }
-    let mut strict = 0;
+    let (mut strict, mut optional, mut unions) = (0, 0, 0);
     for (at, tool) in request.tools.iter_mut().enumerate() {
         let Tool::Function(tool) = tool else { continue };
         if tool.strict != Some(true) {
             continue;
         }
-        strict += 1;
-        if strict > MAX_ANTHROPIC_STRICT {
+        let cost = tool.schema.as_ref().map(schema::strict_cost).unwrap_or_default();
+        let fits = strict < MAX_ANTHROPIC_STRICT
+            && optional + cost.optional <= MAX_ANTHROPIC_OPTIONAL
+            && unions + cost.unions <= MAX_ANTHROPIC_UNIONS;
+        if fits {
+            strict += 1;
+            optional += cost.optional;
+            unions += cost.unions;
+        } else {
             tool.strict = None;
-            let detail = format!("more than {MAX_ANTHROPIC_STRICT} strict tools");
+            let detail = "more strict tools, optional parameters or alternatives than one request may have";
             job.losses.info(LossCode::ToolStrictDropped, LossAction::Dropped, format!("/tools/{at}/strict"), detail);
         }
     }

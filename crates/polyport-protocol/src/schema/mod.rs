@@ -9,7 +9,7 @@
 //! | `clean` | walks a schema and applies the rules |
 //! | `inline` | expands `$ref` |
 //! | `openapi` | Gemini's `Schema` form, there and back |
-//! | `strict` | `OpenAI`'s strict dialect: a check, not a conversion |
+//! | `strict` | strict dialects: what does not fit, what it costs |
 
 mod clean;
 mod inline;
@@ -21,7 +21,7 @@ use polyport_types::{LossAction, LossCode, Losses, RawJson};
 use serde_json::{Map, Value};
 
 pub use openapi::from_openapi;
-pub use strict::fits_strict;
+pub use strict::{StrictCost, fits_strict, strict_cost};
 
 use clean::Cleaner;
 use rules::{References, Rules};

@@ -1,6 +1,9 @@
-//! `OpenAI`'s strict dialect.
+//! Strict dialects: what `OpenAI`'s refuses, what Anthropic's counts.
 
+use polyport_types::RawJson;
 use serde_json::{Map, Value};
+
+use super::clean::{Position, position};
 
 /// Limits that `OpenAI` states for strict schemas.
 const MAX_PROPERTIES: usize = 5_000;
@@ -49,6 +52,42 @@ pub fn fits_strict(schema: &Value) -> Result<(), String> {
         return Err("the root has alternatives".to_owned());
     }
     check.node(schema, 0, &mut String::new())
+}
+
+/// What a strict schema costs where a request may have only so much of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StrictCost {
+    /// Properties that are not required.
+    pub optional: usize,
+    /// Schemas of several types.
+    pub unions: usize,
+}
+
+/// Counts what Anthropic limits in strict tools.
+#[must_use]
+pub fn strict_cost(schema: &RawJson) -> StrictCost {
+    fn count(schema: &Value, cost: &mut StrictCost) {
+        let Value::Object(map) = schema else { return };
+        let several = |word: &str| map.get(word).and_then(Value::as_array).is_some_and(|list| list.len() > 1);
+        cost.unions += usize::from(several("anyOf") || several("type"));
+        if let Some(Value::Object(properties)) = map.get("properties") {
+            let required = map.get("required").and_then(Value::as_array).map_or(0, Vec::len);
+            cost.optional += properties.len().saturating_sub(required);
+        }
+        for (key, value) in map {
+            match (position(key), value) {
+                (Position::Named, Value::Object(named)) => named.values().for_each(|child| count(child, cost)),
+                (Position::One | Position::Many, Value::Array(items)) => {
+                    items.iter().for_each(|child| count(child, cost))
+                }
+                (Position::One, child) => count(child, cost),
+                _ => {}
+            }
+        }
+    }
+    let mut cost = StrictCost::default();
+    count(&schema.to_value(), &mut cost);
+    cost
 }
 
 struct Check {

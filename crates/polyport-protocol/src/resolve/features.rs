@@ -1,0 +1,114 @@
+//! Members of a request that only its own protocol has.
+//!
+//! Known ones are reported here under the code that says what is lost, and taken out; what is left has no name in any table and is
+//! reported by those who write the request.
+
+use polyport_types::{
+    ClientProtocol, LossAction,
+    LossCode::{self, IdentityDropped, MetadataDropped, ModerationDropped, SafetyDropped, ServerFeatureDropped},
+    Request, Severity,
+};
+
+use super::Job;
+
+/// Protocol, member, what its loss is called and how much it matters.
+const FEATURES: &[(ClientProtocol, &str, LossCode, Severity)] = {
+    use ClientProtocol::{Gemini, Messages, Responses};
+    use Severity::{Error, Info, Warn};
+    &[
+        // A template holds words nobody here has read.
+        (Responses, "prompt", ServerFeatureDropped, Error),
+        (Responses, "context_management", ServerFeatureDropped, Warn),
+        (Responses, "access_programs", ServerFeatureDropped, Warn),
+        (Responses, "image", ServerFeatureDropped, Info),
+        (Responses, "client_metadata", MetadataDropped, Info),
+        (Messages, "container", ServerFeatureDropped, Warn),
+        (Messages, "output_config", ServerFeatureDropped, Warn),
+        (Messages, "compaction", ServerFeatureDropped, Warn),
+        (Messages, "fallbacks", ServerFeatureDropped, Warn),
+        (Messages, "fallback_credit_token", ServerFeatureDropped, Warn),
+        (Messages, "billing_policy", ServerFeatureDropped, Warn),
+        (Messages, "inference_geo", ServerFeatureDropped, Warn),
+        (Messages, "diagnostics", ServerFeatureDropped, Info),
+        (Messages, "user_profile_id", IdentityDropped, Info),
+        (Messages, "workspace_id", IdentityDropped, Info),
+        (Messages, "metadata", MetadataDropped, Info),
+        (Gemini, "continuationToken", ServerFeatureDropped, Error),
+        (Gemini, "modelArmorConfig", SafetyDropped, Warn),
+        (Gemini, "toolConfig/retrievalConfig", ServerFeatureDropped, Warn),
+        (Gemini, "toolConfig/includeServerSideToolInvocations", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/audioTimestamp", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/routingConfig", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/modelSelectionConfig", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/audioTranscriptionConfig", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/translationConfig", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/enableEnhancedCivicAnswers", ServerFeatureDropped, Info),
+        (Gemini, "generationConfig/enableAffectiveDialog", ServerFeatureDropped, Info),
+    ]
+};
+
+/// Members kept only so that the same protocol gets them back as they stood: what they say has a slot of its own.
+const COPIES: &[(ClientProtocol, &str)] = &[
+    (ClientProtocol::Messages, "cache_control"),
+    (ClientProtocol::Messages, "service_tier"),
+    (ClientProtocol::Gemini, "generationConfig/mediaResolution"),
+];
+
+/// The same for the shape of the answer, if it was understood.
+const FORMAT_COPIES: &[&str] =
+    &["generationConfig/responseSchema", "generationConfig/responseJsonSchema", "generationConfig/responseFormat"];
+
+/// Reports and takes out what is known.
+pub(super) fn report(job: &mut Job<'_>, request: &mut Request) {
+    if job.same || request.ext.is_empty() {
+        return;
+    }
+    for (source, member, code, severity) in FEATURES {
+        if *source != job.source || request.ext.remove(member).is_none() {
+            continue;
+        }
+        let path = format!("/{member}");
+        match severity {
+            Severity::Error => job.losses.error(*code, path, "only its own provider can honour it"),
+            Severity::Warn => job.losses.warn(*code, LossAction::Dropped, path, ""),
+            Severity::Info => job.losses.info(*code, LossAction::Dropped, path, ""),
+        }
+    }
+    for (source, member) in COPIES {
+        if *source == job.source {
+            request.ext.remove(member);
+        }
+    }
+    if request.response_format.is_some() {
+        for member in FORMAT_COPIES {
+            request.ext.remove(member);
+        }
+    }
+    special(job, request);
+}
+
+/// Members whose content decides.
+fn special(job: &mut Job<'_>, request: &mut Request) {
+    if job.source == ClientProtocol::Messages {
+        if let Some(edits) = request.ext.remove("context_management") {
+            // Clearing old thinking or results only matters to contexts that are nearly full.
+            let summarises = edits.as_str().contains("compact");
+            let path = "/context_management";
+            if summarises {
+                job.losses.warn(ServerFeatureDropped, LossAction::Dropped, path, "");
+            } else {
+                job.losses.info(ServerFeatureDropped, LossAction::Dropped, path, "");
+            }
+        }
+        if let Some(thread) = request.ext.remove("thread") {
+            if thread.as_str().contains("previous_message_id") {
+                job.losses.error(ServerFeatureDropped, "/thread", "continues a conversation that its provider holds");
+            } else {
+                job.losses.warn(ServerFeatureDropped, LossAction::Dropped, "/thread", "");
+            }
+        }
+    }
+    if job.source == ClientProtocol::Responses && !job.goes_to_openai() && request.ext.remove("moderation").is_some() {
+        job.losses.warn(ModerationDropped, LossAction::Dropped, "/moderation", "");
+    }
+}
