@@ -135,9 +135,10 @@ fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[E
     for event in events {
         encoder.encode(event.clone(), &mut stream);
     }
-    let check = Check::new(client).include_usage(!answer.usage.is_absent());
+    let judge = if provider == client.into() { Check::new(client).vendor() } else { Check::new(client) };
+    let check = judge.clone().include_usage(!answer.usage.is_absent());
     let whole = encode_response(client, &curious(client, provider), answer);
-    for (form, summary) in [("stream", check.stream(&stream)), ("whole", Check::new(client).answer(&whole))] {
+    for (form, summary) in [("stream", check.stream(&stream)), ("whole", judge.answer(&whole))] {
         let summary = match summary {
             Ok(summary) => summary,
             Err(problem) => {

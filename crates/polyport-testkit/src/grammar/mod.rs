@@ -41,20 +41,29 @@ pub struct Check {
     include_usage: Option<bool>,
     /// Judged as sent by a gateway, not as recorded from a provider.
     strict: bool,
+    /// The answer comes from a provider of the same protocol, whose own members may come with it.
+    vendor: bool,
 }
 
 impl Check {
     /// A reader of what a gateway sends to a client of `protocol`.
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>) -> Self {
-        Self { protocol: protocol.into(), include_usage: None, strict: true }
+        Self { protocol: protocol.into(), include_usage: None, strict: true, vendor: false }
     }
 
     /// A reader of what the official provider of `protocol` sends: allows missing `event:` lines, either line end,
     /// `[DONE]` after Responses, members and events that are newer than this reader.
     #[must_use]
     pub fn provider(protocol: impl Into<Protocol>) -> Self {
-        Self { protocol: protocol.into(), include_usage: None, strict: false }
+        Self { protocol: protocol.into(), include_usage: None, strict: false, vendor: true }
+    }
+
+    /// Allows the members and words of vendors that a gateway hands on from a provider of the same protocol.
+    #[must_use]
+    pub fn vendor(mut self) -> Self {
+        self.vendor = true;
+        self
     }
 
     /// Whether a Chat client asked for the usage chunk: then it must come, otherwise it must not. Without this call

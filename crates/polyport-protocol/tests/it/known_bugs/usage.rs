@@ -146,7 +146,7 @@ fn kb_99_empty_choices_crash_nobody() {
     for event in events(Protocol::Chat, &stream) {
         encoder.encode(event, &mut out);
     }
-    Check::new(ClientProtocol::Chat).include_usage(false).stream(&out).expect("no usage chunk unless asked");
+    Check::new(ClientProtocol::Chat).vendor().include_usage(false).stream(&out).expect("no usage chunk unless asked");
 }
 
 #[test]
