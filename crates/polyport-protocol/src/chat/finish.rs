@@ -84,6 +84,7 @@ pub(super) fn word(reason: &FinishReason, called: bool, said: bool) -> Option<&'
         | FinishReason::UnexpectedToolCall
         | FinishReason::TooManyToolCalls
         | FinishReason::MissingSignature => {
+            // Calls that came are answered by the client, if only with an error the model can learn from.
             if called {
                 "tool_calls"
             } else if said {

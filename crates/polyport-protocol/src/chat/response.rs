@@ -6,7 +6,7 @@ use polyport_types::{
 };
 
 use super::reasoning::{self, BREAK, Slot};
-use super::request::{fenced, full_name};
+use super::request::fenced;
 use super::stream::Decoder;
 use super::types::Chunk;
 use super::{annotations, answer, finish, members, usage};
@@ -212,14 +212,13 @@ impl<'r> Message<'r> {
         match self.calls.as_slice() {
             [] => {}
             [(call, _), ..] if legacy => w.object_field("function_call", |w| {
-                w.str("name", &full_name(call.namespace.as_ref(), &call.name));
+                w.str("name", &call.name);
                 w.str("arguments", arguments(call));
             }),
             calls => w.array_field("tool_calls", |w| {
                 for (call, google) in calls {
-                    let name = full_name(call.namespace.as_ref(), &call.name);
                     w.object(|w| {
-                        answer::write_call(w, &call.id, &name, &call.kind, arguments(call), google.as_deref());
+                        answer::write_call(w, &call.id, &call.name, &call.kind, arguments(call), google.as_deref());
                     });
                 }
             }),

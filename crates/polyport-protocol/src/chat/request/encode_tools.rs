@@ -97,7 +97,7 @@ pub(super) fn write(body: &mut Body<'_, '_, '_>) {
 }
 
 /// The name a tool is called by.
-pub(in crate::chat) fn full_name(namespace: Option<&Text>, name: &Text) -> Text {
+pub(super) fn full_name(namespace: Option<&Text>, name: &Text) -> Text {
     match namespace {
         Some(namespace) => Text::from(format!("{namespace}__{name}")),
         None => name.clone(),

@@ -22,4 +22,3 @@ pub use decode::decode_request;
 pub(super) use decode_history::{call_signature, message_signature, thinking_text};
 pub use encode::encode_request;
 pub(super) use encode_parts::{fenced, write_url};
-pub(super) use encode_tools::full_name;

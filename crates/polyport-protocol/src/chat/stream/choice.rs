@@ -395,7 +395,7 @@ impl Choice {
                 Found::Call { name, arguments } => {
                     let at = self.calls.whole(&name, &arguments);
                     self.start_call(at, scope);
-                    self.calls.settle(true, None, scope.out);
+                    self.calls.settle(None, scope.out);
                 }
             }
         }
@@ -591,9 +591,6 @@ impl Choice {
             return Err(Box::new(unreadable("its tool calls are too large")));
         }
         if let Some(slot) = self.calls.slot_mut(at) {
-            if slot.is_too_late(text) {
-                return Err(Box::new(unreadable("arguments came for a tool call that had ended")));
-            }
             slot.feed(text, last);
         }
         self.start_call(at, scope);
@@ -615,7 +612,7 @@ impl Choice {
 
     /// Ends calls that something else follows.
     fn settle(&mut self, but: Option<usize>, scope: &mut Scope<'_>) {
-        self.calls.settle(scope.rules.profile.sequential_tools, but, scope.out);
+        self.calls.settle(but, scope.out);
     }
 
     /// Members of a message without a slot. Of a stream only what is more than a mark on a token is kept.

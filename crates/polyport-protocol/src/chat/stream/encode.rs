@@ -10,7 +10,7 @@ use polyport_types::{
 
 use crate::carrier::Placement;
 use crate::chat::reasoning::{self, BREAK, Slot};
-use crate::chat::request::{fenced, full_name};
+use crate::chat::request::fenced;
 use crate::chat::{annotations, answer, finish, members, usage};
 use crate::context::ClientContext;
 use crate::json::{JsonWriter, Number as _};
@@ -306,14 +306,14 @@ impl Encoder {
         let Some(choice) = self.choices.get_mut(at) else { return OpenKind::Hidden };
         let index = choice.calls;
         choice.calls += 1;
-        let name = full_name(call.namespace.as_ref(), &call.name);
+        let name = &call.name;
         if legacy {
             if index > 0 {
                 return OpenKind::Call { index: None, kind, empty: true };
             }
             self.delta_chunk(out, at, |w| {
                 w.object_field("function_call", |w| {
-                    w.str("name", &name);
+                    w.str("name", name);
                     w.str("arguments", "");
                 });
             });
@@ -322,7 +322,7 @@ impl Encoder {
                 w.array_field("tool_calls", |w| {
                     w.object(|w| {
                         w.num("index", index);
-                        answer::write_call(w, &call.id, &name, &call.kind, "", google.as_deref());
+                        answer::write_call(w, &call.id, name, &call.kind, "", google.as_deref());
                     });
                 });
             });

@@ -91,6 +91,8 @@ impl Calls {
             },
             (None, Some(index)) => match self.by_index.get(&index).copied() {
                 Some(at) if !self.is_next(at, &piece) => at,
+                // A piece without any name at a place nobody knows goes on with the call at hand.
+                None if piece.name.is_none() && self.last_is_unfinished() => self.last?,
                 _ => self.open(Some(index), ""),
             },
             (None, None) => match self.last {
@@ -213,6 +215,11 @@ impl Calls {
             || (other_name && slot.arguments.trim().is_empty())
     }
 
+    fn last_is_unfinished(&self) -> bool {
+        let last = self.last.and_then(|at| self.slots.get(at));
+        last.is_some_and(|slot| !slot.scan.is_complete() && slot.state != State::Ended)
+    }
+
     /// Starts a call if its name is known, and hands on what is new.
     pub(super) fn advance(&mut self, at: usize, choice: u32, numbering: &mut dyn Numbering, out: &mut Vec<Event>) {
         let Some(slot) = self.slots.get_mut(at) else { return };
@@ -245,16 +252,16 @@ impl Calls {
         self.slots.get(at).is_some_and(|slot| slot.state == State::Waiting && !slot.name.is_empty())
     }
 
-    /// Ends calls that cannot go on because something else begins: those whose arguments are complete, or, where
-    /// calls are known to come one after the other, all of them.
-    pub(super) fn settle(&mut self, sequential: bool, but: Option<usize>, out: &mut Vec<Event>) {
+    /// Ends the calls whose arguments are complete, because something else begins. Others may still go on: only the index
+    /// says which call a piece belongs to.
+    pub(super) fn settle(&mut self, but: Option<usize>, out: &mut Vec<Event>) {
         if self.live == 0 {
             return;
         }
         for at in 0..self.slots.len() {
             let Some(slot) = self.slots.get(at) else { continue };
             let open = matches!(slot.state, State::Open(_)) && Some(at) != but;
-            if open && (sequential || (slot.scan.is_complete() && !slot.is_provisional())) {
+            if open && slot.scan.is_complete() && !slot.is_provisional() {
                 self.end(at, false, out);
             }
         }
@@ -314,11 +321,6 @@ impl Slot {
         } else {
             self.push(piece);
         }
-    }
-
-    /// Whether a piece comes too late: the call was ended although its arguments were not complete.
-    pub(super) fn is_too_late(&self, piece: &str) -> bool {
-        self.state == State::Ended && !piece.trim().is_empty() && !self.scan.is_complete()
     }
 
     fn push(&mut self, piece: &str) {
