@@ -13,6 +13,7 @@
 //! | [`passthrough`] | client and provider speak the same protocol |
 //! | [`translate`] | they do not |
 //! | [`stream`] | the body of a streamed answer |
+//! | [`resume`] | answers that a provider pauses |
 //! | [`wire`] | asking a provider, within the time limits |
 //! | [`peek`] | looking into a body without translating it |
 //! | [`tap`] | reading along in a stream that passes through |
@@ -26,6 +27,7 @@ pub(crate) mod health;
 pub(crate) mod learned;
 pub(crate) mod passthrough;
 pub(crate) mod peek;
+pub(crate) mod resume;
 pub(crate) mod stream;
 pub(crate) mod tap;
 pub(crate) mod translate;
@@ -119,7 +121,7 @@ pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
             () = tokio::time::sleep(commit_after) => {
                 let mut headers = stream_headers(protocol, json_array);
                 error::name(protocol, &id, &mut headers);
-                let body = RelayBody::waiting(&app, protocol, &id, pending, keep_alive);
+                let body = RelayBody::waiting(&app, protocol, &id, pending, keep_alive, json_array);
                 return respond(headers, Body::from(Box::new(body)));
             }
         }

@@ -22,9 +22,9 @@ use tokio::time::Instant;
 use super::admit::holds_carrier;
 use super::attempt::{Failed, Sent, Slot};
 use super::peek::{Edits, Peek};
-use super::stream::{Live, Step, in_band_error_after};
+use super::stream::{Live, Step, later_error};
 use super::tap::Tap;
-use super::translate::{Answerer, is_output, read_answer};
+use super::translate::{Answerer, Reading, is_output};
 use super::wire::{self, Patience};
 use super::{Exchange, Ready, stream_headers, usage};
 use crate::id::RequestId;
@@ -266,7 +266,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
         let request = x.decoded().await?;
         let target = slot.codec_target(x);
         let answerer = Answerer { context: x.context(slot, &target, request), restore: Restore::default() };
-        return read_answer(x, slot, &target, answerer, opened, &losses, forwarded).await;
+        return Reading { target, answerer, losses, forwarded, resume: None }.read(x, slot, opened).await;
     }
     if x.stream {
         let mut live = Passthrough::new(x, slot, opened.body, opened.patience, hide_usage);
@@ -566,7 +566,7 @@ impl Passthrough {
             self.put(Bytes::from_static(b"\n\n"));
         }
         let unknown = RequestId::new();
-        let error = in_band_error_after(self.protocol, fault, id.unwrap_or(&unknown), Some(&self.tap.responses));
+        let error = later_error(self.protocol, fault, id.unwrap_or(&unknown), &self.tap.responses);
         self.put(error);
     }
 

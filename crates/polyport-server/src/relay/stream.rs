@@ -8,12 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use polyport_types::{ClientProtocol, Fault, FaultClass};
+use polyport_protocol::{ClientContext, StreamEncoder};
+use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Request};
+use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::passthrough::Passthrough;
 use super::translate::Translation;
+use super::wire::now;
 use super::{Answered, Pending, Ready};
 use crate::app::App;
 use crate::id::RequestId;
@@ -41,6 +44,8 @@ pub(crate) struct RelayBody {
     protocol: ClientProtocol,
     app: Arc<App>,
     id: RequestId,
+    /// Gemini: the stream is a JSON array.
+    json_array: bool,
     keep_alive: Duration,
     written: Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -72,6 +77,7 @@ impl RelayBody {
             protocol,
             app: Arc::clone(app),
             id: id.clone(),
+            json_array: false,
             keep_alive,
             written: Instant::now(),
             timer: None,
@@ -86,8 +92,11 @@ impl RelayBody {
         id: &RequestId,
         pending: Pending,
         keep_alive: Duration,
+        json_array: bool,
     ) -> Self {
-        Self::new(app, protocol, id, State::Waiting(pending), keep_alive)
+        let mut body = Self::new(app, protocol, id, State::Waiting(pending), keep_alive);
+        body.json_array = json_array;
+        body
     }
 
     /// A stream with output.
@@ -161,7 +170,7 @@ impl RelayBody {
             Err(fault) => {
                 record.end(Outcome::Failed(fault.class));
                 self.state = State::Over;
-                Some(in_band_error(self.protocol, &fault, &self.id))
+                Some(first_error(self.protocol, self.json_array, &fault, &self.id))
             }
         }
     }
@@ -173,7 +182,7 @@ impl RelayBody {
             State::Over => Bytes::new(),
             State::Waiting(pending) => {
                 drop(pending);
-                in_band_error(self.protocol, fault, &self.id)
+                first_error(self.protocol, self.json_array, fault, &self.id)
             }
             State::Live { mut live, mut record } => {
                 record.end(Outcome::Failed(fault.class));
@@ -284,9 +293,17 @@ fn idle_comment(protocol: ClientProtocol) -> Bytes {
     }
 }
 
-/// The error form of a stream in which nothing, or only whole frames of the provider, were written.
-pub(crate) fn in_band_error(protocol: ClientProtocol, fault: &Fault, id: &RequestId) -> Bytes {
-    in_band_error_after(protocol, fault, id, None)
+/// The error form of a stream in which nothing was written yet.
+fn first_error(protocol: ClientProtocol, json_array: bool, fault: &Fault, id: &RequestId) -> Bytes {
+    let mut request = Request::new(protocol, "");
+    request.stream = true;
+    request.stream_options.json_array = json_array;
+    let context = ClientContext { id: id.text().clone(), now: now(), ..ClientContext::fixed(request, protocol.into()) };
+    let mut encoder = StreamEncoder::new(protocol, context);
+    let mut out = Vec::new();
+    encoder.encode(Event::Error(Box::new(fault.clone())), &mut out);
+    encoder.encode(Event::End, &mut out);
+    out.into()
 }
 
 /// What a Responses stream has shown so far, for its error form.
@@ -294,56 +311,43 @@ pub(crate) fn in_band_error(protocol: ClientProtocol, fault: &Fault, id: &Reques
 pub(crate) struct ResponsesTail {
     /// Number of the next event.
     pub(crate) sequence: u64,
-    /// Id of the response.
-    pub(crate) id: Option<String>,
-    /// Its model.
-    pub(crate) model: String,
+    /// The first event, which holds the response as it began.
+    pub(crate) created: Vec<u8>,
 }
 
-/// The same, where a Responses stream has already given numbers and an id.
-pub(crate) fn in_band_error_after(
-    protocol: ClientProtocol,
-    fault: &Fault,
-    id: &RequestId,
-    tail: Option<&ResponsesTail>,
-) -> Bytes {
+/// The error form of a stream in which whole frames of the provider were written.
+pub(crate) fn later_error(protocol: ClientProtocol, fault: &Fault, id: &RequestId, tail: &ResponsesTail) -> Bytes {
     let written = polyport_protocol::encode_fault(protocol, fault, &id.header());
     let body = String::from_utf8_lossy(&written.body);
     match protocol {
         ClientProtocol::Chat => format!("data: {body}\n\n"),
         ClientProtocol::Messages => format!("event: error\ndata: {body}\n\n"),
         ClientProtocol::Gemini => format!("data: {body}\r\n\r\n"),
-        ClientProtocol::Responses => responses_error(&body, fault, id, tail),
+        ClientProtocol::Responses => responses_error(&body, fault, tail),
     }
     .into()
 }
 
-/// `error`, then `response.failed`.
-fn responses_error(body: &str, fault: &Fault, id: &RequestId, tail: Option<&ResponsesTail>) -> String {
-    let parsed: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    let error = parsed.get("error").unwrap_or(&serde_json::Value::Null);
+/// `error`, then `response.failed` with the response as it began.
+fn responses_error(body: &str, fault: &Fault, tail: &ResponsesTail) -> String {
+    let parsed: Value = serde_json::from_str(body).unwrap_or_default();
+    let error = parsed.get("error").unwrap_or(&Value::Null);
     let code =
         error.get("code").filter(|code| !code.is_null()).or_else(|| error.get("type")).cloned().unwrap_or_default();
-    let tail = tail.cloned().unwrap_or_default();
-    let response_id = tail.id.unwrap_or_else(|| format!("resp_{}", id.text()));
-    let first = serde_json::json!({
+    let first = json!({
         "type": "error",
         "sequence_number": tail.sequence,
         "code": code,
         "message": fault.message,
         "param": fault.param,
     });
-    let second = serde_json::json!({
-        "type": "response.failed",
-        "sequence_number": tail.sequence + 1,
-        "response": {
-            "id": response_id,
-            "object": "response",
-            "status": "failed",
-            "model": tail.model,
-            "output": [],
-            "error": { "code": code, "message": fault.message },
-        },
-    });
+    let created: Value = serde_json::from_slice(&tail.created).unwrap_or_default();
+    let mut response =
+        created.get("response").cloned().unwrap_or_else(|| json!({ "object": "response", "output": [] }));
+    if let Some(members) = response.as_object_mut() {
+        members.insert("status".to_owned(), "failed".into());
+        members.insert("error".to_owned(), json!({ "code": code, "message": fault.message }));
+    }
+    let second = json!({ "type": "response.failed", "sequence_number": tail.sequence + 1, "response": response });
     format!("event: error\ndata: {first}\n\nevent: response.failed\ndata: {second}\n\n")
 }

@@ -179,7 +179,7 @@ impl Tap {
             return;
         }
         match kind(data) {
-            Some("response.created") => self.note_response(data),
+            Some("response.created") => self.responses.created = data.to_vec(),
             Some("response.completed" | "response.incomplete") => {
                 self.finished = true;
                 self.read_usage(data);
@@ -210,23 +210,6 @@ impl Tap {
     fn fail(&mut self) {
         self.failed = true;
         self.finished = true;
-    }
-
-    fn note_response(&mut self, data: &[u8]) {
-        #[derive(Deserialize)]
-        struct Created {
-            response: Named,
-        }
-        #[derive(Deserialize)]
-        struct Named {
-            id: String,
-            #[serde(default)]
-            model: String,
-        }
-        if let Ok(Created { response }) = serde_json::from_slice(data) {
-            self.responses.id = Some(response.id);
-            self.responses.model = response.model;
-        }
     }
 
     fn read_usage(&mut self, data: &[u8]) {

@@ -1,5 +1,6 @@
 //! Client and provider speak different protocols, or the request needs more than small edits: through the neutral form.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use super::account::{Keeper, Kept};
 use super::attempt::{Failed, Repairs, Sent, Slot};
+use super::resume::{Following, Resume, Taken, joined};
 use super::stream::{Live, Step};
 use super::wire::{self, Opened, Patience};
 use super::{Exchange, Ready, stream_headers};
@@ -60,7 +62,8 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
     if slot.upstream.client.is_none() {
         x.record.sent();
         let events = echo::answer(&resolved);
-        return Ok(from_events(x, slot, answerer, &losses, HeaderMap::new(), events));
+        let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume: None };
+        return Ok(reading.from_events(x, slot, events));
     }
     let mut headers = wire::json_headers(x.stream);
     wire::add_headers(&mut headers, &encoded, &target.profile);
@@ -69,40 +72,146 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
     note_dropped(&mut losses, &dropped);
     sent.body = body.clone();
     let target = target.offering(&resolved);
+    let resume = Resume::new(x, slot, &target, &resolved).map(Box::new);
     drop(resolved);
     x.record.sent();
     let call = Call::Generate { model: &target.model, stream: x.stream };
     let opened = wire::post(slot, call, headers, body).await?;
     x.record.upstream_id = opened.request_id();
-    read_answer(x, slot, &target, answerer, opened, &losses, HeaderMap::new()).await
+    let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume };
+    reading.read(x, slot, opened).await
 }
 
-/// Reads the provider's answer, in whichever of the two forms it comes, and gives the client the one it asked for.
-pub(crate) async fn read_answer(
-    x: &mut Exchange,
-    slot: &Slot,
-    target: &Target,
-    answerer: Answerer,
-    mut opened: Opened,
-    losses: &Losses,
-    forwarded: HeaderMap,
-) -> Result<Ready, Failed> {
-    match (x.stream, opened.is_stream()) {
-        (true, Some(false)) => {
-            let response = whole_answer(x, &mut opened, slot, target, &answerer).await?;
-            // Already restored.
-            let answerer = Answerer { restore: Restore::default(), ..answerer };
-            Ok(from_events(x, slot, answerer, losses, forwarded, into_events(response)))
+/// What reading a provider's answer needs.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) target: Target,
+    pub(crate) answerer: Answerer,
+    pub(crate) losses: Losses,
+    /// Headers of the provider that the client shall see.
+    pub(crate) forwarded: HeaderMap,
+    /// Goes on with answers that the provider pauses.
+    pub(crate) resume: Option<Box<Resume>>,
+}
+
+impl Reading {
+    /// Reads the provider's answer, in whichever of the two forms it comes, and gives the client the one it asked for.
+    pub(crate) async fn read(mut self, x: &mut Exchange, slot: &Slot, opened: Opened) -> Result<Ready, Failed> {
+        match (x.stream, opened.is_stream()) {
+            (true, Some(false)) => {
+                let response = self.whole(x, slot, opened).await?;
+                // Already restored.
+                self.answerer.restore = Restore::default();
+                Ok(self.from_events(x, slot, into_events(response)))
+            }
+            (true, _) => self.live(x, slot, opened).await,
+            (false, _) => {
+                let response = self.whole(x, slot, opened).await?;
+                Ok(self.whole_ready(x, slot, response))
+            }
         }
-        (true, _) => live(x, slot, target, answerer, opened, losses, forwarded).await,
-        (false, Some(true)) => {
-            let response = collected(x, slot, target, &answerer, opened).await?;
-            Ok(whole_ready(x, slot, &answerer, losses, forwarded, response))
+    }
+
+    /// A whole answer, whatever form it comes in, pauses mended and restored.
+    async fn whole(&mut self, x: &Exchange, slot: &Slot, opened: Opened) -> Result<Response, Fault> {
+        let mut response = self.one(x, slot, opened).await?;
+        while let Some(resume) = self.resume.as_mut().filter(|resume| resume.is_paused(&response)) {
+            let Some(following) = resume.go_on_after(response.clone()) else { break };
+            let opened = following.await?;
+            let next = self.one(x, slot, opened).await?;
+            response = joined(response, next);
         }
-        (false, _) => {
-            let response = whole_answer(x, &mut opened, slot, target, &answerer).await?;
-            Ok(whole_ready(x, slot, &answerer, losses, forwarded, response))
+        Restorer::new(self.answerer.restore.clone()).response(&mut response);
+        Ok(response)
+    }
+
+    async fn one(&self, x: &Exchange, slot: &Slot, mut opened: Opened) -> Result<Response, Fault> {
+        let response = if opened.is_stream() == Some(true) {
+            self.collected(x, slot, opened).await?
+        } else {
+            let limit = x.runtime.config.limits.answer_bytes;
+            decode_response(&self.target, wire::whole(&mut opened, &slot.target.provider, limit).await?)?
+        };
+        useful(response.first().map(|candidate| (&candidate.finish, candidate.parts.is_empty())))?;
+        Ok(response)
+    }
+
+    /// A provider that streams although it was not asked to.
+    async fn collected(&self, x: &Exchange, slot: &Slot, opened: Opened) -> Result<Response, Fault> {
+        let limits = &x.runtime.config.limits;
+        let Opened { mut body, mut patience, .. } = opened;
+        let mut decoder = StreamDecoder::new(&self.target, limits.event_bytes);
+        let mut collector = Collector::new();
+        let mut events = Vec::new();
+        while !decoder.is_ended() {
+            match tokio::time::timeout_at(patience.deadline(), body.chunk()).await {
+                Err(_) => return Err(patience.fault(&slot.target.provider)),
+                Ok(Ok(Some(chunk))) => {
+                    patience.hear(true);
+                    decoder.push(chunk, &mut events);
+                }
+                Ok(Ok(None)) => decoder.finish(BodyEnd::Clean, &mut events),
+                Ok(Err(_)) => decoder.finish(BodyEnd::Broken, &mut events),
+            }
+            for event in events.drain(..) {
+                collector.push(event);
+            }
+            if collector.size() > limits.answer_bytes {
+                return Err(wire::broken(&slot.target.provider, "it is too large"));
+            }
         }
+        collector.into_response()
+    }
+
+    /// Writes a whole answer.
+    fn whole_ready(self, x: &mut Exchange, slot: &Slot, response: Response) -> Ready {
+        let context = &self.answerer.context;
+        x.record.first_output();
+        x.record.usage = response.usage.clone();
+        let body = Bytes::from(encode_response(x.answer, context, &response));
+        let mut headers = x.reply_headers(slot, &self.losses);
+        headers.extend(self.forwarded);
+        headers.insert(CONTENT_TYPE, json_type(x.answer));
+        x.keep_signatures(context, &response);
+        if let Some(keeper) = x.keeper(context) {
+            keeper.keep(Kept { response, size: body.len() });
+        }
+        Ready::Whole { headers, body }
+    }
+
+    /// An answer that is already here as events.
+    fn from_events(self, x: &mut Exchange, slot: &Slot, events: Vec<Event>) -> Ready {
+        if !x.stream {
+            let mut collector = Collector::new();
+            events.into_iter().for_each(|event| collector.push(event));
+            // These events come from ourselves and hold no error.
+            let mut response = collector.into_response().unwrap_or_default();
+            Restorer::new(self.answerer.restore.clone()).response(&mut response);
+            return self.whole_ready(x, slot, response);
+        }
+        x.record.first_output();
+        let headers = self.stream_headers(x, slot);
+        let mut translation = Translation::new(x, slot, self, None, ProviderBody::whole(Bytes::new()), None);
+        translation.events = events;
+        Ready::Live { headers, live: Live::Translation(Box::new(translation)) }
+    }
+
+    /// A stream of the provider, read up to its first output.
+    async fn live(self, x: &mut Exchange, slot: &Slot, opened: Opened) -> Result<Ready, Failed> {
+        let decoder = StreamDecoder::new(&self.target, x.runtime.config.limits.event_bytes);
+        let Opened { body, patience, .. } = opened;
+        let headers = self.stream_headers(x, slot);
+        let mut translation = Translation::new(x, slot, self, Some(decoder), body, Some(patience));
+        translation.hold_back().await?;
+        x.record.first_output();
+        Ok(Ready::Live { headers, live: Live::Translation(Box::new(translation)) })
+    }
+
+    fn stream_headers(&self, x: &mut Exchange, slot: &Slot) -> HeaderMap {
+        let mut headers = stream_headers(x.answer, x.head.json_array);
+        headers.extend(x.reply_headers(slot, &self.losses));
+        headers.extend(self.forwarded.clone());
+        headers
     }
 }
 
@@ -238,22 +347,6 @@ fn dotted(pointer: &str) -> String {
     if out.is_empty() { "body".to_owned() } else { out }
 }
 
-/// Reads a whole answer and undoes what `resolve` did.
-async fn whole_answer(
-    x: &Exchange,
-    opened: &mut Opened,
-    slot: &Slot,
-    target: &Target,
-    answerer: &Answerer,
-) -> Result<Response, Fault> {
-    let limit = x.runtime.config.limits.answer_bytes;
-    let bytes = wire::whole(opened, &slot.target.provider, limit).await?;
-    let mut response = decode_response(target, bytes)?;
-    useful(response.first().map(|candidate| (&candidate.finish, candidate.parts.is_empty())))?;
-    Restorer::new(answerer.restore.clone()).response(&mut response);
-    Ok(response)
-}
-
 /// An answer that is nothing but a failure of generation is no answer: it may be asked for once more.
 fn useful(candidate: Option<(&FinishReason, bool)>) -> Result<(), Fault> {
     let Some((finish, true)) = candidate else { return Ok(()) };
@@ -267,67 +360,6 @@ fn useful(candidate: Option<(&FinishReason, bool)>) -> Result<(), Fault> {
     Err(Fault { from_upstream: true, ..Fault::new(FaultClass::ToolUseFailed, failed) })
 }
 
-/// A provider that streams although it was not asked to.
-async fn collected(
-    x: &Exchange,
-    slot: &Slot,
-    target: &Target,
-    answerer: &Answerer,
-    opened: Opened,
-) -> Result<Response, Fault> {
-    let limits = &x.runtime.config.limits;
-    let Opened { mut body, mut patience, .. } = opened;
-    let mut decoder = StreamDecoder::new(target, limits.event_bytes);
-    let mut restorer = Restorer::new(answerer.restore.clone());
-    let mut collector = Collector::new();
-    let (mut events, mut restored) = (Vec::new(), Vec::new());
-    while !decoder.is_ended() {
-        match tokio::time::timeout_at(patience.deadline(), body.chunk()).await {
-            Err(_) => return Err(patience.fault(&slot.target.provider)),
-            Ok(Ok(Some(chunk))) => {
-                patience.hear(true);
-                decoder.push(chunk, &mut events);
-            }
-            Ok(Ok(None)) => decoder.finish(BodyEnd::Clean, &mut events),
-            Ok(Err(_)) => decoder.finish(BodyEnd::Broken, &mut events),
-        }
-        for event in events.drain(..) {
-            restorer.event(event, &mut restored);
-        }
-        for event in restored.drain(..) {
-            collector.push(event);
-        }
-        if collector.size() > limits.answer_bytes {
-            return Err(wire::broken(&slot.target.provider, "it is too large"));
-        }
-    }
-    let response = collector.into_response()?;
-    useful(response.first().map(|candidate| (&candidate.finish, candidate.parts.is_empty())))?;
-    Ok(response)
-}
-
-/// Writes a whole answer.
-fn whole_ready(
-    x: &mut Exchange,
-    slot: &Slot,
-    answerer: &Answerer,
-    losses: &Losses,
-    forwarded: HeaderMap,
-    response: Response,
-) -> Ready {
-    x.record.first_output();
-    x.record.usage = response.usage.clone();
-    let body = Bytes::from(encode_response(x.answer, &answerer.context, &response));
-    let mut headers = x.reply_headers(slot, losses);
-    headers.extend(forwarded);
-    headers.insert(CONTENT_TYPE, json_type(x.answer));
-    x.keep_signatures(&answerer.context, &response);
-    if let Some(keeper) = x.keeper(&answerer.context) {
-        keeper.keep(Kept { response, size: body.len() });
-    }
-    Ready::Whole { headers, body }
-}
-
 fn json_type(protocol: ClientProtocol) -> HeaderValue {
     match protocol {
         ClientProtocol::Gemini => HeaderValue::from_static("application/json; charset=UTF-8"),
@@ -337,66 +369,17 @@ fn json_type(protocol: ClientProtocol) -> HeaderValue {
     }
 }
 
-/// An answer that is already here as events.
-fn from_events(
-    x: &mut Exchange,
-    slot: &Slot,
-    answerer: Answerer,
-    losses: &Losses,
-    forwarded: HeaderMap,
-    events: Vec<Event>,
-) -> Ready {
-    if !x.stream {
-        let mut collector = Collector::new();
-        let mut restorer = Restorer::new(answerer.restore.clone());
-        let mut restored = Vec::new();
-        for event in events {
-            restorer.event(event, &mut restored);
-        }
-        for event in restored {
-            collector.push(event);
-        }
-        // These events come from ourselves and hold no error.
-        let response = collector.into_response().unwrap_or_default();
-        return whole_ready(x, slot, &answerer, losses, forwarded, response);
-    }
-    let mut translation = Translation::new(x, slot, answerer, None, ProviderBody::whole(Bytes::new()), None);
-    translation.events = events;
-    x.record.first_output();
-    let mut headers = stream_headers(x.answer, x.head.json_array);
-    headers.extend(x.reply_headers(slot, losses));
-    headers.extend(forwarded);
-    Ready::Live { headers, live: Live::Translation(Box::new(translation)) }
-}
-
-/// A stream of the provider, read up to its first output.
-async fn live(
-    x: &mut Exchange,
-    slot: &Slot,
-    target: &Target,
-    answerer: Answerer,
-    opened: Opened,
-    losses: &Losses,
-    forwarded: HeaderMap,
-) -> Result<Ready, Failed> {
-    let decoder = StreamDecoder::new(target, x.runtime.config.limits.event_bytes);
-    let Opened { body, patience, .. } = opened;
-    let mut translation = Translation::new(x, slot, answerer, Some(decoder), body, Some(patience));
-    translation.hold_back().await?;
-    x.record.first_output();
-    let mut headers = stream_headers(x.answer, x.head.json_array);
-    headers.extend(x.reply_headers(slot, losses));
-    headers.extend(forwarded);
-    Ok(Ready::Live { headers, live: Live::Translation(Box::new(translation)) })
-}
-
 /// A stream that is translated while it flows.
-#[derive(Debug)]
 pub(crate) struct Translation {
     provider: Text,
     body: ProviderBody,
     /// None once the provider's body is over, or when there never was one.
     decoder: Option<Box<StreamDecoder>>,
+    /// Goes on with answers that the provider pauses; with the target to read the rest from.
+    resume: Option<Box<Resume>>,
+    target: Option<Box<Target>>,
+    following: Option<Following>,
+    max_event: usize,
     restorer: Restorer,
     encoder: StreamEncoder,
     /// Decoded, not yet written.
@@ -419,6 +402,12 @@ pub(crate) struct Translation {
     signatures: SignatureSink,
 }
 
+impl fmt::Debug for Translation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Translation").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
 /// Where signatures go that the client cannot carry.
 #[derive(Debug)]
 struct SignatureSink {
@@ -428,18 +417,23 @@ struct SignatureSink {
 
 impl Translation {
     fn new(
-        x: &mut Exchange,
+        x: &Exchange,
         slot: &Slot,
-        answerer: Answerer,
+        reading: Reading,
         decoder: Option<StreamDecoder>,
         body: ProviderBody,
         patience: Option<Patience>,
     ) -> Self {
+        let Reading { target, answerer, resume, .. } = reading;
         let keeper = x.keeper(&answerer.context).map(Box::new);
         Self {
             provider: slot.target.provider.clone(),
             body,
             decoder: decoder.map(Box::new),
+            target: resume.is_some().then(|| Box::new(target)),
+            resume,
+            following: None,
+            max_event: x.runtime.config.limits.event_bytes,
             restorer: Restorer::new(answerer.restore),
             several: answerer.context.request.candidates.is_some_and(|count| count > 1),
             encoder: StreamEncoder::new(x.answer, answerer.context),
@@ -506,6 +500,14 @@ impl Translation {
                 self.expire();
                 continue;
             }
+            if let Some(following) = &mut self.following {
+                match following.as_mut().poll(cx) {
+                    Poll::Ready(opened) => self.follow(opened),
+                    Poll::Pending if self.out.is_empty() => return Poll::Pending,
+                    Poll::Pending => return self.flush_or_end(),
+                }
+                continue;
+            }
             let Some(decoder) = &mut self.decoder else {
                 // Events that came from ourselves end by themselves.
                 self.events.push(Event::End);
@@ -551,6 +553,11 @@ impl Translation {
         let mut events = std::mem::take(&mut self.events);
         let mut restored = std::mem::take(&mut self.restored);
         for event in events.drain(..) {
+            if self.following.is_some() {
+                // What comes after the pause is not the end.
+                break;
+            }
+            let Some(event) = self.not_paused(event) else { continue };
             self.restorer.event(event, &mut restored);
             for event in restored.drain(..) {
                 self.write(event, record);
@@ -561,6 +568,38 @@ impl Translation {
             self.events = events;
         }
         self.restored = restored;
+    }
+
+    /// Passes events on, but for those at which the provider pauses: then it is asked to go on.
+    fn not_paused(&mut self, event: Event) -> Option<Event> {
+        let Some(resume) = &mut self.resume else { return Some(event) };
+        match resume.take(event) {
+            Taken::Pass(event) => Some(event),
+            Taken::Swallow => None,
+            Taken::Pause(finish) => match resume.go_on() {
+                Some(following) => {
+                    self.following = Some(following);
+                    self.decoder = None;
+                    self.body = ProviderBody::whole(Bytes::new());
+                    None
+                }
+                None => Some(finish),
+            },
+        }
+    }
+
+    /// The provider goes on, or fails to.
+    fn follow(&mut self, opened: Result<Opened, Fault>) {
+        self.following = None;
+        match (opened, &self.target) {
+            (Ok(opened), Some(target)) => {
+                self.decoder = Some(Box::new(StreamDecoder::new(target, self.max_event)));
+                self.body = opened.body;
+                self.patience = Some(Box::new(opened.patience));
+            }
+            (Err(fault), _) => self.events.extend([Event::Error(Box::new(fault)), Event::End]),
+            (Ok(_), None) => self.events.push(Event::End),
+        }
     }
 
     fn write(&mut self, event: Event, record: &mut Record) {
@@ -582,9 +621,9 @@ impl Translation {
 
     /// The stream is over: hands on what is kept and lets go of the provider.
     fn shut(&mut self) {
-        if self.decoder.take().is_some() {
-            self.body = ProviderBody::whole(Bytes::new());
-        }
+        self.decoder = None;
+        self.following = None;
+        self.body = ProviderBody::whole(Bytes::new());
         for (call_id, signatures) in self.encoder.take_signatures() {
             self.signatures.app.signatures.put(&self.signatures.owner, call_id, signatures);
         }
@@ -613,6 +652,7 @@ impl Translation {
 
     fn expire(&mut self) {
         self.expired = false;
+        self.following = None;
         if self.finished.is_none()
             && let Some(patience) = &self.patience
         {

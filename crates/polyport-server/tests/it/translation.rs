@@ -170,3 +170,144 @@ async fn an_answer_can_be_continued_retrieved_and_deleted() {
     assert_eq!(answer.status, 400);
     assert_eq!(answer.json().await["error"]["code"], "previous_response_not_found");
 }
+
+/// A Messages stream of one text that ends with this reason.
+fn messages_stream(text: &str, reason: &str) -> Step {
+    Step::sse(&format!(
+        "event: message_start\ndata: {{\"type\":\"message_start\",\"message\":{{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{{\"input_tokens\":10,\"output_tokens\":1}}}}}}\n\n\
+         event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{{\"type\":\"text\",\"text\":\"\"}}}}\n\n\
+         event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n\
+         event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":0}}\n\n\
+         event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"{reason}\",\"stop_sequence\":null}},\"usage\":{{\"output_tokens\":5}}}}\n\n\
+         event: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n"
+    ))
+}
+
+#[tokio::test]
+async fn a_paused_turn_is_continued_for_clients_without_a_word_for_it() {
+    let fake = FakeProvider::start(Protocol::Messages).await;
+    let gateway = Gateway::to(&fake, Protocol::Messages).await;
+    for stream in [false, true] {
+        fake.script(messages_stream("I search. ", "pause_turn").streaming(true));
+        fake.script(messages_stream("I found it.", "end_turn").streaming(true));
+        let body =
+            json!({"model":"m","stream":stream,"store":false,"input":"look it up","tools":[{"type":"web_search"}]});
+        let answer = post(gateway.address, "/v1/responses", &[], &body).await;
+        assert_eq!(answer.status, 200);
+        let bytes = answer.bytes().await.unwrap();
+        let check = Check::new(Protocol::Responses);
+        let read = if stream { check.stream(&bytes) } else { check.answer(&bytes) };
+        let read = read.unwrap_or_else(|why| panic!("{why}\n{}", String::from_utf8_lossy(&bytes)));
+        assert_eq!(read.text(), "I search. I found it.");
+        assert_eq!(read.usage.unwrap().output, 10);
+        let second = fake.last().json();
+        let last = second["messages"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(
+            (last["role"].clone(), last["content"][0]["text"].clone()),
+            (json!("assistant"), json!("I search. "))
+        );
+    }
+    // Its own clients continue themselves.
+    fake.script(messages_stream("I search. ", "pause_turn"));
+    let before = fake.requests().len();
+    let body = json!({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_20250305","name":"web_search"}]});
+    post(gateway.address, "/v1/messages", &[], &body).await.bytes().await.unwrap();
+    assert_eq!(fake.requests().len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_tool_call_that_cannot_be_read_is_asked_for_again() {
+    let fake = FakeProvider::start(Protocol::Gemini).await;
+    let gateway = Gateway::to(&fake, Protocol::Gemini).await;
+    let malformed = r#"{"candidates":[{"content":{"role":"model","parts":[]},"finishReason":"MALFORMED_FUNCTION_CALL","index":0}],"usageMetadata":{"promptTokenCount":3}}"#;
+    for stream in [false, true] {
+        fake.script(if stream { Step::sse(&format!("data: {malformed}\r\n\r\n")) } else { Step::json(malformed) });
+        fake.script(Step::text("now it works"));
+        assert_eq!(ask(&gateway, ClientProtocol::Messages, stream).await.text(), "now it works");
+    }
+    assert_eq!(fake.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn refused_signatures_are_left_out_once() {
+    let fake = FakeProvider::builder(Protocol::Messages).lenient().start().await;
+    let gateway = Gateway::to(&fake, Protocol::Messages).await;
+    fake.script(Step::error(400, "messages.1.content.0: Invalid `signature` in `thinking` block"));
+    fake.script(Step::text("fine"));
+    let body = json!({"model":"m","max_tokens":2000,"messages":[
+        {"role":"user","content":"hi"},
+        {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"EXPIRED"},{"type":"text","text":"hello"}]},
+        {"role":"user","content":"go on"}]});
+    let answer = post(gateway.address, "/v1/messages", &[], &body).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("x-polyport-loss").contains("signature.foreign_dropped"));
+    let sent: Vec<String> =
+        fake.requests().iter().map(|exchange| String::from_utf8_lossy(exchange.body()).into_owned()).collect();
+    assert_eq!(sent.iter().map(|body| body.contains("EXPIRED")).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn a_call_s_signature_comes_back_to_gemini_from_clients_that_cannot_carry_it() {
+    let fake = FakeProvider::start(Protocol::Gemini).await;
+    let gateway = Gateway::to(&fake, Protocol::Gemini).await;
+    let tools = json!([{"type":"function","function":{"name":"look","parameters":{"type":"object","properties":{"at":{"type":"string"}}}}}]);
+    for stream in [false, true] {
+        let signed = r#"{"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"name":"look","args":{"at":"x"}},"thoughtSignature":"c2lnbmF0dXJl"}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":3}}"#;
+        fake.script(if stream { Step::sse(&format!("data: {signed}\r\n\r\n")) } else { Step::json(signed) });
+        let body = json!({"model":"m","stream":stream,"tools":tools,"messages":[{"role":"user","content":"hi"}]});
+        let bytes = post(gateway.address, "/v1/chat/completions", &[], &body).await.bytes().await.unwrap();
+        let check = Check::new(Protocol::Chat);
+        let read = if stream { check.stream(&bytes) } else { check.answer(&bytes) }.unwrap();
+        let call = &read.tool_calls()[0];
+        // Most clients send back nothing but the call.
+        let body = json!({"model":"m","tools":tools,"messages":[
+            {"role":"user","content":"hi"},
+            {"role":"assistant","content":null,"tool_calls":[{"id":call.id,"type":"function","function":{"name":"look","arguments":call.arguments}}]},
+            {"role":"tool","tool_call_id":call.id,"content":"seen"}]});
+        assert_eq!(post(gateway.address, "/v1/chat/completions", &[], &body).await.status, 200);
+        let sent = fake.last().json();
+        assert_eq!(sent["contents"][1]["parts"][0]["thoughtSignature"], "c2lnbmF0dXJl", "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn d9_after_the_commit_the_stream_still_heals_or_ends_with_an_error() {
+    use crate::support::{provider, several};
+    let (first, second) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Messages).await);
+    let mut config = several(vec![
+        provider("a", Protocol::Chat, &first.base_url()),
+        provider("b", Protocol::Messages, &second.base_url()),
+    ]);
+    config.limits.commit_after = std::time::Duration::from_millis(30);
+    config.limits.keep_alive = std::time::Duration::from_millis(30);
+    let gateway = Gateway::start(config).await;
+    for client in CLIENTS {
+        for heals in [true, false] {
+            let gate = Gate::new();
+            first.script(Step::error(500, "boom").before_headers(Hold::Until(gate.clone())));
+            first.script(Step::error(500, "boom"));
+            if heals {
+                second.always(Step::text("from the second"));
+            } else {
+                second.always(Step::error(503, "also down"));
+            }
+            let (path, body) = request(client, true);
+            let mut answer = post(gateway.address, path, &[], &body).await;
+            assert_eq!(answer.status, 200, "{client}");
+            if matches!(client, ClientProtocol::Chat | ClientProtocol::Responses) {
+                answer.until(": ping").await.unwrap();
+            }
+            gate.open();
+            let bytes = answer.bytes().await.unwrap();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if heals {
+                assert_eq!(Check::new(client).stream(&bytes).unwrap().text(), "from the second", "{client} {text}");
+            } else {
+                assert!(text.contains("error"), "{client} {text}");
+                if client != ClientProtocol::Responses {
+                    assert!(Check::new(client).stream(&bytes).unwrap().failure.is_some(), "{client} {text}");
+                }
+            }
+        }
+    }
+}
