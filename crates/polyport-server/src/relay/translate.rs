@@ -63,7 +63,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
         x.record.sent();
         let events = echo::answer(&resolved);
         let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume: None };
-        return Ok(reading.from_events(x, slot, events));
+        return Ok(reading.answer_with(x, slot, events));
     }
     let mut headers = wire::json_headers(x.stream);
     wire::add_headers(&mut headers, &encoded, &target.profile);
@@ -102,7 +102,7 @@ impl Reading {
                 let response = self.whole(x, slot, opened).await?;
                 // Already restored.
                 self.answerer.restore = Restore::default();
-                Ok(self.from_events(x, slot, into_events(response)))
+                Ok(self.answer_with(x, slot, into_events(response)))
             }
             (true, _) => self.live(x, slot, opened).await,
             (false, _) => {
@@ -180,7 +180,7 @@ impl Reading {
     }
 
     /// An answer that is already here as events.
-    fn from_events(self, x: &mut Exchange, slot: &Slot, events: Vec<Event>) -> Ready {
+    fn answer_with(self, x: &mut Exchange, slot: &Slot, events: Vec<Event>) -> Ready {
         if !x.stream {
             let mut collector = Collector::new();
             events.into_iter().for_each(|event| collector.push(event));

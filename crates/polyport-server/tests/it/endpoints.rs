@@ -271,3 +271,21 @@ async fn untranslated_endpoints_go_to_a_provider_that_has_them() {
     let body = json!({"model":"other-m","prompt":"a cat"});
     assert_eq!(post(gateway.address, "/v1/images/generations", &[], &body).await.status, 404);
 }
+
+#[tokio::test]
+async fn o2_a_reload_changes_new_requests_and_keeps_open_streams() {
+    use polyport_testkit::provider::{Gate, Hold};
+    let (old, new) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Chat).await);
+    let gateway = Gateway::to(&old, Protocol::Chat).await;
+    let gate = Gate::new();
+    (0..4).for_each(|_| gate.pass());
+    old.script(Step::text("one two three four").between_events(Hold::Until(gate.clone())));
+    let (path, body) = request(ClientProtocol::Messages, true);
+    let mut open = post(gateway.address, path, &[], &body).await;
+    open.until("one").await.unwrap();
+    gateway.handle.reload(std::sync::Arc::new(one(&new, Protocol::Chat))).unwrap();
+    assert_eq!(post(gateway.address, path, &[], &body).await.status, 200);
+    assert_eq!((old.requests().len(), new.requests().len()), (1, 1));
+    gate.open();
+    open.until("four").await.unwrap();
+}

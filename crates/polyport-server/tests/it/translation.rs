@@ -147,8 +147,9 @@ async fn an_answer_can_be_continued_retrieved_and_deleted() {
         let body = json!({"model":"m","input":"Who are you?","stream":stream});
         let bytes = post(address, "/v1/responses", &[], &body).await.bytes().await.unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        let at = text.find("resp_").unwrap();
-        let id: String = text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let rest = text.split_once("resp_").unwrap().1;
+        let id: String =
+            "resp_".chars().chain(rest.chars()).take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
 
         let stored = get(address, &format!("/v1/responses/{id}"), &[]).await.json().await;
         assert_eq!((&stored["id"], &stored["output"][0]["content"][0]["text"]), (&json!(id), &json!("I am Bo.")));
