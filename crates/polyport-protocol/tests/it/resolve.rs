@@ -3,6 +3,7 @@
 mod support;
 
 mod content;
+mod examples;
 mod features;
 mod history;
 mod laws;

@@ -1,8 +1,8 @@
 //! Members that only one protocol has, and turns that only some models continue.
 
 use polyport_types::{
-    ClientProtocol, FunctionTool, LossAction, LossCode, Part, PartKind, Protocol, RawJson, ReasoningControl, ReasoningMode,
-    Severity, Text, Tool,
+    ClientProtocol, FunctionTool, LossAction, LossCode, Part, PartKind, Protocol, RawJson, ReasoningControl,
+    ReasoningMode, Severity, Text, Tool,
 };
 
 use super::support::*;
