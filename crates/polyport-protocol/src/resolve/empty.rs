@@ -31,13 +31,12 @@ pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
             message.parts.push(Part::text(if signed { " " } else { "." }));
         }
         if count > 0 {
-            let path = job.path(message);
-            dropped.add(|| path);
+            dropped.add(job.place(message));
         }
     }
     request.messages.retain(|message| !says_nothing(message));
-    if let Some((path, detail)) = dropped.take("messages") {
-        job.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, detail);
+    if let Some((place, detail)) = dropped.take("messages") {
+        job.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, place, detail);
     }
 }
 
@@ -55,10 +54,10 @@ pub(super) fn avoid_prefill(job: &mut Job<'_>, request: &mut Request) {
     if !words || (job.capabilities().prefill && !thinks) {
         return;
     }
-    let (index, path) = (last.index, job.path(last));
+    let (index, place) = (last.index, job.place(last));
     request.messages.push(Message::new(Role::User, index, vec![Part::text(GO_ON)]));
     let detail = "the model does not continue its own words; it is asked to";
-    job.losses.warn(LossCode::TurnSynthesised, LossAction::Synthesised, path, detail);
+    job.losses.warn(LossCode::TurnSynthesised, LossAction::Synthesised, place, detail);
 }
 
 fn says_nothing(message: &Message) -> bool {
@@ -67,11 +66,14 @@ fn says_nothing(message: &Message) -> bool {
 
 /// Drops blank texts; a cache marker moves to the part before. The number dropped.
 fn drop_blank(parts: &mut Vec<Part>, keep_signed: bool) -> usize {
+    let is_blank = |part: &Part| matches!(&part.kind, PartKind::Text(text) if text.text.trim().is_empty());
+    if !parts.iter().any(is_blank) {
+        return 0;
+    }
     let before = parts.len();
     let mut kept: Vec<Part> = Vec::with_capacity(before);
     for part in std::mem::take(parts) {
-        let blank = matches!(&part.kind, PartKind::Text(text) if text.text.trim().is_empty());
-        if !blank || (keep_signed && part.signature.is_some()) {
+        if !is_blank(&part) || (keep_signed && part.signature.is_some()) {
             kept.push(part);
             continue;
         }

@@ -5,7 +5,7 @@ use polyport_types::{
     ClientProtocol, LossAction, LossCode, Message, Part, PartKind, Protocol, Request, Role, SearchResult, Text,
 };
 
-use super::{Job, Tally, state};
+use super::{Job, Place, Tally, state};
 
 /// First words of the block in which Claude Code tells Anthropic whom to bill. It changes with every request.
 const BILLING_HEADER: &str = "x-anthropic-billing-header:";
@@ -13,6 +13,9 @@ const BILLING_HEADER: &str = "x-anthropic-billing-header:";
 /// Rewrites what the target does not know.
 pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
     billing(job, request);
+    if !request.messages.iter().flat_map(|message| &message.parts).any(may_be_foreign) {
+        return;
+    }
     let mut lost = Lost::default();
     let mut out = Vec::with_capacity(request.messages.len());
     for message in std::mem::take(&mut request.messages) {
@@ -20,6 +23,22 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
     }
     request.messages = out;
     lost.report(job);
+}
+
+/// Whether a part has to be looked at: most histories are words, calls and results of words.
+fn may_be_foreign(part: &Part) -> bool {
+    match &part.kind {
+        PartKind::Text(_)
+        | PartKind::Refusal(_)
+        | PartKind::Image(_)
+        | PartKind::Document(_)
+        | PartKind::Audio(_)
+        | PartKind::Video(_)
+        | PartKind::ToolCall(_)
+        | PartKind::Reasoning(_) => false,
+        PartKind::ToolResult(result) => result.parts.iter().any(may_be_foreign),
+        _ => true,
+    }
 }
 
 /// No other provider shall read the block, nor miss its prompt cache because of it.
@@ -52,16 +71,16 @@ struct Lost {
 
 impl Lost {
     fn report(self, job: &mut Job<'_>) {
-        if let Some((path, detail)) = self.server_tools.take("parts") {
-            job.losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, path, detail);
+        if let Some((place, detail)) = self.server_tools.take("parts") {
+            job.losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, place, detail);
         }
-        if let Some((path, detail)) = self.search_results.take("search results") {
-            job.losses.info(LossCode::CitationDegraded, LossAction::Degraded, path, detail);
+        if let Some((place, detail)) = self.search_results.take("search results") {
+            job.losses.info(LossCode::CitationDegraded, LossAction::Degraded, place, detail);
         }
-        if let Some((path, count)) = self.unknown.take("parts") {
+        if let Some((place, count)) = self.unknown.take("parts") {
             let kind = self.unknown_kind.unwrap_or_default();
             let detail = if count.is_empty() { kind.to_string() } else { format!("{count}, the first of type {kind}") };
-            job.losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, path, detail);
+            job.losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, place, detail);
         }
     }
 }
@@ -77,11 +96,11 @@ enum Fate {
 }
 
 fn message(job: &mut Job<'_>, mut message: Message, out: &mut Vec<Message>, lost: &mut Lost) {
-    let path = job.path(&message);
+    let place = job.place(&message);
     let had_parts = !message.parts.is_empty();
     let mut kept = Vec::with_capacity(message.parts.len());
     for mut part in std::mem::take(&mut message.parts) {
-        match fate(job, &mut part, &path, lost) {
+        match fate(job, &mut part, place, lost) {
             Fate::Keep => kept.push(part),
             Fate::Drop => {}
             Fate::Words(text) => kept.push(said(&part, text)),
@@ -105,7 +124,7 @@ fn said(part: &Part, text: Text) -> Part {
     Part { cache: part.cache, ..Part::text(text) }
 }
 
-fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate {
+fn fate(job: &mut Job<'_>, part: &mut Part, place: Place, lost: &mut Lost) -> Fate {
     let target = job.target.protocol;
     match &mut part.kind {
         PartKind::Opaque { protocol, kind, .. } if *protocol != target => {
@@ -114,56 +133,56 @@ fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate
                 "additional_tools" => {}
                 // Every tool of the request is offered from the beginning.
                 "tool_addition" | "tool_removal" | "compaction_trigger" => {
-                    job.losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path, kind.to_string());
+                    job.losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, place, kind.to_string());
                 }
                 "configuration_update" => {
                     let kind = kind.to_string();
-                    job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, path, kind);
+                    job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, place, kind);
                 }
-                kind if is_server_history(kind) => lost.server_tools.add(|| path.to_owned()),
+                kind if is_server_history(kind) => lost.server_tools.add(place),
                 _ => {
-                    lost.unknown.add(|| path.to_owned());
+                    lost.unknown.add(place);
                     lost.unknown_kind.get_or_insert_with(|| kind.clone());
                 }
             }
             Fate::Drop
         }
         PartKind::ServerToolCall(call) if call.protocol != target => {
-            lost.server_tools.add(|| path.to_owned());
+            lost.server_tools.add(place);
             Fate::Drop
         }
         PartKind::ServerToolResult(result) if result.protocol != target => {
-            lost.server_tools.add(|| path.to_owned());
+            lost.server_tools.add(place);
             Fate::Drop
         }
         PartKind::ServerToolCall(_) | PartKind::ServerToolResult(_) | PartKind::Opaque { .. } => Fate::Keep,
         PartKind::ExecutableCode { language, code, .. } if target != Protocol::Gemini => {
-            lost.server_tools.add(|| path.to_owned());
+            lost.server_tools.add(place);
             Fate::Words(fenced(&language.to_lowercase(), code))
         }
         PartKind::CodeResult { output, .. } if target != Protocol::Gemini => {
-            lost.server_tools.add(|| path.to_owned());
+            lost.server_tools.add(place);
             Fate::Words(fenced("", output))
         }
         PartKind::Compaction { content, .. } if !job.same => match content.take() {
             Some(summary) => Fate::UserWords(summary),
             None => {
                 let detail = "summarised history that only its provider can read";
-                job.losses.error(LossCode::ServerFeatureDropped, path, detail);
+                job.losses.error(LossCode::ServerFeatureDropped, place, detail);
                 Fate::Drop
             }
         },
         PartKind::ContainerUpload { .. } if !job.same => {
-            job.losses.warn(LossCode::FileIdForeign, LossAction::Dropped, path, "a file in a container");
+            job.losses.warn(LossCode::FileIdForeign, LossAction::Dropped, place, "a file in a container");
             Fate::Drop
         }
         PartKind::ItemReference { .. } if !state::keeps(job) => {
-            job.losses.error(LossCode::StateUnsupported, path, "an item that is not known here");
+            job.losses.error(LossCode::StateUnsupported, place, "an item that is not known here");
             Fate::Drop
         }
         PartKind::ToolReference { name } if target != Protocol::Messages => Fate::Words(format!("tool: {name}").into()),
         PartKind::SearchResult(result) if target != Protocol::Messages => {
-            lost.search_results.add(|| path.to_owned());
+            lost.search_results.add(place);
             Fate::Words(search_result(result))
         }
         PartKind::ToolResult(result) => {
@@ -176,7 +195,7 @@ fn fate(job: &mut Job<'_>, part: &mut Part, path: &str, lost: &mut Lost) -> Fate
                     kept.push(said(&inner, raw.text().clone()));
                     continue;
                 }
-                match fate(job, &mut inner, path, lost) {
+                match fate(job, &mut inner, place, lost) {
                     Fate::Keep => kept.push(inner),
                     Fate::Drop => {}
                     Fate::Words(text) | Fate::UserWords(text) => kept.push(said(&inner, text)),

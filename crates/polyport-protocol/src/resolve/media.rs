@@ -9,7 +9,7 @@ use polyport_types::{
     Role, Text,
 };
 
-use super::{Job, Tally, is_openai};
+use super::{Job, Place, Tally, is_openai};
 use crate::profile::ImageInput;
 
 const NOT_FETCHED: &str = "given by address, which the provider does not fetch; fetching is off";
@@ -18,11 +18,11 @@ const NOT_FETCHED: &str = "given by address, which the provider does not fetch; 
 pub(super) fn check(job: &mut Job<'_>, request: &mut Request) {
     let mut lost = Lost::default();
     for message in &mut request.messages {
-        let path = job.path(message);
-        parts(job, &mut message.parts, &path, &mut lost);
+        let place = job.place(message);
+        parts(job, &mut message.parts, place, &mut lost);
     }
     for instruction in &mut request.instructions {
-        parts(job, &mut instruction.parts, "/instructions", &mut lost);
+        parts(job, &mut instruction.parts, Place::Instructions, &mut lost);
     }
     if !job.same || job.to(Protocol::Chat) {
         hoist_results(job, &mut request.messages, &mut lost);
@@ -30,11 +30,11 @@ pub(super) fn check(job: &mut Job<'_>, request: &mut Request) {
     if !job.same && matches!(job.target.protocol, Protocol::Chat | Protocol::Messages | Protocol::Responses) {
         move_to_user(job, request);
     }
-    if let Some((path, detail)) = lost.citations.take("documents") {
-        job.losses.info(LossCode::CitationDropped, LossAction::Dropped, path, detail);
+    if let Some((place, detail)) = lost.citations.take("documents") {
+        job.losses.info(LossCode::CitationDropped, LossAction::Dropped, place, detail);
     }
-    if let Some((path, detail)) = lost.hoisted.take("results") {
-        job.losses.info(LossCode::ToolResultMediaHoisted, LossAction::Hoisted, path, detail);
+    if let Some((place, detail)) = lost.hoisted.take("results") {
+        job.losses.info(LossCode::ToolResultMediaHoisted, LossAction::Hoisted, place, detail);
     }
 }
 
@@ -44,32 +44,35 @@ struct Lost {
     hoisted: Tally,
 }
 
-fn parts(job: &mut Job<'_>, parts: &mut Vec<Part>, path: &str, lost: &mut Lost) {
+fn parts(job: &mut Job<'_>, parts: &mut Vec<Part>, place: Place, lost: &mut Lost) {
+    if !parts.iter().any(has_media) {
+        return;
+    }
     let mut out = Vec::with_capacity(parts.len());
     for mut part in std::mem::take(parts) {
         match &mut part.kind {
-            PartKind::Image(media) => image(job, media, path),
+            PartKind::Image(media) => image(job, media, place),
             PartKind::Audio(media) => {
-                if let Some(text) = audio(job, media, path) {
+                if let Some(text) = audio(job, media, place) {
                     if !text.is_empty() {
                         out.push(Part { cache: part.cache, ..Part::text(text) });
                     }
                     continue;
                 }
             }
-            PartKind::Video(media) => video(job, media, path),
+            PartKind::Video(media) => video(job, media, place),
             PartKind::Document(document) => {
-                if let Some(mut flat) = flatten(job, document, path, lost) {
+                if let Some(mut flat) = flatten(job, document, place, lost) {
                     if let Some(last) = flat.last_mut() {
                         last.cache = part.cache;
                     }
-                    self::parts(job, &mut flat, path, lost);
+                    self::parts(job, &mut flat, place, lost);
                     out.append(&mut flat);
                     continue;
                 }
-                file(job, document, path);
+                file(job, document, place);
             }
-            PartKind::ToolResult(result) => self::parts(job, &mut result.parts, path, lost),
+            PartKind::ToolResult(result) => self::parts(job, &mut result.parts, place, lost),
             _ => {}
         }
         out.push(part);
@@ -77,12 +80,20 @@ fn parts(job: &mut Job<'_>, parts: &mut Vec<Part>, path: &str, lost: &mut Lost) 
     *parts = out;
 }
 
-fn refuse(job: &mut Job<'_>, path: &str, detail: impl Into<String>) {
-    job.losses.error(LossCode::MediaUnsupported, path, detail);
+fn has_media(part: &Part) -> bool {
+    match &part.kind {
+        PartKind::Image(_) | PartKind::Audio(_) | PartKind::Video(_) | PartKind::Document(_) => true,
+        PartKind::ToolResult(result) => result.parts.iter().any(has_media),
+        _ => false,
+    }
+}
+
+fn refuse(job: &mut Job<'_>, place: Place, detail: impl Into<String>) {
+    job.losses.error(LossCode::MediaUnsupported, place, detail);
 }
 
 /// Checks where content comes from; false if it was refused.
-fn source(job: &mut Job<'_>, source: &MediaSource, path: &str, what: &str) -> bool {
+fn source(job: &mut Job<'_>, source: &MediaSource, place: Place, what: &str) -> bool {
     match source {
         MediaSource::Base64 { .. } => true,
         MediaSource::FileId { owner, .. } => {
@@ -91,7 +102,7 @@ fn source(job: &mut Job<'_>, source: &MediaSource, path: &str, what: &str) -> bo
                 return true;
             }
             let detail = format!("{what}: a file of another provider ({owner})");
-            job.losses.error(LossCode::FileIdForeign, path, detail);
+            job.losses.error(LossCode::FileIdForeign, place, detail);
             false
         }
         MediaSource::Url { .. } if job.same && job.capabilities().url_media => true,
@@ -104,31 +115,31 @@ fn source(job: &mut Job<'_>, source: &MediaSource, path: &str, what: &str) -> bo
                 }
             } else if googles {
                 let detail = format!("{what}: a file only Google can read");
-                job.losses.error(LossCode::FileIdForeign, path, detail);
+                job.losses.error(LossCode::FileIdForeign, place, detail);
                 return false;
             } else if job.capabilities().url_media {
                 return true;
             }
-            refuse(job, path, format!("{what}: {NOT_FETCHED}"));
+            refuse(job, place, format!("{what}: {NOT_FETCHED}"));
             false
         }
     }
 }
 
-fn image(job: &mut Job<'_>, media: &mut Media, path: &str) {
+fn image(job: &mut Job<'_>, media: &mut Media, place: Place) {
     if !job.capabilities().images || (job.to(Protocol::Chat) && job.profile().image_input == ImageInput::None) {
-        refuse(job, path, "the model takes no images");
+        refuse(job, place, "the model takes no images");
         return;
     }
-    if !source(job, &media.source, path, "image") {
+    if !source(job, &media.source, place, "image") {
         return;
     }
     match &mut media.source {
         MediaSource::Url { .. } if job.to(Protocol::Chat) && job.profile().image_input == ImageInput::Data => {
-            refuse(job, path, format!("image: {NOT_FETCHED}"));
+            refuse(job, place, format!("image: {NOT_FETCHED}"));
         }
         MediaSource::FileId { .. } if job.to(Protocol::Chat) => {
-            job.losses.error(LossCode::FileIdForeign, path, "image: Chat has no images by file id");
+            job.losses.error(LossCode::FileIdForeign, place, "image: Chat has no images by file id");
         }
         MediaSource::Base64 { mime, .. } if job.to(Protocol::Messages) => {
             if &**mime == "image/jpg" {
@@ -136,7 +147,7 @@ fn image(job: &mut Job<'_>, media: &mut Media, path: &str) {
             }
             if !matches!(&**mime, "image/jpeg" | "image/png" | "image/gif" | "image/webp") {
                 let detail = format!("image of type {mime}: only jpeg, png, gif and webp are taken");
-                refuse(job, path, detail);
+                refuse(job, place, detail);
             }
         }
         _ => {}
@@ -144,24 +155,24 @@ fn image(job: &mut Job<'_>, media: &mut Media, path: &str) {
 }
 
 /// Checks sound; some can only be given as the words said in it.
-fn audio(job: &mut Job<'_>, media: &Media, path: &str) -> Option<Text> {
+fn audio(job: &mut Job<'_>, media: &Media, place: Place) -> Option<Text> {
     let takes = job.capabilities().audio && matches!(job.target.protocol, Protocol::Chat | Protocol::Gemini);
     if let (Some(_), false) = (&media.id, job.same) {
         // An earlier answer, known to its provider by an id.
         if let Some(transcript) = media.transcript.clone().filter(|text| !text.is_empty()) {
-            job.losses.warn(LossCode::FileIdForeign, LossAction::Degraded, path, "sound: only its transcript");
+            job.losses.warn(LossCode::FileIdForeign, LossAction::Degraded, place, "sound: only its transcript");
             return Some(transcript);
         }
         if matches!(media.source, MediaSource::FileId { .. }) {
-            job.losses.warn(LossCode::FileIdForeign, LossAction::Dropped, path, "sound of an earlier answer");
+            job.losses.warn(LossCode::FileIdForeign, LossAction::Dropped, place, "sound of an earlier answer");
             return Some(Text::new());
         }
     }
     if !takes {
-        refuse(job, path, "the model takes no sound");
+        refuse(job, place, "the model takes no sound");
         return None;
     }
-    if media.id.is_some() || !source(job, &media.source, path, "sound") || job.same {
+    if media.id.is_some() || !source(job, &media.source, place, "sound") || job.same {
         return None;
     }
     if job.to(Protocol::Chat) {
@@ -171,37 +182,37 @@ fn audio(job: &mut Job<'_>, media: &Media, path: &str) -> Option<Text> {
         match &media.source {
             MediaSource::Base64 { .. } if known => {}
             MediaSource::Base64 { .. } => {
-                refuse(job, path, format!("sound of type {mime}: only wav and mp3 are taken"))
+                refuse(job, place, format!("sound of type {mime}: only wav and mp3 are taken"))
             }
-            MediaSource::Url { .. } | MediaSource::FileId { .. } => refuse(job, path, format!("sound: {NOT_FETCHED}")),
+            MediaSource::Url { .. } | MediaSource::FileId { .. } => refuse(job, place, format!("sound: {NOT_FETCHED}")),
         }
     }
     None
 }
 
-fn video(job: &mut Job<'_>, media: &Media, path: &str) {
+fn video(job: &mut Job<'_>, media: &Media, place: Place) {
     let takes = job.capabilities().video && (job.to(Protocol::Gemini) || job.same);
     if !takes {
-        refuse(job, path, "the model takes no video");
+        refuse(job, place, "the model takes no video");
         return;
     }
-    source(job, &media.source, path, "video");
+    source(job, &media.source, place, "video");
 }
 
 /// A file that stays a file.
-fn file(job: &mut Job<'_>, document: &Document, path: &str) {
+fn file(job: &mut Job<'_>, document: &Document, place: Place) {
     let DocumentSource::File(content) = &document.source else { return };
     if !job.capabilities().documents || (job.to(Protocol::Chat) && !job.profile().file_input) {
-        refuse(job, path, "the model takes no documents");
+        refuse(job, place, "the model takes no documents");
         return;
     }
-    if !source(job, content, path, "document") || job.same {
+    if !source(job, content, place, "document") || job.same {
         return;
     }
     match (job.target.protocol, content) {
-        (Protocol::Chat, MediaSource::Url { .. }) => refuse(job, path, format!("document: {NOT_FETCHED}")),
+        (Protocol::Chat, MediaSource::Url { .. }) => refuse(job, place, format!("document: {NOT_FETCHED}")),
         (Protocol::Messages, MediaSource::Base64 { mime, .. }) if essence(mime) != "application/pdf" => {
-            refuse(job, path, format!("document of type {mime}: only PDF and plain text are taken"));
+            refuse(job, place, format!("document of type {mime}: only PDF and plain text are taken"));
         }
         _ => {}
     }
@@ -213,7 +224,7 @@ fn essence(mime: &str) -> &str {
 }
 
 /// The parts a document becomes where it is no file: its title, what is said about it, its text. `None` leaves it as it is.
-fn flatten(job: &mut Job<'_>, document: &mut Document, path: &str, lost: &mut Lost) -> Option<Vec<Part>> {
+fn flatten(job: &mut Job<'_>, document: &mut Document, place: Place, lost: &mut Lost) -> Option<Vec<Part>> {
     if let DocumentSource::File(MediaSource::Base64 { mime, data }) = &document.source
         && !job.same
         && matches!(job.target.protocol, Protocol::Messages | Protocol::Chat)
@@ -226,7 +237,7 @@ fn flatten(job: &mut Job<'_>, document: &mut Document, path: &str, lost: &mut Lo
         return None;
     }
     if document.citations.take() == Some(true) && !job.same {
-        lost.citations.add(|| path.to_owned());
+        lost.citations.add(place);
     }
     let content = match &mut document.source {
         DocumentSource::File(_) => {
@@ -286,13 +297,13 @@ fn hoist_results(job: &Job<'_>, messages: &mut Vec<Message>, lost: &mut Lost) {
     for mut message in std::mem::take(messages) {
         if message.role == Role::Tool {
             index = message.index;
-            let path = job.path(&message);
+            let place = job.place(&message);
             for part in &mut message.parts {
                 if let PartKind::ToolResult(result) = &mut part.kind {
                     let before = waiting.len();
                     hoist(job, &result.call_id.clone(), &mut result.parts, &mut waiting);
                     if waiting.len() > before {
-                        lost.hoisted.add(|| path.clone());
+                        lost.hoisted.add(place);
                     }
                 }
             }
@@ -340,7 +351,7 @@ fn move_to_user(job: &mut Job<'_>, request: &mut Request) {
     };
     let made = |message: &Message| message.role == Role::Assistant && message.parts.iter().any(is_media);
     let Some(first) = request.messages.iter().find(|message| made(message)) else { return };
-    let path = job.path(first);
+    let place = job.place(first);
     let mut out: Vec<Message> = Vec::with_capacity(request.messages.len() + 1);
     let mut waiting: Vec<Part> = Vec::new();
     let mut index = 0;
@@ -373,5 +384,5 @@ fn move_to_user(job: &mut Job<'_>, request: &mut Request) {
     }
     request.messages = out;
     let detail = "made by the model; shown in the next user message";
-    job.losses.warn(LossCode::MediaUnsupported, LossAction::Hoisted, path, detail);
+    job.losses.warn(LossCode::MediaUnsupported, LossAction::Hoisted, place, detail);
 }

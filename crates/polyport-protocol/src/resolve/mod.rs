@@ -130,14 +130,35 @@ impl Job<'_> {
         is_openai(self.source.into())
     }
 
-    /// JSON pointer of a message in the client's own request.
-    fn path(&self, message: &Message) -> String {
-        let list = match self.source {
-            ClientProtocol::Chat | ClientProtocol::Messages => "messages",
-            ClientProtocol::Responses => "input",
-            ClientProtocol::Gemini => "contents",
-        };
-        format!("/{list}/{}", message.index)
+    /// Where a message stands in the client's own request.
+    fn place(&self, message: &Message) -> Place {
+        Place::Message(self.source, message.index)
+    }
+}
+
+/// A place in the client's own request; becomes a JSON pointer when something has to be said about it.
+#[derive(Clone, Copy)]
+enum Place {
+    Instructions,
+    Message(ClientProtocol, u32),
+    Tool(usize),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instructions => f.write_str("/instructions"),
+            Self::Message(ClientProtocol::Chat | ClientProtocol::Messages, index) => write!(f, "/messages/{index}"),
+            Self::Message(ClientProtocol::Responses, index) => write!(f, "/input/{index}"),
+            Self::Message(ClientProtocol::Gemini, index) => write!(f, "/contents/{index}"),
+            Self::Tool(at) => write!(f, "/tools/{at}"),
+        }
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.to_string()
     }
 }
 
@@ -166,20 +187,18 @@ fn short_hash(text: &str) -> String {
 struct Tally {
     count: usize,
     /// Where it happened first.
-    path: String,
+    place: Option<Place>,
 }
 
 impl Tally {
-    fn add(&mut self, path: impl FnOnce() -> String) {
-        if self.count == 0 {
-            self.path = path();
-        }
+    fn add(&mut self, place: Place) {
+        self.place.get_or_insert(place);
         self.count += 1;
     }
 
-    /// `path` and a detail like `3 parts`; `None` if it never happened.
-    fn take(self, what: &str) -> Option<(String, String)> {
-        let Self { count, path } = self;
-        (count > 0).then(|| (path, if count == 1 { String::new() } else { format!("{count} {what}") }))
+    /// The place and a detail like `3 parts`; `None` if it never happened.
+    fn take(self, what: &str) -> Option<(Place, String)> {
+        let detail = if self.count == 1 { String::new() } else { format!("{} {what}", self.count) };
+        self.place.map(|place| (place, detail))
     }
 }

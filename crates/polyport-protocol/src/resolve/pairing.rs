@@ -162,7 +162,7 @@ fn strays(job: &mut Job<'_>, request: &mut Request, pairs: &Pairs) {
     at.sort_unstable();
     for (message, part) in at {
         let Some(message) = request.messages.get_mut(message) else { continue };
-        let path = job.path(message);
+        let place = job.place(message);
         let Some(part) = message.parts.get_mut(part) else { continue };
         let PartKind::ToolResult(result) = &mut part.kind else { continue };
         let label = match &result.name {
@@ -171,10 +171,10 @@ fn strays(job: &mut Job<'_>, request: &mut Request, pairs: &Pairs) {
         };
         let text = result_text(result);
         part.kind = Part::text(format!("Tool result ({label}): {text}")).kind;
-        found.add(|| path);
+        found.add(place);
     }
-    if let Some((path, detail)) = found.take("results") {
-        job.losses.warn(LossCode::ToolResultOrphan, LossAction::Degraded, path, detail);
+    if let Some((place, detail)) = found.take("results") {
+        job.losses.warn(LossCode::ToolResultOrphan, LossAction::Degraded, place, detail);
     }
 }
 
@@ -259,11 +259,11 @@ fn report_ids(job: &mut Job<'_>, request: &Request, calls: &[Call], ids: &[Text]
         if call.id != *id
             && let Some(message) = request.messages.get(call.at.0)
         {
-            changed.add(|| job.path(message));
+            changed.add(job.place(message));
         }
     }
-    if let Some((path, detail)) = changed.take("ids") {
-        job.losses.info(LossCode::IdRewritten, LossAction::Renamed, path, detail);
+    if let Some((place, detail)) = changed.take("ids") {
+        job.losses.info(LossCode::IdRewritten, LossAction::Renamed, place, detail);
     }
 }
 
@@ -293,11 +293,11 @@ fn report_missing(job: &mut Job<'_>, request: &Request, pairs: &Pairs) -> bool {
     let mut missing = Tally::default();
     for call in pairs.calls.iter().filter(|call| !call.answered) {
         if let Some(message) = request.messages.get(call.at.0) {
-            missing.add(|| job.path(message));
+            missing.add(job.place(message));
         }
     }
-    let Some((path, detail)) = missing.take("calls") else { return false };
-    job.losses.warn(LossCode::ToolResultMissing, LossAction::Synthesised, path, detail);
+    let Some((place, detail)) = missing.take("calls") else { return false };
+    job.losses.warn(LossCode::ToolResultMissing, LossAction::Synthesised, place, detail);
     true
 }
 

@@ -6,7 +6,7 @@ use polyport_types::{
     LossAction, LossCode, Protocol, RawJson, Request, ServerTool, ServerToolKind, Text, Tool, ToolChoice,
 };
 
-use super::Job;
+use super::{Job, Place};
 
 /// Keeps the tools the target has and reports the rest.
 pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
@@ -26,19 +26,19 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
             kept.push(Tool::Server(tool));
             continue;
         }
-        let path = format!("/tools/{at}");
+        let place = Place::Tool(at);
         if !has(job, &tool.kind) {
-            refuse(job, &tool, forced.as_ref(), path, "not available here");
+            refuse(job, &tool, forced.as_ref(), place, "not available here");
             continue;
         }
         if functions && job.to(Protocol::Gemini) && !job.capabilities().validated_calls {
-            refuse(job, &tool, forced.as_ref(), path, "cannot stand beside functions");
+            refuse(job, &tool, forced.as_ref(), place, "cannot stand beside functions");
             continue;
         }
-        if tool.kind == ServerToolKind::Mcp && !mcp(job, &mut tool, &path) {
+        if tool.kind == ServerToolKind::Mcp && !mcp(job, &mut tool, place) {
             continue;
         }
-        options(job, &mut tool, &path);
+        options(job, &mut tool, place);
         if job.to(Protocol::Messages)
             && let Some(limit) = per_tool_limit
         {
@@ -53,7 +53,7 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
             per_tool_limit = Some(per_tool_limit.map_or(uses, |limit| limit.max(uses)));
             request.limits.max_server_tool_calls = per_tool_limit;
             let detail = "the limit holds for all tools together";
-            job.losses.info(LossCode::ServerFeatureDropped, LossAction::Degraded, format!("{path}/max_uses"), detail);
+            job.losses.info(LossCode::ServerFeatureDropped, LossAction::Degraded, format!("{place}/max_uses"), detail);
         }
         kept.push(Tool::Server(tool));
     }
@@ -92,7 +92,7 @@ fn has(job: &Job<'_>, kind: &ServerToolKind) -> bool {
 }
 
 /// Leaves a tool out; if the client insists on it, the request cannot be answered.
-fn refuse(job: &mut Job<'_>, tool: &ServerTool, choice: Option<&ToolChoice>, path: String, detail: &str) {
+fn refuse(job: &mut Job<'_>, tool: &ServerTool, choice: Option<&ToolChoice>, place: Place, detail: &str) {
     let detail = format!("{}: {detail}", tool.wire_type);
     let forced = match choice {
         Some(ToolChoice::Server { kind, name }) => {
@@ -103,19 +103,19 @@ fn refuse(job: &mut Job<'_>, tool: &ServerTool, choice: Option<&ToolChoice>, pat
     };
     if tool.kind == ServerToolKind::ToolSearch && !forced {
         let detail = "there is nothing to search for: all tools are offered";
-        job.losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, path, detail);
+        job.losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, place, detail);
     } else if forced {
-        job.losses.error(LossCode::ToolServerUnsupported, path, detail);
+        job.losses.error(LossCode::ToolServerUnsupported, place, detail);
     } else {
-        job.losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, path, detail);
+        job.losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, place, detail);
     }
 }
 
 /// Settings that the target does not know.
-fn options(job: &mut Job<'_>, tool: &mut ServerTool, path: &str) {
+fn options(job: &mut Job<'_>, tool: &mut ServerTool, place: Place) {
     let target = job.target.protocol;
     let mut drop = |code: LossCode, name: &str| {
-        job.losses.warn(code, LossAction::Dropped, format!("{path}/{name}"), "");
+        job.losses.warn(code, LossAction::Dropped, format!("{place}/{name}"), "");
     };
     let unsupported = LossCode::ToolServerUnsupported;
     let allowed = !tool.allowed_domains.is_empty();
@@ -153,26 +153,26 @@ fn options(job: &mut Job<'_>, tool: &mut ServerTool, path: &str) {
 }
 
 /// A remote server; false if it has to be left out.
-fn mcp(job: &mut Job<'_>, tool: &mut ServerTool, path: &str) -> bool {
+fn mcp(job: &mut Job<'_>, tool: &mut ServerTool, place: Place) -> bool {
     let asks = |approval: Option<&RawJson>| approval.is_none_or(|approval| approval.as_str().trim() != "\"never\"");
     let from_responses = super::Protocol::from(job.source) == Protocol::Responses;
     let Some(server) = &mut tool.mcp else {
         job.losses.warn(
             LossCode::ToolServerUnsupported,
             LossAction::Dropped,
-            path,
+            place,
             "a remote server without a definition",
         );
         return false;
     };
     if server.url.is_none() {
         let detail = format!("{}: a connector of its provider", server.label);
-        job.losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, path, detail);
+        job.losses.warn(LossCode::ToolServerUnsupported, LossAction::Dropped, place, detail);
         return false;
     }
     if job.target.protocol != Protocol::Responses && from_responses && asks(server.require_approval.as_ref()) {
         let detail = format!("{}: calls cannot be approved here; require_approval must be \"never\"", server.label);
-        job.losses.error(LossCode::ToolServerUnsupported, path, detail);
+        job.losses.error(LossCode::ToolServerUnsupported, place, detail);
         return false;
     }
     if job.to(Protocol::Responses) && server.require_approval.is_none() {
@@ -182,7 +182,7 @@ fn mcp(job: &mut Job<'_>, tool: &mut ServerTool, path: &str) -> bool {
     if server.authorization.is_some() && !job.target.profile.forward_mcp_authorization {
         server.authorization = None;
         let detail = format!("{}: its authorization is not handed to other providers", server.label);
-        job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, format!("{path}/authorization"), detail);
+        job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, format!("{place}/authorization"), detail);
     }
     true
 }

@@ -8,12 +8,18 @@ use polyport_types::{
     ReasoningMode, ReasoningText, Request, Role, Signature, SignatureKind,
 };
 
-use super::{Job, Tally, state};
+use super::{Job, Place, Tally, state};
 use crate::carrier::{self, Placement};
 use crate::profile::ReasoningBack;
 
 /// Opens carriers, gives each signature to its part and adds those that were kept for the client.
 pub(super) fn open(job: &mut Job<'_>, messages: &mut Vec<Message>) {
+    if !messages.iter().flat_map(|message| &message.parts).any(|part| part.signature.is_some() || holds_parts(part)) {
+        for message in messages.iter_mut().filter(|message| message.role == Role::Assistant) {
+            look_up(job, &mut message.parts);
+        }
+        return;
+    }
     let mut opener = Opener { carried: Tally::default(), dropped: Tally::default(), next: Vec::new() };
     let mut out: Vec<Message> = Vec::with_capacity(messages.len());
     for mut message in std::mem::take(messages) {
@@ -33,11 +39,11 @@ pub(super) fn open(job: &mut Job<'_>, messages: &mut Vec<Message>) {
     }
     opener.lose_next();
     *messages = out;
-    if let Some((path, detail)) = opener.carried.take("signatures") {
-        job.losses.info(LossCode::SignatureCarried, LossAction::Emulated, path, detail);
+    if let Some((place, detail)) = opener.carried.take("signatures") {
+        job.losses.info(LossCode::SignatureCarried, LossAction::Emulated, place, detail);
     }
-    if let Some((path, _)) = opener.dropped.take("") {
-        job.losses.info(LossCode::SignatureForeignDropped, LossAction::Dropped, path, "a carrier that cannot be read");
+    if let Some((place, _)) = opener.dropped.take("") {
+        job.losses.info(LossCode::SignatureForeignDropped, LossAction::Dropped, place, "a carrier that cannot be read");
     }
 }
 
@@ -53,8 +59,7 @@ impl Opener {
         if !message.parts.iter().any(|part| part.signature.is_some()) && self.next.is_empty() {
             return;
         }
-        let path = || job.path(message);
-        let path = path();
+        let place = job.place(message);
         let mut kept: Vec<Part> = Vec::with_capacity(message.parts.len());
         for mut part in std::mem::take(&mut message.parts) {
             let token = part.signature.as_ref().filter(|signature| carrier::is_token(&signature.value));
@@ -69,9 +74,9 @@ impl Opener {
             part.signature = None;
             let bare = is_bare(&part);
             match opened {
-                None => self.dropped.add(|| path.clone()),
+                None => self.dropped.add(place),
                 Some((signature, placement)) => {
-                    self.carried.add(|| path.clone());
+                    self.carried.add(place);
                     match placement {
                         Placement::Own | Placement::Alone => {
                             own(&mut part, signature);
@@ -104,6 +109,15 @@ impl Opener {
 
     fn lose_next(&mut self) {
         self.next.clear();
+    }
+}
+
+fn holds_parts(part: &Part) -> bool {
+    match &part.kind {
+        PartKind::ToolResult(result) => result.parts.iter().any(|part| part.signature.is_some() || holds_parts(part)),
+        PartKind::SearchResult(_) => true,
+        PartKind::Document(document) => matches!(document.source, DocumentSource::Blocks(_)),
+        _ => false,
     }
 }
 
@@ -231,8 +245,8 @@ pub(super) fn filter(job: &mut Job<'_>, request: &mut Request) {
     let stored = state::keeps(job) && request.state.store != Some(false);
     let had_parts: Vec<bool> = request.messages.iter().map(|message| !message.parts.is_empty()).collect();
     for message in &mut request.messages {
-        let path = job.path(message);
-        message.parts.retain_mut(|part| keep(job, part, stored, &path, &mut lost));
+        let place = job.place(message);
+        message.parts.retain_mut(|part| keep(job, part, stored, place, &mut lost));
     }
     if job.to(Protocol::Responses) && job.capabilities().family == Family::OpenAi {
         drop_loose_items(&mut request.messages);
@@ -241,11 +255,11 @@ pub(super) fn filter(job: &mut Job<'_>, request: &mut Request) {
         allow_thinking(job, request, &mut lost);
     }
     remove_emptied(&mut request.messages, &had_parts);
-    if let Some((path, detail)) = lost.signatures.take("signatures") {
-        job.losses.info(LossCode::SignatureForeignDropped, LossAction::Dropped, path, detail);
+    if let Some((place, detail)) = lost.signatures.take("signatures") {
+        job.losses.info(LossCode::SignatureForeignDropped, LossAction::Dropped, place, detail);
     }
-    if let Some((path, detail)) = lost.texts.take("parts") {
-        job.losses.info(LossCode::ReasoningTextDropped, LossAction::Dropped, path, detail);
+    if let Some((place, detail)) = lost.texts.take("parts") {
+        job.losses.info(LossCode::ReasoningTextDropped, LossAction::Dropped, place, detail);
     }
 }
 
@@ -262,7 +276,7 @@ fn remove_emptied(messages: &mut Vec<Message>, had_parts: &[bool]) {
 }
 
 /// Decides about one part; false drops it.
-fn keep(job: &Job<'_>, part: &mut Part, stored: bool, path: &str, lost: &mut Lost) -> bool {
+fn keep(job: &Job<'_>, part: &mut Part, stored: bool, place: Place, lost: &mut Lost) -> bool {
     let had = part.signature.take();
     let (ours, foreign) = match had {
         None => (None, false),
@@ -270,7 +284,7 @@ fn keep(job: &Job<'_>, part: &mut Part, stored: bool, path: &str, lost: &mut Los
             // Known to be unsigned: nothing is lost.
             let empty = signature.value.is_empty();
             if !empty {
-                lost.signatures.add(|| path.to_owned());
+                lost.signatures.add(place);
             }
             (None, true)
         }
@@ -297,7 +311,7 @@ fn keep(job: &Job<'_>, part: &mut Part, stored: bool, path: &str, lost: &mut Los
     };
     if !kept {
         if visible {
-            lost.texts.add(|| path.to_owned());
+            lost.texts.add(place);
         }
         return false;
     }
@@ -345,10 +359,10 @@ fn allow_thinking(job: &mut Job<'_>, request: &mut Request, lost: &mut Lost) {
     }
     if request.reasoning.as_ref().is_some_and(|control| control.mode == ReasoningMode::Off) && !job.same {
         for message in &mut request.messages {
-            let path = job.path(message);
+            let place = job.place(message);
             message.parts.retain(|part| {
                 if is_reasoning(part) && !is_bare(part) {
-                    lost.texts.add(|| path.clone());
+                    lost.texts.add(place);
                 }
                 !is_reasoning(part)
             });

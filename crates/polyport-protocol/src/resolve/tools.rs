@@ -9,7 +9,7 @@ use polyport_types::{
 use serde_json::{Value, json};
 
 use super::names::Names;
-use super::{Job, builtin, server_tools};
+use super::{Job, Place, builtin, server_tools};
 use crate::json::write_str;
 use crate::profile::SchemaClean;
 use crate::restore::{CUSTOM_INPUT, ToolOrigin};
@@ -39,11 +39,11 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
         if !job.same && !declared.insert(identity(&tool)) {
             continue;
         }
-        let path = format!("/tools/{at}");
+        let place = Place::Tool(at);
         tools.push(match tool {
-            Tool::Function(tool) => function(job, *tool, &mut names, &path),
-            Tool::Custom(tool) if takes_custom(job) => custom(job, *tool, &mut names, &path),
-            Tool::Custom(tool) => custom_as_function(job, &tool, &mut names, &path),
+            Tool::Function(tool) => function(job, *tool, &mut names, place),
+            Tool::Custom(tool) if takes_custom(job) => custom(job, *tool, &mut names, place),
+            Tool::Custom(tool) => custom_as_function(job, &tool, &mut names, place),
             Tool::Server(tool) if !job.same && server_tools::is_client_tool(&tool) => {
                 builtin_as_function(job, &tool, &mut names, &mut emulated)
             }
@@ -114,21 +114,21 @@ fn remember(job: &mut Job<'_>, given: &Text, origin: ToolOrigin) {
 }
 
 /// Reports a name that broke the target's rule; joining a namespace is no loss.
-fn report_name(job: &mut Job<'_>, name: &Text, namespace: Option<&Text>, given: &Text, path: &str) {
+fn report_name(job: &mut Job<'_>, name: &Text, namespace: Option<&Text>, given: &Text, place: Place) {
     let joined = namespace.filter(|_| !job.to(Protocol::Responses)).map(|space| format!("{space}__{name}"));
     if joined.as_deref().unwrap_or(name) != &**given {
         job.losses.info(
             LossCode::ToolRenamed,
             LossAction::Renamed,
-            format!("{path}/name"),
+            format!("{place}/name"),
             format!("{name} → {given}"),
         );
     }
 }
 
-fn function(job: &mut Job<'_>, mut tool: FunctionTool, names: &mut Names, path: &str) -> Tool {
+fn function(job: &mut Job<'_>, mut tool: FunctionTool, names: &mut Names, place: Place) -> Tool {
     let given = names.give(tool.namespace.as_ref(), &tool.name);
-    report_name(job, &tool.name, tool.namespace.as_ref(), &given, path);
+    report_name(job, &tool.name, tool.namespace.as_ref(), &given, place);
     let origin = ToolOrigin {
         name: std::mem::replace(&mut tool.name, given.clone()),
         namespace: tool.namespace.clone(),
@@ -142,16 +142,16 @@ fn function(job: &mut Job<'_>, mut tool: FunctionTool, names: &mut Names, path: 
         // Nobody searches for tools there: all are offered at once.
         tool.defer_loading = None;
     }
-    strictness(job, &mut tool, path);
-    adapt_schema(job, &mut tool, path);
+    strictness(job, &mut tool, place);
+    adapt_schema(job, &mut tool, place);
     Tool::Function(Box::new(tool))
 }
 
 /// What `strict` becomes. Absent, it means something else in each protocol.
-fn strictness(job: &mut Job<'_>, tool: &mut FunctionTool, path: &str) {
+fn strictness(job: &mut Job<'_>, tool: &mut FunctionTool, place: Place) {
     let drop = |job: &mut Job<'_>, tool: &mut FunctionTool, detail: String| {
         tool.strict = None;
-        job.losses.info(LossCode::ToolStrictDropped, LossAction::Dropped, format!("{path}/strict"), detail);
+        job.losses.info(LossCode::ToolStrictDropped, LossAction::Dropped, format!("{place}/strict"), detail);
     };
     if job.to(Protocol::Chat) && !job.profile().strict_tools {
         if tool.strict == Some(true) {
@@ -209,11 +209,11 @@ fn dialect(job: &Job<'_>, strict: bool) -> Option<Dialect> {
     }
 }
 
-fn adapt_schema(job: &mut Job<'_>, tool: &mut FunctionTool, path: &str) {
+fn adapt_schema(job: &mut Job<'_>, tool: &mut FunctionTool, place: Place) {
     let Some(dialect) = dialect(job, tool.strict == Some(true)) else { return };
     let Some(original) = &tool.schema else { return };
     let Some((converted, changes)) = schema::convert_raw(original, dialect) else { return };
-    changes.report(job.losses, LossCode::ToolSchemaRelaxed, LossCode::ToolSchemaInlined, path);
+    changes.report(job.losses, LossCode::ToolSchemaRelaxed, LossCode::ToolSchemaInlined, &place.to_string());
     // The encoder writes the `Schema` form itself; here it was only asked what that loses.
     if dialect != Dialect::GeminiOpenApi {
         tool.schema = Some(converted);
@@ -242,14 +242,19 @@ fn limit_strict(job: &mut Job<'_>, request: &mut Request) {
         } else {
             tool.strict = None;
             let detail = "more strict tools, optional parameters or alternatives than one request may have";
-            job.losses.info(LossCode::ToolStrictDropped, LossAction::Dropped, format!("/tools/{at}/strict"), detail);
+            job.losses.info(
+                LossCode::ToolStrictDropped,
+                LossAction::Dropped,
+                format!("{}/strict", Place::Tool(at)),
+                detail,
+            );
         }
     }
 }
 
-fn custom(job: &mut Job<'_>, mut tool: CustomTool, names: &mut Names, path: &str) -> Tool {
+fn custom(job: &mut Job<'_>, mut tool: CustomTool, names: &mut Names, place: Place) -> Tool {
     let given = names.give(tool.namespace.as_ref(), &tool.name);
-    report_name(job, &tool.name, tool.namespace.as_ref(), &given, path);
+    report_name(job, &tool.name, tool.namespace.as_ref(), &given, place);
     let origin = ToolOrigin {
         name: std::mem::replace(&mut tool.name, given.clone()),
         namespace: tool.namespace.clone(),
@@ -263,9 +268,9 @@ fn custom(job: &mut Job<'_>, mut tool: CustomTool, names: &mut Names, path: &str
 }
 
 /// A free-form tool as a function with one string.
-fn custom_as_function(job: &mut Job<'_>, tool: &CustomTool, names: &mut Names, path: &str) -> Tool {
+fn custom_as_function(job: &mut Job<'_>, tool: &CustomTool, names: &mut Names, place: Place) -> Tool {
     let given = names.give(tool.namespace.as_ref(), &tool.name);
-    report_name(job, &tool.name, tool.namespace.as_ref(), &given, path);
+    report_name(job, &tool.name, tool.namespace.as_ref(), &given, place);
     let origin = ToolOrigin { name: tool.name.clone(), namespace: tool.namespace.clone(), kind: ToolCallKind::Custom };
     job.restore.tools.insert(given.clone(), origin);
     let mut description = tool.description.as_deref().unwrap_or_default().to_owned();
@@ -285,7 +290,7 @@ fn custom_as_function(job: &mut Job<'_>, tool: &CustomTool, names: &mut Names, p
     job.losses.info(
         LossCode::ToolCustomEmulated,
         LossAction::Emulated,
-        path,
+        place,
         format!("{name} is offered as a function"),
     );
     Tool::Function(Box::new(FunctionTool {
