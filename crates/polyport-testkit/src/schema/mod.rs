@@ -183,7 +183,7 @@ pub fn validate_stream_event(event: &Value) -> Result<(), Vec<String>> {
     }
 }
 
-/// A response object without the echoed settings that are null although the document does not say so.
+/// A response object without the echoed settings that are null although the document does not say so, and without its error code.
 fn without_unset(response: &Value) -> Value {
     let mut response = response.clone();
     if let Some(members) = response.as_object_mut() {
@@ -192,6 +192,13 @@ fn without_unset(response: &Value) -> Value {
             if let Some(member) = members.get_mut(echoed) {
                 *member = without_nulls(member);
             }
+        }
+        // The service sends codes that the document does not list (`insufficient_quota`), and Codex acts on others of them
+        // (`context_length_exceeded`): any word is one.
+        if let Some(code) = members.get_mut("error").and_then(|error| error.get_mut("code"))
+            && code.as_str().is_some_and(|code| !code.is_empty())
+        {
+            *code = Value::from("server_error");
         }
     }
     response
