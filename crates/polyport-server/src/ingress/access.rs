@@ -39,7 +39,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
         return Ok(Caller { counter: Some(app.key_counter(&name)), name });
     }
     if access.open {
-        foreign_page(&head.headers)?;
+        foreign_page(head)?;
         return Ok(Caller { name: Text::new(), counter: None });
     }
     Err(Fault::new(
@@ -77,20 +77,26 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Refuses requests that a web page of another site makes through the user's browser, names that a hostile resolver points at this
 /// machine included. Only for gateways that need no key.
-fn foreign_page(headers: &HeaderMap) -> Result<(), Fault> {
+fn foreign_page(head: &Parts) -> Result<(), Fault> {
     let denied = |words: &str| Err(Fault::new(FaultClass::PermissionDenied, words));
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let headers = &head.headers;
+    // HTTP/2 names the host in the address.
+    let host = match headers.get(HOST) {
+        Some(host) => host.to_str().unwrap_or("?"),
+        None => head.uri.authority().map_or("", |authority| authority.as_str()),
+    };
     if !host.is_empty() && !is_local_name(host) {
         return denied(
             "this gateway needs no key, so it answers only to `localhost` and to addresses, not to other host names; set a client key to change that",
         );
     }
     match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("?")) {
-        None | Some("null") => Ok(()),
+        None => Ok(()),
         Some(origin) => {
             let origin_host = origin.split_once("://").map_or(origin, |(_, host)| host);
-            // Programs with a browser inside (VS Code, Electron) use schemes of their own.
-            let page = origin.starts_with("http://") || origin.starts_with("https://");
+            // Programs with a browser inside (VS Code, Electron) use schemes of their own. `null` is any page that put itself into a
+            // sandboxed frame.
+            let page = origin.starts_with("http://") || origin.starts_with("https://") || origin == "null";
             if page && !is_local_name(origin_host) {
                 return denied(
                     "this gateway needs no key, so it answers no web pages of other sites; set a client key to change that",

@@ -2,7 +2,7 @@
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{HeaderValue, Method, Version};
 use polyport_types::{Fault, FaultClass};
 
 /// What the bytes of the head showed and the parsed head hides.
@@ -45,8 +45,12 @@ pub(crate) fn check(head: &Parts, bytes: HeadBytes) -> Result<(), Refused> {
     if head.version == Version::HTTP_11 && host.is_none() {
         return refuse("no_host", "the request has no Host header");
     }
-    if let (Some(host), Some(authority)) = (host, head.uri.authority())
-        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    if [host.map(HeaderValue::as_bytes), authority].into_iter().flatten().any(|name| name.contains(&b'@')) {
+        return refuse("user_in_host", "the host holds a user name");
+    }
+    if let (Some(host), Some(authority)) = (host, authority)
+        && !host.as_bytes().eq_ignore_ascii_case(authority)
     {
         return refuse("other_host", "the Host header and the address of the request differ");
     }
