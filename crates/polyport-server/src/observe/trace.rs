@@ -182,7 +182,11 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Text of a client in a log line: without control characters, at most 120 characters.
+/// Text of a client in a log line: at most 120 characters, none of which could end the line or change how it is shown.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
+    let plain = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().filter(plain).take(120).collect()
 }
