@@ -405,6 +405,41 @@ async fn c8_unknown_members_are_passed_on_or_named() {
 }
 
 #[tokio::test]
+async fn c8_unknown_content_is_passed_on_or_refused() {
+    for client in ClientProtocol::ALL {
+        for (way, (fake, gateway)) in both_ways(client).await.into_iter().enumerate() {
+            let part = match client {
+                ClientProtocol::Gemini => json!({ "hologram": { "data": "AAAA" } }),
+                _ => json!({ "type": "hologram", "data": "AAAA" }),
+            };
+            let (path, mut body) = ask(client, false);
+            match client {
+                ClientProtocol::Chat | ClientProtocol::Messages => {
+                    body["messages"][0]["content"] = json!([{ "type": "text", "text": "see" }, part]);
+                }
+                ClientProtocol::Responses => {
+                    body["input"] =
+                        json!([{ "role": "user", "content": [{ "type": "input_text", "text": "see" }, part] }]);
+                }
+                ClientProtocol::Gemini => body["contents"][0]["parts"] = json!([{ "text": "see" }, part]),
+            }
+            let reply = gateway.send(client, &(path, body)).await;
+            let loss = reply.header("x-polyport-loss").to_owned();
+            if way == 0 {
+                assert_eq!(reply.status, 200, "{client}");
+                assert!(fake.last().body().windows(8).any(|window| window == b"hologram"), "{client}");
+            } else if reply.status != 200 {
+                let (status, told) = refused(client, reply).await;
+                assert_eq!(status, 400, "{client}");
+                assert!(told.message.contains("hologram") || told.message.contains("[1]"), "{client}: {told:?}");
+            } else {
+                assert!(loss.contains("unknown_field.dropped"), "{client}: lost without a word: {loss:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn c9_an_odd_token_limit_is_refused_or_made_good() {
     for client in ClientProtocol::ALL {
         // Same protocol: the provider is the judge of its own numbers. Another one: it gets a number it can take, or nothing.
@@ -600,6 +635,152 @@ async fn c19_gemini_methods_are_taken_in_every_spelling_that_clients_use() {
         assert!(matches!(status, 404 | 405), "{path}: {status} {told:?}");
     }
     assert_eq!(fake.requests().len(), before);
+}
+
+/// What a request may ask for that not every target has, in each client protocol that can ask for it.
+fn wishes(client: ClientProtocol) -> Vec<(&'static str, Value)> {
+    let schema = json!({ "type": "object", "properties": { "x": { "type": "string" } } });
+    let pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let data = format!("data:image/png;base64,{pixel}");
+    match client {
+        ClientProtocol::Chat => vec![
+            ("n", json!({ "n": 2 })),
+            ("logprobs", json!({ "logprobs": true, "top_logprobs": 2 })),
+            ("tools", json!({ "tools": tool(client, &schema) })),
+            (
+                "images",
+                json!({ "messages": [{ "role": "user", "content": [
+                { "type": "text", "text": "see" }, { "type": "image_url", "image_url": { "url": data } }] }] }),
+            ),
+        ],
+        ClientProtocol::Responses => vec![
+            ("logprobs", json!({ "include": ["message.output_text.logprobs"], "top_logprobs": 2 })),
+            ("tools", json!({ "tools": tool(client, &schema) })),
+            (
+                "images",
+                json!({ "input": [{ "role": "user", "content": [
+                { "type": "input_text", "text": "see" }, { "type": "input_image", "image_url": data, "detail": "auto" }] }] }),
+            ),
+        ],
+        ClientProtocol::Messages => vec![
+            ("tools", json!({ "tools": tool(client, &schema) })),
+            (
+                "images",
+                json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "see" },
+                { "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": pixel } }] }] }),
+            ),
+        ],
+        ClientProtocol::Gemini => vec![
+            ("n", json!({ "generationConfig": { "candidateCount": 2 } })),
+            ("logprobs", json!({ "generationConfig": { "responseLogprobs": true, "logprobs": 2 } })),
+            ("tools", json!({ "tools": tool(client, &schema) })),
+            (
+                "images",
+                json!({ "contents": [{ "role": "user", "parts": [
+                { "text": "see" }, { "inlineData": { "mimeType": "image/png", "data": pixel } }] }] }),
+            ),
+        ],
+    }
+}
+
+#[tokio::test]
+async fn c20_what_a_target_cannot_do_is_translated_or_refused_by_name() {
+    for client in ClientProtocol::ALL {
+        for protocol in Protocol::ALL {
+            for able in [true, false] {
+                let fake = FakeProvider::start(protocol).await;
+                let abilities = "capabilities: { up/m: { tools: false, images: false, logprobs: false } }";
+                let setup = Setup::to(&fake, protocol);
+                let gateway = if able { setup } else { setup.with(abilities) }.start().await;
+                for (wish, members) in wishes(client) {
+                    let name = format!("{client} to {protocol}, able {able}, {wish}");
+                    let (path, mut body) = ask(client, true);
+                    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+                    let reply = gateway.send(client, &(path, body)).await;
+                    if reply.status == 200 {
+                        let said = read(client, true, reply).await;
+                        assert!(said.failure.is_none() && !said.text().is_empty(), "{name}: {said:?}");
+                    } else {
+                        let (status, told) = refused(client, reply).await;
+                        assert_eq!(status, 400, "{name}: {told:?}");
+                        let named = ["tools", "content", "input", "parts", "image", "n:", "logprobs"];
+                        assert!(named.iter().any(|field| told.message.contains(field)), "{name}: {told:?}");
+                    }
+                }
+                fake.assert_no_violations();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn c21_an_address_in_a_request_is_never_fetched() {
+    // Somebody on a private address, who would notice.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hosts =
+        ["127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]", "user@127.0.0.1"];
+    let addresses: Vec<String> = hosts
+        .iter()
+        .map(|host| format!("http://{host}:{port}/secret.png"))
+        .chain(["http://169.254.169.254/latest/meta-data/".to_owned(), "file:///etc/passwd".to_owned()])
+        .collect();
+    for client in ClientProtocol::ALL {
+        for protocol in Protocol::ALL {
+            let fake = FakeProvider::builder(protocol).lenient().start().await;
+            let gateway = Setup::to(&fake, protocol).start().await;
+            for address in &addresses {
+                for media in ["image", "file"] {
+                    let name = format!("{client} to {protocol}, {media} at {address}");
+                    let (path, mut body) = ask(client, false);
+                    let text = match client {
+                        ClientProtocol::Responses => json!({ "type": "input_text", "text": "see" }),
+                        ClientProtocol::Gemini => json!({ "text": "see" }),
+                        _ => json!({ "type": "text", "text": "see" }),
+                    };
+                    let part = match (client, media) {
+                        (ClientProtocol::Chat, "image") => {
+                            json!({ "type": "image_url", "image_url": { "url": address } })
+                        }
+                        (ClientProtocol::Chat, _) => json!({ "type": "file", "file": { "file_data": address } }),
+                        (ClientProtocol::Responses, "image") => json!({ "type": "input_image", "image_url": address }),
+                        (ClientProtocol::Responses, _) => json!({ "type": "input_file", "file_url": address }),
+                        (ClientProtocol::Messages, "image") => {
+                            json!({ "type": "image", "source": { "type": "url", "url": address } })
+                        }
+                        (ClientProtocol::Messages, _) => {
+                            json!({ "type": "document", "source": { "type": "url", "url": address } })
+                        }
+                        (ClientProtocol::Gemini, "image") => {
+                            json!({ "fileData": { "fileUri": address, "mimeType": "image/png" } })
+                        }
+                        (ClientProtocol::Gemini, _) => {
+                            json!({ "fileData": { "fileUri": address, "mimeType": "application/pdf" } })
+                        }
+                    };
+                    match client {
+                        ClientProtocol::Responses => {
+                            body["input"] = json!([{ "role": "user", "content": [text, part] }])
+                        }
+                        ClientProtocol::Gemini => body["contents"][0]["parts"] = json!([text, part]),
+                        _ => body["messages"][0]["content"] = json!([text, part]),
+                    }
+                    let before = fake.requests().len();
+                    let reply = gateway.send(client, &(path, body)).await;
+                    if reply.status == 200 {
+                        // Passed on as it is, for the provider to judge.
+                        let seen = fake.requests().split_off(before).remove(0).json();
+                        assert!(seen.to_string().contains(address.as_str()), "{name}: {seen}");
+                    } else {
+                        assert_eq!(refused(client, reply).await.0, 400, "{name}");
+                        assert_eq!(fake.requests().len(), before, "{name}");
+                    }
+                }
+            }
+        }
+    }
+    let visited = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
+    assert!(visited.is_err(), "somebody came");
 }
 
 #[tokio::test]

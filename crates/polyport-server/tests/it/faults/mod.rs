@@ -4,11 +4,14 @@
 //! |---|---|
 //! | [`client`] | C: an ordinary client in what it says |
 //! | [`connection`] | C: an ordinary client in what it does to its connection |
+//! | [`attacker`] | A: somebody who means it |
 //! | [`desync`] | A1: requests that two parsers could read differently |
 
+mod attacker;
 mod client;
 mod connection;
 mod desync;
+mod h2;
 
 use std::io;
 use std::net::SocketAddr;
