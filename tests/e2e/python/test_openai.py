@@ -71,6 +71,7 @@ def test_chat_tool_round_trip(client, provider, stream):
     messages.append(first.choices[0].message.model_dump(exclude_none=True, exclude={"parsed"}))
     for entry in messages[-1]["tool_calls"]:
         entry["function"].pop("parsed_arguments", None)
+        entry.pop("index", None)
     messages.append({"role": "tool", "tool_call_id": call.id, "content": "3 degrees"})
     second = chat(client, stream, model=f"{provider}-ok", messages=messages, tools=tools)
     assert second.choices[0].finish_reason == "stop"
