@@ -147,7 +147,7 @@ for (const provider of PROVIDERS) {
         assert.ok(joined(await generate({ contents, config })));
       });
 
-      for (const [status, wanted] of [[400, [400]], [401, [500, 502]], [404, [404]], [429, [429]], [500, [500, 502]], [503, [503, 529]]]) {
+      for (const [status, wanted] of [[400, [400]], [401, [500, 502, 503, 529]], [404, [404]], [429, [429]], [500, [500, 502]], [503, [503, 529]]]) {
         test(`provider status ${status} is a typed error everywhere`, async () => {
           const model = `${provider}-fail-${status}`;
           const hi = [{ role: "user", content: "hi" }];
