@@ -14,6 +14,9 @@ let gateway;
 
 before(async () => {
   gateway = await start({
+    // These programs send members that are newer than the published schemas; on the way to a provider of their own protocol they
+    // stay as they are.
+    lenient: true,
     models: [
       // Names that the clients choose themselves or derive their tools from.
       ...PROVIDERS.map((name) => `  "gpt-5.5-${name}": "${name}/ok"`),
@@ -23,6 +26,8 @@ before(async () => {
   });
 });
 after(() => gateway?.stop());
+
+const PATCH = "*** Begin Patch\n*** Add File: patched.txt\n+patched\n*** End Patch";
 
 /** A fresh home and working folder. */
 function place(name) {
@@ -99,14 +104,15 @@ for (const provider of PROVIDERS) {
     assert.ok(result.usage.input_tokens > 0);
     assert.ok(existsSync(join(work, "tool-ran")), "the tool did not run");
     // Two turns are two requests: a third would be a retry or the repetition without streaming.
-    assert.equal(await since(earlier, 'route="/v1/messages"'), 2);
+    assert.equal(await since(earlier, 'protocol="messages"'), 2);
   });
 
   for (const [tool, prompt, check] of [
     ["a shell command", 'call exec_command with {"cmd":"touch tool-ran"}', (work) => existsSync(join(work, "tool-ran"))],
     [
       "apply_patch",
-      "call apply_patch with *** Begin Patch\n*** Add File: patched.txt\n+patched\n*** End Patch",
+      // A provider without free-form tools is offered a function with one string.
+      `call apply_patch with ${provider === "responses" ? PATCH : JSON.stringify({ input: PATCH })}`,
       (work) => readFileSync(join(work, "patched.txt"), "utf8") === "patched\n",
     ],
   ]) {
@@ -134,7 +140,7 @@ for (const provider of PROVIDERS) {
       assert.ok(events.some((event) => event.type === "turn.completed"), ended.stdout);
       assert.ok(!/reconnecting|retry/i.test(ended.stdout + ended.stderr), ended.stdout + ended.stderr);
       assert.ok(check(work), `the tool did not run: ${ended.stdout}`);
-      assert.equal(await since(earlier, 'route="/v1/responses"'), 2);
+      assert.equal(await since(earlier, 'protocol="responses"'), 2);
     });
   }
 
@@ -158,6 +164,6 @@ for (const provider of PROVIDERS) {
     assert.equal(result.stats.tools.totalSuccess, 1, ended.stdout);
     for (const model of Object.values(result.stats.models)) assert.equal(model.api.totalErrors, 0, ended.stdout);
     assert.ok(existsSync(join(work, "tool-ran")), "the tool did not run");
-    assert.equal(await since(earlier, "streamGenerateContent"), 2);
+    assert.equal(await since(earlier, 'protocol="gemini"'), 2);
   });
 }

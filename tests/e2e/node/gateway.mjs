@@ -30,7 +30,7 @@ const firstLine = async (stream) => {
 };
 
 /** Starts everything; `providers` maps names to fake-provider protocols, `models` adds lines to the models section. */
-export async function start({ providers = PROVIDERS, models = [], open = false } = {}) {
+export async function start({ providers = PROVIDERS, models = [], open = false, lenient = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "polyport-e2e-"));
   const children = [];
   const stop = async () => {
@@ -44,7 +44,7 @@ export async function start({ providers = PROVIDERS, models = [], open = false }
     const routes = [];
     const addresses = {};
     for (const protocol of providers) {
-      const fake = spawn(process.env.POLYPORT_FAKE, ["--protocol", protocol, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+      const fake = spawn(process.env.POLYPORT_FAKE, ["--protocol", protocol, "--port", "0", ...(lenient ? ["--lenient"] : [])], { stdio: ["ignore", "pipe", "inherit"] });
       children.push(fake);
       const { address } = JSON.parse(await firstLine(fake.stdout));
       addresses[protocol] = address;
