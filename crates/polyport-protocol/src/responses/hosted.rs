@@ -36,7 +36,7 @@ impl Hosted {
     /// Type of the item without `_call`.
     fn kind(&self) -> Option<&'static str> {
         match self.start.tool {
-            ServerToolKind::WebSearch | ServerToolKind::WebFetch => Some("web_search"),
+            ServerToolKind::WebSearch => Some("web_search"),
             ServerToolKind::FileSearch => Some("file_search"),
             ServerToolKind::CodeExecution => Some("code_interpreter"),
             ServerToolKind::Mcp => Some("mcp"),
@@ -202,13 +202,12 @@ fn may_be_null(name: &str) -> bool {
     !matches!(name, "action" | "queries" | "container_id" | "name" | "server_label" | "arguments" | "status")
 }
 
-/// The action of a search or fetch that another provider made; `None` for tools without a form here.
+/// The action of a search that another provider made; `None` for tools without a form here.
 pub(super) fn hosted_query(hosted: &Hosted) -> Option<String> {
     let input: Value = serde_json::from_str(&hosted.input).unwrap_or_default();
     let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
     match hosted.start.tool {
         ServerToolKind::WebSearch => Some(format!("{{\"type\":\"search\",\"query\":{}}}", quoted(text("query")))),
-        ServerToolKind::WebFetch => Some(format!("{{\"type\":\"open_page\",\"url\":{}}}", quoted(text("url")))),
         _ => None,
     }
 }

@@ -7,10 +7,12 @@ use polyport_types::{
     Candidate, Extras, Fault, FaultClass, FinishReason, Losses, Part, PartKind, PartStatus, Protocol, RawJson,
     ReasoningMode, Response, ResponseStatus, Text, Usage,
 };
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::encoder::Encoder;
 use super::history::is_item;
+use super::input::ttl_word;
 use super::item::{ItemReader, content_part};
 use super::tools::{own_tools, verbosity_word, write_choice, write_format, write_tools};
 use super::types::{Item, ResponseObject, UsageObject};
@@ -115,7 +117,7 @@ pub(super) fn failure(wire: &ResponseObject<'_>) -> Option<Fault> {
     let failed = wire.status.as_deref() == Some("failed");
     match wire.error.filter(|error| error.get() != "null") {
         Some(error) if failed || wire.output.as_ref().is_none_or(Vec::is_empty) => {
-            Some(classify_body(None, &format!("{{\"error\":{}}}", error.get())))
+            Some(error_fault(&serde_json::from_str(error.get()).unwrap_or_default()))
         }
         None if failed => {
             let fault = Fault::new(FaultClass::ServerError, "the provider failed to give an answer");
@@ -123,6 +125,13 @@ pub(super) fn failure(wire: &ResponseObject<'_>) -> Option<Fault> {
         }
         _ => None,
     }
+}
+
+/// What an error object says that came with status 200.
+pub(super) fn error_fault(error: &Value) -> Fault {
+    // The word for a failure of any kind; others say what kind by themselves.
+    let plain = ["code", "type"].iter().any(|name| error.get(*name).and_then(Value::as_str) == Some("server_error"));
+    classify_body(plain.then_some(500), &serde_json::json!({ "error": error }).to_string())
 }
 
 /// Reads the items of `output`.
@@ -159,7 +168,7 @@ pub(super) fn read_item(reader: &mut ItemReader, wire: &RawValue, body: &Text) -
 /// The content parts of a message of the model.
 fn read_message(item: Item<'_>, whole: &mut dyn FnMut() -> RawJson, body: &Text) -> Vec<Part> {
     let id = item.id.map(|id| id.into_text(body));
-    let phase = item.phase.map(|phase| RawJson::of(&serde_json::Value::String(phase.to_string())));
+    let phase = item.phase.map(|phase| RawJson::of(&Value::String(phase.to_string())));
     let list = match item.content {
         Some(OneOrMany::Many(list)) => list,
         Some(OneOrMany::One(text)) => {
@@ -462,6 +471,13 @@ pub(super) fn echo(context: &ClientContext) -> String {
         nullable(w, "safety_identifier", identifier);
         nullable(w, "prompt_cache_key", request.cache.key.as_deref());
         w.opt_str("prompt_cache_retention", request.cache.retention.as_deref());
+        if request.cache.explicit_only.is_some() || request.cache.ttl.is_some() {
+            w.object_field("prompt_cache_options", |w| {
+                let mode = if request.cache.explicit_only == Some(true) { "explicit" } else { "implicit" };
+                w.str("mode", mode);
+                w.str("ttl", request.cache.ttl.map_or("30m", ttl_word));
+            });
+        }
         w.opt_raw("prompt", request.ext.get("prompt"));
     });
     // `JsonWriter` writes UTF-8 only.

@@ -9,7 +9,7 @@ use polyport_types::{Text, TokenLogprob};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::{Int, OneOrMany, Pairs, Scalar, Str, wire};
+use crate::json::{Int, OneOrMany, Pairs, Str, wire};
 
 wire! {
     /// `POST /v1/responses`.
@@ -260,7 +260,6 @@ wire! {
         refusal: Str<'a> = "refusal",
         arguments: Str<'a> = "arguments",
         input: Str<'a> = "input",
-        code: Scalar = "code",
         annotation: &'a RawValue = "annotation",
         logprobs: Vec<Logprob<'a>> = "logprobs",
         error: &'a RawValue = "error",

@@ -16,6 +16,8 @@ use serde_json::{Map, Value, json};
 mod examples;
 mod hostile;
 mod random;
+mod requests;
+mod streams;
 
 const FILE: &str = "openai-responses.jsonl";
 /// Largest event in bytes.

@@ -77,7 +77,7 @@ pub fn decode_request(_head: &RequestHead, body: &Text) -> Result<Request, Decod
     request.sampling.top_p = wire.top_p;
     request.sampling.top_logprobs = wire.top_logprobs.map(|top| u32::try_from(top.count()).unwrap_or(u32::MAX));
     request.include = wire.include.unwrap_or_default().into_iter().map(|word| word.into_text(body)).collect();
-    if request.include.iter().any(|word| &**word == LOGPROBS) {
+    if request.include.iter().any(|word| &**word == LOGPROBS) || request.sampling.top_logprobs > Some(0) {
         request.sampling.logprobs = Some(true);
     }
     request.state.store = wire.store;

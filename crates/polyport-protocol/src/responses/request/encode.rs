@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use polyport_types::{
-    Authority, CacheMark, CacheTtl, ClientProtocol, Effort, Instruction, LossAction, LossCode, Losses, Modality,
-    RawJson, ReasoningMode, ReasoningVisibility, Request, ResponseFormat, ServerToolKind, Text, Tool, ToolChoice,
+    Authority, CacheMark, CacheTtl, ClientProtocol, Effort, Instruction, LossAction, LossCode, Losses, Modality, Part,
+    PartKind, RawJson, ReasoningMode, ReasoningVisibility, Request, ResponseFormat, ServerToolKind, Text, Tool,
+    ToolChoice,
 };
 use serde_json::value::RawValue;
 
@@ -123,7 +124,7 @@ impl Encoder<'_> {
         if !store && self.target.capabilities.reasoning {
             words.push(ENCRYPTED);
         }
-        if request.sampling.logprobs == Some(true) {
+        if request.sampling.logprobs == Some(true) && !self.native {
             words.push(LOGPROBS);
         }
         let mut seen: Vec<&str> = Vec::new();
@@ -142,6 +143,10 @@ impl Encoder<'_> {
         let request = self.request;
         // A marker on a tool covers everything up to the tools: the end of the instructions is the nearest place for it.
         let mark = request.tools.iter().find_map(tool_mark);
+        if mark.is_some() && request.instructions.is_empty() {
+            losses.info(LossCode::CacheBreakpointDropped, LossAction::Dropped, "/tools", "a marker on a tool");
+        }
+        self.lifetimes(mark, losses);
         let field = self.instructions_field(mark);
         if let Some(text) = field {
             self.string(w, "instructions", Some(text));
@@ -160,6 +165,19 @@ impl Encoder<'_> {
                 InputWriter::new(request, self.target, !store, losses).write(w);
             });
         });
+    }
+
+    /// Markers of other protocols last five minutes or an hour; here it is half an hour, or twelve.
+    fn lifetimes(&self, mark: Option<CacheMark>, losses: &mut Losses) {
+        let request = self.request;
+        let instructions = request.instructions.iter().flat_map(|block| &block.parts);
+        let parts = instructions.chain(request.messages.iter().flat_map(|message| &message.parts));
+        let mut ttls =
+            parts.flat_map(|part| std::iter::once(part).chain(inner(part))).filter_map(|part| part.cache?.ttl);
+        let changed = |ttl: CacheTtl| !matches!(ttl, CacheTtl::Minutes30 | CacheTtl::Hours12);
+        if !self.native && (ttls.any(changed) || mark.and_then(|mark| mark.ttl).is_some_and(changed)) {
+            losses.info(LossCode::CacheTtlChanged, LossAction::Degraded, "/cache_control", "the lifetime of markers");
+        }
     }
 
     /// The text of the `instructions` field: what the client put there, or the only block of another protocol.
@@ -329,10 +347,13 @@ impl Encoder<'_> {
         /// Smallest limit that `OpenAI` takes, in tokens.
         const LEAST: u64 = 16;
         let limits = &self.request.limits;
-        if let Some(limit) = limits.max_output_tokens {
+        if limits.max_output_tokens == Some(0) {
+            losses.error(LossCode::ServerFeatureDropped, "/max_tokens", "no way to only warm a cache");
+        }
+        if let Some(limit) = limits.max_output_tokens.filter(|limit| *limit > 0) {
             if limit < LEAST {
                 let detail = format!("{limit} became {LEAST}");
-                losses.info(LossCode::MaxTokensRaised, LossAction::Clamped, "/max_output_tokens", detail);
+                losses.warn(LossCode::MaxTokensRaised, LossAction::Clamped, "/max_output_tokens", detail);
             }
             self.member(w, "max_output_tokens", |w| w.number(limit.max(LEAST)));
         }
@@ -458,6 +479,14 @@ impl Encoder<'_> {
                 _ => losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, format!("/{name}"), ""),
             }
         }
+    }
+}
+
+/// The parts of a tool result.
+fn inner(part: &Part) -> &[Part] {
+    match &part.kind {
+        PartKind::ToolResult(result) => &result.parts,
+        _ => &[],
     }
 }
 

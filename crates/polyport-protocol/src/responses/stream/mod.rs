@@ -18,9 +18,8 @@ use self::calls::{CallHead, arguments_of, head};
 use self::reasoning::Thought;
 use super::item::{ItemReader, citation};
 use super::lanes::{Key, Lanes};
-use super::response::{CallIds, failure, finish_of, own_ext, read_item, read_usage, reason_of, seconds};
+use super::response::{self, CallIds, failure, finish_of, own_ext, read_item, read_usage, reason_of, seconds};
 use super::types::{Item, Logprob, ResponseObject, StreamEvent};
-use crate::classify::classify_body;
 use crate::context::Target;
 use crate::json::{Str, raw_str};
 use crate::sse::Frame;
@@ -237,7 +236,7 @@ impl Decoder {
                 };
             }
             "error" => {
-                self.failed = Some(error_fault(data));
+                self.failed = Some(event_fault(data));
                 out.push(Event::Ping);
             }
             _ => self.other(kind, data, out),
@@ -708,7 +707,7 @@ fn protocol_fault(message: &str) -> Fault {
 }
 
 /// An `error` event: its members stand in it or in an object inside.
-fn error_fault(data: &Text) -> Fault {
+fn event_fault(data: &Text) -> Fault {
     let mut value: Value = serde_json::from_str(data).unwrap_or_default();
     if let Some(inner) = value.get_mut("error").filter(|inner| inner.is_object()) {
         value = inner.take();
@@ -718,5 +717,5 @@ fn error_fault(data: &Text) -> Fault {
     {
         members.remove("type");
     }
-    classify_body(None, &serde_json::json!({ "error": value }).to_string())
+    response::error_fault(&value)
 }
