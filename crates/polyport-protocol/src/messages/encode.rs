@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use polyport_types::{
-    CacheMark, CacheTtl, CustomFormat, Effort, LossAction, LossCode, Losses, Modality, Protocol, RawJson,
-    ReasoningControl, ReasoningMode, ReasoningVisibility, Request, ResponseFormat, Text,
+    CacheMark, CacheTtl, CustomFormat, Effort, Family, LossAction, LossCode, Losses, Modality, Protocol, RawJson,
+    ReasoningMode, ReasoningVisibility, Request, ResponseFormat, Text,
 };
 use serde_json::Value;
 
@@ -260,7 +260,8 @@ impl<'r> Draft<'r> {
         self.turns.iter().flat_map(|turn| &turn.blocks).any(named)
     }
 
-    /// Sampling parameters and content that the newest version refuses need the older one.
+    /// Sampling parameters and content that the newest version refuses need the older one, and so do servers that were
+    /// made after it.
     fn version(&self) -> &'static str {
         let refused = |turn: &Turn<'_>| {
             turn.blocks.iter().any(|block| match (&block.kind, turn.side) {
@@ -269,7 +270,8 @@ impl<'r> Draft<'r> {
                 _ => false,
             })
         };
-        if self.sampling != Sampling::default() || self.turns.iter().any(refused) { VERSION_SAMPLING } else { VERSION }
+        let older = !self.is_official() || self.sampling != Sampling::default();
+        if older || self.turns.iter().any(refused) { VERSION_SAMPLING } else { VERSION }
     }
 
     fn write(self) -> Encoded {
@@ -339,7 +341,7 @@ impl<'r> Draft<'r> {
                 if matches!(self.thinking, Thinking::Enabled(_) | Thinking::Adaptive) {
                     match ext.and_then(|ext| ext.get("display")) {
                         Some(display) => w.raw("display", display),
-                        None => w.str("display", display(self.request)),
+                        None => w.opt_str("display", self.display()),
                     }
                 }
                 for (name, value) in ext.into_iter().flat_map(|ext| ext.iter()).filter(|(name, _)| *name != "display") {
@@ -347,6 +349,26 @@ impl<'r> Draft<'r> {
                 }
             });
         });
+    }
+
+    /// How thinking is shown. The default differs from model to model, so it is always said, but for servers that only
+    /// imitate the API and may not know the word.
+    fn display(&self) -> Option<&'static str> {
+        use polyport_types::ClientProtocol::{Chat, Gemini, Messages, Responses};
+        let visibility = self.request.reasoning.as_ref().and_then(|control| control.visibility);
+        match (visibility, self.request.source) {
+            (Some(ReasoningVisibility::Omitted), _) => Some("omitted"),
+            (Some(ReasoningVisibility::Summary | ReasoningVisibility::Full), _) => Some("summarized"),
+            (None, _) if !self.is_official() => None,
+            // Where no wish to see it means no wish.
+            (None, Responses | Gemini) => Some("omitted"),
+            (None, Chat | Messages) => Some("summarized"),
+        }
+    }
+
+    /// Whether the model is of the family whose API this is.
+    fn is_official(&self) -> bool {
+        self.target.capabilities.family == Family::Anthropic
     }
 
     fn output_config(&self, out: &mut Members<'_, '_, '_>) {
@@ -472,18 +494,6 @@ fn thinking(target: &Target, request: &Request, own: bool, max_tokens: u64, loss
             losses.warn(LossCode::ReasoningUnsupported, LossAction::Dropped, "/thinking", detail);
             Thinking::Disabled
         }
-    }
-}
-
-/// The default differs from model to model, so it is always said.
-fn display(request: &Request) -> &'static str {
-    use polyport_types::ClientProtocol::{Chat, Gemini, Messages, Responses};
-    match (request.reasoning.as_ref().and_then(|control: &ReasoningControl| control.visibility), request.source) {
-        (Some(ReasoningVisibility::Omitted), _) => "omitted",
-        (Some(ReasoningVisibility::Summary | ReasoningVisibility::Full), _) => "summarized",
-        // Where no wish to see it means no wish.
-        (None, Responses | Gemini) => "omitted",
-        (None, Chat | Messages) => "summarized",
     }
 }
 

@@ -73,8 +73,8 @@ pub(super) struct End<'a> {
     pub(super) ext: &'a Extras,
     /// The model's own words for not answering.
     pub(super) refusal: Option<&'a str>,
-    /// There is something to read besides.
-    pub(super) has_content: bool,
+    /// There is text to read besides.
+    pub(super) has_text: bool,
     /// A call of a client tool is among it.
     pub(super) called: bool,
     pub(super) provider: Protocol,
@@ -146,7 +146,7 @@ impl<'a> Stop<'a> {
             | FinishReason::UnexpectedToolCall
             | FinishReason::TooManyToolCalls
             | FinishReason::MissingSignature
-                if end.has_content =>
+                if end.has_text =>
             {
                 done()
             }

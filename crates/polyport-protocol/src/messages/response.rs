@@ -104,7 +104,7 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
             prompt_block: response.prompt_block.as_ref(),
             ext: &candidate.ext,
             refusal: refusal.as_deref(),
-            has_content: !candidate.parts.is_empty(),
+            has_text: pieces.iter().any(|piece| matches!(piece, Piece::Text { .. })),
             called: pieces.iter().any(|piece| matches!(piece, Piece::ToolUse { .. })),
             provider: context.provider,
         };

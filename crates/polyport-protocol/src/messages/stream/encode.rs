@@ -41,6 +41,8 @@ pub struct Encoder {
     /// Bytes of content written, to estimate an output nobody counts.
     written: usize,
     refusal: Option<String>,
+    /// Text was written.
+    has_text: bool,
     /// A call of a client tool was written.
     called: bool,
     /// Signatures of reasoning the client does not see, for the next tool call.
@@ -123,6 +125,7 @@ impl Encoder {
             usage: Usage::default(),
             written: 0,
             refusal: None,
+            has_text: false,
             called: false,
             hidden: Vec::new(),
             uncarried: Vec::new(),
@@ -590,6 +593,7 @@ impl Encoder {
     }
 
     fn text_block(&mut self, out: &mut Vec<u8>) -> u32 {
+        self.has_text = true;
         self.open_block(out, |w| {
             w.str("type", "text");
             w.str("text", "");
@@ -651,7 +655,7 @@ impl Encoder {
             prompt_block: finish.prompt_block.as_ref(),
             ext: &finish.ext,
             refusal: self.refusal.as_deref(),
-            has_content: self.next > 0,
+            has_text: self.has_text,
             called: self.called,
             provider: self.context.provider,
         };

@@ -435,6 +435,25 @@ fn sampling_needs_the_older_version_and_a_model_that_takes_it() {
     assert!(body.get("temperature").is_none() && body.get("top_k").is_none());
 }
 
+#[test]
+fn servers_that_imitate_the_api_get_what_they_know() {
+    let mut request = foreign();
+    request.source = ClientProtocol::Messages;
+    request.reasoning = Some(ReasoningControl { mode: ReasoningMode::Adaptive, ..ReasoningControl::default() });
+    let text = ReasoningText::Full("my words".into());
+    let thought = Part::new(PartKind::Reasoning(Box::new(Reasoning { text, redacted: false })));
+    request.messages.push(said(Role::Assistant, 1, vec![thought, Part::text("hello")]));
+    request.messages.push(said(Role::User, 2, vec![Part::text("go on")]));
+    let (body, headers, _) = encode(&with(|_, can| can.family = Family::Moonshot), &request);
+    assert_eq!(headers, [("anthropic-version", "2023-06-01".to_owned())]);
+    assert_eq!(body["thinking"], json!({"type": "adaptive"}));
+    // They take their own words back unsigned; the official service does not.
+    assert_eq!(body["messages"][1]["content"][0], json!({"type": "thinking", "thinking": "my words", "signature": ""}));
+    let (body, headers, _) = encode(&plain_target(), &request);
+    assert_eq!(headers, [("anthropic-version", "2026-10-21".to_owned())]);
+    assert_eq!(body["messages"][1]["content"], json!([{"type": "text", "text": "hello"}]));
+}
+
 fn marked(text: &str, ttl: Option<CacheTtl>) -> Part {
     Part { cache: Some(CacheMark { ttl }), ..Part::text(text.to_owned()) }
 }

@@ -648,6 +648,7 @@ fn every_reason_has_its_word() {
         (FinishReason::Continuation, "max_tokens"),
         (FinishReason::Recitation, "refusal"),
         (FinishReason::MalformedToolCall, "end_turn"),
+        (FinishReason::UnexpectedToolCall, "end_turn"),
         (FinishReason::Compaction, "compaction"),
         (FinishReason::Steered, "max_tokens"),
         (FinishReason::Other, "end_turn"),
