@@ -8,9 +8,9 @@ use polyport_types::{
     ToolCallKind,
 };
 
-use super::encode::splice;
 use super::ids::CallIds;
-use super::turns::{code_result, fenced};
+use super::words::{code_result, fenced};
+use super::write::splice;
 use crate::carrier::Placement;
 use crate::context::ClientContext;
 use crate::json::{JsonWriter, write_str};

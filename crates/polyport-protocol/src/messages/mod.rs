@@ -5,7 +5,8 @@
 //! | `types` | wire objects in the words of the specification |
 //! | `block` | content blocks of either direction as parts |
 //! | `request` | a client's request as a neutral one |
-//! | `turns`, `marks`, `tools`, `encode` | a neutral request as a provider's: history, cache markers, tools, everything else |
+//! | `turns`, `marks`, `tools`, `encode`, `write` | a neutral request as a provider's: history, cache markers, tools, everything else, the blocks themselves |
+//! | `words` | what becomes text |
 //! | `response`, `stream` | whole and streamed answers, both ways |
 //! | `client` | what a client sees of an answer, whole or streamed |
 //! | `usage`, `finish`, `ids` | token counts, reasons to stop, call ids |
@@ -26,6 +27,8 @@ mod tools;
 mod turns;
 mod types;
 mod usage;
+mod words;
+mod write;
 
 pub use count::{decode_count, encode_count};
 pub use encode::{encode_count_request, encode_request};

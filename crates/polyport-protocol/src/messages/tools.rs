@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use polyport_types::{
-    CacheMark, CustomTool, FunctionTool, LossAction, LossCode, Losses, McpServer, RawJson, Request, ServerTool,
-    ServerToolKind, Text, Tool, ToolChoice,
+    CacheMark, CustomFormat, CustomTool, FunctionTool, LossAction, LossCode, Losses, McpServer, RawJson, Request,
+    ServerTool, ServerToolKind, Text, Tool, ToolChoice,
 };
 
-use super::encode::{grammar_words, splice};
 use super::turns::{Kind, Turn};
+use super::write::{cache_control, splice};
 use crate::json::JsonWriter;
 
 /// Arguments of a tool that takes none.
@@ -305,6 +305,20 @@ fn typed(kind: &ServerToolKind) -> Option<(&'static str, &'static str)> {
 }
 
 impl ToolOut<'_> {
+    /// Writes the tool with its marker.
+    pub(super) fn write(&self, w: &mut JsonWriter<'_>, mark: Option<CacheMark>) {
+        w.object(|w| {
+            let raw_mark = self.members(w);
+            if let Some(mark) = mark {
+                w.key("cache_control");
+                match raw_mark {
+                    Some(raw) => w.raw_value(raw.as_str()),
+                    None => cache_control(w, mark),
+                }
+            }
+        });
+    }
+
     fn name(&self) -> Option<&str> {
         match self {
             Self::Function { name, .. } | Self::Custom { name, .. } | Self::Remembered(name) => Some(name),
@@ -315,7 +329,7 @@ impl ToolOut<'_> {
     }
 
     /// Writes all members but the marker; gives the marker to write if it is not the usual one.
-    pub(super) fn members(&self, w: &mut JsonWriter<'_>) -> Option<&RawJson> {
+    fn members(&self, w: &mut JsonWriter<'_>) -> Option<&RawJson> {
         match self {
             Self::Function { tool, name, own } => {
                 w.str("name", name);
@@ -413,5 +427,15 @@ impl Choice<'_> {
             w.opt_str("name", self.name.as_deref());
             w.opt_bool("disable_parallel_tool_use", self.disable_parallel);
         });
+    }
+}
+
+/// Words for the grammar of a free-form tool, which this API cannot enforce.
+fn grammar_words(format: &CustomFormat) -> Option<String> {
+    match format {
+        CustomFormat::Text => None,
+        CustomFormat::Grammar { syntax, definition } => {
+            Some(format!("The input follows this {syntax:?} grammar:\n{definition}"))
+        }
     }
 }

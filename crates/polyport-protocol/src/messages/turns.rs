@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use base64::Engine as _;
 use polyport_types::{
-    CacheMark, CodeOutcome, Document, DocumentSource, Extras, Family, LossAction, LossCode, Losses, Media, MediaSource,
-    Message, Part, PartKind, Protocol, RawJson, Reasoning, Request, Role, SearchResult, ServerToolCall, SignatureKind,
-    Text, TextPart, ToolCall, ToolCallKind, ToolResult,
+    CacheMark, Document, DocumentSource, Extras, Family, LossAction, LossCode, Losses, Media, MediaSource, Message,
+    Part, PartKind, Protocol, RawJson, Reasoning, Request, Role, SearchResult, ServerToolCall, SignatureKind, Text,
+    TextPart, ToolCall, ToolCallKind, ToolResult,
 };
 
 use super::ids::CallIds;
+use super::words::{code_result, decoded, essence, fenced, is_text, structured_text};
 use crate::carrier::is_token;
 use crate::context::Target;
 use crate::json::write_str;
@@ -808,50 +808,4 @@ fn order_assistant(turn: &mut Turn<'_>, own: bool) {
         block if block.is_thinking() && !own => 0,
         _ => 1,
     });
-}
-
-/// The MIME type without parameters, lower case assumed.
-fn essence(mime: &str) -> &str {
-    mime.split(';').next().unwrap_or_default().trim()
-}
-
-fn is_text(mime: &str) -> bool {
-    mime.starts_with("text/") || matches!(mime, "application/json" | "application/xml")
-}
-
-fn decoded(data: &str) -> Option<String> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
-    String::from_utf8(bytes).ok().filter(|text| !text.trim().is_empty())
-}
-
-/// Code as text.
-pub(super) fn fenced(language: &str, code: &str) -> String {
-    let code = code.trim_end_matches('\n');
-    format!("```{}\n{code}\n```", language.to_lowercase())
-}
-
-/// What a program printed, as text.
-pub(super) fn code_result(outcome: &CodeOutcome, output: &str) -> String {
-    let heading = match outcome {
-        CodeOutcome::Ok => "Output:",
-        CodeOutcome::Failed => "Failed:",
-        CodeOutcome::DeadlineExceeded => "Stopped after its time limit:",
-        CodeOutcome::Other(_) => "Result:",
-    };
-    format!("{heading}\n{}", fenced("", output))
-}
-
-/// A structured result as text, and whether it says that the tool failed.
-fn structured_text(raw: &RawJson) -> (String, bool) {
-    if let serde_json::Value::Object(object) = raw.to_value()
-        && object.len() == 1
-        && let Some((key, serde_json::Value::String(text))) = object.iter().next()
-    {
-        match key.as_str() {
-            "output" | "result" | "content" => return (text.clone(), false),
-            "error" => return (text.clone(), true),
-            _ => {}
-        }
-    }
-    (repair::compact(raw.as_str()).into_owned(), false)
 }
