@@ -7,7 +7,7 @@ use polyport_types::{
 
 use super::decode::is_positional;
 use super::parts::{kept_members, write_media};
-use super::pieces::outcome_word;
+use super::pieces::{language_word, outcome_word};
 use crate::ClientContext;
 use crate::carrier::{Placement, is_native};
 use crate::json::JsonWriter;
@@ -291,8 +291,4 @@ pub(super) fn id_base(response_id: &str, body: &str) -> String {
     }
     let safe = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
     response_id.chars().map(safe).take(40).collect()
-}
-
-fn language_word(language: &str) -> &'static str {
-    if language.eq_ignore_ascii_case("python") { "PYTHON" } else { "LANGUAGE_UNSPECIFIED" }
 }

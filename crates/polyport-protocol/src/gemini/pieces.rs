@@ -161,7 +161,7 @@ impl<'r> Piece<'r> {
             }),
             Data::Code { language, code, id } => w.object_field("executableCode", |w| {
                 w.opt_str("id", *id);
-                w.str("language", language);
+                w.str("language", language_word(language));
                 w.str("code", code);
                 kept_members(w, ext, "executableCode");
             }),
@@ -185,6 +185,16 @@ pub(super) fn outcome_word(outcome: &CodeOutcome) -> &str {
         CodeOutcome::DeadlineExceeded => "OUTCOME_DEADLINE_EXCEEDED",
         CodeOutcome::Other(word) if word.starts_with("OUTCOME_") => word,
         CodeOutcome::Other(_) => "OUTCOME_UNSPECIFIED",
+    }
+}
+
+/// The word for a programming language.
+pub(super) fn language_word(language: &str) -> &str {
+    let is_word = !language.is_empty() && language.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    match language {
+        word if is_word => word,
+        word if word.eq_ignore_ascii_case("python") => "PYTHON",
+        _ => "LANGUAGE_UNSPECIFIED",
     }
 }
 
@@ -214,16 +224,25 @@ impl<'r> Pieces<'r> {
 
     /// Appends what a part of the history becomes; nothing if there is nothing to send. Results are not for this function.
     pub(super) fn part(self, part: &'r Part, path: &str, losses: &mut Losses, out: &mut Vec<Piece<'r>>) {
+        let start = out.len();
+        self.pieces(part, path, losses, out);
+        // The API refuses a part that says nothing, unless it is signed.
+        let mut added = out.split_off(start);
+        let all = added.len();
+        added.retain(|piece| piece.signature.is_some() || piece.text().is_none_or(|text| !text.trim().is_empty()));
+        if added.len() < all {
+            losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, "empty text");
+        }
+        out.append(&mut added);
+    }
+
+    fn pieces(self, part: &'r Part, path: &str, losses: &mut Losses, out: &mut Vec<Piece<'r>>) {
         if part.cache.is_some() {
             losses.info(LossCode::CacheBreakpointDropped, LossAction::Dropped, path, "");
         }
         let signature = self.signature(part, path, losses);
         let data = match &part.kind {
             PartKind::Text(text) => {
-                if text.text.trim().is_empty() && signature.is_none() {
-                    losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, "empty text");
-                    return;
-                }
                 if !text.citations.is_empty() {
                     losses.info(LossCode::CitationDropped, LossAction::Dropped, path, "");
                 }
@@ -396,15 +415,19 @@ impl<'r> Pieces<'r> {
             losses.info(LossCode::CacheBreakpointDropped, LossAction::Dropped, path, "");
         }
         let name = if self.own { result.name.as_deref().unwrap_or(name) } else { name };
-        let (text, mut media) = self.result_content(result, path, losses);
+        let (text, media) = self.result_content(result, path, losses);
         let response = match self.ext(part).and_then(|ext| ext.get("functionResponse/response")) {
             Some(verbatim) => Response::Object(Cow::Borrowed(verbatim.as_str())),
             None => response(result, text),
         };
+        // Only media stand inside a result, and without signatures of their own.
         let inside = self.own || self.target.capabilities.tool_result_media;
-        if !inside && !media.is_empty() {
+        let fits = |piece: &Piece<'_>| inside && matches!(piece.data, Data::Media(_) | Data::Verbatim(_));
+        let (mut media, mut beside): (Vec<_>, Vec<_>) = media.into_iter().partition(fits);
+        media.iter_mut().for_each(|piece| piece.signature = None);
+        if !beside.is_empty() {
             losses.info(LossCode::ToolResultMediaHoisted, LossAction::Hoisted, path, "");
-            siblings.append(&mut media);
+            siblings.append(&mut beside);
         }
         let signature = self.signature(part, path, losses);
         Piece { data: Data::Result { name, id, response, media }, signature, ext: self.ext(part), detail: None }
@@ -489,6 +512,15 @@ fn foreign<'r>(kind: &'r PartKind, path: &str, losses: &mut Losses) -> Option<Pi
 /// The object a result is told in: an object as it is, anything else under `output` or `error`.
 fn response<'r>(result: &'r ToolResult, text: Cow<'r, str>) -> Response<'r> {
     if let Some(structured) = &result.structured {
+        if !text.is_empty() {
+            let mut both = Vec::new();
+            JsonWriter::new(&mut both).object(|w| {
+                w.raw(if result.is_error { "error" } else { "output" }, structured);
+                w.str("content", &text);
+            });
+            // The writer writes UTF-8 only.
+            return Response::Object(Cow::Owned(String::from_utf8(both).unwrap_or_else(|_| "{}".to_owned())));
+        }
         return match structured.is_object() {
             true if !result.is_error => Response::Object(Cow::Borrowed(structured.as_str())),
             _ => {

@@ -81,48 +81,50 @@ impl<'r> Turns<'r> {
         if message.name.is_some() {
             losses.info(LossCode::NameDropped, LossAction::Dropped, path.as_str(), "");
         }
-        let model = message.role == Role::Assistant;
-        let instruction = matches!(message.role, Role::System | Role::Developer);
         let mut pieces = Vec::new();
-        let mut results = Vec::new();
+        let mut any_result = false;
         for part in &message.parts {
             match &part.kind {
-                PartKind::ToolResult(result) => results.push((part, &**result)),
+                PartKind::ToolResult(result) => {
+                    any_result = true;
+                    self.result(part, result, message, &path, losses);
+                }
                 _ => Pieces::new(self.target, self.request).part(part, &path, losses, &mut pieces),
             }
         }
-        if instruction {
+        if matches!(message.role, Role::System | Role::Developer) {
             losses.warn(LossCode::RoleDegraded, LossAction::Degraded, path.as_str(), "instruction inside the history");
-            let text: Vec<_> = pieces.iter().filter_map(Piece::text).collect();
-            let reminder = format!("<system-reminder>\n{}\n</system-reminder>", text.join("\n"));
-            pieces = if text.is_empty() { Vec::new() } else { vec![Piece::plain(Cow::Owned(reminder))] };
-        }
-        if self.own
-            && pieces.is_empty()
-            && results.is_empty()
-            && message.parts.iter().any(|part| part.as_text().is_some())
-        {
-            // The service takes a blank turn from its own clients, and the model sees that there was one.
-            pieces.push(Piece::plain(Cow::Borrowed(" ")));
-        }
-        if pieces.is_empty() && results.is_empty() {
-            if !message.parts.is_empty() {
-                losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path, "");
+            let words: Vec<_> = pieces.iter().filter_map(Piece::text).collect();
+            let words = words.join("\n");
+            pieces.retain(|piece| piece.text().is_none());
+            if !words.trim().is_empty() {
+                let reminder = format!("<system-reminder>\n{words}\n</system-reminder>");
+                pieces.insert(0, Piece::plain(Cow::Owned(reminder)));
             }
-            return;
         }
-        let turn = self.turn(model, message, losses);
-        for (part, result) in results {
-            self.result(part, result, &path, losses);
+        if pieces.is_empty() && !any_result {
+            if self.own && message.parts.iter().any(|part| part.as_text().is_some()) {
+                // The service takes a blank turn from its own clients, and the model sees that there was one.
+                pieces.push(Piece::plain(Cow::Borrowed(" ")));
+            } else if !message.parts.is_empty() {
+                losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path.as_str(), "");
+            }
         }
         for piece in pieces {
-            if let (Some((id, name)), true) = (piece.call(), model) {
-                self.open.entry(id).or_default().push(self.calls.len());
-                self.calls.push(Call { turn, id, name, path: path.clone(), result: None });
-            }
-            if let Some(turn) = self.turns.get_mut(turn) {
-                turn.pieces.push(piece);
-            }
+            self.piece(piece, message, &path, losses);
+        }
+    }
+
+    /// Appends a piece to the turn of its side: only the model calls tools.
+    fn piece(&mut self, piece: Piece<'r>, message: &Message, path: &str, losses: &mut Losses) {
+        let call = piece.call();
+        let turn = self.turn(call.is_some() || message.role == Role::Assistant, message, losses);
+        if let Some((id, name)) = call {
+            self.open.entry(id).or_default().push(self.calls.len());
+            self.calls.push(Call { turn, id, name, path: path.to_owned(), result: None });
+        }
+        if let Some(turn) = self.turns.get_mut(turn) {
+            turn.pieces.push(piece);
         }
     }
 
@@ -141,7 +143,9 @@ impl<'r> Turns<'r> {
     }
 
     /// Finds the call of a result: the nearest one before it that has no result yet.
-    fn result(&mut self, part: &'r Part, result: &'r ToolResult, path: &str, losses: &mut Losses) {
+    fn result(&mut self, part: &'r Part, result: &'r ToolResult, message: &Message, path: &str, losses: &mut Losses) {
+        // The user's turn ends the step of the model, even if its results are placed later.
+        let turn = self.turn(false, message, losses);
         let nearest = self.open.get_mut(&*result.call_id).and_then(Vec::pop);
         if let Some(call) = nearest.and_then(|number| self.calls.get_mut(number)) {
             call.result = Some(part);
@@ -149,7 +153,7 @@ impl<'r> Turns<'r> {
         }
         losses.warn(LossCode::ToolResultOrphan, LossAction::Degraded, path, "");
         let mut pieces = Pieces::new(self.target, self.request).orphan(result, path, losses);
-        if let Some(turn) = self.turns.last_mut() {
+        if let Some(turn) = self.turns.get_mut(turn) {
             turn.pieces.append(&mut pieces);
         }
     }
@@ -173,7 +177,11 @@ impl<'r> Turns<'r> {
                     self.turns.push(Turn { model: false, index: turn.index, results: Vec::new(), pieces: Vec::new() });
                     self.results(std::mem::take(&mut waiting), losses);
                 }
-                self.turns.push(turn);
+                match self.turns.last_mut() {
+                    // What stood between them is gone.
+                    Some(last) if last.model => last.pieces.extend(turn.pieces),
+                    _ => self.turns.push(turn),
+                }
                 waiting = calls;
             } else {
                 // A turn may have held nothing but results that belong elsewhere.

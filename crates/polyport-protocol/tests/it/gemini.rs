@@ -1,5 +1,6 @@
 //! The Gemini codec.
 
+mod properties;
 mod request;
 mod response;
 mod stream;
