@@ -205,7 +205,7 @@ async fn a_paused_turn_is_continued_for_clients_without_a_word_for_it() {
         let last = second["messages"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(
             (last["role"].clone(), last["content"][0]["text"].clone()),
-            (json!("assistant"), json!("I search. "))
+            (json!("assistant"), json!("I search."))
         );
     }
     // Its own clients continue themselves.
