@@ -143,11 +143,9 @@ impl Details {
         }
         for name in ["code", "status_code"] {
             match object.get(name) {
-                Some(Value::Number(number)) => {
-                    if self.status.is_none() {
-                        self.status =
-                            number.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (400..=599).contains(n));
-                    }
+                Some(Value::Number(number)) if self.status.is_none() => {
+                    self.status =
+                        number.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (400..=599).contains(n));
                 }
                 Some(Value::String(word)) if self.code.is_none() && !word.is_empty() => match word.parse::<u16>() {
                     Ok(number) if (400..=599).contains(&number) => self.status = self.status.or(Some(number)),

@@ -12,7 +12,7 @@ use std::ops::Deref;
 
 use bytestring::ByteString;
 use polyport_types::{Extras, RawJson, Text};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::DecodeError;
@@ -371,22 +371,6 @@ pub(crate) fn extras(extra: Extra<'_>, body: &Text) -> Extras {
 #[must_use]
 pub(crate) fn raw_str<'a>(value: &'a RawValue) -> Option<Cow<'a, str>> {
     serde_json::from_str::<Str<'a>>(value.get()).ok().map(|text| text.0)
-}
-
-/// Any JSON value read as a boolean-like, number or text: used where servers disagree on the type (`error.code`).
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Scalar(pub(crate) String);
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        match raw.get().as_bytes().first() {
-            Some(b'"') => {
-                raw_str(raw).map(|text| Self(text.into_owned())).ok_or_else(|| D::Error::custom("bad string"))
-            }
-            _ => Ok(Self(raw.get().to_owned())),
-        }
-    }
 }
 
 /// Appends JSON to a buffer. Members and elements get their commas by themselves.

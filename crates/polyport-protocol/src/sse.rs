@@ -206,7 +206,7 @@ impl Framing {
         // Each mode hands back what the other has to read.
         while !rest.is_empty() {
             rest = match self.mode {
-                Mode::Json => self.push_json(rest, out)?,
+                Mode::Json => self.push_json(&rest, out)?,
                 Mode::Unknown | Mode::Lines => self.push_lines(rest, out)?,
             };
         }
@@ -347,7 +347,7 @@ impl Framing {
         Ok(())
     }
 
-    fn push_json(&mut self, bytes: Bytes, out: &mut Vec<Frame>) -> Result<Bytes, FrameError> {
+    fn push_json(&mut self, bytes: &Bytes, out: &mut Vec<Frame>) -> Result<Bytes, FrameError> {
         // Where the value at hand begins in `bytes`; everything before that is in `pending`.
         let mut start = 0;
         for (at, byte) in bytes.iter().enumerate() {

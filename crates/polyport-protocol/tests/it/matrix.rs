@@ -74,7 +74,7 @@ fn every_recorded_answer_reaches_every_client() {
     let shown = table.problems.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
     assert!(table.problems.is_empty(), "{problems} problems:\n{shown}");
     let rows = answer_rows(&table);
-    println!("{rows}");
+    eprintln!("{rows}");
     write_or_compare("answers", &rows);
 }
 
@@ -404,7 +404,7 @@ fn every_recorded_request_reaches_every_provider() {
     let shown = problems.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
     assert!(problems.is_empty(), "{} problems:\n{shown}", problems.len());
     let rows = request_rows(&counts, &codes);
-    println!("{rows}");
+    eprintln!("{rows}");
     write_or_compare("requests", &rows);
 }
 

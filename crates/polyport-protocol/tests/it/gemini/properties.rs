@@ -360,7 +360,7 @@ proptest! {
             }
             let body = Text::from(body);
             gemini::decode_count_request(&head, &body).ok();
-            gemini::decode_count(&body);
+            let _count = gemini::decode_count(&body);
             let events = events_of(&format!("data: {}\n\n", body.replace(['\r', '\n'], " ")), false);
             prop_assert_eq!(Validator::check_all(&events), Ok(()));
         }

@@ -17,6 +17,7 @@ fn stream(events: &[Value]) -> String {
         .collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "called with json! literals")]
 fn completed(output: Value) -> Value {
     json!({"type": "response.completed", "response": {"id": "resp_1", "object": "response", "status": "completed",
         "model": "gpt", "output": output, "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}}})
