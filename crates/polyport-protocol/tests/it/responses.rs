@@ -92,6 +92,10 @@ fn essence(response: &Response) -> Response {
         candidate.raw_finish =
             candidate.raw_finish.take().filter(|word| &**word != "complete" && &**word != "completed");
         for part in &mut candidate.parts {
+            // The schema asks for the member; null in it says as little as its absence.
+            if part.ext.get("environment").is_some_and(polyport_types::RawJson::is_null) {
+                part.ext.remove("environment");
+            }
             match &mut part.kind {
                 PartKind::ServerToolResult(result) => {
                     // A search written like a function call gets the action that clients expect.
