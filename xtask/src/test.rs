@@ -10,7 +10,7 @@ use crate::{e2e, shell};
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, unit, doc, sdk-python, sdk-node, clients
+    /// Run only these steps (comma separated): fmt, clippy, unit, sdk-python, sdk-node, clients
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -22,7 +22,6 @@ const STEPS: &[Step] = &[
     ("fmt", fmt),
     ("clippy", clippy),
     ("unit", unit),
-    ("doc", doc),
     ("sdk-python", e2e::python),
     ("sdk-node", e2e::node),
     ("clients", e2e::clients),
@@ -79,10 +78,4 @@ fn clippy() -> Result<()> {
 
 fn unit() -> Result<()> {
     shell::run("cargo", &["test", "--workspace", "--locked", "--quiet"])
-}
-
-fn doc() -> Result<()> {
-    let mut doc = Command::new("cargo");
-    doc.env("RUSTDOCFLAGS", "-D warnings");
-    shell::run_command(doc.args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]))
 }

@@ -120,6 +120,10 @@ impl StreamDecoder {
     }
 
     fn fail(&mut self, error: &FrameError, out: &mut Vec<Event>) {
+        // What comes after the last event is of no interest, readable or not.
+        if self.ended {
+            return;
+        }
         out.push(Event::Error(Box::new(Fault {
             from_upstream: true,
             ..Fault::new(FaultClass::UpstreamProtocol, format!("the provider's stream is unreadable: {error}"))
