@@ -24,6 +24,10 @@ pub struct Endpoint {
     default_v1: bool,
 }
 
+/// Headers that follow from the address, the body and the connection.
+const OF_THE_CONNECTION: [&str; 9] =
+    ["host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "expect"];
+
 /// What is wrong with the settings of a provider.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -36,6 +40,9 @@ pub enum EndpointError {
     /// User name or password in the address.
     #[error("the address must not hold a user name or password; use `keys` or `headers`")]
     UserInfo,
+    /// A `#` and what follows, which no server ever sees.
+    #[error("the address must not hold `#`")]
+    Fragment,
     /// No host.
     #[error("the address has no host")]
     Host,
@@ -98,6 +105,9 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EndpointError::UserInfo);
         }
+        if url.fragment().is_some() {
+            return Err(EndpointError::Fragment);
+        }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(EndpointError::Host)?;
         let authority = match url.port() {
             Some(port) => format!("{host}:{port}"),
@@ -123,6 +133,9 @@ impl Endpoint {
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, EndpointError> {
         let header =
             HeaderName::try_from(name).map_err(|_| EndpointError::Header(name.to_owned(), "not a header name"))?;
+        if OF_THE_CONNECTION.contains(&header.as_str()) {
+            return Err(EndpointError::Header(name.to_owned(), "it is set for every request by itself"));
+        }
         let value = HeaderValue::try_from(value)
             .map_err(|_| EndpointError::Header(name.to_owned(), "the value holds characters that headers cannot"))?;
         self.headers.insert(header, value);
@@ -340,6 +353,16 @@ mod tests {
 
     const PLAIN: Call<'_> = Call::Generate { model: "m/1", stream: false };
     const STREAM: Call<'_> = Call::Generate { model: "gemini-3", stream: true };
+
+    #[test]
+    fn what_no_server_may_see_is_refused() {
+        assert!(matches!(Endpoint::new(Protocol::Chat, "http://h/v1#x", false), Err(EndpointError::Fragment)));
+        let endpoint = Endpoint::new(Protocol::Chat, "http://h/v1", false).unwrap();
+        for name in ["Host", "content-length", "Transfer-Encoding", "connection"] {
+            assert!(endpoint.clone().with_header(name, "x").is_err(), "{name}");
+        }
+        assert!(endpoint.with_header("x-team", "blue").is_ok());
+    }
 
     #[test]
     fn a_base_address_gets_the_path_of_its_protocol() {

@@ -98,11 +98,11 @@ impl App {
                 self.runtime.store(Arc::new(runtime));
                 // Rests were earned with the old keys.
                 self.health.clear();
-                self.metrics.reload_ok.set(1);
+                self.metrics.reloaded(true);
                 Ok(())
             }
             Err(error) => {
-                self.metrics.reload_ok.set(0);
+                self.metrics.reloaded(false);
                 Err(error)
             }
         }

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use polyport_types::{ClientProtocol, Fault, FaultClass};
+use tracing::Level;
 
 use crate::app::App;
 use crate::body::Body;
@@ -46,6 +47,17 @@ pub(crate) enum Route {
     Ready,
     Metrics,
     Root,
+}
+
+impl Route {
+    /// How loudly the log speaks of a request that asks no model: probes come all the time. `None` where its [`observe::Record`] does.
+    fn loudness(&self) -> Option<Level> {
+        match self {
+            Self::Health | Self::Ready | Self::Metrics | Self::Root => Some(Level::DEBUG),
+            Self::Models(_) | Self::Model(..) | Self::WebSocket => Some(Level::INFO),
+            _ => None,
+        }
+    }
 }
 
 /// A method of a Gemini model.
@@ -246,6 +258,7 @@ pub(crate) async fn answer(
                 .get_or_create(&observe::metrics::ReasonLabels { reason: observe::metrics::Word(refused.reason) })
                 .inc();
             let mut response = error::answer(protocol_of(head.uri.path(), &head), &refused.fault, &id);
+            observe::ended(Level::INFO, &id, &head.method, head.uri.path(), response.status());
             response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             response
         }
@@ -266,11 +279,14 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
                 Miss::NotFound(Some(why)) => Fault::new(FaultClass::NotFound, why),
                 Miss::NotFound(None) => Fault::new(FaultClass::NotFound, format!("there is no `{}` here", shown(path))),
             };
-            return error::answer(protocol_of(path, &head), &fault, &id);
+            let response = error::answer(protocol_of(path, &head), &fault, &id);
+            observe::ended(Level::INFO, &id, &head.method, path, response.status());
+            return response;
         }
     };
+    let plain = route.loudness().map(|level| (level, id.clone(), head.method.clone(), head.uri.clone()));
     let call = Call::new(app, id, head, body);
-    match route {
+    let response = match route {
         Route::Generate(protocol) => ingress::generate::body_protocol(call, protocol).await,
         Route::Gemini { model, verb: Verb::Generate } => ingress::generate::gemini(call, model, false).await,
         Route::Gemini { model, verb: Verb::Stream } => ingress::generate::gemini(call, model, true).await,
@@ -294,7 +310,11 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Ready => ingress::plain::ready(&call),
         Route::Metrics => ingress::plain::metrics(&call),
         Route::Root => ingress::plain::root(),
+    };
+    if let Some((level, id, method, uri)) = plain {
+        observe::ended(level, &id, &method, uri.path(), response.status());
     }
+    response
 }
 
 /// A client's text in an error message: short and without control characters.

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use polyport_server::config::{Config, Source};
+use serde_json::{Value, json};
 
-use crate::cmd::providers::{address, keys};
+use crate::cmd::providers::{self, address, keys};
+use crate::out;
 
 /// The text: address, what was found, a request per protocol to copy.
 pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> String {
@@ -17,16 +19,14 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> S
     out.push_str(&format!("  configuration  {file}\n"));
     let access = match (config.access.open, config.access.keys().count()) {
         (true, _) => "open to everybody on this machine".to_owned(),
-        (false, 1) => "one client key".to_owned(),
-        (false, count) => format!("{count} client keys"),
+        (false, number) => out::count(number, "client key"),
     };
     out.push_str(&format!("  access         {access}\n"));
     for (at, provider) in config.providers().enumerate() {
         let label = if at == 0 { "providers" } else { "" };
         let models = match provider.models.len() {
             0 => String::new(),
-            1 => ", 1 model".to_owned(),
-            count => format!(", {count} models"),
+            number => format!(", {}", out::count(number, "model")),
         };
         let keys = match keys(provider).as_str() {
             "none needed" => String::new(),
@@ -39,7 +39,19 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> S
     for request in requests(&url, config.access.open) {
         out.push_str(&format!("  {request}\n"));
     }
+    out.push_str(
+        "\n`polyport models` lists what else clients may ask for; `polyport explain MODEL` says where it goes.\n",
+    );
     out
+}
+
+/// The same for programs, on one line.
+pub(crate) fn json(config: &Config, source: &Source, listening: SocketAddr) -> Value {
+    let list: Vec<Value> = config.providers().map(|provider| providers::as_json(provider)).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"), "url": url(listening), "configuration": source.file,
+        "open": config.access.open, "providers": list,
+    })
 }
 
 fn url(listening: SocketAddr) -> String {
@@ -98,6 +110,6 @@ mod tests {
             text.contains("curl http://[::1]:7659/v1/messages -H \"authorization: Bearer $POLYPORT_API_KEY\""),
             "{text}"
         );
-        assert!(text.contains("one client key") && !text.contains("0123456789abcdefghij"));
+        assert!(text.contains("1 client key") && !text.contains("0123456789abcdefghij"));
     }
 }

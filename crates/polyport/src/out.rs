@@ -27,6 +27,12 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
     table.set_header(head.iter().map(|name| name.to_uppercase()));
     table.add_rows(rows);
     for row in table.lines() {
-        line(row.trim_end());
+        // The style pads every cell on both sides.
+        line(row.strip_prefix(' ').unwrap_or(&row).trim_end());
     }
+}
+
+/// A number and what it counts: `1 model`, `2 models`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -239,15 +239,39 @@ pub(super) fn model_echo(file: &File) -> ModelEcho {
     }
 }
 
-pub(super) fn log(file: &File, environment: &Environment) -> Log {
+pub(super) fn log(file: &File, environment: &Environment, context: &mut Context<'_>) -> Log {
+    let usable = |text: &str| {
+        // A lone word that is no level would be taken for the name of a module, and everything else would be silent.
+        let lone = text.chars().all(|c| c.is_ascii_alphabetic());
+        let level = LOG_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text));
+        (level || !lone) && tracing_subscriber::EnvFilter::try_new(text).is_ok()
+    };
+    let levels = format!("use one of {} or a filter such as `info,hyper=debug`", LOG_LEVELS.join(", "));
+    let of_file = file.log.level.as_deref();
+    if of_file.is_some_and(|text| !usable(text)) {
+        context.error(&steps!["log", "level"], "this is neither a level nor a filter", levels.as_str());
+    }
+    let of_environment = environment.get("RUST_LOG").filter(|text| {
+        let usable = usable(text);
+        if !usable {
+            let place = Place::Env("RUST_LOG".to_owned());
+            context
+                .problems
+                .push(Problem::warning(place, "this is neither a level nor a filter").remedy(levels.as_str()));
+        }
+        usable
+    });
     Log {
-        filter: environment.get("RUST_LOG").or(file.log.level.as_deref()).unwrap_or("info").to_owned(),
+        filter: of_environment.or(of_file).unwrap_or("info").to_owned(),
         format: match file.log.format {
             None | Some(file::Format::Text) => LogFormat::Text,
             Some(file::Format::Json) => LogFormat::Json,
         },
     }
 }
+
+/// The levels of log lines.
+const LOG_LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// Corrections of the ability table. A key is a model name or pattern, with a provider before the first slash if one of that name
 /// exists.

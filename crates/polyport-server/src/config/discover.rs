@@ -86,6 +86,7 @@ async fn models(address: SocketAddr) -> Option<List> {
         if !response.status().is_success() {
             return None;
         }
+        #[allow(clippy::disallowed_methods, reason = "it is limited")]
         let body = Limited::new(response.into_body(), LONGEST_LIST).collect().await.ok()?.to_bytes();
         serde_json::from_slice(&body).ok()
     });
@@ -97,6 +98,7 @@ async fn models(address: SocketAddr) -> Option<List> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a fake server lives as long as its test")]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;

@@ -50,22 +50,16 @@ impl Environment {
                     for line in lines {
                         match line {
                             Ok((name, value)) => drop(variables.insert(name, value)),
-                            // The error's own text holds the line, which may hold a secret.
-                            Err(_) => problems.push(
-                                Problem::warning(
-                                    Place::Env(".env".into()),
-                                    "the file .env has a line that is not `NAME=value`",
-                                )
-                                .remedy("quote values that hold spaces or quotes"),
-                            ),
+                            Err(error) => problems.push(broken_line(&file, &error)),
                         }
                     }
                 }
-                Err(error) => problems.push(Problem::warning(Place::Env(".env".into()), error.to_string())),
+                Err(error) => problems.push(Problem::warning(dot_env(1), error.to_string())),
             }
         }
         // Platforms say by PORT where they expect a service; one from .env is more likely meant for something else.
         variables.remove("PORT");
+        #[allow(clippy::disallowed_methods, reason = "this is the one place")]
         variables.extend(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
@@ -105,7 +99,11 @@ impl Environment {
         let Some(keys) = long.strip_prefix("POLYPORT_") else { return };
         // Kubernetes sets POLYPORT_SERVICE_HOST, POLYPORT_PORT=tcp://… and others for a service of this name.
         let single = !keys.contains("__");
-        if value.starts_with("tcp://") || (single && !matches!(keys, "DATA" | "DISCOVER")) {
+        if value.starts_with("tcp://") {
+            return;
+        }
+        if single && !matches!(keys, "DATA" | "DISCOVER") {
+            problems.extend(single_underscore(name, keys));
             return;
         }
         let text = if from_file {
@@ -129,6 +127,35 @@ impl Environment {
             tree.set(&keys, Node::text(text, place));
         }
     }
+}
+
+/// A place in the file `.env`.
+fn dot_env(line: u64) -> Place {
+    Place::file(&Path::new(".env").into(), line, 1)
+}
+
+/// What is told of a line that is no assignment. Not the line itself, which may hold a secret.
+fn broken_line(file: &Path, error: &dotenvy::Error) -> Problem {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = match error {
+        dotenvy::Error::LineParse(broken, _) => text.lines().position(|line| line == broken.trim_end()),
+        _ => None,
+    };
+    let line = line.map_or(1, |index| index as u64 + 1);
+    Problem::warning(dot_env(line), "this line is not `NAME=value`").remedy("quote values that hold spaces or quotes")
+}
+
+/// A variable that was most likely meant as a setting: one underscore where two belong.
+fn single_underscore(name: &str, keys: &str) -> Option<Problem> {
+    // Kubernetes makes such names of services called polyport-server and the like.
+    if ["_SERVICE_", "_TCP", "_UDP"].iter().any(|part| keys.contains(part)) {
+        return None;
+    }
+    let sections = ["SERVER", "ACCESS", "PROVIDERS", "TRANSLATION", "LIMITS", "RETRY", "LOG"];
+    let rest = sections.iter().find_map(|section| Some((section, keys.strip_prefix(section)?.strip_prefix('_')?)));
+    let (section, rest) = rest?;
+    let problem = Problem::warning(Place::Env(name.to_owned()), "this is no setting, so it is not used");
+    Some(problem.remedy(format!("two underscores separate the keys: POLYPORT_{section}__{rest}")))
 }
 
 #[cfg(test)]
@@ -180,6 +207,23 @@ mod tests {
         assert!(problems.is_empty());
         assert_eq!(text(&tree, &["server", "port"]).unwrap(), "9000");
         assert!(matches!(&tree.kind, Kind::Map(entries) if entries.len() == 1));
+    }
+
+    #[test]
+    fn one_underscore_where_two_belong_is_told() {
+        let (tree, problems) = laid(&[
+            ("POLYPORT_LOG_LEVEL", "debug"),
+            ("POLYPORT_SERVER_SERVICE_HOST", "10.0.0.1"),
+            ("POLYPORT_SERVER_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("POLYPORT_BUILD", "7"),
+        ]);
+        assert_eq!(
+            problems,
+            [
+                "environment variable POLYPORT_LOG_LEVEL: warning: this is no setting, so it is not used; two underscores separate the keys: POLYPORT_LOG__LEVEL"
+            ]
+        );
+        assert!(matches!(&tree.kind, Kind::Map(entries) if entries.is_empty()));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(super) struct Server {
     pub(super) host: Option<String>,
     /// Port to listen on; 0 lets the system choose. Default: 7659.
     pub(super) port: Option<u16>,
+    /// Chat requests that do not say `stream` are answered with a stream, as some older gateways do. Default: false.
+    pub(super) stream_by_default: Option<bool>,
     /// Which of Polyport's own headers answers carry.
     pub(super) response_headers: Headers,
 }

@@ -34,6 +34,7 @@ pub struct Live {
     state: Mutex<State>,
     last: Mutex<Reload>,
     changes: watch::Sender<u64>,
+    readings: watch::Sender<bool>,
 }
 
 struct State {
@@ -77,6 +78,7 @@ impl Live {
             state: Mutex::new(state),
             last: Mutex::new(Reload { at: SystemTime::now(), problems: None }),
             changes: watch::Sender::new(0),
+            readings: watch::Sender::new(true),
         };
         Ok((Arc::new(live), loaded.warnings))
     }
@@ -91,6 +93,7 @@ impl Live {
             state: Mutex::new(state),
             last: Mutex::new(Reload { at: SystemTime::now(), problems: None }),
             changes: watch::Sender::new(0),
+            readings: watch::Sender::new(true),
         })
     }
 
@@ -104,6 +107,12 @@ impl Live {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// A receiver that wakes after every reading; its value says whether it was applied.
+    #[must_use]
+    pub fn readings(&self) -> watch::Receiver<bool> {
+        self.readings.subscribe()
     }
 
     /// How the last reading ended.
@@ -163,6 +172,7 @@ impl Live {
                 state.discover = loaded.discover;
                 self.current.store(Arc::new(loaded.config));
                 self.changes.send_modify(|count| *count += 1);
+                self.readings.send_replace(true);
                 tracing::info!("configuration applied");
                 Ok(())
             }
@@ -170,6 +180,7 @@ impl Live {
                 for problem in &problems.0 {
                     tracing::error!("{problem}");
                 }
+                self.readings.send_replace(false);
                 tracing::error!("the configuration was not applied; the old one stays in use");
                 Err(problems)
             }

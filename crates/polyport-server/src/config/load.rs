@@ -109,9 +109,19 @@ impl Source {
             Ok(_) => {}
             Err(error) => return refused(format!("the file cannot be read: {error}")),
         }
-        match std::fs::read_to_string(&path) {
-            Ok(text) => self.load_text(&text, found, purpose),
-            Err(error) => refused(format!("the file cannot be read: {error}")),
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => return refused(format!("the file cannot be read: {error}")),
+        };
+        match str::from_utf8(&bytes) {
+            // Some editors begin a text with a mark of its encoding.
+            Ok(text) => self.load_text(text.trim_start_matches('\u{feff}'), found, purpose),
+            Err(error) => {
+                let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let line = good.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
+                let problem = Problem::error(Place::file(&name, line, 1), "this line is not UTF-8 text");
+                Err(Problems(vec![problem.remedy("save the file as UTF-8")]))
+            }
         }
     }
 
@@ -186,6 +196,9 @@ impl Source {
         // In the environment a relative name is meant as everywhere else in a shell.
         let from_environment = matches!(context.place(&steps!["data"]), Place::Env(_));
         let folder = if from_environment { &self.environment.folder } else { &context.environment.folder };
+        if file.data.as_deref() == Some("") {
+            context.error(&steps!["data"], "the name of the folder is empty", "leave `data` out for the default");
+        }
         Config {
             access,
             data: folder.join(file.data.as_deref().unwrap_or("data")),
@@ -194,12 +207,13 @@ impl Source {
             catalog,
             limits,
             retry: check::retry(file, context),
+            stream_by_default: file.server.stream_by_default.unwrap_or(false),
             headers: check::headers(file),
             model_echo: check::model_echo(file),
             expose_reasoning: file.translation.expose_reasoning.unwrap_or(true),
             losses: check::losses(file),
             carrier: Arc::new(CarrierKey::new(rand::random())),
-            log: check::log(file, &self.environment),
+            log: check::log(file, &self.environment, context),
             capability_overrides: check::capabilities(file, context),
             capability_cache: RwLock::new(HashMap::new()),
             listen,

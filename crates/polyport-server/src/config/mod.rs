@@ -67,6 +67,8 @@ pub struct Config {
     pub limits: Limits,
     /// How failures are retried.
     pub retry: RetryPolicy,
+    /// Chat requests that do not say `stream` get one.
+    pub stream_by_default: bool,
     /// Which response headers clients see.
     pub headers: ResponseHeaders,
     /// The model name answers carry.
@@ -257,6 +259,7 @@ impl Config {
             catalog,
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            stream_by_default: false,
             headers: ResponseHeaders::default(),
             model_echo: ModelEcho::default(),
             expose_reasoning: true,

@@ -60,6 +60,10 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
 fn specs(name: &str, targets: &[file::Target], file: &File, context: &mut Context<'_>) -> Option<Vec<TargetSpec>> {
     let at = |index: usize| if targets.len() == 1 { steps!["models", name] } else { steps!["models", name, index] };
     let mut specs = Vec::with_capacity(targets.len());
+    let mut disabled = 0;
+    if name.is_empty() {
+        context.error(&steps!["models", name], "the name of a model is empty", "name it, or use the pattern `*`");
+    }
     for (index, target) in targets.iter().enumerate() {
         if target.target.is_empty() {
             context.error(&at(index), "the target is missing", "write `provider/model` or `target: provider/model`");
@@ -70,6 +74,7 @@ fn specs(name: &str, targets: &[file::Target], file: &File, context: &mut Contex
         }
         let provider = target.target.split_once('/').map_or("", |(provider, _)| provider);
         if file.providers.0.iter().any(|(known, given)| known == provider && given.enabled == Some(false)) {
+            disabled += 1;
             continue;
         }
         specs.push(TargetSpec {
@@ -79,7 +84,10 @@ fn specs(name: &str, targets: &[file::Target], file: &File, context: &mut Contex
         });
     }
     if specs.is_empty() && !targets.is_empty() {
-        context.warning(&steps!["models", name], "all its providers are disabled, so the model is left out", "");
+        if disabled == targets.len() {
+            let message = "all its providers are disabled, so the model is left out";
+            context.warning(&steps!["models", name], message, "enable one of them, or remove the model");
+        }
         return None;
     }
     Some(specs)

@@ -20,6 +20,8 @@ pub struct Preset {
     pub protocol: Protocol,
     /// Its address; `None` if every customer has another.
     pub base_url: Option<String>,
+    /// The path its addresses have, for those given without one.
+    pub path: Option<String>,
     /// The environment variable in which its own tools look for another address.
     pub base_url_env: Option<String>,
     /// Environment variables in which its own tools look for the key, best first.

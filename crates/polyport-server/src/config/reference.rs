@@ -197,6 +197,7 @@ fn cell(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a variable says whether to write")]
 mod tests {
     use std::path::Path;
 

@@ -52,7 +52,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
         Ok(endpoint) => endpoint,
         Err(error) => {
-            context.error(&child(&at, "base_url"), error.to_string(), "write it like https://host/v1");
+            context.error(&child(&at, "base_url"), error.to_string(), address_remedy(&base_url));
             return None;
         }
     };
@@ -152,7 +152,35 @@ fn base_url(
             return None;
         }
     };
+    let text = with_usual_path(text, preset);
     with_query(&text, given, at, context).or(Some(text))
+}
+
+/// An address without a path, as people copy it from the service's console, with the path the service wants.
+fn with_usual_path(text: String, preset: Option<&Preset>) -> String {
+    let Some(path) = preset.and_then(|preset| preset.path.as_deref()) else { return text };
+    match Url::parse(&text) {
+        Ok(mut url) if url.path() == "/" => {
+            url.set_path(path);
+            url.into()
+        }
+        _ => text,
+    }
+}
+
+/// How an address that was not understood should be written.
+fn address_remedy(text: &str) -> String {
+    let text = text.trim();
+    let without_scheme = Url::parse(&format!("http://{text}")).ok().filter(|_| !text.contains("://"));
+    let Some(host) = without_scheme.as_ref().and_then(Url::host) else {
+        return "write it like https://host/v1".to_owned();
+    };
+    let local = match host {
+        url::Host::Domain(name) => name == "localhost" || !name.contains('.'),
+        url::Host::Ipv4(address) => address.is_loopback() || address.is_private(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    };
+    format!("write {}://{text}", if local { "http" } else { "https" })
 }
 
 /// Where the preset's own tools would go: the address in their environment variable, unless that is Polyport itself.
@@ -282,6 +310,7 @@ fn auth(
 fn listed_credentials(keys: &[file::Key], auth: &AuthStyle, at: &[Step], context: &mut Context<'_>) -> Vec<Credential> {
     let mut credentials = Vec::new();
     let mut missing_all = Vec::new();
+    let mut seen = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let mut path = child(at, "keys");
         path.push(Step::Index(index));
@@ -300,6 +329,12 @@ fn listed_credentials(keys: &[file::Key], auth: &AuthStyle, at: &[Step], context
             context.error(&path, "this key is a sample", "put your own here, or leave the provider out");
             continue;
         }
+        let print = blake3::hash(found.secret.expose().as_bytes());
+        if seen.contains(&print) {
+            context.warning(&path, "the same key stands here twice, so it is used once", "remove one of them");
+            continue;
+        }
+        seen.push(print);
         let label = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", index + 1));
         match auth.header(&found.secret) {
             Ok(header) => credentials.push(Credential { label: label.into(), header }),
@@ -394,7 +429,13 @@ pub(super) fn from_probes(found: &[Found], taken: &[Checked], defaults: &Default
     found
         .iter()
         .filter(|found| !taken.iter().any(|checked| checked.provider.name == found.preset.name))
-        .filter_map(|found| of_preset(found.preset, &found.base_url, Vec::new(), found.models.clone(), defaults))
+        .filter_map(|found| {
+            let mut checked = of_preset(found.preset, &found.base_url, Vec::new(), found.models.clone(), defaults)?;
+            // A name without its tag means this one; the server knows that, and the list does not show it.
+            let untagged = found.models.iter().filter_map(|model| model.strip_suffix(":latest"));
+            checked.claims.extend(untagged.map(str::to_owned));
+            Some(checked)
+        })
         .collect()
 }
 

@@ -410,3 +410,98 @@ fn serving_makes_the_data_folder_and_inspecting_does_not() {
     source.load(&[], Purpose::Serve).unwrap();
     assert!(folder.path().join("data/carrier.key").exists());
 }
+
+#[test]
+fn what_people_write_wrongly_is_told_with_its_remedy() {
+    for (text, words) in [
+        ("server: {port: 80\n", "p.yaml:1:9: error: unclosed bracket '{'; close it"),
+        ("server:\n\tport: 1\n", "p.yaml:2:2: error: a tab cannot indent; use spaces"),
+        ("models: { m: echo/echo }\nmodels: {}", "p.yaml:2:1: error: the key `models` stands here twice; remove"),
+        ("providers: [a]", "p.yaml:1:1: error: providers: expected a map, found a list"),
+        ("discover: yes", "p.yaml:1:11: error: discover: expected `true` or `false`"),
+        ("server: { host: example.com }", "server.host: this is not an IP address; write an IP address: 127.0.0.1"),
+        ("limits: { idle: 120 }", "limits.idle: expected a time with its unit, such as `500ms`"),
+        ("limits: { idle: 2hours }", "limits.idle: expected a time with its unit"),
+        ("limits: { event: 16 }", "limits.event: expected a size with its unit, such as `64KiB`"),
+        (
+            "log: { level: loud }",
+            "p.yaml:1:15: error: log.level: this is neither a level nor a filter; use one of error, warn",
+        ),
+        ("log: { level: 'a=loud' }", "log.level: this is neither a level nor a filter"),
+        ("data: ''", "data: the name of the folder is empty; leave `data` out"),
+        ("models: { '': echo/echo }", "models.: the name of a model is empty; name it"),
+        ("providers: { a: { base_url: 'localhost:8080/v1' } }", "not `localhost`; write http://localhost:8080/v1"),
+        ("providers: { a: { base_url: '10.0.0.7:8000' } }", "write http://10.0.0.7:8000"),
+        ("providers: { a: { base_url: 'api.example.com/v1' } }", "; write https://api.example.com/v1"),
+        ("providers: { a: { base_url: 'http://h/v1#x' } }", "the address must not hold `#`"),
+        ("providers: { a: { base_url: 'http://h', headers: { Host: x } } }", "the header `Host` cannot be sent"),
+        ("providers: { a: { base_url: 'http://h', keys: [k-1, k-1] } }", "keys[1]: the same key stands here twice"),
+    ] {
+        let found = problems(text);
+        assert!(found.len() == 1 && found[0].contains(words), "{text}: {found:#?}");
+    }
+    // One mistake, one message.
+    let found = problems("models: { m: [ { weight: 1 } ] }");
+    assert_eq!(found.len(), 1, "{found:?}");
+    for level in ["debug", "WARN", "off", "info,hyper=debug", "polyport_server=trace"] {
+        assert_eq!(load(&format!("log: {{ level: '{level}' }}")).config.log.filter, level);
+    }
+    let loaded = load_with("log: { level: debug }", &[("RUST_LOG", "verbose")]);
+    assert_eq!(loaded.config.log.filter, "debug");
+    assert!(loaded.warnings.to_string().starts_with("environment variable RUST_LOG: warning: "));
+}
+
+#[test]
+fn text_in_another_encoding_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::new(Some("p.yaml".into()), Environment::of([], folder.path()), Arguments::default());
+    std::fs::write(folder.path().join("p.yaml"), b"data: d\nmodels: { caf\xe9: echo/echo }\n").unwrap();
+    let problems = source.load(&[], Purpose::Inspect).unwrap_err();
+    assert_eq!(problems.to_string(), "p.yaml:2:1: error: this line is not UTF-8 text; save the file as UTF-8");
+    std::fs::write(folder.path().join("p.yaml"), "\u{feff}models: { m: echo/echo }\n").unwrap();
+    assert_eq!(route(&source.load(&[], Purpose::Inspect).unwrap().config, "m").0, "echo/echo");
+}
+
+#[test]
+fn an_address_copied_from_a_console_gets_the_path_of_its_service() {
+    for (given, expected) in [
+        ("https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1/chat/completions"),
+        ("https://r.openai.azure.com/", "https://r.openai.azure.com/openai/v1/chat/completions"),
+        ("https://r.openai.azure.com/other", "https://r.openai.azure.com/other/chat/completions"),
+    ] {
+        let text = format!("providers: {{ az: {{ preset: azure, base_url: '{given}', keys: ak-1 }} }}");
+        assert_eq!(address(&load(&text).config, "az"), expected);
+    }
+    let text = "providers: { az: { preset: azure, keys: ak-1 } }";
+    let loaded = load_with(text, &[("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com/")]);
+    assert_eq!(address(&loaded.config, "az"), "https://r.openai.azure.com/openai/v1/chat/completions");
+}
+
+#[test]
+fn a_local_model_is_known_without_its_tag() {
+    // With two servers, none is the default for every name.
+    let found = ["ollama", "vllm"].map(|name| Found {
+        preset: Preset::named(name).unwrap(),
+        base_url: "http://127.0.0.1:1/v1".into(),
+        models: vec![format!("{name}-model:latest").into()],
+    });
+    let config = source(&[]).load_text("", &found, Purpose::Inspect).unwrap().config;
+    // The server adds the tag itself.
+    assert_eq!(route(&config, "ollama-model").0, "ollama/ollama-model");
+    assert_eq!(route(&config, "ollama-model:latest").0, "ollama/ollama-model:latest");
+}
+
+#[test]
+fn the_samples_of_the_documents_load() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let keys =
+        [("OPENAI_API_KEY", "sk-o"), ("KEY_A", "sk-a"), ("KEY_B", "sk-b"), ("POLYPORT_API_KEY", "pp-0123456789abcdef")];
+    for name in ["README.md", "README.zh-CN.md", "docs/CONFIGURATION.md"] {
+        let text = std::fs::read_to_string(root.join(name)).unwrap();
+        let samples: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!samples.is_empty(), "{name}");
+        for sample in samples {
+            assert_eq!(problems_with(sample, &keys), [""; 0], "{name}: {sample}");
+        }
+    }
+}

@@ -217,10 +217,27 @@ pub(super) fn parse(text: &str, file: &Arc<Path>) -> Result<Node, Problem> {
         let message = plain.to_string();
         // The library adds its own words on the place; ours come first.
         let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches(['\n', ' ', ',', ':']);
-        Problem::error(plain.location().map_or_else(|| Place::file(file, 1, 1), at), message)
+        let (message, remedy) = plainly(message);
+        Problem::error(plain.location().map_or_else(|| Place::file(file, 1, 1), at), message).remedy(remedy)
     })?;
     let node = raw.into_node(text, &at);
     Ok(if node.is_null() { Node::map(node.place) } else { node })
+}
+
+/// The parser's words in those of people who write configurations, and what to do.
+fn plainly(message: &str) -> (String, &'static str) {
+    if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
+        let key = rest.split(", set ").next().unwrap_or(rest);
+        return (format!("the key `{key}` stands here twice"), "remove or rename one of them");
+    }
+    if message.starts_with("tabs disallowed") {
+        return ("a tab cannot indent".to_owned(), "use spaces");
+    }
+    if message.starts_with("recursive references") {
+        return ("an anchor holds a reference to itself".to_owned(), "write the value out");
+    }
+    let remedy = if message.starts_with("unclosed") { "close it" } else { "" };
+    (message.to_owned(), remedy)
 }
 
 struct Raw(Spanned<RawKind>);
@@ -399,9 +416,15 @@ mod tests {
 
     #[test]
     fn mistakes_of_syntax_have_a_place() {
-        for (text, line) in [("a: [1, 2\nb: 3\n", 2), ("a: 1\na: 2\n", 2), ("a:\n\t- x\n", 2)] {
+        for (text, words) in [
+            ("a: [1, 2\nb: 3\n", "p.yaml:2:"),
+            ("a: {\n", "p.yaml:1:4: error: unclosed bracket '{'; close it"),
+            ("a: 1\na: 2\n", "p.yaml:2:1: error: the key `a` stands here twice; remove or rename one of them"),
+            ("a:\n\t- x\n", "p.yaml:2:2: error: a tab cannot indent; use spaces"),
+            ("a: &a [*a]\n", "p.yaml:1:8: error: an anchor holds a reference to itself; write the value out"),
+        ] {
             let problem = parse(text, &Arc::from(Path::new("p.yaml"))).err().unwrap();
-            assert!(problem.to_string().starts_with(&format!("p.yaml:{line}:")), "{problem}");
+            assert!(problem.to_string().starts_with(words), "{problem}");
         }
     }
 

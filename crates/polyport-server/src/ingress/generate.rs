@@ -14,8 +14,24 @@ use crate::relay::{self, Exchange};
 pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Response<Body> {
     let head = request_head(call.headers());
     match call.enter(protocol, protocol.as_str()).await {
-        Ok(entered) => relay::relay(exchange(entered, protocol, protocol, head)).await,
+        Ok(mut entered) => {
+            if protocol == ClientProtocol::Chat && entered.runtime.config.stream_by_default {
+                set_if_absent(&mut entered.body, "stream", "true".to_owned());
+            }
+            relay::relay(exchange(entered, protocol, protocol, head)).await
+        }
         Err(refused) => refused,
+    }
+}
+
+/// Gives a body a member that it has not. A body that is no object is refused later.
+fn set_if_absent(body: &mut Bytes, name: &str, value: String) {
+    if let Ok(peek) = Peek::parse(body)
+        && !peek.has(body, name)
+    {
+        let mut edits = Edits::default();
+        edits.set(name, value);
+        *body = peek.edited(body, &edits);
     }
 }
 
@@ -25,13 +41,7 @@ pub(crate) async fn deployment(call: Call, name: &str) -> Response<Body> {
     let head = request_head(call.headers());
     match call.enter(protocol, protocol.as_str()).await {
         Ok(mut entered) => {
-            if let Ok(peek) = Peek::parse(&entered.body)
-                && !peek.has(&entered.body, "model")
-            {
-                let mut edits = Edits::default();
-                edits.set("model", serde_json::Value::from(name).to_string());
-                entered.body = peek.edited(&entered.body, &edits);
-            }
+            set_if_absent(&mut entered.body, "model", serde_json::Value::from(name).to_string());
             relay::relay(exchange(entered, protocol, protocol, head)).await
         }
         Err(refused) => refused,

@@ -79,6 +79,11 @@ impl Handle {
         self.app.reload(config)
     }
 
+    /// A change of the configuration had mistakes and was not taken: the figures say so.
+    pub fn reload_refused(&self) {
+        self.app.metrics.reloaded(false);
+    }
+
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {

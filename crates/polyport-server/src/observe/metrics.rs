@@ -2,7 +2,7 @@
 //! client, never a key.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use polyport_types::{ClientProtocol, Usage};
 use prometheus_client::encoding::text::encode;
@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Seconds, doubling; long enough for models that think.
@@ -101,6 +102,7 @@ pub(crate) struct Metrics {
     pub(crate) inflight: Gauge<i64, AtomicI64>,
     pub(crate) streams: Gauge<i64, AtomicI64>,
     pub(crate) reload_ok: Gauge<i64, AtomicI64>,
+    reload_time: Gauge<f64, AtomicU64>,
 }
 
 fn seconds() -> Histogram {
@@ -132,9 +134,10 @@ impl Metrics {
             inflight: Gauge::default(),
             streams: Gauge::default(),
             reload_ok: Gauge::default(),
+            reload_time: Gauge::default(),
             registry: Registry::default(),
         };
-        this.reload_ok.set(1);
+        this.reloaded(true);
         registry.register("polyport_http_requests", "Requests of clients", this.requests.clone());
         registry.register_with_unit(
             "gen_ai_server_request_duration",
@@ -163,7 +166,21 @@ impl Metrics {
         registry.register("polyport_inflight_requests", "Requests being answered", this.inflight.clone());
         registry.register("polyport_open_streams", "Streams being relayed", this.streams.clone());
         registry.register("polyport_config_reload_success", "Whether the last reload was good", this.reload_ok.clone());
+        registry.register_with_unit(
+            "polyport_config_last_reload_timestamp",
+            "When the configuration was last read, good or not",
+            Unit::Seconds,
+            this.reload_time.clone(),
+        );
+        registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..this }
+    }
+
+    /// The configuration was read; `good` if it is now in force.
+    pub(crate) fn reloaded(&self, good: bool) {
+        self.reload_ok.set(i64::from(good));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.reload_time.set(now.as_secs_f64());
     }
 
     /// All figures in the `OpenMetrics` text form.

@@ -4,4 +4,4 @@ pub(crate) mod metrics;
 pub(crate) mod trace;
 
 pub(crate) use metrics::Metrics;
-pub(crate) use trace::{Outcome, Record};
+pub(crate) use trace::{Outcome, Record, ended};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::{Method, StatusCode};
 use polyport_types::{ClientProtocol, FaultClass, Text, Usage};
-use tracing::{Span, field, info, info_span};
+use tracing::{Level, Span, debug, field, info, info_span};
 
 use super::metrics::{Metrics, ReasonLabels, RequestLabels, Word};
 use crate::app::App;
@@ -168,6 +169,16 @@ impl Record {
                 "request ended"
             );
         });
+    }
+}
+
+/// Writes the log event of a request that asked no model. Its query is left out: it may hold a key.
+pub(crate) fn ended(level: Level, id: &RequestId, method: &Method, path: &str, status: StatusCode) {
+    let (id, path, status) = (id.text(), clean(path), status.as_u16());
+    if level == Level::DEBUG {
+        debug!(%id, %method, %path, status, "request ended");
+    } else {
+        info!(%id, %method, %path, status, "request ended");
     }
 }
 

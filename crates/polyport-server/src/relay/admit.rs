@@ -32,6 +32,8 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
             return Err(Fault::bad_request("model", "`model` is missing: name the model that shall answer"));
         }
     }
+    // A name that leads nowhere is what the log is read for.
+    x.record.model = x.model.clone();
     let mut slots = match slots_of(&x.app, &x.runtime, &x.model, x.wire) {
         Ok(slots) => slots,
         Err(fault) => {

@@ -43,6 +43,27 @@ async fn d14_a_stream_reaches_the_client_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_chat_request_that_does_not_say_stream_gets_one_where_that_is_the_default() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let mut config = one(&fake, Protocol::Chat);
+    config.stream_by_default = true;
+    let gateway = Gateway::start(config).await;
+    let mut body = json!({"model":"m","messages":[{"role":"user","content":"hi"}]});
+    for (said, streamed) in [(None, true), (Some(false), false), (Some(true), true)] {
+        if let Some(said) = said {
+            body["stream"] = json!(said);
+        }
+        let answer = post(gateway.address, CHAT, &[], &body).await;
+        assert_eq!(answer.header("content-type").starts_with("text/event-stream"), streamed, "{said:?}");
+        assert_eq!(fake.last().json()["stream"], json!(streamed));
+    }
+    // Other protocols have no such custom.
+    let answer = post(gateway.address, "/v1/responses", &[], &json!({"model":"m","input":"hi","store":false})).await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    fake.assert_no_violations();
+}
+
+#[tokio::test]
 async fn an_alias_is_replaced_on_the_way_out_and_back() {
     let fake = FakeProvider::start(Protocol::Chat).await;
     let gateway = Gateway::to(&fake, Protocol::Chat).await;

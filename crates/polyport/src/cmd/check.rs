@@ -24,8 +24,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         if let Some((providers, models)) = counts {
             let file = source.file.as_ref().map_or("no file".to_owned(), |file| file.display().to_string());
-            let warnings = problems.0.len();
-            out::line(&format!("{file}: good ({providers} providers, {models} models, {warnings} warnings)"));
+            let [providers, models, warnings] =
+                [(providers, "provider"), (models, "model"), (problems.0.len(), "warning")]
+                    .map(|(number, what)| out::count(number, what));
+            out::line(&format!("{file}: good ({providers}, {models}, {warnings})"));
         }
     }
     Ok(if problems.fatal() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
             out::json(&json!({ "model": what.model, "error": unknown.to_string() }));
             return Ok(ExitCode::FAILURE);
         }
-        Err(unknown) => return Err(anyhow!("{unknown}")),
+        Err(unknown) => return Err(anyhow!("{unknown} (`polyport models` lists what there is)")),
     };
     let plan = planned(&config, &resolved.targets);
     let body = what.body.as_ref().map(|path| read(path)).transpose()?;

@@ -46,7 +46,8 @@ pub(crate) fn keys(provider: &Provider) -> String {
     }
 }
 
-fn as_json(provider: &Provider) -> Value {
+/// What is known about it, for programs.
+pub(crate) fn as_json(provider: &Provider) -> Value {
     json!({
         "name": provider.name.to_string(),
         "protocol": provider.protocol().as_str(),

@@ -20,11 +20,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
-    runtime.block_on(serve(&source, &live))?;
+    runtime.block_on(serve(&source, &live, args.json))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(source: &Source, live: &Arc<Live>) -> Result<()> {
+async fn serve(source: &Source, live: &Arc<Live>, json: bool) -> Result<()> {
     let server = Server::bind(live.current()).await?;
     let address = server.address();
     let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
@@ -33,7 +33,9 @@ async fn serve(source: &Source, live: &Arc<Live>) -> Result<()> {
     let beside = async {
         keeper.look_around().await;
         let config = keeper.live.current();
-        if config.log.format == LogFormat::Text {
+        if json {
+            out::line(&banner::json(&config, source, address).to_string());
+        } else if config.log.format == LogFormat::Text {
             out::line(&banner::text(&config, source, address));
         }
         keeper.keep_up().await;
@@ -71,7 +73,7 @@ impl Keeper {
 
     /// Waits for changes and applies them, for ever.
     async fn keep_up(&self) {
-        let mut changes = self.live.subscribe();
+        let mut readings = self.live.readings();
         // What changed before is not announced again.
         if !Arc::ptr_eq(&self.live.current(), &self.handle.config()) {
             self.apply();
@@ -79,8 +81,9 @@ impl Keeper {
         let mut hangups = hangups();
         loop {
             tokio::select! {
-                changed = changes.changed() => match changed {
-                    Ok(()) => self.apply(),
+                read = readings.changed() => match read {
+                    Ok(()) if *readings.borrow_and_update() => self.apply(),
+                    Ok(()) => self.handle.reload_refused(),
                     // The sender lives in `self.live`.
                     Err(_) => return,
                 },
@@ -110,7 +113,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 async fn stop() {
     signalled().await;
     info!("stopping; a second signal stops at once");
-    // It ends with the process.
+    #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
     tokio::spawn(async {
         signalled().await;
         std::process::exit(130);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -158,6 +158,20 @@ impl Running {
         answer
     }
 
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.url).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.url).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
     fn chat(&self, model: &str) -> String {
         self.post(
             "/v1/chat/completions",
@@ -166,21 +180,48 @@ impl Running {
     }
 }
 
+/// Path and body of every `curl` of a README.
+fn readme_requests(name: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    let text = std::fs::read_to_string(path).unwrap().replace("\\\n", "");
+    let commands = text.lines().filter_map(|line| line.strip_prefix("curl http://127.0.0.1:7659"));
+    let requests: Vec<(String, String)> = commands
+        .map(|rest| {
+            let (path, rest) = rest.split_once(' ').unwrap();
+            let body = rest.split_once("-d '").unwrap().1.split_once('\'').unwrap().0;
+            (path.to_owned(), body.to_owned())
+        })
+        .collect();
+    assert_eq!(requests.len(), 4, "{name}");
+    requests
+}
+
+#[test]
+fn both_readmes_say_the_same() {
+    assert_eq!(readme_requests("README.md"), readme_requests("README.zh-CN.md"));
+    let shape = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+        let links = text.matches("](").count();
+        (count("#"), count("|"), count("```"), links)
+    };
+    assert_eq!(shape("README.md"), shape("README.zh-CN.md"));
+}
+
 #[test]
 fn without_configuration_every_protocol_answers() {
     let folder = tempfile::tempdir().unwrap();
     let running = start(folder.path(), &["--port", "0"]);
-    let answers = [
-        running.chat("echo"),
-        running.post("/v1/responses", r#"{"model":"echo","input":"Hello there"}"#),
-        running.post(
-            "/v1/messages",
-            r#"{"model":"echo","max_tokens":9,"messages":[{"role":"user","content":"Hello there"}]}"#,
-        ),
-        running.post("/v1beta/models/echo:generateContent", r#"{"contents":[{"parts":[{"text":"Hello there"}]}]}"#),
-    ];
-    for answer in answers {
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("Hello there"), "{answer}");
+    for (path, body) in readme_requests("README.md") {
+        let answer = running.post(&path, &body);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"hello\""), "{answer}");
+        let (path, body) = match path.strip_suffix(":generateContent") {
+            Some(model) => (format!("{model}:streamGenerateContent?alt=sse"), body),
+            None => (path, body.replacen('{', "{\"stream\":true,", 1)),
+        };
+        let answer = running.post(&path, &body);
+        assert!(answer.contains("text/event-stream") && answer.contains("\"hello\""), "{answer}");
     }
     assert!(folder.path().join("data/carrier.key").exists());
 }
@@ -210,12 +251,167 @@ fn changes_apply_while_running() {
     assert!(running.chat("one").starts_with("HTTP/1.1 404"));
 }
 
+#[test]
+fn a_bad_change_leaves_the_old_configuration_and_shows_in_the_figures() {
+    const GOOD: &str = "polyport_config_reload_success 1";
+    const REFUSED: &str = "polyport_config_reload_success 0";
+    let folder = folder_with("models: { one: echo/echo }");
+    let running = start(folder.path(), &["--port", "0"]);
+    let metrics = running.get("/metrics");
+    assert!(metrics.contains(GOOD) && metrics.contains("polyport_build_info{version="), "{metrics}");
+    let shows = |figure: &str| {
+        (0..600).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            running.get("/metrics").contains(figure)
+        })
+    };
+    std::fs::write(folder.path().join("polyport.yaml"), "modells: {}").unwrap();
+    assert!(shows(REFUSED));
+    assert!(running.chat("one").starts_with("HTTP/1.1 200"));
+    std::fs::write(folder.path().join("polyport.yaml"), "models: { two: echo/echo }").unwrap();
+    assert!(shows(GOOD));
+    assert!(running.chat("two").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn the_first_lines_for_programs() {
+    let folder = folder_with("providers: { a: { base_url: 'http://127.0.0.1:9/v1', keys: sk-canary } }");
+    let command = &mut polyport(folder.path(), &["serve", "--json", "--port", "0"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    assert!(ready["url"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert_eq!(ready["providers"][0]["name"], "a");
+    assert!(!line.contains("canary"));
+}
+
+#[test]
+fn a_port_in_use_is_told_with_the_remedy() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(tempfile::tempdir().unwrap().path(), &["--port", &port]);
+    assert_eq!(output.status.code(), Some(1));
+    let words = text(&output.stderr);
+    assert!(words.contains("another program uses this port; choose one with `--port`"), "{words}");
+}
+
+#[test]
+fn secrets_come_from_the_environment_dot_env_and_files() {
+    let folder = folder_with(
+        "providers: { a: { base_url: 'http://127.0.0.1:9/v1', keys: ['ENV:FROM_DOT_ENV', 'env:FROM_SHELL', 'file:key.txt'] } }",
+    );
+    std::fs::write(folder.path().join(".env"), "# keys\nFROM_DOT_ENV=sk-1\nnot an assignment\nFROM_SHELL=sk-no\n")
+        .unwrap();
+    std::fs::write(folder.path().join("key.txt"), "sk-3\n").unwrap();
+    let output = polyport(folder.path(), &["providers", "--json"]).env("FROM_SHELL", "sk-2").output().unwrap();
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = ["env:FROM_DOT_ENV", "env:FROM_SHELL", "file:key.txt"];
+    assert_eq!(list["providers"][0]["keys"], serde_json::json!(expected));
+    assert_eq!(
+        text(&output.stderr),
+        "polyport: .env:3:1: warning: this line is not `NAME=value`; quote values that hold spaces or quotes\n"
+    );
+}
+
+#[test]
+fn every_request_has_one_line_in_the_log() {
+    let folder = folder_with(
+        "providers: { a: { base_url: 'http://127.0.0.1:9/v1' }, b: { base_url: 'http://127.0.0.1:9/v1' } }",
+    );
+    let command = &mut polyport(folder.path(), &["--port", "0"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let url = lines.find_map(|line| Some(line.split_once("listening address=")?.1.to_owned())).unwrap();
+    let running = Running { child, url };
+    assert!(running.chat("no-such-model").starts_with("HTTP/1.1 404"));
+    assert!(running.get("/v1/nothing?key=canary").starts_with("HTTP/1.1 404"));
+    assert!(running.get("/v1/models").starts_with("HTTP/1.1 200"));
+    for words in ["gen_ai.request.model=no-such-model", "path=/v1/nothing status=404", "path=/v1/models status=200"] {
+        let line = lines.next().unwrap();
+        assert!(line.contains("request ended") && line.contains(words) && line.contains("id="), "{line}");
+        assert!(!line.contains("canary"), "{line}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start(folder.path(), &["--port", "0"]);
-    let id = running.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    running.signal("-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+/// A provider that begins an answer and never ends it, and what tells that it began.
+#[cfg(unix)]
+fn endless_provider() -> (u16, std::sync::mpsc::Receiver<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (began, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+        let chunk = r#"{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {chunk}\n\n").unwrap();
+        began.send(()).unwrap();
+        // It ends with the connection.
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
+    (port, wait)
+}
+
+#[cfg(unix)]
+#[test]
+fn an_open_stream_holds_the_end_up_until_the_second_signal() {
+    let (port, began) = endless_provider();
+    let folder = folder_with(&format!(
+        "providers: {{ a: {{ base_url: 'http://127.0.0.1:{port}/v1' }} }}\nlimits: {{ drain: 1h }}"
+    ));
+    let mut running = start(folder.path(), &["--port", "0"]);
+    let body = r#"{"model":"a/m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let mut stream = TcpStream::connect(&running.url).unwrap();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n{body}",
+        running.url,
+        body.len()
+    )
+    .unwrap();
+    began.recv().unwrap();
+    running.signal("-TERM");
+    // Nobody new is let in from now on; until then the first signal may still be on its way.
+    while TcpStream::connect(&running.url).is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(running.child.try_wait().unwrap().is_none());
+    running.signal("-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(130));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stream_that_does_not_end_is_cut_with_an_error_of_its_protocol() {
+    let (port, began) = endless_provider();
+    let folder = folder_with(&format!(
+        "providers: {{ a: {{ base_url: 'http://127.0.0.1:{port}/v1' }} }}\nlimits: {{ drain: 50ms }}"
+    ));
+    let mut running = start(folder.path(), &["--port", "0"]);
+    let url = running.url.clone();
+    let client = std::thread::spawn(move || {
+        let body = r#"{"model":"a/m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+        let mut stream = TcpStream::connect(&url).unwrap();
+        write!(stream, "POST /v1/messages HTTP/1.1\r\nhost: {url}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    began.recv().unwrap();
+    running.signal("-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    let answer = client.join().unwrap();
+    assert!(answer.contains("event: error") && !answer.contains("message_stop"), "{answer}");
 }
