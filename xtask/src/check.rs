@@ -1,20 +1,54 @@
 //! `cargo xtask check`.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
-use crate::shell;
+use crate::{models, shell};
 
 /// What to check.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Also look for published vulnerabilities, which needs the network
+    #[arg(long)]
+    advisories: bool,
+}
 
-/// Checks licences, bans and advisories.
-pub(crate) fn run(_args: &Args) -> Result<()> {
+/// The tests that compare generated files with what they are made from: package, target, filter.
+const GENERATED: [(&str, &[&str], &str); 2] = [
+    // docs/CONFIGURATION.md and polyport.schema.json
+    ("polyport-server", &["--lib"], "config::reference"),
+    // docs/TRANSLATION.md
+    ("polyport-protocol", &["--test", "it"], "matrix"),
+];
+
+/// Checks generated files, licences, bans and sources of dependencies.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    for (package, target, filter) in GENERATED {
+        let mut all = vec!["test", "--locked", "--quiet", "--package", package];
+        all.extend(target);
+        all.push(filter);
+        shell::run("cargo", &all)?;
+    }
+    let shared = Path::new(models::SHARED);
+    if shared.is_dir() {
+        models::run(&models::Args::check(shared))?;
+    } else {
+        println!("{} is absent: the table of model facts is not compared with its sources", models::SHARED);
+    }
+    deny(args)
+}
+
+fn deny(args: &Args) -> Result<()> {
     if !shell::exists("cargo-deny") {
         if !shell::may_install() {
-            bail!("cargo-deny is missing; install it with: cargo install cargo-deny");
+            bail!("cargo-deny is missing; install it with: cargo install --locked cargo-deny");
         }
         shell::run("cargo", &["install", "--locked", "cargo-deny"])?;
     }
-    shell::run("cargo", &["deny", "check", "licenses", "bans", "sources"])
+    let mut what = vec!["deny", "--locked", "check", "licenses", "bans", "sources"];
+    if args.advisories {
+        what.push("advisories");
+    }
+    shell::run("cargo", &what)
 }

@@ -6,10 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
+
+/// Where the public tables are, beside the project.
+pub(crate) const SHARED: &str = "../shared";
 
 const OUTPUT: &str = "crates/polyport-protocol/src/models.txt";
 
@@ -17,11 +20,18 @@ const OUTPUT: &str = "crates/polyport-protocol/src/models.txt";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folder with `data/litellm-prices.json` and `data/models-dev.json`
-    #[arg(long, default_value = "../shared")]
+    #[arg(long, default_value = SHARED)]
     shared: PathBuf,
     /// Fail if the table is not up to date instead of writing it
     #[arg(long)]
     check: bool,
+}
+
+impl Args {
+    /// To compare the table with its sources.
+    pub(crate) fn check(shared: &Path) -> Self {
+        Self { shared: shared.to_owned(), check: true }
+    }
 }
 
 /// Sections of the table: name there, provider in the prices table, providers in the other one. The unnamed section holds the makers
@@ -84,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &std::path::Path) -> Result<Map<String, Value>> {
+fn read(path: &Path) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     Ok(serde_json::from_str(&text)?)
 }

@@ -10,7 +10,7 @@ use crate::{e2e, shell};
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, unit, sdk-python, sdk-node, clients
+    /// Run only these steps (comma separated): fmt, clippy, doc, unit, sdk-python, sdk-node, clients
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     ("tools", tools),
     ("fmt", fmt),
     ("clippy", clippy),
+    ("doc", doc),
     ("unit", unit),
     ("sdk-python", e2e::python),
     ("sdk-node", e2e::node),
@@ -74,6 +75,12 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn doc() -> Result<()> {
+    let mut doc = Command::new("cargo");
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    shell::run_command(doc.args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]))
 }
 
 fn unit() -> Result<()> {

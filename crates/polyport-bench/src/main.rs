@@ -4,6 +4,7 @@
 //! one core, drives them with the same load from another core and prints the CPU time per request, the added latency and the memory
 //! of each, with the ratio to the minimal proxy.
 #![allow(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
+#![allow(clippy::disallowed_methods, reason = "it is no part of the gateway")]
 
 mod load;
 mod process;

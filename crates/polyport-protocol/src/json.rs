@@ -1,6 +1,6 @@
 //! JSON in and out: borrowed reading that keeps unknown members, and a writer that splices verbatim text.
 //!
-//! Reading: [`wire!`] declares a wire object. Its members are read in one pass into borrowed values; members it does not name are
+//! Reading: `wire!` declares a wire object. Its members are read in one pass into borrowed values; members it does not name are
 //! kept as raw text in `extra`. `#[serde(flatten)]`, `untagged` and internally tagged enums are avoided on purpose: they
 //! buffer the whole value into a private tree, which costs most on large bodies and breaks raw text.
 //!

@@ -11,7 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`chat`], [`responses`], [`messages`], [`gemini`] | one wire format each: types, request, response, stream, fault |
-//! | [`resolve`] | the only place that knows what the target model can do: rewrites the request, writes the loss report |
+//! | [`mod@resolve`] | the only place that knows what the target model can do: rewrites the request, writes the loss report |
 //! | [`restore`] | undoes on the way back what `resolve` did to tools and answer shape |
 //! | [`carrier`] | signatures of one provider travelling through another protocol's slots |
 //! | [`collect`] | events to a whole answer and back |

@@ -1,4 +1,4 @@
-//! Undoes on the way back what [`crate::resolve`] did to tools and answer shape.
+//! Undoes on the way back what [`crate::resolve()`] did to tools and answer shape.
 //!
 //! Tools get their own names, namespaces and kinds back; the text of a free-form call is taken out of `{"input": …}`; a call of the
 //! tool that stands for the answer becomes the answer's text; an answer that was wrapped in an object is unwrapped. All of it

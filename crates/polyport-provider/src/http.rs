@@ -167,6 +167,7 @@ impl Client {
             .enable_all_versions()
             .wrap_connector(ProxyConnector { tcp, matcher: matcher.clone() });
         let connector = Deadline { inner: https, limit: settings.connect_timeout };
+        #[allow(clippy::disallowed_methods, reason = "this is the one place")]
         let mut builder = Pool::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())

@@ -5,7 +5,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`catalog`] | which targets stand behind the model a client asks for? |
-//! | [`plan`] | in which order are targets and their credentials tried? |
+//! | [`mod@plan`] | in which order are targets and their credentials tried? |
 //! | [`retry`] | an attempt failed: what next? |
 
 pub mod catalog;

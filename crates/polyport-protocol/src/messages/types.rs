@@ -415,7 +415,7 @@ impl Member for Source<'_> {
     }
 }
 
-/// Gives an object of [`wire!`] a way back to JSON: whatever is still in it, declared or not.
+/// Gives an object of `wire!` a way back to JSON: whatever is still in it, declared or not.
 macro_rules! members {
     ($($name:ident { $($field:ident = $key:literal,)* })*) => {$(
         impl $name<'_> {

@@ -1,5 +1,6 @@
 //! The codecs against recorded traffic and the documents.
 #![allow(clippy::unwrap_used, reason = "a wrong assumption fails the test")]
+#![allow(clippy::disallowed_methods, reason = "tests read settings of their own")]
 
 mod chat;
 mod gemini;

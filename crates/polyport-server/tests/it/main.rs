@@ -1,5 +1,6 @@
 //! The whole gateway between raw clients and fake providers. Tests are named after the faults they inject.
 #![allow(clippy::unwrap_used, reason = "a wrong assumption fails the test")]
+#![allow(clippy::disallowed_methods, reason = "tests start tasks and read bodies they know")]
 
 mod access;
 mod client_faults;

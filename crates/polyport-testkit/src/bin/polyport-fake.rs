@@ -4,6 +4,7 @@
 //! prints `{"address": …, "base_url": …}` on one line and answers until it is ended. Words in a model's name make it fail
 //! (`chat-fail-429`, `chat-cut`, `chat-error`); `GET /fake/requests` and `/fake/violations` tell what arrived,
 //! `POST /fake/script` adds steps.
+#![allow(clippy::disallowed_methods, reason = "it is no part of the gateway")]
 
 use std::io::Write;
 use std::process::ExitCode;
