@@ -35,9 +35,12 @@ pub struct ProviderAnswer<'a> {
 #[must_use]
 pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
     let body = String::from_utf8_lossy(&answer.body);
-    let mut fault = classify_body(Some(answer.status), &body);
+    let details = Details::read(&body);
+    let of_day = details.is_of_day(Some(answer.status)).then(|| until_next_day(answer.now));
+    let mut fault = details.fault(Some(answer.status), &body);
     // The longest hint that applies counts: asking earlier only fails again.
-    fault.retry_after = [fault.retry_after, retry_after(answer.header, answer.now)].into_iter().flatten().max();
+    let hints = [fault.retry_after, retry_after(answer.header, answer.now), of_day];
+    fault.retry_after = hints.into_iter().flatten().max();
     if fault.class == FaultClass::RateLimited && fault.retry_after.is_some_and(|after| after > SHORT) {
         fault.class = FaultClass::RateLimitedWindow;
     }
@@ -48,16 +51,14 @@ pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
 /// anything.
 #[must_use]
 pub fn classify_body(status: Option<u16>, body: &str) -> Fault {
-    let details = Details::read(body);
-    let status = status.or(details.status).or_else(|| details.status_by_word());
-    let class = details.class(status);
-    let mut fault = Fault::new(class, mask(&details.message_or_default(status, body)));
-    fault.param = details.param;
-    fault.code = details.code.or(details.kind).map(Text::from);
-    fault.upstream_status = status;
-    fault.retry_after = details.retry_after;
-    fault.from_upstream = true;
-    fault
+    Details::read(body).fault(status, body)
+}
+
+/// How long until Google's quotas of a day begin anew: at midnight of its home, an hour late in summer.
+fn until_next_day(now: i64) -> Duration {
+    const MIDNIGHT: i64 = 8 * 3600;
+    let passed = now.saturating_sub(MIDNIGHT).rem_euclid(86_400);
+    Duration::from_secs(u64::try_from(86_400 - passed).unwrap_or_default())
 }
 
 /// What an error body says, whatever its shape.
@@ -87,6 +88,31 @@ impl Details {
             details.retry_after = wait_in_text(&details.message);
         }
         details
+    }
+
+    fn fault(self, status: Option<u16>, body: &str) -> Fault {
+        let status = status.or(self.status).or_else(|| self.status_by_word());
+        let message = mask(&self.message_or_default(status, body));
+        Fault {
+            class: self.class(status),
+            message,
+            param: self.param,
+            code: self.code.or(self.kind).map(Text::from),
+            upstream_status: status,
+            retry_after: self.retry_after,
+            from_upstream: true,
+        }
+    }
+
+    /// Whether a quota of the whole day is used up.
+    fn is_of_day(&self, status: Option<u16>) -> bool {
+        status == Some(429) && self.quota_ids.iter().any(|id| id.contains("PerDay") || id.contains("Daily"))
+    }
+
+    /// Whether the quota is nothing at all, as Google says of models that a plan does not contain.
+    fn has_no_quota(&self, status: Option<u16>) -> bool {
+        let more = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        status == Some(429) && self.message.split("limit: 0").skip(1).any(more)
     }
 
     /// Reads an error value; `depth` bounds the unwrapping of errors inside errors.
@@ -211,6 +237,9 @@ impl Details {
             {
                 let ids = violations.iter().filter_map(|v| v.get("quotaId").and_then(Value::as_str));
                 self.quota_ids.extend(ids.map(ToOwned::to_owned));
+            } else if kind.ends_with("BadRequest") {
+                let field = item.pointer("/fieldViolations/0/field").and_then(Value::as_str);
+                self.param = field.filter(|field| !field.is_empty()).map(ToOwned::to_owned);
             }
         }
     }
@@ -286,6 +315,8 @@ impl Details {
                     "insufficient_quota",
                     "exceeded_current_quota_error",
                     "billing_error",
+                    "billing_not_active",
+                    "billing_hard_limit_reached",
                     "usage_not_included",
                     "organization_on_hold",
                     "enforced_spend_limit_reached",
@@ -307,14 +338,18 @@ impl Details {
             (&["timeout_error", "DEADLINE_EXCEEDED"], FaultClass::Timeout),
             (&["permission_error", "PERMISSION_DENIED", "request_forbidden"], FaultClass::PermissionDenied),
         ];
-        if status == Some(429) && self.quota_ids.iter().any(|id| id.contains("PerDay") || id.contains("Daily")) {
+        if self.has_no_quota(status) {
+            // Waiting mends nothing, and the key is good for other models.
+            return Some(FaultClass::PermissionDenied);
+        }
+        if self.is_of_day(status) {
             return Some(FaultClass::RateLimitedWindow);
         }
         TABLE.iter().find(|(codes, _)| self.has_code(codes)).map(|(_, class)| *class)
     }
 
     fn class_by_message(&self, status: Option<u16>) -> Option<FaultClass> {
-        const TABLE: [(&[&str], FaultClass); 5] = [
+        const TABLE: [(&[&str], FaultClass); 6] = [
             (
                 &[
                     "prompt is too long",
@@ -333,11 +368,16 @@ impl Details {
                     "insufficient credits",
                     "insufficient balance",
                     "organization has been disabled",
-                    "billing",
-                    "limit: 0",
+                    // Not the word alone: it stands in names of tools and members, and Google says it of every quota.
+                    "enable billing",
+                    "billing to be enabled",
+                    "check your billing",
+                    "billing account",
+                    "billing hard limit",
                 ],
                 FaultClass::AccountBroken,
             ),
+            (&["location is not supported"], FaultClass::PermissionDenied),
             (&["api key not valid", "incorrect api key", "oauth token has expired"], FaultClass::AuthInvalid),
             (&["exhausted your capacity"], FaultClass::CapacityModel),
             (&["currently unavailable", "overloaded"], FaultClass::Overloaded),
@@ -542,193 +582,4 @@ pub fn mask(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn class(status: u16, body: &str) -> FaultClass {
-        classify_body(Some(status), body).class
-    }
-
-    #[test]
-    fn classes_by_meaning() {
-        use FaultClass as C;
-        let table: [(u16, &str, C); 32] = [
-            (
-                400,
-                r#"{"error":{"message":"bad","type":"invalid_request_error","param":"x","code":null}}"#,
-                C::BadRequest,
-            ),
-            (
-                400,
-                r#"{"error":{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
-                C::ContextTooLong,
-            ),
-            (
-                400,
-                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 5 maximum"}}"#,
-                C::ContextTooLong,
-            ),
-            (
-                400,
-                r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access"}}"#,
-                C::AccountBroken,
-            ),
-            (
-                400,
-                r#"{"type":"error","error":{"type":"invalid_request_error","message":"x","details":{"error_code":"organization_on_hold"}}}"#,
-                C::AccountBroken,
-            ),
-            (
-                400,
-                r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}"#,
-                C::AuthInvalid,
-            ),
-            (400, r#"{"error":{"message":"no","code":"tool_use_failed","failed_generation":"x"}}"#, C::ToolUseFailed),
-            (400, r#"{"error":{"message":"filtered","code":"content_filter","innererror":{}}}"#, C::PolicyRefused),
-            (400, r#"{"error":{"message":"The model x does not exist","code":"model_not_found"}}"#, C::ModelNotFound),
-            (401, r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#, C::AuthInvalid),
-            (
-                402,
-                r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}"#,
-                C::AccountBroken,
-            ),
-            (403, r#"{"error":{"message":"no"}}"#, C::PermissionDenied),
-            (404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#, C::ModelNotFound),
-            (413, "<html>413</html>", C::TooLarge),
-            (
-                422,
-                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","max_completion_tokens"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error"}"#,
-                C::BadRequest,
-            ),
-            (
-                429,
-                r#"{"error":{"message":"Rate limit reached. Please try again in 1.2s.","type":"tokens","code":"rate_limit_exceeded"}}"#,
-                C::RateLimited,
-            ),
-            (
-                429,
-                r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
-                C::AccountBroken,
-            ),
-            (
-                429,
-                r#"{"error":{"type":"usage_limit_reached","message":"limit","resets_in_seconds":3600}}"#,
-                C::RateLimitedWindow,
-            ),
-            (
-                429,
-                r#"{"error":{"code":429,"message":"No capacity","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_CAPACITY_EXHAUSTED"}]}}"#,
-                C::CapacityModel,
-            ),
-            (
-                429,
-                r#"{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"x/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerDayPerProject"}]}]}}"#,
-                C::RateLimitedWindow,
-            ),
-            (429, r#"[{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED"}}]"#, C::RateLimited),
-            (500, r#"{"error":{"message":"oops","type":"server_error"}}"#, C::ServerError),
-            (500, "", C::ServerError),
-            (502, "<html>bad gateway</html>", C::ServerError),
-            (503, r#"{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}"#, C::Overloaded),
-            (504, "", C::Timeout),
-            (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, C::Overloaded),
-            (498, "", C::Overloaded),
-            (
-                400,
-                r#"{"error":{"code":400,"message":"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}","status":"INVALID_ARGUMENT"}}"#,
-                C::Overloaded,
-            ),
-            (307, "", C::UpstreamProtocol),
-            (418, "teapot", C::BadRequest),
-            (599, "[[[[", C::ServerError),
-        ];
-        for (status, body, expected) in table {
-            assert_eq!(class(status, body), expected, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn errors_inside_a_success_are_classed_by_their_own_words() {
-        use FaultClass as C;
-        for (body, expected) in [
-            (r#"{"error":{"code":429,"message":"slow down"},"choices":[]}"#, C::RateLimited),
-            (r#"{"code":"The service is currently unavailable","error":"try later"}"#, C::Overloaded),
-            (r#"{"error":{"type":"server_error","message":"boom","code":500}}"#, C::ServerError),
-            (r#"{"error":"text"}"#, C::ServerError),
-            (r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, C::Overloaded),
-            (r#"{"type":"error","error":{"type":"rate_limit_error","message":"x"}}"#, C::RateLimited),
-        ] {
-            assert_eq!(classify_body(None, body).class, expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn reads_messages_of_every_shape() {
-        for (body, message) in [
-            (r#"{"error":{"message":"a"}}"#, "a"),
-            (r#"{"error":"b"}"#, "b"),
-            (r#"{"message":"c"}"#, "c"),
-            (r#"{"detail":"d"}"#, "d"),
-            (r#"{"detail":[{"loc":["body","x"],"msg":"e","type":"t"}]}"#, "x: e"),
-            (
-                r#"{"error":{"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#,
-                "Provider returned error: inner",
-            ),
-            ("plain text", "plain text"),
-            ("", "the provider answered with status 500 and an empty body"),
-            ("<!doctype html>", "the provider answered with status 500 and an HTML page"),
-            ("{}", "the provider answered with status 500 without a message"),
-        ] {
-            assert_eq!(classify_body(Some(500), body).message, message);
-        }
-        let fault = classify_body(Some(422), r#"{"message":{"detail":[{"loc":["body","seed"],"msg":"no"}]}}"#);
-        assert_eq!(fault.param.as_deref(), Some("seed"));
-    }
-
-    #[test]
-    fn waits_in_every_form() {
-        // Wed, 21 Oct 2026 07:28:00 GMT
-        let now = 1_792_567_680 - 90;
-        let wait = |pairs: &[(&str, &str)]| {
-            let header = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            retry_after(&header, now).map(|wait| wait.as_secs_f64())
-        };
-        assert_eq!(wait(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), Some(90.0));
-        assert_eq!(wait(&[("retry-after-ms", "1500")]), Some(1.5));
-        assert_eq!(wait(&[("retry-after", "2.5")]), Some(2.5));
-        assert_eq!(wait(&[("retry-after", "-1")]), None);
-        assert_eq!(wait(&[("retry-after", "999999999")]), None);
-        assert_eq!(wait(&[("x-ratelimit-reset-tokens", "6m0s"), ("x-ratelimit-remaining-tokens", "0")]), Some(360.0));
-        assert_eq!(wait(&[("x-ratelimit-reset-tokens", "6m0s"), ("x-ratelimit-remaining-tokens", "5")]), None);
-        assert_eq!(wait(&[("anthropic-ratelimit-requests-reset", "2026-10-21T07:28:00Z")]), Some(90.0));
-        assert_eq!(wait(&[("x-ratelimit-reset", "1792567680000")]), Some(90.0));
-        assert_eq!(wait(&[("x-ratelimit-reset", "1792567680")]), Some(90.0));
-        assert_eq!(wait(&[]), None);
-        for (text, seconds) in [
-            ("Please try again in 1.57s. Visit", Some(1.57)),
-            ("Please retry in 900ms", Some(0.9)),
-            ("Please retry after 20 seconds.", Some(20.0)),
-            ("try again in 6m0s", Some(360.0)),
-            ("try again later", None),
-        ] {
-            let wait = wait_in_text(text).map(|wait| (wait.as_secs_f64() * 1000.0).round() / 1000.0);
-            assert_eq!(wait, seconds, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_long_wait_is_a_window() {
-        let header = |name: &str| (name == "retry-after").then(|| "4000".to_owned());
-        let answer = ProviderAnswer { status: 429, header: &header, body: Bytes::from_static(b"{}"), now: 0 };
-        let fault = classify(&answer);
-        assert_eq!(fault.class, FaultClass::RateLimitedWindow);
-        assert_eq!(fault.retry_after, Some(Duration::from_secs(4000)));
-    }
-
-    #[test]
-    fn secrets_are_masked() {
-        let masked = mask("Incorrect key sk-proj-abcdef123456 for joe@example.com (Bearer abc.def), key=AIzaSy123");
-        assert_eq!(masked, "Incorrect key [redacted] for [redacted] (Bearer [redacted]), [redacted]");
-        assert_eq!(mask("model gpt-5 is fine"), "model gpt-5 is fine");
-    }
-}
+mod tests;
