@@ -1,23 +1,35 @@
 //! Error bodies of the Messages protocol.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use polyport_types::{Fault, FaultClass};
 
 use crate::ErrorBody;
 use crate::json::JsonWriter;
 
+/// Told to clients that would otherwise repeat at once when nobody knows a better time.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Longest wait after which a repetition makes sense: official clients would sleep through any.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Writes an error for a client.
 #[must_use]
 pub fn encode_fault(fault: &Fault, request_id: &str) -> ErrorBody {
     let (status, _) = kind(fault.class);
     let mut headers = vec![("request-id", request_id.to_owned())];
-    if let Some(after) = fault.retry_after {
+    let hopeless = is_hopeless(fault);
+    let after = match fault.retry_after {
+        None if matches!(status, 429 | 503 | 529) && !hopeless => Some(DEFAULT_RETRY_AFTER),
+        known => known,
+    };
+    if let Some(after) = after {
         // Clients read whole seconds; too early is a wasted attempt.
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        headers.push(("retry-after", seconds.to_string()));
+        headers.push(("retry-after", seconds.max(1).to_string()));
     }
-    if is_hopeless(fault.class) {
+    if hopeless {
         headers.push(("x-should-retry", "false".to_owned()));
     }
     let mut body = Vec::new();
@@ -96,9 +108,12 @@ fn kind(class: FaultClass) -> (u16, &'static str) {
     }
 }
 
-/// Whether a repetition cannot help until somebody acts.
-fn is_hopeless(class: FaultClass) -> bool {
-    matches!(class, FaultClass::AuthInvalid | FaultClass::AccountBroken | FaultClass::LocalQuota)
+/// Whether a repetition cannot help: somebody has to act, or it would come later than anybody waits.
+fn is_hopeless(fault: &Fault) -> bool {
+    matches!(
+        fault.class,
+        FaultClass::AuthInvalid | FaultClass::AccountBroken | FaultClass::LocalQuota | FaultClass::RateLimitedWindow
+    ) || fault.retry_after.is_some_and(|after| after > PATIENCE)
 }
 
 #[cfg(test)]
@@ -152,6 +167,17 @@ mod tests {
         assert_eq!(error.status, 429);
         assert!(error.headers.contains(&("retry-after", "2".to_owned())));
         assert!(!error.headers.iter().any(|(name, _)| *name == "x-should-retry"));
+    }
+
+    #[test]
+    fn what_may_pass_names_a_time_and_what_will_not_says_so() {
+        let headers = |fault: Fault| encode_fault(&fault, "r").headers.split_off(1);
+        let soon = [("retry-after", "1".to_owned())];
+        assert_eq!(headers(Fault::new(FaultClass::Overloaded, "x")), soon);
+        assert_eq!(headers(Fault::new(FaultClass::LocalRate, "x")), soon);
+        assert_eq!(headers(Fault::new(FaultClass::ServerError, "x")), []);
+        let window = Fault::new(FaultClass::RateLimitedWindow, "x").with_retry_after(Duration::from_secs(4000));
+        assert_eq!(headers(window), [("retry-after", "4000".to_owned()), ("x-should-retry", "false".to_owned())]);
     }
 
     #[test]
