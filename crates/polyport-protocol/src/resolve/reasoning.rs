@@ -1,6 +1,8 @@
 //! How hard the model shall think: effort, budget and level in the words the model knows.
 
-use polyport_types::{Effort, LossAction, LossCode, Protocol, ReasoningControl, ReasoningMode, Request};
+use polyport_types::{
+    Effort, LossAction, LossCode, Protocol, ReasoningControl, ReasoningMode, ReasoningVisibility, Request,
+};
 
 use super::Job;
 use crate::Capabilities;
@@ -181,6 +183,10 @@ fn gemini(job: &mut Job<'_>, control: &mut ReasoningControl, wanted: Wanted) {
         return;
     }
     let abilities = &job.target.capabilities;
+    if matches!(control.mode, ReasoningMode::On | ReasoningMode::Adaptive) && wanted != Wanted::Off {
+        // Who switches thinking on sees it, unless he says otherwise; here nobody sees what he does not ask for.
+        control.visibility.get_or_insert(ReasoningVisibility::Summary);
+    }
     control.mode = ReasoningMode::Unset;
     let (effort, budget) = (control.effort.take(), control.budget_tokens.take());
     if abilities.gemini_thinking == GeminiThinking::None {

@@ -348,7 +348,7 @@ fn allow_thinking(job: &mut Job<'_>, request: &mut Request, lost: &mut Lost) {
     let signed = job.capabilities().family == Family::Anthropic;
     let has_thinking = request.messages.iter().flat_map(|message| &message.parts).any(is_reasoning);
     // A client of the same protocol knows what it sends, unless something was taken out.
-    let touched = !job.same || lost.signatures.count > 0;
+    let touched = !job.same || lost.signatures.count + lost.texts.count > 0;
     if active && in_tool_loop && signed && touched && !has_thinking && job.capabilities().reasoning_off {
         control.mode = ReasoningMode::Off;
         control.budget_tokens = None;

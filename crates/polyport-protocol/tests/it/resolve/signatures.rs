@@ -224,6 +224,13 @@ fn thinking_is_switched_off_only_where_the_history_demands_it() {
     let outcome = ask(with(ClientProtocol::Chat, [calls.clone(), vec![user("And now?")]].concat()));
     assert_eq!(outcome.request.reasoning.as_ref().map(|control| control.mode), Some(ReasoningMode::Adaptive));
 
+    // Thinking of another family that nobody signed is thinking that was taken out all the same.
+    let unsigned = Signature::new(Family::Unknown, SignatureKind::Thinking, "");
+    let adaptive = ReasoningControl { mode: ReasoningMode::Adaptive, ..ReasoningControl::default() };
+    let history = loop_with(ClientProtocol::Messages, thinking("Hm", Some(unsigned)));
+    let outcome = run(&plain(Protocol::Messages), Request { reasoning: Some(adaptive), ..history });
+    assert!(outcome.has(LossCode::ReasoningDisabledForHistory, LossAction::Degraded));
+
     // So may a turn in which some message kept its thinking.
     let mut some = calls;
     some.insert(1, assistant(vec![thinking("Hm", Some(anthropic("E"))), call("b", "f", "{}")]));
