@@ -432,11 +432,6 @@ impl<'r> Plan<'r> {
         if tool.defer_loading == Some(true) {
             losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path(), "defer_loading");
         }
-        if !self.own {
-            for (name, _) in tool.ext.iter() {
-                losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path(), name.to_string());
-            }
-        }
     }
 
     fn server(&self, w: &mut JsonWriter<'_>, tool: &ServerTool, losses: &mut Losses) {

@@ -9,7 +9,7 @@ use polyport_types::{
 use super::block::{mark, missing, parts};
 use super::types::{
     Block, Location, McpServerParam, MessageParam, OutputConfig, RequestBody, ThinkingParam, ToolChoiceParam,
-    ToolParam, json_of, object_of,
+    ToolParam, ToolsetParam, json_of, object_of,
 };
 use crate::json::{OneOrMany, Str, extras, from_text, raw};
 use crate::{DecodeError, RequestHead};
@@ -283,7 +283,9 @@ fn typed_tool(
                 require_approval: None,
             },
         };
-        tool.mcp = Some(Box::new(server));
+        let allowed = allowed_tools(&tool.raw);
+        let allowed_tools = if allowed.is_empty() { server.allowed_tools } else { allowed };
+        tool.mcp = Some(Box::new(McpServer { allowed_tools, ..server }));
     }
     tool.name = wire.name.map(|name| name.into_text(body)).or(label).unwrap_or_else(|| tool.wire_type.clone());
     tool.allowed_domains = texts(wire.allowed_domains, body);
@@ -291,6 +293,16 @@ fn typed_tool(
     tool.max_uses = wire.max_uses.and_then(|uses| u32::try_from(uses.0).ok());
     tool.user_location = wire.user_location.map(|place| location(place, body));
     tool
+}
+
+/// The tools of a toolset that offers none but those it names.
+fn allowed_tools(toolset: &RawJson) -> Vec<Text> {
+    let ToolsetParam { default_config, configs, .. } = serde_json::from_str(toolset.as_str()).unwrap_or_default();
+    if default_config.and_then(|all| all.enabled) != Some(false) {
+        return Vec::new();
+    }
+    let named = configs.unwrap_or_default().0.into_iter().filter(|(_, tool)| tool.enabled == Some(true));
+    named.map(|(name, _)| Text::from(&*name)).collect()
 }
 
 fn location(wire: Location<'_>, body: &Text) -> UserLocation {

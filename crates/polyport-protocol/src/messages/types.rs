@@ -122,6 +122,17 @@ wire! {
         mcp_server_name: Str<'a> = "mcp_server_name",
     }
 
+    /// What a toolset says about the tools of its server.
+    pub(super) struct ToolsetParam<'a> {
+        default_config: ToolsetEntry<'a> = "default_config",
+        configs: Pairs<'a, ToolsetEntry<'a>> = "configs",
+    }
+
+    /// What a toolset says about one tool, or about all it does not name.
+    pub(super) struct ToolsetEntry<'a> {
+        enabled: bool = "enabled",
+    }
+
     /// Approximate place of the user.
     pub(super) struct Location<'a> {
         kind: Str<'a> = "type",

@@ -3,8 +3,10 @@
 //! Only web search, fetching, running code and remote servers exist in several places; of their settings only some do.
 
 use polyport_types::{
-    LossAction, LossCode, Protocol, RawJson, Request, ServerTool, ServerToolKind, Text, Tool, ToolChoice,
+    ClientProtocol, LossAction, LossCode, Protocol, RawJson, Request, ServerTool, ServerToolKind, Text, Tool,
+    ToolChoice,
 };
+use serde_json::{Value, json};
 
 use super::{Job, Place};
 
@@ -39,6 +41,10 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
             continue;
         }
         options(job, &mut tool, place);
+        for name in unread(job.source, &tool) {
+            let path = format!("{place}/{name}");
+            job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Dropped, path, "");
+        }
         if job.to(Protocol::Messages)
             && let Some(limit) = per_tool_limit
         {
@@ -150,6 +156,72 @@ fn options(job: &mut Job<'_>, tool: &mut ServerTool, place: Place) {
     if matches!(target, Protocol::Gemini | Protocol::Chat) && tool.max_uses.take().is_some() {
         drop(feature, "max_uses");
     }
+}
+
+/// Members of a declaration that were read into the common options, by the protocol of the client.
+fn read_members(source: ClientProtocol) -> &'static [&'static str] {
+    match source {
+        ClientProtocol::Chat => &["search_context_size", "user_location"],
+        ClientProtocol::Responses => &[
+            "type",
+            "filters",
+            "search_context_size",
+            "user_location",
+            "server_label",
+            "server_url",
+            "authorization",
+            "allowed_tools",
+            "require_approval",
+        ],
+        ClientProtocol::Messages => &[
+            "type",
+            "name",
+            "cache_control",
+            "allowed_domains",
+            "blocked_domains",
+            "max_uses",
+            "user_location",
+            "mcp_server_name",
+            "url",
+            "authorization_token",
+            "tool_configuration",
+        ],
+        ClientProtocol::Gemini => &["excludeDomains", "name", "url"],
+    }
+}
+
+/// Members of a declaration that nobody else knows.
+fn unread(source: ClientProtocol, tool: &ServerTool) -> Vec<String> {
+    let mut members = match tool.raw.to_value() {
+        Value::Object(members) => members,
+        _ => return Vec::new(),
+    };
+    if source == ClientProtocol::Gemini {
+        // The declaration is the one member of a tool object; a list of remote servers holds one here.
+        let mut inner = members.remove(&*tool.wire_type).unwrap_or_default();
+        if let Some(only) = inner.get_mut(0).map(Value::take) {
+            inner = only;
+        }
+        if let Some(transport) = inner.as_object_mut().and_then(|inner| inner.remove("streamableHttpTransport")) {
+            inner = transport;
+        }
+        members = inner.as_object().cloned().unwrap_or_default();
+    }
+    let lists_its_tools = tool.mcp.as_ref().is_some_and(|server| !server.allowed_tools.is_empty());
+    let said_otherwise = |name: &str, value: &Value| match name {
+        "default_config" | "configs" => lists_its_tools,
+        "container" => *value == json!({"type": "auto"}),
+        "headers" => value
+            .as_object()
+            .is_some_and(|headers| headers.keys().all(|name| name.eq_ignore_ascii_case("authorization"))),
+        _ => value.is_null(),
+    };
+    let read = read_members(source);
+    members
+        .into_iter()
+        .filter(|(name, value)| !read.contains(&name.as_str()) && !said_otherwise(name, value))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// A remote server; false if it has to be left out.

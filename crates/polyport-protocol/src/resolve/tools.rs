@@ -141,10 +141,27 @@ fn function(job: &mut Job<'_>, mut tool: FunctionTool, names: &mut Names, place:
     if !job.same {
         // Nobody searches for tools there: all are offered at once.
         tool.defer_loading = None;
+        own_settings(job, &mut tool, place);
     }
     strictness(job, &mut tool, place);
     adapt_schema(job, &mut tool, place);
     Tool::Function(Box::new(tool))
+}
+
+/// Members of a function that only the client's protocol has.
+fn own_settings(job: &mut Job<'_>, tool: &mut FunctionTool, place: Place) {
+    /// What they say has a slot of its own.
+    const COPIES: [&str; 5] = ["parameters", "parametersJsonSchema", "response", "responseJsonSchema", "cache_control"];
+    for (name, _) in std::mem::take(&mut tool.ext).iter() {
+        if !COPIES.contains(&&**name) {
+            let path = format!("{place}/{name}");
+            job.losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path, "");
+        }
+    }
+    if !job.to(Protocol::Gemini) && tool.output_schema.take().is_some() {
+        let path = format!("{place}/output_schema");
+        job.losses.info(LossCode::ToolSchemaRelaxed, LossAction::Dropped, path, "");
+    }
 }
 
 /// What `strict` becomes. Absent, it means something else in each protocol.

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod bodies;
 mod content;
 mod examples;
 mod features;

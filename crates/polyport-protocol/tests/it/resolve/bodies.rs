@@ -1,0 +1,124 @@
+//! Bodies as clients send them, read, resolved and written: what arrives, and what the report says of the rest.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::{Capabilities, RequestHead, Target, decode_request, encode_request, resolve};
+use polyport_types::{ClientProtocol, Losses, Protocol};
+use serde_json::{Value, json};
+
+/// What a provider gets of a body, and the losses as `code path`.
+fn through(source: ClientProtocol, target: Protocol, model: &str, body: &Value) -> (Value, Vec<String>) {
+    let head = RequestHead { model: Some(model.into()), ..RequestHead::default() };
+    let request = decode_request(source, &head, Bytes::from(body.to_string())).unwrap();
+    let target =
+        Target { capabilities: Arc::new(Capabilities::of_model(target, None, model)), ..Target::plain(target, model) };
+    let mut losses = Losses::new();
+    let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
+    let (request, _) = resolve(&target, request, &context, &mut losses);
+    let body = serde_json::from_slice(&encode_request(&target, &request, &mut losses).body).unwrap();
+    let lost = losses.entries().iter().map(|loss| format!("{} {}", loss.code.as_str(), loss.path));
+    (body, lost.collect())
+}
+
+fn messages(members: Value) -> Value {
+    with(json!({"model": "alias", "max_tokens": 3000, "messages": [{"role": "user", "content": "Hi"}]}), members)
+}
+
+fn gemini(members: Value) -> Value {
+    with(json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}), members)
+}
+
+fn with(mut body: Value, members: Value) -> Value {
+    let (Value::Object(all), Value::Object(members)) = (&mut body, members) else { panic!("not an object") };
+    all.extend(members);
+    body
+}
+
+/// The models the tests ask, one for each protocol.
+const MODELS: [(Protocol, &str); 4] = [
+    (Protocol::Chat, "gpt-4.1"),
+    (Protocol::Responses, "gpt-5.6"),
+    (Protocol::Messages, "claude-opus-4-8"),
+    (Protocol::Gemini, "gemini-3.5-flash"),
+];
+
+#[test]
+fn settings_of_a_function_that_only_its_protocol_has_are_named() {
+    let of_messages = messages(json!({"tools": [
+        {"name": "f", "input_schema": {"type": "object"}},
+        {"name": "g", "input_schema": {"type": "object"}, "input_examples": [{}], "allowed_callers": ["direct"]},
+    ]}));
+    let of_gemini = gemini(json!({"tools": [{"functionDeclarations": [
+        {"name": "f", "parameters": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}, "behavior": "BLOCKING"},
+    ]}]}));
+    for (target, model) in MODELS {
+        let named = |lost: Vec<String>| lost.into_iter().filter(|loss| loss.contains("/tools/")).collect::<Vec<_>>();
+        let lost = named(through(ClientProtocol::Messages, target, model, &of_messages).1);
+        let expected =
+            ["server_feature.dropped /tools/1/input_examples", "server_feature.dropped /tools/1/allowed_callers"];
+        assert_eq!(lost, if target == Protocol::Messages { &[][..] } else { &expected });
+        let lost = named(through(ClientProtocol::Gemini, target, model, &of_gemini).1);
+        let expected = ["server_feature.dropped /tools/0/behavior"];
+        assert_eq!(lost, if target == Protocol::Gemini { &[][..] } else { &expected });
+    }
+}
+
+#[test]
+fn settings_of_a_providers_tool_without_an_equal_are_named() {
+    let fetch =
+        messages(json!({"tools": [{"type": "web_fetch_20250910", "name": "web_fetch", "max_content_tokens": 9}]}));
+    let (body, lost) = through(ClientProtocol::Messages, Protocol::Gemini, "gemini-3.5-flash", &fetch);
+    assert_eq!(body["tools"], json!([{"urlContext": {}}]));
+    assert_eq!(lost, ["server_feature.dropped /tools/0/max_content_tokens"]);
+
+    let search = gemini(json!({"tools": [
+        {"googleSearch": {"excludeDomains": ["x.com"], "timeRangeFilter": {"startTime": "2026-01-01T00:00:00Z"}}},
+        {"codeExecution": {}},
+    ]}));
+    let (body, lost) = through(ClientProtocol::Gemini, Protocol::Messages, "claude-opus-4-8", &search);
+    assert_eq!(body["tools"][0]["blocked_domains"], json!(["x.com"]));
+    assert!(lost.contains(&"server_feature.dropped /tools/0/timeRangeFilter".to_owned()), "{lost:?}");
+    assert!(!lost.iter().any(|loss| loss.contains("/tools/1")), "{lost:?}");
+
+    let server = |headers: Value| {
+        let transport = json!({"url": "https://m/x", "headers": headers});
+        gemini(json!({"tools": [{"mcpServers": [{"name": "dw", "streamableHttpTransport": transport}]}]}))
+    };
+    let lost = |headers: Value| through(ClientProtocol::Gemini, Protocol::Responses, "gpt-5.6", &server(headers)).1;
+    assert_eq!(lost(json!({"Authorization": "Bearer t"})), ["server_feature.dropped /tools/0/authorization"]);
+    assert!(lost(json!({"X-Team": "a"})).contains(&"server_feature.dropped /tools/0/headers".to_owned()));
+}
+
+#[test]
+fn a_toolset_offers_elsewhere_only_the_tools_it_names() {
+    let toolset = |configs: Value, all: bool| {
+        messages(json!({
+            "mcp_servers": [{"type": "url", "name": "dw", "url": "https://m/x"}],
+            "tools": [{"type": "mcp_toolset", "mcp_server_name": "dw", "default_config": {"enabled": all}, "configs": configs}],
+        }))
+    };
+    let sent = |body: &Value| through(ClientProtocol::Messages, Protocol::Responses, "gpt-5.6", body);
+    let (body, lost) =
+        sent(&toolset(json!({"a": {"enabled": true}, "b": {"enabled": false}, "c": {"enabled": true}}), false));
+    assert_eq!(body["tools"][0]["allowed_tools"], json!(["a", "c"]));
+    assert!(lost.is_empty(), "{lost:?}");
+    // All but some cannot be said.
+    let (body, lost) = sent(&toolset(json!({"b": {"enabled": false}}), true));
+    assert_eq!(body["tools"][0].get("allowed_tools"), None);
+    assert!(lost.contains(&"server_feature.dropped /tools/0/configs".to_owned()), "{lost:?}");
+}
+
+#[test]
+fn a_client_that_switches_thinking_on_sees_it_where_that_has_to_be_asked_for() {
+    let shown = |thinking: Value| {
+        let body = messages(json!({"thinking": thinking}));
+        let (sent, _) = through(ClientProtocol::Messages, Protocol::Gemini, "gemini-3.5-flash", &body);
+        sent["generationConfig"]["thinkingConfig"]["includeThoughts"].clone()
+    };
+    assert_eq!(shown(json!({"type": "adaptive"})), json!(true));
+    assert_eq!(shown(json!({"type": "enabled", "budget_tokens": 2000})), json!(true));
+    assert_eq!(shown(json!({"type": "adaptive", "display": "omitted"})), json!(false));
+    assert_eq!(shown(json!({"type": "disabled"})), Value::Null);
+}
