@@ -122,6 +122,15 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
             context.error(&path, "the same key stands here twice", "give every client its own");
             continue;
         }
+        // The name tells whose stored answers they are.
+        if name.is_empty() || access.keys().any(|known| *known.name == *name) {
+            context.error(
+                &path,
+                format!("another key is named `{name}`, or the name is empty"),
+                "give it a name of its own",
+            );
+            continue;
+        }
         access = access.with_key(name, KeyHash::of(text));
     }
     access.open = file.access.open.unwrap_or(given.is_empty());

@@ -103,34 +103,54 @@ fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Words of other gateways' configurations, and ours.
+const ELSEWHERE: [(&str, &str); 13] = [
+    ("api_key", "keys"),
+    ("api_keys", "keys"),
+    ("token", "keys"),
+    ("tokens", "keys"),
+    ("url", "base_url"),
+    ("endpoint", "base_url"),
+    ("api_base", "base_url"),
+    ("api_base_url", "base_url"),
+    ("type", "protocol"),
+    ("model_list", "models"),
+    ("model", "target"),
+    ("timeout", "timeouts"),
+    ("router", "routes"),
+];
+
 /// What was probably meant, or what is possible.
 pub(super) fn suggestion(field: &str, expected: &[&str], what: &str) -> String {
-    let near = expected.iter().min_by_key(|known| distance(field, known)).filter(|known| distance(field, known) <= 2);
-    match near {
-        Some(near) => format!("did you mean `{near}`?"),
+    let field = field.to_lowercase();
+    let elsewhere =
+        ELSEWHERE.iter().find(|(word, ours)| *word == field && expected.contains(ours)).map(|(_, ours)| ours);
+    let near = expected.iter().min_by_key(|known| distance(&field, known));
+    let near = near.filter(|known| distance(&field, known) <= (field.chars().count() / 3).clamp(1, 2));
+    match elsewhere.or(near) {
+        Some(meant) => format!("did you mean `{meant}`?"),
         None if expected.is_empty() => String::new(),
         None => format!("{what}: {}", listed(expected)),
     }
 }
 
-/// Number of changed, added or left out characters, for suggestions.
+/// Number of changed, added, left out or swapped characters, for suggestions.
 pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = row.first().copied().unwrap_or_default();
-        if let Some(first) = row.first_mut() {
-            *first = left;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // The rows of the last two characters of `a` and the one that is made.
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let changed = last[j] + usize::from(a[i] != b[j]);
+            let swapped = i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j];
+            let swapped = if swapped { before[j - 1] + 1 } else { usize::MAX };
+            row.push(changed.min(last[j + 1] + 1).min(row[j] + 1).min(swapped));
         }
-        for (cell, &cb) in row.iter_mut().skip(1).zip(&b) {
-            let cost = (diagonal + usize::from(ca != cb)).min(*cell + 1).min(left + 1);
-            diagonal = *cell;
-            *cell = cost;
-            left = cost;
-        }
+        before = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or_default()
+    last.last().copied().unwrap_or_default()
 }
 
 #[derive(Clone, Copy)]
@@ -406,6 +426,25 @@ mod tests {
         assert_eq!(sample.share, Some(2.0));
         assert_eq!(sample.mode, Some(Mode::Fast));
         assert_eq!(sample.any, serde_json::json!({ "a": [1, "2", 2.5, null] }));
+    }
+
+    #[test]
+    fn suggestions_are_near_or_known_from_elsewhere() {
+        let keys = ["keys", "base_url", "port", "host"];
+        for (word, meant) in [
+            ("prot", "port"),
+            ("Host", "host"),
+            ("key", "keys"),
+            ("api_key", "keys"),
+            ("url", "base_url"),
+            ("bse_ulr", "base_url"),
+        ] {
+            assert_eq!(suggestion(word, &keys, "keys here"), format!("did you mean `{meant}`?"));
+        }
+        assert_eq!(suggestion("cors", &keys, "keys here"), "keys here: `keys`, `base_url`, `port`, `host`");
+        for (a, b, expected) in [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("ab", "ba", 1), ("kitten", "sitting", 3)] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub(super) fn find(text: &str, environment: &Environment) -> Result<Found, Missi
         head.eq_ignore_ascii_case(prefix).then(|| rest.trim())
     };
     if let Some(name) = reference("env") {
+        if name.is_empty() {
+            return Err(Missing::Empty);
+        }
         let value = environment.get(name).ok_or_else(|| Missing::Variable(name.to_owned()))?;
         let origin = Some(format!("env:{name}"));
         return Ok(Found { secret: Secret::new(value.to_owned()), origin, file: None });

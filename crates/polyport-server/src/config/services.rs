@@ -46,7 +46,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let preset = preset(given, &at, context)?;
     let protocol =
         given.protocol.map(Protocol::from).or(preset.map(|preset| preset.protocol)).unwrap_or(Protocol::Chat);
-    let base_url = base_url(given, preset, &at, defaults, context)?;
+    let base_url = base_url(name, given, preset, &at, defaults, context)?;
     let preset = preset.or_else(|| official(protocol, &base_url));
     let (profile_name, profile) = profile(given, preset, protocol, &at, context);
     let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
@@ -120,6 +120,7 @@ fn official(protocol: Protocol, base_url: &str) -> Option<&'static Preset> {
 }
 
 fn base_url(
+    name: &str,
     given: &file::Provider,
     preset: Option<&Preset>,
     at: &[Step],
@@ -148,10 +149,19 @@ fn base_url(
             }
         },
         (None, None) => {
-            context.error(at, "neither `preset` nor `base_url` is given", "set one of them");
+            let remedy = match Preset::named(name) {
+                Some(preset) => format!("write `preset: {}`", preset.name),
+                None => "set one of them".to_owned(),
+            };
+            context.error(at, "neither `preset` nor `base_url` is given", remedy);
             return None;
         }
     };
+    if is_own_address(&text, &defaults.listen) {
+        let message = "this is the address Polyport itself listens on: requests would go round in circles";
+        context.error(&at_url, message, "write the address of the service behind it");
+        return None;
+    }
     let text = with_usual_path(text, preset);
     with_query(&text, given, at, context).or(Some(text))
 }
@@ -325,6 +335,10 @@ fn listed_credentials(keys: &[file::Key], auth: &AuthStyle, at: &[Step], context
                 continue;
             }
         };
+        if found.origin.is_none() && found.secret.expose().starts_with('$') {
+            context.error(&path, "a shell would replace this, Polyport does not", "write `env:NAME`");
+            continue;
+        }
         if secret::is_sample(found.secret.expose()) {
             context.error(&path, "this key is a sample", "put your own here, or leave the provider out");
             continue;

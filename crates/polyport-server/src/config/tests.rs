@@ -428,6 +428,27 @@ fn what_people_write_wrongly_is_told_with_its_remedy() {
             "p.yaml:1:15: error: log.level: this is neither a level nor a filter; use one of error, warn",
         ),
         ("log: { level: 'a=loud' }", "log.level: this is neither a level nor a filter"),
+        (
+            "access: { keys: [ { name: a, key: k-1 }, { name: a, key: k-2 } ] }",
+            "access.keys[1]: another key is named `a`",
+        ),
+        ("access: { keys: [ { name: '', key: k-1 } ] }", "or the name is empty; give it a name of its own"),
+        ("access: { keys: [k-1, k-1] }", "access.keys[1]: the same key stands here twice; give every client its own"),
+        (
+            "providers: { groq: { keys: k-1 } }",
+            "providers.groq: neither `preset` nor `base_url` is given; write `preset: groq`",
+        ),
+        (
+            "providers: { a: { base_url: 'http://localhost:7659/v1' } }",
+            "this is the address Polyport itself listens on",
+        ),
+        ("providers: { a: { preset: groq, api_key: x, keys: k } }", "unknown key `api_key`; did you mean `keys`?"),
+        (
+            "providers: { a: { base_url: 'http://h', keys: $KEY } }",
+            "a shell would replace this, Polyport does not; write `env:NAME`",
+        ),
+        ("providers: { a: { base_url: 'http://h', keys: 'env:' } }", "keys[0]: the key is empty"),
+        ("server: { cors: true }", "unknown key `cors`; keys here: `host`, `port`"),
         ("data: ''", "data: the name of the folder is empty; leave `data` out"),
         ("models: { '': echo/echo }", "models.: the name of a model is empty; name it"),
         ("providers: { a: { base_url: 'localhost:8080/v1' } }", "not `localhost`; write http://localhost:8080/v1"),

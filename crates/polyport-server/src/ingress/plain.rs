@@ -30,9 +30,13 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
     text(StatusCode::OK, "ready\n")
 }
 
-/// Start-up probes of clients.
+/// Start-up probes of clients, and people with a browser.
 pub(crate) fn root() -> Response<Body> {
-    text(StatusCode::OK, "Polyport\n")
+    text(
+        StatusCode::OK,
+        "Polyport\n\nBase URL for OpenAI clients: this address and /v1. For Anthropic and Gemini clients: this address.\n\
+         Models: /v1/models. Alive: /healthz. Ready: /readyz. Figures: /metrics.\n",
+    )
 }
 
 /// Figures for Prometheus; they need a key unless the gateway is open.

@@ -163,6 +163,8 @@ impl Record {
                 gen_ai.usage.input_tokens = counted.then(|| self.usage.input_total()),
                 gen_ai.usage.output_tokens = counted.then(|| self.usage.output_total()),
                 gen_ai.usage.cache_read.input_tokens = self.usage.cache_read,
+                gen_ai.usage.cache_creation.input_tokens = Some(self.usage.cache_write()).filter(|&count| count > 0),
+                gen_ai.usage.reasoning.output_tokens = self.usage.reasoning,
                 upstream.request_id = self.upstream_id.as_deref().map(clean).map(field::display),
                 upstream.ttft_ms = ttft.map(millis),
                 duration_ms = millis(total),
