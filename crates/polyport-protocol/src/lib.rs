@@ -36,6 +36,7 @@ pub mod gemini;
 pub mod json;
 pub mod messages;
 mod openai_fault;
+mod paths;
 pub mod profile;
 pub mod repair;
 pub mod resolve;
@@ -102,15 +103,18 @@ pub fn decode_request(protocol: ClientProtocol, head: &RequestHead, body: Bytes)
     }
 }
 
-/// Writes a resolved request for a provider. What the protocol has no slot for is appended to `losses`.
+/// Writes a resolved request for a provider. What the protocol has no slot for is appended to `losses`, whose paths are those of the
+/// client's own request from then on.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    match target.protocol {
+    let encoded = match target.protocol {
         Protocol::Chat => chat::encode_request(target, request, losses),
         Protocol::Responses => responses::encode_request(target, request, losses),
         Protocol::Messages => messages::encode_request(target, request, losses),
         Protocol::Gemini => gemini::encode_request(target, request, losses),
-    }
+    };
+    paths::in_words_of(request.source, losses);
+    encoded
 }
 
 /// Reads a provider's whole answer (HTTP status below 300).

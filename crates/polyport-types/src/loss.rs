@@ -277,6 +277,15 @@ impl Losses {
         self.push(Loss { code, action, severity, path: path.into(), detail: detail.into() });
     }
 
+    /// Changes the paths for which `place` knows another.
+    pub fn map_paths(&mut self, place: impl Fn(&str) -> Option<String>) {
+        for loss in &mut self.entries {
+            if let Some(path) = place(&loss.path) {
+                loss.path = path;
+            }
+        }
+    }
+
     /// The entries in the order they were found.
     #[must_use]
     pub fn entries(&self) -> &[Loss] {

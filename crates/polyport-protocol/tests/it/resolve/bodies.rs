@@ -122,3 +122,32 @@ fn a_client_that_switches_thinking_on_sees_it_where_that_has_to_be_asked_for() {
     assert_eq!(shown(json!({"type": "adaptive", "display": "omitted"})), json!(false));
     assert_eq!(shown(json!({"type": "disabled"})), Value::Null);
 }
+
+#[test]
+fn the_report_names_the_places_the_client_wrote_to() {
+    let lost = |source, target, model, body: &Value| through(source, target, model, body).1;
+    let config =
+        json!({"topK": 3, "stopSequences": ["a"], "candidateCount": 2, "thinkingConfig": {"thinkingBudget": 99}});
+    let body = gemini(json!({"generationConfig": config, "safetySettings": []}));
+    assert_eq!(
+        lost(ClientProtocol::Gemini, Protocol::Responses, "gpt-5.6", &body),
+        [
+            "stop.unsupported /generationConfig/stopSequences",
+            "candidates.unsupported /generationConfig/candidateCount",
+            "reasoning.mapped /generationConfig/thinkingConfig",
+            "sampling.unsupported /generationConfig/topK",
+            "safety.dropped /safetySettings",
+        ]
+    );
+    let body = messages(json!({"stop_sequences": [" "], "thinking": {"type": "between_tools"}}));
+    assert_eq!(
+        lost(ClientProtocol::Messages, Protocol::Responses, "gpt-5.6", &body),
+        ["stop.unsupported /stop_sequences", "reasoning.unsupported /thinking"]
+    );
+    let format = json!({"format": {"type": "json_object"}});
+    let body = json!({"model": "alias", "input": [{"role": "user", "content": []}, {"role": "user", "content": "Hi"}], "text": format});
+    assert_eq!(
+        lost(ClientProtocol::Responses, Protocol::Messages, "claude-opus-4-8", &body),
+        ["max_tokens.defaulted /max_output_tokens", "format.emulated /text/format"]
+    );
+}
