@@ -489,6 +489,10 @@ fn thinking(target: &Target, request: &Request, own: bool, max_tokens: u64, loss
             let asked = budget.unwrap_or(MIN_BUDGET).max(MIN_BUDGET);
             let budget = if interleaved { asked } else { asked.min(most) };
             if budget >= MIN_BUDGET {
+                if budget < asked {
+                    let detail = format!("a budget of {asked} → {budget}");
+                    losses.info(LossCode::ReasoningMapped, LossAction::Clamped, "/thinking/budget_tokens", detail);
+                }
                 return Thinking::Enabled(budget);
             }
             let detail = format!("max_tokens {max_tokens} leaves no room for a budget");
