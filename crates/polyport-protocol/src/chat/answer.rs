@@ -1,10 +1,11 @@
 //! What whole and streamed answers to a client have in common.
 
 use polyport_types::{
-    Citation, Family, FinishReason, IndexUnit, Media, PromptBlock, Protocol, Signature, Text, TokenLogprob,
+    Citation, Family, FinishReason, IndexUnit, Media, PromptBlock, Protocol, RawJson, Signature, Text, TokenLogprob,
     ToolCallKind,
 };
 
+use super::media;
 use super::request::write_url;
 use crate::carrier::Placement;
 use crate::context::ClientContext;
@@ -155,15 +156,27 @@ pub(super) fn write_image(w: &mut JsonWriter<'_>, image: &Media) {
 }
 
 /// Members of a spoken answer.
-pub(super) fn write_audio(w: &mut JsonWriter<'_>, audio: &Media, id: &str, now: i64) {
-    w.str("id", audio.id.as_deref().unwrap_or(id));
+pub(super) fn write_audio(w: &mut JsonWriter<'_>, audio: &Media, context: &ClientContext) {
+    match &audio.id {
+        Some(id) => w.str("id", id),
+        None => w.str("id", &format!("audio_{}", context.id)),
+    }
     match &audio.source {
-        polyport_types::MediaSource::Base64 { data, .. } => w.str("data", data),
+        polyport_types::MediaSource::Base64 { mime, data } => match media::wav_of_samples(mime, data) {
+            Some(wav) if wants_wav(context) => w.str("data", &wav),
+            _ => w.str("data", data),
+        },
         polyport_types::MediaSource::Url { .. } | polyport_types::MediaSource::FileId { .. } => w.str("data", ""),
     }
     // An hour is how long such an id lives.
-    w.num("expires_at", audio.expires_at.unwrap_or(now.saturating_add(3600)));
+    w.num("expires_at", audio.expires_at.unwrap_or(context.now.saturating_add(3600)));
     w.str("transcript", audio.transcript.as_deref().unwrap_or_default());
+}
+
+/// Whether the client asked for spoken answers as WAV.
+fn wants_wav(context: &ClientContext) -> bool {
+    let asked = context.request.audio_out.as_ref().map(RawJson::to_value);
+    asked.is_some_and(|asked| asked.get("format").is_some_and(|format| format == "wav"))
 }
 
 /// The value of `logprobs`: tokens of the text, or of a refusal.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use polyport_types::{ImageDetail, MediaSource, Text};
 
 use crate::json::Str;
@@ -77,6 +79,34 @@ pub(super) fn mime_of_base64_audio(data: &str) -> Text {
     ];
     let mime = HEADS.iter().find(|(head, _)| data.starts_with(head)).map_or("audio/pcm", |(_, mime)| mime);
     Text::from_static(mime)
+}
+
+/// Bare 16-bit samples (`audio/L16;rate=24000`, as Gemini speaks) as a WAV file, in base64; `None` for anything else.
+pub(super) fn wav_of_samples(mime: &str, data: &str) -> Option<String> {
+    let mut words = mime.split(';').map(str::trim);
+    if !words
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("audio/l16") || kind.eq_ignore_ascii_case("audio/pcm"))
+    {
+        return None;
+    }
+    let rate: u32 = words.find_map(|word| word.strip_prefix("rate=")).unwrap_or("24000").parse().ok()?;
+    let samples = BASE64.decode(data).ok()?;
+    let size = u32::try_from(samples.len()).ok()?;
+    let mut wav = Vec::with_capacity(samples.len() + 44);
+    wav.extend_from_slice(b"RIFF");
+    wav.extend_from_slice(&size.checked_add(36)?.to_le_bytes());
+    wav.extend_from_slice(b"WAVEfmt ");
+    // Length of the format, then PCM in one channel.
+    wav.extend_from_slice(&[16, 0, 0, 0, 1, 0, 1, 0]);
+    wav.extend_from_slice(&rate.to_le_bytes());
+    wav.extend_from_slice(&rate.checked_mul(2)?.to_le_bytes());
+    // Bytes and bits of a sample.
+    wav.extend_from_slice(&[2, 0, 16, 0]);
+    wav.extend_from_slice(b"data");
+    wav.extend_from_slice(&size.to_le_bytes());
+    wav.extend_from_slice(&samples);
+    Some(BASE64.encode(wav))
 }
 
 /// Reads `detail`.

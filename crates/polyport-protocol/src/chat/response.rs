@@ -233,7 +233,7 @@ impl<'r> Message<'r> {
         }
         if let Some(audio) = self.audio {
             w.object_field("audio", |w| {
-                answer::write_audio(w, audio, &format!("audio_{}", self.context.id), self.context.now);
+                answer::write_audio(w, audio, self.context);
             });
         }
         if !self.images.is_empty() {

@@ -205,9 +205,12 @@ fn may_be_null(name: &str) -> bool {
 /// The action of a search that another provider made; `None` for tools without a form here.
 pub(super) fn hosted_query(hosted: &Hosted) -> Option<String> {
     let input: Value = serde_json::from_str(&hosted.input).unwrap_or_default();
-    let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
+    // Google asks for several things at once.
+    let query = input.get("query").or_else(|| input.pointer("/queries/0")).and_then(Value::as_str);
     match hosted.start.tool {
-        ServerToolKind::WebSearch => Some(format!("{{\"type\":\"search\",\"query\":{}}}", quoted(text("query")))),
+        ServerToolKind::WebSearch => {
+            Some(format!("{{\"type\":\"search\",\"query\":{}}}", quoted(query.unwrap_or_default())))
+        }
         _ => None,
     }
 }

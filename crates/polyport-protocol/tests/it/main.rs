@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a wrong assumption fails the test")]
 #![allow(clippy::disallowed_methods, reason = "tests read settings of their own")]
 
+mod answers;
 mod chat;
 mod gemini;
 mod known_bugs;

@@ -562,8 +562,8 @@ impl Encoder {
     }
 
     fn audio(&mut self, at: usize, audio: &Media, out: &mut Vec<u8>) {
-        let (id, now) = (format!("audio_{}", self.context.id), self.context.now);
-        self.delta_chunk(out, at, |w| w.object_field("audio", |w| answer::write_audio(w, audio, &id, now)));
+        let context = self.context.clone();
+        self.delta_chunk(out, at, |w| w.object_field("audio", |w| answer::write_audio(w, audio, &context)));
     }
 
     fn finish(&mut self, finish: Finish, out: &mut Vec<u8>) {
