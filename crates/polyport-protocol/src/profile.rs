@@ -250,7 +250,7 @@ impl Profile {
         };
         match protocol {
             Protocol::Chat => Self { limit_field: LimitField::MaxCompletionTokens, sequential_tools: true, ..official },
-            Protocol::Responses => Self { stateful: true, ..official },
+            Protocol::Responses => Self { stateful: true, counts_tokens: true, ..official },
             Protocol::Messages => Self { tool_id: ToolIdRule::Safe, counts_tokens: true, ..official },
             Protocol::Gemini => Self { counts_tokens: true, ..official },
         }

@@ -87,6 +87,8 @@ pub enum Call<'a> {
         path: &'a str,
         /// The provider's name of the model, for addresses that hold it.
         model: &'a str,
+        /// Query to add, without question mark.
+        query: Option<&'a str>,
     },
 }
 
@@ -181,6 +183,10 @@ impl Endpoint {
         if path.contains("{model}") {
             path = path.replace("{model}", &encode_segment(model));
         }
+        let extra_query = match call {
+            Call::Other { query, .. } => query,
+            _ => extra_query,
+        };
         let mut separator = '?';
         for query in [self.query.as_deref(), extra_query].into_iter().flatten() {
             path.push(separator);
@@ -330,7 +336,7 @@ impl AuthStyle {
 }
 
 /// A credential as a header. `Debug` does not show the value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthHeader {
     name: HeaderName,
     value: HeaderValue,
@@ -418,6 +424,11 @@ mod tests {
         assert_eq!(
             uri(Protocol::Gemini, "https://g.com/?a=b", false, STREAM),
             "https://g.com/v1beta/models/gemini-3:streamGenerateContent?a=b&alt=sse"
+        );
+        let kept = Call::Other { path: "responses/resp_1", model: "", query: Some("include=a") };
+        assert_eq!(
+            uri(Protocol::Responses, "https://h/v1/responses?v=1", false, kept),
+            "https://h/v1/responses/resp_1?v=1&include=a"
         );
         let azure = "https://x.openai.azure.com/openai/deployments/{model}?api-version=2025-01-01";
         assert_eq!(

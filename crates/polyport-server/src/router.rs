@@ -12,7 +12,7 @@ use tracing::Level;
 use crate::app::App;
 use crate::body::Body;
 use crate::id::RequestId;
-use crate::ingress::{self, Call};
+use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
 use crate::{error, observe};
 
@@ -35,10 +35,12 @@ pub(crate) enum Route {
     Model(Style, String),
     Embeddings,
     Completions,
-    StoredResponse(String),
-    DeleteResponse(String),
-    CancelResponse(String),
-    InputItems(String),
+    /// About an answer that is kept, here or at its provider.
+    Response(String, stored::Ask),
+    /// Begins a conversation.
+    Conversations,
+    /// About a conversation: its id and the rest of the path.
+    Conversation(String, String),
     /// Codex asks for a WebSocket.
     WebSocket,
     /// Handed to a provider that has the endpoint, by model.
@@ -75,7 +77,7 @@ pub(crate) enum Verb {
 pub(crate) enum Style {
     /// `OpenAI`'s, or Anthropic's for its clients.
     ByClient,
-    Gemini,
+    Of(ClientProtocol),
 }
 
 /// Why there is no route.
@@ -117,14 +119,8 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
         "messages/count_tokens" => only(post, Route::CountTokens(ClientProtocol::Messages)),
         "completions" => only(post, Route::Completions),
         "embeddings" => only(post, Route::Embeddings),
-        "models" => only(
-            get,
-            Route::Models(if path.starts_with("/v1beta") || path.starts_with("/gemini") {
-                Style::Gemini
-            } else {
-                Style::ByClient
-            }),
-        ),
+        "models" => only(get, Route::Models(style(path))),
+        "conversations" => only(post, Route::Conversations),
         "moderations" => only(post, Route::Forward("moderations")),
         "rerank" => only(post, Route::Forward("rerank")),
         "images/generations" => only(post, Route::Forward("images/generations")),
@@ -142,12 +138,29 @@ fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
     let (get, post) = (matches!(*method, Method::GET | Method::HEAD), *method == Method::POST);
     if let Some(rest) = rest.strip_prefix("responses/") {
         return match rest.split_once('/') {
-            None if *method == Method::DELETE => Ok(Route::DeleteResponse(decode(rest))),
-            None => only(get, Route::StoredResponse(decode(rest))),
-            Some((id, "input_items")) => only(get, Route::InputItems(decode(id))),
-            Some((id, "cancel")) => only(post, Route::CancelResponse(decode(id))),
+            None if *method == Method::DELETE => Ok(Route::Response(decode(rest), stored::Ask::Delete)),
+            None => only(get, Route::Response(decode(rest), stored::Ask::Retrieve)),
+            Some((id, "input_items")) => only(get, Route::Response(decode(id), stored::Ask::InputItems)),
+            Some((id, "cancel")) => only(post, Route::Response(decode(id), stored::Ask::Cancel)),
             Some(_) => Err(Miss::NotFound(None)),
         };
+    }
+    if let Some(rest) = rest.strip_prefix("conversations/") {
+        let (id, item) = match rest.split_once('/') {
+            None => (rest, None),
+            Some((id, "items")) => (id, Some("")),
+            Some((id, tail)) => match tail.strip_prefix("items/") {
+                Some(item) if held::is_plain(item) => (id, Some(item)),
+                _ => return Err(Miss::NotFound(None)),
+            },
+        };
+        let delete = *method == Method::DELETE;
+        let (allowed, tail) = match item {
+            None => (get || post || delete, String::new()),
+            Some("") => (get || post, "/items".to_owned()),
+            Some(item) => (get || delete, format!("/items/{item}")),
+        };
+        return only(allowed, Route::Conversation(decode(id), tail));
     }
     // Azure's way of naming the model.
     if let Some((name, "chat/completions")) = rest.strip_prefix("deployments/").and_then(|rest| rest.split_once('/')) {
@@ -166,10 +179,22 @@ fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
         return only(post, Route::Gemini { model: name.to_owned(), verb });
     }
     if let Some(name) = decoded.strip_prefix("models/") {
-        let gemini = path.starts_with("/v1beta") || path.starts_with("/gemini");
-        return only(get, Route::Model(if gemini { Style::Gemini } else { Style::ByClient }, name.to_owned()));
+        return only(get, Route::Model(style(path), name.to_owned()));
     }
     Err(Miss::NotFound(None))
+}
+
+/// How models are listed below this path.
+fn style(path: &str) -> Style {
+    if path.starts_with("/v1beta") || path.starts_with("/gemini") {
+        Style::Of(ClientProtocol::Gemini)
+    } else if path.starts_with("/anthropic/") {
+        Style::Of(ClientProtocol::Messages)
+    } else if path.starts_with("/openai/") {
+        Style::Of(ClientProtocol::Chat)
+    } else {
+        Style::ByClient
+    }
 }
 
 /// Model and method of `models/{m}:{verb}`, also behind `publishers/…/`, `projects/…/` and in `tunedModels/`.
@@ -206,6 +231,7 @@ fn strip(path: &str) -> Option<&str> {
     let api = [
         "chat/",
         "responses",
+        "conversations",
         "messages",
         "completions",
         "embeddings",
@@ -232,9 +258,16 @@ fn decode(text: &str) -> String {
 
 /// The protocol in which a request without a route is refused.
 fn protocol_of(path: &str, head: &Parts) -> ClientProtocol {
-    if head.headers.contains_key("anthropic-version") || path.contains("/messages") || path.contains("/anthropic") {
+    let method_of_model = path.contains("models/") && path.contains(':');
+    if path.contains("/messages") || path.contains("/anthropic") {
         ClientProtocol::Messages
-    } else if path.contains("/v1beta") || path.contains("/gemini") || head.headers.contains_key("x-goog-api-key") {
+    } else if path.contains("/v1beta") || path.contains("/gemini") || method_of_model {
+        ClientProtocol::Gemini
+    } else if path.contains("/chat/") || path.contains("/responses") || path.contains("/openai") {
+        ClientProtocol::Chat
+    } else if head.headers.contains_key("anthropic-version") {
+        ClientProtocol::Messages
+    } else if head.headers.contains_key("x-goog-api-key") {
         ClientProtocol::Gemini
     } else {
         ClientProtocol::Chat
@@ -272,14 +305,17 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
     let route = match find(&head.method, path) {
         Ok(route) => route,
         Err(miss) => {
-            let fault = match miss {
+            let fault = match &miss {
                 Miss::Method => {
                     Fault::new(FaultClass::MethodNotAllowed, format!("{} is not possible here", head.method))
                 }
-                Miss::NotFound(Some(why)) => Fault::new(FaultClass::NotFound, why),
+                Miss::NotFound(Some(why)) => Fault::new(FaultClass::NotFound, *why),
                 Miss::NotFound(None) => Fault::new(FaultClass::NotFound, format!("there is no `{}` here", shown(path))),
             };
-            let response = error::answer(protocol_of(path, &head), &fault, &id);
+            let mut response = error::answer(protocol_of(path, &head), &fault, &id);
+            if miss == Miss::Method {
+                response.headers_mut().insert(http::header::ALLOW, allowed(path));
+            }
             observe::ended(Level::INFO, &id, &head.method, path, response.status());
             return response;
         }
@@ -300,10 +336,9 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Model(style, name) => ingress::models::one(&call, style, &name),
         Route::Embeddings => ingress::embeddings::openai(call).await,
         Route::Completions => ingress::completions::handle(call).await,
-        Route::StoredResponse(id) => ingress::stored::retrieve(&call, &id),
-        Route::DeleteResponse(id) => ingress::stored::delete(&call, &id),
-        Route::CancelResponse(id) => ingress::stored::cancel(&call, &id),
-        Route::InputItems(id) => ingress::stored::input_items(&call, &id),
+        Route::Response(id, ask) => stored::handle(call, id, ask).await,
+        Route::Conversations => held::create_conversation(call).await,
+        Route::Conversation(id, tail) => held::conversation(call, id, tail).await,
         Route::WebSocket => ingress::plain::no_websocket(&call),
         Route::Forward(path) => ingress::forward::handle(call, path).await,
         Route::Health => ingress::plain::health(),
@@ -315,6 +350,14 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         observe::ended(level, &id, &method, uri.path(), response.status());
     }
     response
+}
+
+/// The methods that a path takes.
+fn allowed(path: &str) -> http::HeaderValue {
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::DELETE];
+    let taken: Vec<&str> = methods.iter().filter(|method| find(method, path).is_ok()).map(Method::as_str).collect();
+    // Names of methods are always a good value.
+    http::HeaderValue::try_from(taken.join(", ")).unwrap_or(http::HeaderValue::from_static("POST"))
 }
 
 /// A client's text in an error message: short and without control characters.

@@ -1,9 +1,12 @@
-//! What is kept between requests, in bounded memory: answers of the Responses protocol, and signatures that clients cannot carry.
+//! What is kept between requests, in bounded memory: answers of the Responses protocol, where things are that providers keep, and
+//! signatures that clients cannot carry.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use moka::sync::Cache;
+use polyport_provider::AuthHeader;
 use polyport_types::{Message, Request, Response, Signature, Text};
 
 /// How long things are kept.
@@ -11,6 +14,15 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Rough bytes of stored answers in all.
 const RESPONSE_BYTES: u64 = 64 << 20;
+
+/// Providers keep answers this long.
+const HELD: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Things at providers whose place is known.
+const HELD_COUNT: u64 = 50_000;
+
+/// Bytes in all of what passed through.
+const PASSED_BYTES: u64 = 32 << 20;
 
 /// Signature sets kept.
 const SIGNATURES: u64 = 50_000;
@@ -51,10 +63,38 @@ impl Stored {
     }
 }
 
-/// Answers by the id clients know them by.
+/// Something that a provider keeps under one of its credentials: an answer, a conversation.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) provider: Text,
+    /// None at a provider that needs none.
+    pub(crate) credential: Option<AuthHeader>,
+    /// The provider's name of the model; empty for what belongs to none.
+    pub(crate) model: Text,
+    /// The name the client knows the model by.
+    pub(crate) shown: Text,
+}
+
+/// An answer that a provider keeps, as it passed through: what it takes to go on from it elsewhere.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// The request, as the client wrote it.
+    pub(crate) body: Bytes,
+    /// The answer, or the last event of its stream.
+    pub(crate) answer: Bytes,
+    /// The answer this one continued.
+    pub(crate) previous: Option<Text>,
+}
+
+/// Whose, and the id clients know it by.
+type Name = (Text, Text);
+
+/// Answers, ours and those of providers.
 #[derive(Debug)]
 pub(crate) struct ResponseStore {
     answers: Cache<Text, Arc<Stored>>,
+    held: Cache<Name, Arc<Held>>,
+    passed: Cache<Name, Arc<Passed>>,
 }
 
 impl ResponseStore {
@@ -64,7 +104,15 @@ impl ResponseStore {
             .weigher(|_, stored: &Arc<Stored>| u32::try_from(stored.size).unwrap_or(u32::MAX))
             .time_to_live(KEPT)
             .build();
-        Self { answers }
+        let held = Cache::builder().max_capacity(HELD_COUNT).time_to_live(HELD).build();
+        let passed = Cache::builder()
+            .max_capacity(PASSED_BYTES)
+            .weigher(|_, passed: &Arc<Passed>| {
+                u32::try_from(passed.body.len() + passed.answer.len() + 512).unwrap_or(u32::MAX)
+            })
+            .time_to_live(KEPT)
+            .build();
+        Self { answers, held, passed }
     }
 
     pub(crate) fn put(&self, id: Text, stored: Stored) {
@@ -84,6 +132,37 @@ impl ResponseStore {
         }
         found
     }
+
+    /// Takes note of where something is.
+    pub(crate) fn hold(&self, owner: &Text, id: &str, held: Arc<Held>) {
+        self.held.insert(name(owner, id), held);
+    }
+
+    /// Where something of `owner` is.
+    pub(crate) fn held(&self, owner: &Text, id: &str) -> Option<Arc<Held>> {
+        self.held.get(&name(owner, id))
+    }
+
+    /// It is there no more.
+    pub(crate) fn forget(&self, owner: &Text, id: &str) {
+        let name = name(owner, id);
+        self.held.invalidate(&name);
+        self.passed.invalidate(&name);
+    }
+
+    /// Keeps what passed through.
+    pub(crate) fn pass(&self, owner: &Text, id: &str, passed: Passed) {
+        self.passed.insert(name(owner, id), Arc::new(passed));
+    }
+
+    /// What passed through when this answer was made.
+    pub(crate) fn passed(&self, owner: &Text, id: &str) -> Option<Arc<Passed>> {
+        self.passed.get(&name(owner, id))
+    }
+}
+
+fn name(owner: &Text, id: &str) -> Name {
+    (owner.clone(), Text::from(id))
 }
 
 /// Signatures by owner and tool call id.
@@ -136,5 +215,19 @@ mod tests {
         assert!(store.get(&"a".into(), "resp_x").is_some());
         assert!(store.remove(&"a".into(), "resp_x"));
         assert!(store.get(&"a".into(), "resp_x").is_none());
+    }
+
+    #[test]
+    fn a14_what_a_provider_keeps_belongs_to_its_owner() {
+        let store = ResponseStore::new();
+        let held = Held { provider: "p".into(), credential: None, model: "m".into(), shown: "m".into() };
+        store.hold(&"a".into(), "resp_x", Arc::new(held));
+        let passed = Passed { body: Bytes::new(), answer: Bytes::new(), previous: None };
+        store.pass(&"a".into(), "resp_x", passed);
+        assert!(store.held(&"b".into(), "resp_x").is_none() && store.passed(&"b".into(), "resp_x").is_none());
+        store.forget(&"b".into(), "resp_x");
+        assert!(store.held(&"a".into(), "resp_x").is_some() && store.passed(&"a".into(), "resp_x").is_some());
+        store.forget(&"a".into(), "resp_x");
+        assert!(store.held(&"a".into(), "resp_x").is_none() && store.passed(&"a".into(), "resp_x").is_none());
     }
 }

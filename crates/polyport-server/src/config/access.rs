@@ -66,6 +66,12 @@ impl Access {
         !self.keys.is_empty()
     }
 
+    /// Whether everything belongs to one and the same caller.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.keys.len() + usize::from(self.open) <= 1
+    }
+
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<ClientKey>> {
         self.keys.values()

@@ -21,6 +21,7 @@ use crate::body::Body;
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
 use crate::relay::admit::slots_of;
+use crate::relay::origin::Origin;
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::{self, Exchange, RelayBody, wire};
 
@@ -74,7 +75,7 @@ async fn native(
     if model != *slot.target.model {
         edits.set("model", Value::from(&*slot.target.model).to_string());
     }
-    let ask = Ask::Other { path: "completions", model: &slot.target.model };
+    let ask = Ask::Other { path: "completions", model: &slot.target.model, query: None };
     let opened = wire::post(&slot, ask, wire::json_headers(false), peek.edited(body, &edits)).await;
     // Whatever is wrong with this endpoint there, the conversation may still work.
     let Ok(mut opened) = opened else { return Ok(None) };
@@ -181,7 +182,8 @@ impl Asker {
             strict: false,
             decoded: None,
             peeked: None,
-            previous: None,
+            origin: Origin::Body,
+            expanded: None,
             record,
         })
         .await

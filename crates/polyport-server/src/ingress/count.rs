@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::observe::{Outcome, Record};
 use crate::relay::admit::slots_of;
 use crate::relay::attempt::Slot;
+use crate::relay::origin::{Asking, Reference, expanded};
 use crate::relay::peek::{self, Edits, Peek};
 use crate::relay::{self, wire};
 
@@ -91,15 +92,22 @@ impl Counting {
             return Err(Fault::bad_request("model", "`model` is missing"));
         }
         record.model = model.clone();
-        let mut slots = slots_of(&self.app, &self.runtime, &model, self.protocol)?;
+        let slots = slots_of(&self.app, &self.runtime, &model, self.protocol)?;
+        let asking = Asking { app: &self.app, runtime: &self.runtime, owner: &self.owner, model: &model };
+        let reference = Reference::in_request(&request).filter(|_| self.protocol == ClientProtocol::Responses);
+        let (origin, mut slots) = asking.anchor(reference.as_ref(), slots)?;
         let Some(slot) = slots.pop_front() else { return Ok(estimate(&request)) };
+        let (request, as_it_is) = match reference {
+            Some(Reference::Answer(id)) if !origin.is_at(&slot) => (expanded(&request, asking.history(&id)?), false),
+            _ => (request, true),
+        };
         let provider = &slot.upstream.config;
         if slot.upstream.client.is_none() || !provider.profile.counts_tokens {
             return Ok(estimate(&request));
         }
         record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
         record.to = provider.protocol().as_str();
-        match self.ask(&slot, &request, record).await {
+        match self.ask(&slot, &request, as_it_is, record).await {
             Ok(counted) => Ok(counted),
             // What is wrong with the request is worth knowing; whatever else is wrong must not stop the client.
             Err(fault) if matches!(fault.class, FaultClass::BadRequest | FaultClass::TooLarge) => Err(fault),
@@ -118,9 +126,9 @@ impl Counting {
         }
     }
 
-    /// Asks the provider.
-    async fn ask(&self, slot: &Slot, request: &Request, record: &mut Record) -> Result<Counted, Fault> {
-        let same = slot.upstream.config.protocol() == Protocol::from(self.protocol);
+    /// Asks the provider; `as_it_is` if the body says all that the request does.
+    async fn ask(&self, slot: &Slot, request: &Request, as_it_is: bool, record: &mut Record) -> Result<Counted, Fault> {
+        let same = as_it_is && slot.upstream.config.protocol() == Protocol::from(self.protocol);
         let (body, headers) = if same { self.same(slot)? } else { self.translated(slot, request)? };
         record.sent();
         let call = Ask::CountTokens { model: &slot.target.model };
@@ -181,8 +189,29 @@ impl Counting {
         };
         let mut headers = wire::json_headers(false);
         wire::add_headers(&mut headers, &encoded, &target.profile);
-        Ok((encoded.body.into(), headers))
+        let body = Bytes::from(encoded.body);
+        Ok((if target.protocol == Protocol::Responses { counted(&body)? } else { body }, headers))
     }
+}
+
+/// A Responses body with the members only that its counting endpoint takes.
+fn counted(body: &Bytes) -> Result<Bytes, Fault> {
+    const COUNTED: [&str; 11] = [
+        "model",
+        "input",
+        "instructions",
+        "tools",
+        "tool_choice",
+        "text",
+        "reasoning",
+        "conversation",
+        "previous_response_id",
+        "parallel_tool_calls",
+        "truncation",
+    ];
+    let peek = Peek::parse(body)?;
+    let drop = peek.names().filter(|name| !COUNTED.contains(&&***name)).cloned().collect();
+    Ok(peek.edited(body, &Edits { drop, ..Edits::default() }))
 }
 
 fn estimate(request: &Request) -> Counted {

@@ -7,16 +7,19 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
-use polyport_provider::{Call as Ask, ProviderBody};
+use polyport_provider::{BodyError, Call as Ask, ProviderBody};
 use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Text};
 use tokio::time::Sleep;
 
 use super::{Call, Entered};
 use crate::app::Runtime;
 use crate::body::{Aborted, Body};
+use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
 use crate::relay::admit::{Slotted, slots_of};
 use crate::relay::attempt::{Course, Slot};
+use crate::relay::frames::Framed;
+use crate::relay::origin::{Asking, Origin, Reference};
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::wire::{self, Opened, Patience};
 use crate::{error, relay};
@@ -25,15 +28,21 @@ const PROTOCOL: ClientProtocol = ClientProtocol::Chat;
 
 /// Hands a request to a provider of OpenAI's protocols.
 pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
-    let Entered { app, runtime, id, parts, body, mut record, .. } = match call.enter(PROTOCOL, "forward").await {
+    let entered = match call.enter(PROTOCOL, "forward").await {
         Ok(entered) => entered,
         Err(refused) => return refused,
     };
+    let Entered { app, runtime, id, parts, body, caller, mut record } = entered;
     let content = Content::of(&parts.headers, body);
     let result = async {
         let named = content.model()?;
         record.model = named.clone().unwrap_or_default();
-        let slots = targets(&app, &runtime, named.as_deref())?;
+        let mut slots = targets(&app, &runtime, named.as_deref())?;
+        if let Some(reference) = content.reference() {
+            let model = named.as_deref().unwrap_or_default();
+            let asking = Asking { app: &app, runtime: &runtime, owner: caller.owner(), model };
+            slots = at_its_place(asking, &reference, slots)?;
+        }
         let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
         let mut slot = course.first()?;
         loop {
@@ -41,7 +50,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             record.to = slot.upstream.config.protocol().as_str();
             record.sent();
             let body = content.with_model(&slot.target.model)?;
-            let ask = Ask::Other { path, model: &slot.target.model };
+            let ask = Ask::Other { path, model: &slot.target.model, query: None };
             match wire::post(&slot, ask, request_headers(&parts.headers), body).await {
                 Ok(opened) => return Ok((slot, opened)),
                 Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
@@ -50,9 +59,29 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
     }
     .await;
     match result {
-        Ok((slot, opened)) => stream_through(&slot, opened, record, &id),
-        Err(fault) => relay::refuse(PROTOCOL, &id, *record, &fault),
+        Ok((slot, opened)) => stream_through(PROTOCOL, &slot, opened, record, &id, None),
+        Err(fault) => relay::refuse(PROTOCOL, &id, *record, &absent(fault)),
     }
+}
+
+/// Only the attempts that can refer to what a body goes on from.
+fn at_its_place(asking: Asking<'_>, reference: &Reference, slots: Slotted) -> Result<Slotted, Fault> {
+    let (origin, slots) = asking.anchor(Some(reference), slots)?;
+    if matches!(origin, Origin::Here) {
+        let words = "this response is kept by the gateway, not by a provider: send the conversation as `input`";
+        return Err(Fault::bad_request("previous_response_id", words));
+    }
+    Ok(slots.into_iter().filter(|slot| origin.is_at(slot)).collect())
+}
+
+/// What a 404 means where no model is asked to answer: there is no such thing or no such endpoint.
+pub(crate) fn absent(fault: Fault) -> Fault {
+    if fault.upstream_status != Some(404) || fault.code.as_deref() == Some("model_not_found") {
+        return fault;
+    }
+    // A word that stands for nothing in particular is no code.
+    let code = fault.code.filter(|code| **code != *"invalid_request_error");
+    Fault { class: FaultClass::NotFound, code, ..fault }
 }
 
 /// The targets of a model; without one, the first provider that speaks one of OpenAI's protocols.
@@ -117,6 +146,14 @@ impl Content {
         }
     }
 
+    /// What it goes on from.
+    fn reference(&self) -> Option<Reference> {
+        match self {
+            Self::Json(body) => Reference::in_body(&Peek::parse(body).ok()?, body),
+            Self::Form { .. } | Self::Other(_) => None,
+        }
+    }
+
     fn with_model(&self, model: &Text) -> Result<Bytes, Fault> {
         match self {
             Self::Json(body) => {
@@ -172,28 +209,49 @@ fn request_headers(client: &HeaderMap) -> HeaderMap {
     headers
 }
 
-fn stream_through(slot: &Slot, opened: Opened, mut record: Box<Record>, id: &crate::id::RequestId) -> Response<Body> {
-    let upstream_id = opened.request_id();
+/// Headers of an answer that is handed on.
+pub(crate) fn answer_headers(
+    protocol: ClientProtocol,
+    slot: &Slot,
+    opened: &Opened,
+    record: &mut Record,
+    id: &RequestId,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in [CONTENT_TYPE, CONTENT_DISPOSITION] {
         if let Some(value) = opened.headers.get(&name) {
             headers.insert(name, value.clone());
         }
     }
-    if let Ok(value) = HeaderValue::try_from(format!("{}/{}", slot.target.provider, slot.target.model)) {
+    let (provider, model) = (&slot.target.provider, &slot.target.model);
+    let target = if model.is_empty() { provider.to_string() } else { format!("{provider}/{model}") };
+    if let Ok(value) = HeaderValue::try_from(target) {
         headers.insert("x-polyport-target", value);
     }
     headers.insert("x-polyport-attempts", HeaderValue::from(record.attempts));
-    if let Some(Ok(value)) = upstream_id.as_deref().map(HeaderValue::try_from) {
+    record.upstream_id = opened.request_id();
+    if let Some(Ok(value)) = record.upstream_id.as_deref().map(HeaderValue::try_from) {
         headers.insert("x-polyport-upstream-request-id", value);
     }
-    error::name(PROTOCOL, id, &mut headers);
-    record.upstream_id = upstream_id;
+    error::name(protocol, id, &mut headers);
+    headers
+}
+
+/// Hands an answer on as it comes.
+pub(crate) fn stream_through(
+    protocol: ClientProtocol,
+    slot: &Slot,
+    opened: Opened,
+    mut record: Box<Record>,
+    id: &RequestId,
+    framed: Option<Box<Framed>>,
+) -> Response<Body> {
+    let headers = answer_headers(protocol, slot, &opened, &mut record, id);
     record.status = 200;
     record.first_output();
     let Opened { body, patience, .. } = opened;
-    let mut response =
-        Response::new(Body::from(Box::new(ForwardBody { body, patience, record: Some(record), timer: None })));
+    let body = ForwardBody { body, patience, framed, record: Some(record), timer: None };
+    let mut response = Response::new(Body::from(Box::new(body)));
     *response.headers_mut() = headers;
     response
 }
@@ -202,6 +260,8 @@ fn stream_through(slot: &Slot, opened: Opened, mut record: Box<Record>, id: &cra
 pub(crate) struct ForwardBody {
     body: ProviderBody,
     patience: Patience,
+    /// Frame by frame, because some of them are changed.
+    framed: Option<Box<Framed>>,
     /// None once it has ended.
     record: Option<Box<Record>>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -215,17 +275,18 @@ impl std::fmt::Debug for ForwardBody {
 
 impl ForwardBody {
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
-        match self.body.poll_chunk(cx) {
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.patience.hear(true);
-                Poll::Ready(Some(Ok(bytes)))
-            }
+        if self.record.is_none() {
+            return Poll::Ready(None);
+        }
+        match self.poll_framed(cx) {
+            Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
             Poll::Ready(Some(Err(_))) => self.abort(FaultClass::UpstreamProtocol),
             Poll::Ready(None) => {
                 if let Some(mut record) = self.record.take() {
                     record.end(Outcome::Answered);
                 }
-                Poll::Ready(None)
+                let rest = self.framed.take().map(|mut framed| framed.flush()).filter(|rest| !rest.is_empty());
+                Poll::Ready(rest.map(Ok))
             }
             Poll::Pending => {
                 let deadline = self.patience.deadline();
@@ -240,6 +301,20 @@ impl ForwardBody {
                     timer.as_mut().reset(deadline);
                 }
                 self.abort(FaultClass::Timeout)
+            }
+        }
+    }
+
+    /// The provider's next bytes that may go on.
+    fn poll_framed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let polled = self.body.poll_chunk(cx);
+            let Poll::Ready(Some(Ok(bytes))) = polled else { return polled };
+            self.patience.hear(true);
+            let Some(framed) = &mut self.framed else { return Poll::Ready(Some(Ok(bytes))) };
+            let whole = framed.take(&bytes);
+            if !whole.is_empty() {
+                return Poll::Ready(Some(Ok(whole)));
             }
         }
     }

@@ -7,6 +7,7 @@ use polyport_types::{ClientProtocol, Text};
 
 use super::{Call, Entered, request_head};
 use crate::body::Body;
+use crate::relay::origin::Origin;
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::{self, Exchange};
 
@@ -90,7 +91,8 @@ fn exchange(entered: Entered, wire: ClientProtocol, answer: ClientProtocol, head
         strict,
         decoded: None,
         peeked: None,
-        previous: None,
+        origin: Origin::Body,
+        expanded: None,
         record,
     }
 }

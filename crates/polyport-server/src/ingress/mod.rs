@@ -8,6 +8,7 @@ pub(crate) mod embeddings;
 pub(crate) mod forward;
 pub(crate) mod framing;
 pub(crate) mod generate;
+pub(crate) mod held;
 pub(crate) mod models;
 pub(crate) mod plain;
 pub(crate) mod stored;
@@ -25,7 +26,7 @@ use crate::app::{App, Runtime};
 use crate::body::Body;
 use crate::id::RequestId;
 use crate::observe::Record;
-use crate::{error, relay};
+use crate::{error, observe, relay};
 use access::{Caller, Place};
 use body::BodyLimits;
 
@@ -70,6 +71,12 @@ impl Call {
             Ok((caller, body)) => Ok(Entered { app, runtime, id, parts, body, caller, record }),
             Err(fault) => Err(relay::refuse(protocol, &id, *record, &fault)),
         }
+    }
+
+    /// Writes the log line of an answer that is given without asking anybody.
+    pub(crate) fn logged(&self, response: Response<Body>) -> Response<Body> {
+        observe::ended(tracing::Level::INFO, &self.id, &self.head.method, self.head.uri.path(), response.status());
+        response
     }
 
     /// An error in the client's protocol.

@@ -73,8 +73,8 @@ impl Call {
 
 /// Newer Anthropic SDKs send their key as everybody does, so their version header is the surest mark.
 fn protocol(call: &Call, style: Style) -> ClientProtocol {
-    if style == Style::Gemini {
-        return ClientProtocol::Gemini;
+    if let Style::Of(protocol) = style {
+        return protocol;
     }
     let headers = call.headers();
     let agent =

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use http::Response;
 use polyport_protocol::{ClientContext, encode_response, responses};
-use polyport_types::{ClientProtocol, Fault, FaultClass, Request};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Request, Text};
 use serde_json::{Value, json};
 
-use super::{Call, access};
+use super::{Call, access, held};
 use crate::body::Body;
+use crate::relay::origin::shown;
 use crate::state::Stored;
 
 const PROTOCOL: ClientProtocol = ClientProtocol::Responses;
@@ -16,57 +17,61 @@ const PROTOCOL: ClientProtocol = ClientProtocol::Responses;
 /// Most items of a page.
 const PAGE: usize = 100;
 
-/// The answer as it was given.
-pub(crate) fn retrieve(call: &Call, id: &str) -> Response<Body> {
-    if call.query("stream").as_deref() == Some("true") {
-        let fault = Fault::bad_request("stream", "a stored answer cannot be streamed again; ask without `stream`");
-        return call.refuse(PROTOCOL, &fault);
-    }
-    match find(call, id) {
-        Ok(stored) => {
-            let body = encode_response(PROTOCOL, &context(call, &stored), &stored.response);
-            let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-            call.json(PROTOCOL, &value)
-        }
-        Err(fault) => call.refuse(PROTOCOL, &fault),
-    }
+/// What is asked about an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Retrieve,
+    Delete,
+    Cancel,
+    InputItems,
 }
 
-/// Forgets an answer.
-pub(crate) fn delete(call: &Call, id: &str) -> Response<Body> {
-    let removed = access::caller(&call.app, &call.runtime, &call.head)
-        .and_then(|caller| if call.app.responses.remove(caller.owner(), id) { Ok(()) } else { Err(unknown(id)) });
-    match removed {
-        Ok(()) => call.json(PROTOCOL, &json!({ "id": id, "object": "response", "deleted": true })),
-        Err(fault) => call.refuse(PROTOCOL, &fault),
-    }
-}
-
-/// Only answers in the background could be cancelled, and none is made in the background.
-pub(crate) fn cancel(call: &Call, id: &str) -> Response<Body> {
-    let fault = match find(call, id) {
-        Ok(_) => Fault::bad_request("id", "only responses created with `background: true` can be cancelled"),
-        Err(fault) => fault,
+/// Answers from what is kept here, or has the provider answer that keeps it.
+pub(crate) async fn handle(call: Call, id: String, ask: Ask) -> Response<Body> {
+    let caller = match access::caller(&call.app, &call.runtime, &call.head) {
+        Ok(caller) => caller,
+        Err(fault) => return call.logged(call.refuse(PROTOCOL, &fault)),
     };
-    call.refuse(PROTOCOL, &fault)
-}
-
-/// The input of an answer, its history included.
-pub(crate) fn input_items(call: &Call, id: &str) -> Response<Body> {
-    match find(call, id).and_then(|stored| page(call, &stored)) {
-        Ok(page) => call.json(PROTOCOL, &page),
-        Err(fault) => call.refuse(PROTOCOL, &fault),
+    let store = &call.app.responses;
+    if let Some(stored) = store.get(caller.owner(), &id) {
+        return call.logged(ours(&call, caller.owner(), &stored, ask));
+    }
+    let tail = match ask {
+        Ask::Retrieve | Ask::Delete => "",
+        Ask::Cancel => "/cancel",
+        Ask::InputItems => "/input_items",
+    };
+    match store.held(caller.owner(), &id) {
+        Some(held) => held::relay(call, &held, "responses", &id, tail).await,
+        None => {
+            let words = format!("Response with id '{}' not found.", shown(&id));
+            call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)))
+        }
     }
 }
 
-fn find(call: &Call, id: &str) -> Result<Arc<Stored>, Fault> {
-    let caller = access::caller(&call.app, &call.runtime, &call.head)?;
-    call.app.responses.get(caller.owner(), id).ok_or_else(|| unknown(id))
-}
-
-fn unknown(id: &str) -> Fault {
-    let shown: String = id.chars().filter(char::is_ascii_graphic).take(80).collect();
-    Fault::new(FaultClass::NotFound, format!("Response with id '{shown}' not found."))
+fn ours(call: &Call, owner: &Text, stored: &Stored, ask: Ask) -> Response<Body> {
+    let answer = match ask {
+        Ask::Retrieve if call.query("stream").as_deref() == Some("true") => {
+            Err(Fault::bad_request("stream", "this answer cannot be streamed again; ask without `stream`"))
+        }
+        Ask::Retrieve => {
+            let body = encode_response(PROTOCOL, &context(call, stored), &stored.response);
+            Ok(serde_json::from_slice(&body).unwrap_or_default())
+        }
+        Ask::Delete => {
+            let id = format!("resp_{}", stored.id);
+            call.app.responses.remove(owner, &id);
+            Ok(json!({ "id": id, "object": "response", "deleted": true }))
+        }
+        // What is kept here was not made in the background.
+        Ask::Cancel => Err(Fault::bad_request("id", "only responses created with `background: true` can be cancelled")),
+        Ask::InputItems => page(call, stored),
+    };
+    match answer {
+        Ok(value) => call.json(PROTOCOL, &value),
+        Err(fault) => call.refuse(PROTOCOL, &fault),
+    }
 }
 
 fn context(call: &Call, stored: &Stored) -> ClientContext {

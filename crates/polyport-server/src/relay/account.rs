@@ -1,13 +1,16 @@
-//! What is kept of an answer: stored answers of the Responses protocol.
+//! What is kept of an answer: stored answers of the Responses protocol, and where those are that a provider keeps.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use polyport_protocol::{ClientContext, messages};
 use polyport_types::{ClientProtocol, PartKind, Protocol, Request, Response, Signature, Text};
 
 use super::Exchange;
+use super::attempt::Slot;
+use super::peek::Peek;
 use crate::app::App;
-use crate::state::Stored;
+use crate::state::{Held, Passed, Stored};
 
 /// Keeps one answer for later, when it is whole.
 #[derive(Debug)]
@@ -61,6 +64,91 @@ impl Exchange {
             provider: context.provider,
             body: self.body.len(),
         })
+    }
+}
+
+/// Takes note of an answer that stays with its provider.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    app: Arc<App>,
+    owner: Text,
+    held: Arc<Held>,
+    body: Bytes,
+    previous: Option<Text>,
+    /// Request and answer tell all: nothing is part of a conversation that the provider keeps.
+    whole: bool,
+    /// The answer's id, once it is known.
+    id: Option<Text>,
+}
+
+impl Exchange {
+    /// Something that takes note of the answer, if the provider shall keep it.
+    pub(crate) fn holder(&self, slot: &Slot) -> Option<Box<Holder>> {
+        let peek = self.peeked.as_ref().filter(|_| self.wire == ClientProtocol::Responses)?;
+        if peek.get(&self.body, "store") == Some(b"false") {
+            return None;
+        }
+        Some(Box::new(Holder {
+            app: Arc::clone(&self.app),
+            owner: self.caller.owner().clone(),
+            held: Arc::new(slot.held(self.shown_model(slot))),
+            body: self.body.clone(),
+            previous: peek.text(&self.body, "previous_response_id").map(Text::from),
+            whole: !peek.has(&self.body, "conversation"),
+            id: None,
+        }))
+    }
+}
+
+impl Holder {
+    /// Whether the answer's id is known.
+    pub(crate) fn is_named(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Takes an answer, or an event that holds one: notes where it is. False if it has no id.
+    pub(crate) fn name(&mut self, answer: &[u8]) -> bool {
+        self.id = response_of(answer).and_then(|response| Some(Text::from(response.text("id")?)));
+        if let Some(id) = &self.id {
+            self.app.responses.hold(&self.owner, id, Arc::clone(&self.held));
+        }
+        self.id.is_some()
+    }
+
+    /// Keeps what passed through, now that the answer is whole.
+    pub(crate) fn keep(self, answer: &[u8]) {
+        let ended = response_of(answer).and_then(|response| response.text("status"));
+        if let (Some(id), true, Some("completed" | "incomplete")) = (&self.id, self.whole, ended.as_deref()) {
+            // Copies: slices would keep the buffers alive that they were read into.
+            let passed = Passed {
+                body: Bytes::copy_from_slice(&self.body),
+                answer: Bytes::copy_from_slice(answer),
+                previous: self.previous,
+            };
+            self.app.responses.pass(&self.owner, id, passed);
+        }
+    }
+}
+
+/// The response object in an answer or in an event.
+pub(crate) fn response_of(answer: &[u8]) -> Option<Object<'_>> {
+    let peek = Peek::parse(answer).ok()?;
+    match peek.get(answer, "response") {
+        Some(bytes) => Some(Object { peek: Peek::parse(bytes).ok()?, bytes }),
+        None => Some(Object { peek, bytes: answer }),
+    }
+}
+
+/// A response object, looked into.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    peek: Peek,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Object<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.peek.text(self.bytes, name)
     }
 }
 

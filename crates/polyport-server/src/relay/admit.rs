@@ -52,6 +52,7 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
         slots = slots_of(&x.app, &x.runtime, &x.model, x.wire)?;
         x.look(&slots).await?;
     }
+    let slots = x.anchor(slots)?;
     x.record.model = x.model.clone();
     x.stream = x.asks_for_stream();
     x.record.stream = x.stream;
@@ -133,9 +134,7 @@ impl Exchange {
         }
         let (wire, head, body) = (self.wire, self.head.clone(), self.body.clone());
         let decoded: Result<Request, DecodeError> = self.off_worker(move || decode_request(wire, &head, body)).await?;
-        let mut request = decoded?;
-        self.expand(&mut request)?;
-        let request = Arc::new(request);
+        let request = Arc::new(decoded?);
         self.decoded = Some(Arc::clone(&request));
         Ok(request)
     }
@@ -181,23 +180,6 @@ impl Exchange {
             (None, Some(peek)) => self.head.stream || peek.is_true(&self.body, "stream"),
             (None, None) => self.head.stream,
         }
-    }
-
-    /// Puts the history of a continued answer before the new input.
-    fn expand(&mut self, request: &mut Request) -> Result<(), Fault> {
-        let Some(previous) = request.state.previous_response_id.take() else { return Ok(()) };
-        let Some(stored) = self.app.responses.get(self.caller.owner(), &previous) else {
-            return Err(Fault {
-                code: Some("previous_response_not_found".into()),
-                ..Fault::bad_request(
-                    "previous_response_id",
-                    "there is no stored answer of this id: it was never stored, is too old, or belongs to another key",
-                )
-            });
-        };
-        polyport_protocol::responses::continue_after(request, stored.history());
-        self.previous = Some(previous);
-        Ok(())
     }
 }
 

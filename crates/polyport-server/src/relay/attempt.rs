@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
+use polyport_provider::AuthHeader;
 use polyport_routing::retry::counts;
 use polyport_routing::{Failure, History, Next, Target, next};
 use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
@@ -12,6 +13,7 @@ use super::admit::Slotted;
 use super::{Answered, Exchange, Ready, passthrough, translate};
 use crate::app::{App, Runtime, Upstream};
 use crate::observe::metrics::{LossLabels, ReasonLabels, Word};
+use crate::state::Held;
 
 /// One target with one credential.
 #[derive(Clone, Debug)]
@@ -38,6 +40,34 @@ impl Slot {
             scope: scope(provider.scope, &self.target.model),
             offered: None,
         }
+    }
+
+    /// The credential as a header.
+    pub(crate) fn auth(&self) -> Option<&AuthHeader> {
+        Some(&self.upstream.config.credentials().get(self.credential?)?.header)
+    }
+
+    /// This target and credential, as the place of something that is kept there.
+    pub(crate) fn held(&self, shown: Text) -> Held {
+        Held {
+            provider: self.target.provider.clone(),
+            credential: self.auth().cloned(),
+            model: self.target.model.clone(),
+            shown,
+        }
+    }
+
+    /// The way to something that is kept; `None` if its provider or credential is configured no more.
+    pub(crate) fn at(runtime: &Runtime, held: &Held) -> Option<Self> {
+        let upstream = Arc::clone(runtime.provider(&held.provider)?);
+        let credential = match &held.credential {
+            None if upstream.config.credentials().is_empty() => None,
+            None => return None,
+            Some(header) => {
+                Some(upstream.config.credentials().iter().position(|credential| credential.header == *header)?)
+            }
+        };
+        Some(Self { target: Target::new(held.provider.clone(), held.model.clone()), upstream, credential })
     }
 
     /// Whether both name the same target, whatever the credential.

@@ -10,12 +10,14 @@
 //! |---|---|
 //! | [`admit`] | the plan, and the request in the neutral form |
 //! | [`attempt`] | one try of one target with one credential, repairs included |
+//! | [`origin`] | what a request goes on from |
 //! | [`passthrough`] | client and provider speak the same protocol |
 //! | [`translate`] | they do not |
 //! | [`stream`] | the body of a streamed answer |
 //! | [`resume`] | answers that a provider pauses |
 //! | [`wire`] | asking a provider, within the time limits |
 //! | [`peek`] | looking into a body without translating it |
+//! | [`frames`] | frames that are changed on their way through |
 //! | [`tap`] | reading along in a stream that passes through |
 //! | [`health`], [`learned`] | what earlier failures taught |
 //! | [`account`] | what is kept of an answer |
@@ -23,8 +25,10 @@
 pub(crate) mod account;
 pub(crate) mod admit;
 pub(crate) mod attempt;
+pub(crate) mod frames;
 pub(crate) mod health;
 pub(crate) mod learned;
+pub(crate) mod origin;
 pub(crate) mod passthrough;
 pub(crate) mod peek;
 pub(crate) mod resume;
@@ -50,6 +54,7 @@ use crate::error;
 use crate::id::RequestId;
 use crate::ingress::access::Caller;
 use crate::observe::{Outcome, Record};
+use origin::Origin;
 use peek::Peek;
 
 pub(crate) use stream::RelayBody;
@@ -78,8 +83,10 @@ pub(crate) struct Exchange {
     pub(crate) decoded: Option<Arc<Request>>,
     /// The body's members, once they were needed.
     pub(crate) peeked: Option<Peek>,
-    /// Responses: id of the answer this one continues.
-    pub(crate) previous: Option<Text>,
+    /// Responses: what it goes on from.
+    pub(crate) origin: Origin,
+    /// Responses: the neutral form with the history that the body only refers to, once it was needed.
+    pub(crate) expanded: Option<Arc<Request>>,
     pub(crate) record: Box<Record>,
 }
 

@@ -19,8 +19,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::account::Holder;
 use super::admit::holds_carrier;
 use super::attempt::{Failed, Sent, Slot};
+use super::frames::Framed;
+use super::origin::Origin;
 use super::peek::{Edits, Peek};
 use super::stream::{Live, Step, later_error};
 use super::tap::Tap;
@@ -48,17 +51,18 @@ pub(crate) async fn fits(x: &mut Exchange, slot: &Slot) -> Result<bool, Fault> {
     let (Some(peek), body) = (&x.peeked, &x.body) else { return Ok(false) };
     Ok(match x.wire {
         ClientProtocol::Chat => chat_fits(&provider.profile, peek, body),
-        ClientProtocol::Responses => responses_fit(x, &provider.profile, peek),
+        ClientProtocol::Responses => responses_fit(x, slot, peek),
         ClientProtocol::Messages | ClientProtocol::Gemini => true,
     })
 }
 
-/// A server that keeps no answers cannot be asked to; and an answer we keep is not known to any server.
-fn responses_fit(x: &Exchange, profile: &Profile, peek: &Peek) -> bool {
-    if let Some(previous) = peek.text(&x.body, "previous_response_id") {
-        return profile.stateful && x.app.responses.get(x.caller.owner(), &previous).is_none();
+/// A server that keeps no answers cannot be asked to; and what is kept elsewhere is not known to it.
+fn responses_fit(x: &Exchange, slot: &Slot, peek: &Peek) -> bool {
+    let stateful = slot.upstream.config.profile.stateful;
+    if !matches!(x.origin, Origin::Body) {
+        return stateful && x.origin.is_at(slot);
     }
-    profile.stateful || peek.get(&x.body, "store") == Some(b"false")
+    stateful || peek.get(&x.body, "store") == Some(b"false")
 }
 
 /// Whether a Chat body holds nothing that the server wants written otherwise.
@@ -263,7 +267,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     if opened.is_stream().is_some_and(|stream| stream != x.stream) {
         // The provider streams where it should not, or the other way round: only translation can mend that.
         x.record.passthrough = false;
-        let request = x.decoded().await?;
+        let request = x.request_for(slot).await?;
         let target = slot.codec_target(x);
         let answerer = Answerer { context: x.context(slot, &target, request), restore: Restore::default() };
         return Reading { target, answerer, losses, forwarded, resume: None }.read(x, slot, opened).await;
@@ -301,6 +305,11 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
         let mut usage = Usage::default();
         usage::read(protocol, counts, &mut usage);
         x.record.usage = usage;
+    }
+    if let Some(mut holder) = x.holder(slot)
+        && holder.name(&bytes)
+    {
+        holder.keep(&bytes);
     }
     let name = if protocol == Protocol::Gemini { "modelVersion" } else { "model" };
     let shown = x.shown_model(slot);
@@ -376,6 +385,10 @@ pub(crate) struct Passthrough {
     provider: Text,
     body: ProviderBody,
     tap: Tap,
+    /// None where the answer is not kept, and once it has been noted.
+    holder: Option<Box<Holder>>,
+    /// The answer goes on without its client, who needs its id at once.
+    background: bool,
     /// Frame by frame, because some of them are changed or left out.
     framed: Option<Box<Framed>>,
     /// Chunks on their way, oldest first.
@@ -389,27 +402,21 @@ pub(crate) struct Passthrough {
     max_event: usize,
 }
 
-/// Changes to frames.
-#[derive(Debug)]
-struct Framed {
-    /// Bytes of a frame whose end has not come.
-    pending: Vec<u8>,
-    hide_usage: bool,
-    /// The model name in the provider's frames, and the one the client shall see.
-    model: Option<(Text, Text)>,
-}
-
 impl Passthrough {
     fn new(x: &Exchange, slot: &Slot, body: ProviderBody, patience: Patience, hide_usage: bool) -> Self {
         let shown = x.shown_model(slot);
         let model = (shown != slot.target.model).then(|| (slot.target.model.clone(), shown));
-        let framed =
-            (hide_usage || model.is_some()).then(|| Box::new(Framed { pending: Vec::new(), hide_usage, model }));
+        let framed = Framed::new(hide_usage, model);
+        let holder = x.holder(slot);
+        let background = x.wire == ClientProtocol::Responses
+            && x.peeked.as_ref().is_some_and(|peek| peek.is_true(&x.body, "background"));
         Self {
             protocol: x.wire,
             provider: slot.target.provider.clone(),
             body,
-            tap: Tap::new(Protocol::from(x.wire)),
+            tap: Tap::new(Protocol::from(x.wire)).keep_end(holder.is_some()),
+            holder,
+            background,
             framed,
             single: None,
             joined: BytesMut::new(),
@@ -442,7 +449,7 @@ impl Passthrough {
             for event in events.drain(..) {
                 match event {
                     Event::Error(fault) => return Err(*fault),
-                    event if is_output(&event) => {
+                    event if is_output(&event) || (self.background && matches!(event, Event::Start(_))) => {
                         if decoder.is_ended() {
                             self.close(BodyEnd::Clean);
                         }
@@ -459,21 +466,35 @@ impl Passthrough {
         let started =
             events.iter().find_map(|event| if let Event::Start(start) = event { Some(&start.model) } else { None });
         if let (Some(name), Some(framed)) = (started, &mut self.framed)
-            && let Some((theirs, _)) = &mut framed.model
             && !name.is_empty()
         {
-            *theirs = name.clone();
+            framed.learn_model(name);
         }
     }
 
     /// Takes bytes of the provider.
     fn take(&mut self, chunk: Bytes) {
         self.tap.push(&chunk);
+        self.note();
         let chunk = match &mut self.framed {
             None => chunk,
             Some(framed) => framed.take(&chunk),
         };
         self.put(chunk);
+    }
+
+    /// Notes where the answer is kept as soon as it has an id, and what passed through when it is whole.
+    fn note(&mut self) {
+        let Some(holder) = &mut self.holder else { return };
+        if !holder.is_named() && !self.tap.responses.created.is_empty() && !holder.name(&self.tap.responses.created) {
+            self.holder = None;
+            return;
+        }
+        if self.tap.finished()
+            && let Some(holder) = self.holder.take()
+        {
+            holder.keep(&self.tap.take_end());
+        }
     }
 
     fn put(&mut self, chunk: Bytes) {
@@ -541,6 +562,7 @@ impl Passthrough {
     /// The provider's body is over.
     fn close(&mut self, end: BodyEnd) {
         self.tap.finish();
+        self.note();
         if let Some(framed) = &mut self.framed {
             let rest = framed.flush();
             self.put(rest);
@@ -599,152 +621,5 @@ impl Passthrough {
         }
         self.end_with(fault, Some(id));
         self.hand_over()
-    }
-}
-
-impl Framed {
-    /// Takes bytes and gives the frames they complete, changed.
-    fn take(&mut self, bytes: &[u8]) -> Bytes {
-        // The last frame of a chunk is nearly always whole; then nothing waits.
-        self.pending.extend_from_slice(bytes);
-        let Some(end) = last_frame_end(&self.pending) else { return Bytes::new() };
-        let rest = self.pending.split_off(end);
-        let whole = std::mem::replace(&mut self.pending, rest);
-        self.changed(&whole)
-    }
-
-    /// What is left at the end of the body.
-    fn flush(&mut self) -> Bytes {
-        let whole = std::mem::take(&mut self.pending);
-        self.changed(&whole)
-    }
-
-    fn changed(&self, whole: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(whole.len() + 32);
-        for frame in frames(whole) {
-            if self.hide_usage && is_usage_only(frame) {
-                continue;
-            }
-            match &self.model {
-                Some((theirs, shown)) => renamed(frame, theirs, shown, &mut out),
-                None => out.extend_from_slice(frame),
-            }
-        }
-        out.into()
-    }
-}
-
-/// Where the last whole frame ends: after its blank line.
-fn last_frame_end(bytes: &[u8]) -> Option<usize> {
-    memchr::memrchr_iter(b'\n', bytes).find(|&at| ends_blank_line(bytes, at)).map(|at| at + 1)
-}
-
-/// Whether the line that ends at `at` is empty.
-fn ends_blank_line(bytes: &[u8], at: usize) -> bool {
-    let before = bytes.get(..at).unwrap_or_default();
-    let before = before.strip_suffix(b"\r").unwrap_or(before);
-    before.last() == Some(&b'\n')
-}
-
-/// The frames of whole bytes, each with its blank line.
-fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end =
-            memchr::memchr_iter(b'\n', rest).find(|&at| ends_blank_line(rest, at)).map_or(rest.len(), |at| at + 1);
-        let (frame, after) = rest.split_at(end);
-        rest = after;
-        Some(frame)
-    })
-}
-
-/// The chunk that only tells the usage: no choices.
-fn is_usage_only(frame: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Chunk<'a> {
-        #[serde(borrow)]
-        usage: &'a RawValue,
-        #[serde(borrow)]
-        choices: &'a RawValue,
-    }
-    if memchr::memmem::find(frame, b"\"usage\"").is_none() {
-        return false;
-    }
-    let Some(at) = memchr::memmem::find(frame, b"data:") else { return false };
-    let data = frame.get(at + 5..).unwrap_or_default().trim_ascii();
-    serde_json::from_slice::<Chunk<'_>>(data).is_ok_and(|chunk| {
-        let empty = chunk.choices.get().bytes().all(|byte| matches!(byte, b'[' | b']' | b' '));
-        empty && chunk.usage.get().starts_with('{')
-    })
-}
-
-/// Copies a frame with another model name. Only members are found, never text: inside a JSON string the quotes would be escaped.
-fn renamed(frame: &[u8], theirs: &str, shown: &str, out: &mut Vec<u8>) {
-    let theirs = json(theirs);
-    let shown = json(shown);
-    let mut rest = frame;
-    loop {
-        let found = [&b"\"model\""[..], b"\"modelVersion\""]
-            .into_iter()
-            .filter_map(|name| memchr::memmem::find(rest, name).map(|at| at + name.len()))
-            .min();
-        let Some(after) = found else { break };
-        let (head, tail) = rest.split_at(after);
-        out.extend_from_slice(head);
-        rest = tail;
-        let value = tail.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
-        if let Some(value) = value.and_then(|value| value.strip_prefix(theirs.as_bytes())) {
-            out.push(b':');
-            out.extend_from_slice(shown.as_bytes());
-            rest = value;
-        }
-    }
-    out.extend_from_slice(rest);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn framed(hide_usage: bool, model: Option<(&str, &str)>, stream: &str, step: usize) -> String {
-        let model = model.map(|(theirs, shown)| (Text::from(theirs), Text::from(shown)));
-        let mut framed = Framed { pending: Vec::new(), hide_usage, model };
-        let mut out = Vec::new();
-        for piece in stream.as_bytes().chunks(step) {
-            out.extend_from_slice(&framed.take(piece));
-        }
-        out.extend_from_slice(&framed.flush());
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn the_usage_chunk_is_hidden_and_nothing_else() {
-        let before = "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\r\n\r\n";
-        let usage = "data: {\"choices\": [],\"usage\":{\"prompt_tokens\":1}}\n\n";
-        let last = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":1}}\n\n";
-        let done = "data: [DONE]\n\n";
-        let stream = [before, usage, last, done].concat();
-        for step in [1, 3, 50, 4000] {
-            assert_eq!(framed(true, None, &stream, step), [before, last, done].concat());
-        }
-    }
-
-    #[test]
-    fn the_model_is_renamed_only_as_a_member() {
-        let stream =
-            "data: {\"model\": \"up-1\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
-        let expected =
-            "data: {\"model\":\"mine\",\"text\":\"\\\"model\\\":\\\"up-1\\\"\",\"x\":{\"model\":\"other\"}}\n\n";
-        for step in [1, 7, 4000] {
-            assert_eq!(framed(false, Some(("up-1", "mine")), stream, step), expected);
-        }
-    }
-
-    #[test]
-    fn bytes_without_a_last_blank_line_are_not_lost() {
-        assert_eq!(framed(true, None, "data: {\"a\":1}\n\ndata: {\"b\":2}", 5), "data: {\"a\":1}\n\ndata: {\"b\":2}");
     }
 }

@@ -90,6 +90,11 @@ impl Peek {
         self.members.iter().find(|(known, _)| **known == *name).map(|(_, range)| range.clone())
     }
 
+    /// The names of all members.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Text> {
+        self.members.iter().map(|(name, _)| name)
+    }
+
     /// A member that is a string.
     pub(crate) fn text(&self, body: &[u8], name: &str) -> Option<String> {
         serde_json::from_slice(self.get(body, name)?).ok()

@@ -45,6 +45,9 @@ pub(crate) struct Tap {
     usage: Box<Usage>,
     /// For the error form of Responses.
     pub(crate) responses: ResponsesTail,
+    /// The event that ended a Responses stream well shall be kept.
+    keeps_end: bool,
+    end: Vec<u8>,
 }
 
 impl Tap {
@@ -60,7 +63,20 @@ impl Tap {
             last_usage: Vec::new(),
             usage: Box::default(),
             responses: ResponsesTail::default(),
+            keeps_end: false,
+            end: Vec::new(),
         }
+    }
+
+    /// Keeps the event that ends a Responses stream well.
+    pub(crate) fn keep_end(mut self, keep: bool) -> Self {
+        self.keeps_end = keep;
+        self
+    }
+
+    /// The event that ended a Responses stream well; empty if there was none.
+    pub(crate) fn take_end(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.end)
     }
 
     /// Whether the stream may end here.
@@ -183,6 +199,9 @@ impl Tap {
             Some("response.completed" | "response.incomplete") => {
                 self.finished = true;
                 self.read_usage(data);
+                if self.keeps_end {
+                    self.end = data.to_vec();
+                }
             }
             Some("response.failed") => {
                 self.read_usage(data);

@@ -17,8 +17,8 @@ use polyport_protocol::{
 };
 use polyport_provider::{Call, ProviderBody, echo};
 use polyport_types::{
-    ClientProtocol, Event, Fault, FaultClass, FinishReason, Loss, Losses, PartKind, PartStart, Request, Response,
-    Severity, Text, Usage,
+    ClientProtocol, Event, Fault, FaultClass, FinishReason, Loss, LossAction, LossCode, Losses, PartKind, PartStart,
+    Protocol, Request, Response, Severity, Text, Usage,
 };
 use tokio::time::Instant;
 
@@ -43,8 +43,13 @@ const FULL: usize = 64 << 10;
 /// # Errors
 /// [`Failed`] when it gave no output.
 pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sent: &mut Sent) -> Result<Ready, Failed> {
-    let request = x.decoded().await?;
+    let request = x.request_for(slot).await?;
     let target = slot.codec_target(x);
+    if request.state.background == Some(true) && target.protocol == Protocol::Responses && target.profile.stateful {
+        // Its answer would be known here, under an id of ours, and go on there.
+        let words = "background: not together with what only this gateway knows; send the conversation as `input`";
+        return Err(Failed { fault: Fault::bad_request("background", words), unable: true });
+    }
     let work = Work {
         target: target.clone(),
         request: Arc::clone(&request),
@@ -56,6 +61,9 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
     };
     let translated = x.off_worker(move || work.run()).await?;
     let Translated { resolved, restore, mut losses, encoded } = translated;
+    if x.expanded.is_some() {
+        losses.info(LossCode::StateExpanded, LossAction::Emulated, "/previous_response_id", "");
+    }
     x.count_losses(&losses, target.protocol);
     refuse_losses(x, &losses)?;
     let answerer = Answerer { context: x.context(slot, &target, request), restore };
@@ -239,7 +247,7 @@ impl Exchange {
                 0
             },
             expose_reasoning: self.runtime.config.expose_reasoning,
-            previous_response_id: self.previous.clone(),
+            previous_response_id: self.previous(),
             request,
         }
     }

@@ -138,11 +138,25 @@ pub(crate) fn add_profile_headers(headers: &mut HeaderMap, profile: &Profile) {
     }
 }
 
-/// Sends a request and waits for the head of its answer.
+/// Posts a body and waits for the head of the answer.
 ///
 /// # Errors
 /// What the failure means; the body of an error was read and classified.
 pub(crate) async fn post(slot: &Slot, call: Call<'_>, headers: HeaderMap, body: Bytes) -> Result<Opened, Fault> {
+    send(slot, Method::POST, call, headers, body).await
+}
+
+/// Sends a request and waits for the head of its answer.
+///
+/// # Errors
+/// What the failure means; the body of an error was read and classified.
+pub(crate) async fn send(
+    slot: &Slot,
+    method: Method,
+    call: Call<'_>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Opened, Fault> {
     let provider = &slot.target.provider;
     let (Service::Http(service), Some(client)) = (&slot.upstream.config.service, &slot.upstream.client) else {
         return Err(Fault::new(FaultClass::NotFound, format!("provider `{provider}` has no such endpoint")));
@@ -156,7 +170,7 @@ pub(crate) async fn post(slot: &Slot, call: Call<'_>, headers: HeaderMap, body: 
         credential.header.apply(&mut headers);
     }
     let mut patience = Patience::new(service.timeouts.clone());
-    let request = ProviderRequest { method: Method::POST, uri, headers, body };
+    let request = ProviderRequest { method, uri, headers, body };
     let sent = tokio::time::timeout_at(patience.deadline(), client.send(request)).await;
     let answer = match sent {
         Ok(Ok(answer)) => answer,

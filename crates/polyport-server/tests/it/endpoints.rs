@@ -69,8 +69,6 @@ async fn probes_are_answered() {
         assert_eq!(head.status, 200, "{path}");
         assert!(head.bytes().await.unwrap().is_empty());
     }
-    assert_eq!(get(gateway.address, "/v1/chat/completions", &[]).await.status, 405);
-    assert_eq!(get(gateway.address, "/nothing", &[]).await.status, 404);
     let unknown = post(gateway.address, "/v1beta/models/m:flyAway", &[], &json!({})).await;
     assert_eq!((unknown.status.as_u16(), unknown.json().await["error"]["status"].clone()), (404, json!("NOT_FOUND")));
     let (path, body) = request(ClientProtocol::Chat, false);
@@ -145,7 +143,7 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
             let answer = post(gateway.address, path, &[("anthropic-version", "2023-06-01")], body).await;
             assert_eq!(answer.status, 200, "{path} to {to}");
             let estimated = answer.header("x-polyport-estimated") == "1";
-            assert_eq!(estimated, matches!(to, Protocol::Chat | Protocol::Responses), "{path} to {to}");
+            assert_eq!(estimated, to == Protocol::Chat, "{path} to {to}");
             let counted = answer.json().await;
             assert!((1..200).contains(&counted[member].as_u64().unwrap()), "{counted}");
         }
@@ -161,6 +159,9 @@ async fn embeddings_reach_both_kinds_of_providers() {
         let body = json!({"model":"m","input":["one","two"]});
         let answer = post(gateway.address, "/v1/embeddings", &[], &body).await.json().await;
         assert_eq!(answer["data"].as_array().unwrap().len(), 2, "{answer}");
+        let alias = json!({"model":"up-m","input":"one"});
+        let named = post(gateway.address, "/v1/embeddings", &[], &alias).await.json().await;
+        assert_eq!((&named["model"], named["object"].as_str()), (&json!("up-m"), Some("list")), "{to}");
         assert!(answer["data"][1]["embedding"].is_array());
         let packed = json!({"model":"m","input":"one","encoding_format":"base64"});
         let answer = post(gateway.address, "/v1/embeddings", &[], &packed).await.json().await;
@@ -270,6 +271,103 @@ async fn untranslated_endpoints_go_to_a_provider_that_has_them() {
     assert_eq!(received.body(), form.replace("up-m", "m").as_bytes());
     let body = json!({"model":"other-m","prompt":"a cat"});
     assert_eq!(post(gateway.address, "/v1/images/generations", &[], &body).await.status, 404);
+    // An endpoint that the provider lacks is not a model that is unknown.
+    let body = json!({"model":"up-m","input":"is this fine?"});
+    let refused = post(gateway.address, "/v1/moderations", &[], &body).await;
+    assert_eq!((refused.status.as_u16(), refused.header("x-polyport-error")), (404, "not_found"));
+    assert_eq!(refused.json().await["error"]["code"], Value::Null);
+}
+
+/// What is said in the form of each protocol: where the kind of an error stands.
+fn kind_of(protocol: ClientProtocol, body: &Value) -> &Value {
+    match protocol {
+        ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => &body["error"]["type"],
+        ClientProtocol::Gemini => &body["error"]["status"],
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_here_is_said_in_the_protocol_of_the_path() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::to(&fake, Protocol::Chat).await;
+    const NONE: &[(&str, &str)] = &[];
+    const ANTHROPIC: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
+    const GOOGLE: &[(&str, &str)] = &[("x-goog-api-key", "k")];
+    let (openai, anthropic, gemini) = (ClientProtocol::Chat, ClientProtocol::Messages, ClientProtocol::Gemini);
+    for (path, headers, protocol, kind) in [
+        ("/nothing", NONE, openai, "invalid_request_error"),
+        ("/v1/nothing", NONE, openai, "invalid_request_error"),
+        ("/v1/nothing", ANTHROPIC, anthropic, "not_found_error"),
+        ("/v1/nothing", GOOGLE, gemini, "NOT_FOUND"),
+        ("/anthropic/v1/nothing", NONE, anthropic, "not_found_error"),
+        ("/v1beta/nothing", NONE, gemini, "NOT_FOUND"),
+        ("/gemini/v1beta/nothing", NONE, gemini, "NOT_FOUND"),
+        ("/v1/models/m:nothing", NONE, gemini, "NOT_FOUND"),
+        ("/v1/responses/resp_1/nothing", ANTHROPIC, openai, "invalid_request_error"),
+        ("/v1/messages/nothing", GOOGLE, anthropic, "not_found_error"),
+        ("/v1/complete", ANTHROPIC, anthropic, "not_found_error"),
+        ("/v1/models/none", NONE, openai, "invalid_request_error"),
+        ("/v1/models/none", ANTHROPIC, anthropic, "not_found_error"),
+        ("/v1beta/models/none", NONE, gemini, "NOT_FOUND"),
+    ] {
+        let answer = get(gateway.address, path, headers).await;
+        assert_eq!(answer.status, 404, "{path}");
+        let body = answer.json().await;
+        assert_eq!(kind_of(protocol, &body), kind, "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::to(&fake, Protocol::Chat).await;
+    let (openai, anthropic, gemini) = (ClientProtocol::Chat, ClientProtocol::Messages, ClientProtocol::Gemini);
+    for (method, path, allow, protocol, kind) in [
+        ("GET", "/v1/chat/completions", "POST", openai, "invalid_request_error"),
+        ("OPTIONS", "/v1/chat/completions", "POST", openai, "invalid_request_error"),
+        ("PUT", "/v1/responses", "GET, HEAD, POST", openai, "invalid_request_error"),
+        ("PATCH", "/v1/responses/resp_1", "GET, HEAD, DELETE", openai, "invalid_request_error"),
+        ("GET", "/v1/responses/resp_1/cancel", "POST", openai, "invalid_request_error"),
+        ("PUT", "/v1/conversations/conv_1", "GET, HEAD, POST, DELETE", openai, "invalid_request_error"),
+        ("GET", "/v1/messages", "POST", anthropic, "invalid_request_error"),
+        ("GET", "/v1/models/m:generateContent", "POST", gemini, "UNIMPLEMENTED"),
+        ("DELETE", "/v1beta/models/m", "GET, HEAD", gemini, "UNIMPLEMENTED"),
+        ("DELETE", "/v1/models/m", "GET, HEAD", openai, "invalid_request_error"),
+        ("POST", "/healthz", "GET, HEAD", openai, "invalid_request_error"),
+        ("GET", "/v1/gemini/completions", "POST", gemini, "UNIMPLEMENTED"),
+    ] {
+        let answer = send(gateway.address, method, path, &[], "").await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, allow), "{method} {path}");
+        let body = answer.json().await;
+        assert_eq!(kind_of(protocol, &body), kind, "{method} {path} {body}");
+    }
+    // Codex asks for a WebSocket first and posts at once when told so.
+    let probe = get(gateway.address, "/v1/responses", &[("upgrade", "websocket"), ("connection", "upgrade")]).await;
+    assert_eq!((probe.status.as_u16(), probe.header("upgrade")), (426, "websocket"));
+}
+
+#[tokio::test]
+async fn the_prefix_of_a_path_decides_how_models_are_listed() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::to(&fake, Protocol::Chat).await;
+    for (path, header, openai, anthropic) in [
+        ("/v1/models", ("x-other", "x"), true, false),
+        ("/models", ("authorization", "Bearer k"), true, false),
+        ("/v1/models", ("x-api-key", "k"), false, true),
+        ("/v1/models", ("user-agent", "Anthropic/Python 1.2"), false, true),
+        ("/anthropic/v1/models", ("x-other", "x"), false, true),
+        ("/openai/v1/models", ("x-api-key", "k"), true, false),
+        ("/gemini/v1/models", ("x-api-key", "k"), false, false),
+        ("/v1beta/models", ("x-api-key", "k"), false, false),
+    ] {
+        let list = get(gateway.address, path, &[header]).await.json().await;
+        let shown = (list["object"] == "list", list.get("has_more").is_some(), list["models"].is_array());
+        assert_eq!(shown, (openai, anthropic, !openai && !anthropic), "{path} {list}");
+        let name = list["data"][0]["id"].as_str().or_else(|| list["models"][0]["baseModelId"].as_str()).unwrap();
+        let one = get(gateway.address, &format!("{path}/{name}"), &[header]).await.json().await;
+        let entry = if openai || anthropic { &list["data"][0] } else { &list["models"][0] };
+        assert_eq!(&one, entry, "{path}");
+    }
 }
 
 #[tokio::test]

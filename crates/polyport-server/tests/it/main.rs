@@ -8,5 +8,6 @@ mod endpoints;
 mod faults;
 mod passthrough;
 mod provider_faults;
+mod state;
 mod support;
 mod translation;

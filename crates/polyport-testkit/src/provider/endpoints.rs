@@ -7,23 +7,33 @@ use super::render::CREATED;
 
 /// Whether a method and path ask for a generation, and if so whether it streams and which model the path names.
 pub(super) enum Route<'a> {
-    Generate { stream: bool, array: bool, model: &'a str },
+    Generate {
+        stream: bool,
+        array: bool,
+        model: &'a str,
+    },
     Count,
     Embed,
     Models,
     Model(&'a str),
-    Stored(&'a str),
+    /// Something kept under `/responses/` or `/conversations`: the path from there.
+    Kept(&'a str),
     Unknown,
 }
 
 pub(super) fn route<'a>(protocol: Protocol, method: &str, path: &'a str, query: &str) -> Route<'a> {
     let generate = || Route::Generate { stream: false, array: false, model: "" };
+    if protocol == Protocol::Responses
+        && !path.ends_with("/responses/input_tokens")
+        && let Some(at) = ["/responses/", "/conversations"].iter().find_map(|start| path.find(start))
+    {
+        return Route::Kept(path.get(at + 1..).unwrap_or_default());
+    }
     if method == "GET" || method == "DELETE" {
-        return match (path.rsplit_once("/models/"), path.rsplit_once("/responses/")) {
-            (Some((_, model)), _) => Route::Model(model),
-            _ if path.ends_with("/models") => Route::Models,
-            (_, Some((_, id))) if protocol == Protocol::Responses => Route::Stored(id),
-            _ => Route::Unknown,
+        return match path.rsplit_once("/models/") {
+            Some((_, model)) => Route::Model(model),
+            None if path.ends_with("/models") => Route::Models,
+            None => Route::Unknown,
         };
     }
     if method != "POST" {
@@ -102,6 +112,15 @@ pub(super) fn error(protocol: Protocol, status: u16, message: &str) -> Value {
             body
         }
     }
+}
+
+/// The 404 of a path or a thing that is not there: unlike that of a model it has no code.
+pub(super) fn missing(protocol: Protocol, message: &str) -> Value {
+    let mut body = error(protocol, 404, message);
+    if matches!(protocol, Protocol::Chat | Protocol::Responses) {
+        body["error"]["code"] = Value::Null;
+    }
+    body
 }
 
 pub(super) fn models(protocol: Protocol, names: &[String]) -> Value {

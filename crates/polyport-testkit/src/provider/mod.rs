@@ -21,6 +21,7 @@ mod endpoints;
 mod exchange;
 mod http1;
 mod http2;
+mod kept;
 mod model;
 mod plan;
 mod render;
@@ -384,8 +385,8 @@ struct Shared {
     exchanges: watch::Sender<Vec<Exchange>>,
     violations: Mutex<Vec<String>>,
     script: Mutex<Script>,
-    /// Responses that were asked to be stored, by id.
-    stored: Mutex<HashMap<String, Value>>,
+    /// Answers and conversations of Responses that are kept.
+    stored: Mutex<HashMap<kept::Name, kept::Kept>>,
 }
 
 impl Shared {
@@ -393,7 +394,7 @@ impl Shared {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stored(&self) -> std::sync::MutexGuard<'_, HashMap<String, Value>> {
+    fn stored(&self) -> std::sync::MutexGuard<'_, HashMap<kept::Name, kept::Kept>> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -474,16 +475,16 @@ impl Shared {
             return refuse(401, "Incorrect API key provided");
         }
         match route {
-            Route::Unknown => refuse(404, &format!("Unknown request URL: {} {}", exchange.method(), exchange.path())),
+            Route::Unknown => {
+                let words = format!("Unknown request URL: {} {}", exchange.method(), exchange.path());
+                self.simple(404, &endpoints::missing(protocol, &words))
+            }
             Route::Models => self.simple(200, &endpoints::models(protocol, &self.settings.models)),
             Route::Model(name) => match self.settings.models.iter().any(|known| known == name) {
                 true => self.simple(200, &endpoints::model(protocol, name)),
                 false => refuse(404, &format!("model: {name}")),
             },
-            Route::Stored(id) => match self.stored().get(*id) {
-                Some(response) => self.simple(200, response),
-                None => refuse(404, &format!("Response with id '{id}' not found.")),
-            },
+            Route::Kept(path) => kept::plan(self, exchange, path, body),
             Route::Count => {
                 let tokens = u64::try_from(exchange.body().len()).unwrap_or(0) / 4 + 1;
                 self.simple(200, &endpoints::count(protocol, tokens))
@@ -493,14 +494,8 @@ impl Shared {
                 if let (false, Some(first)) = (self.settings.lenient, exchange.violations().first()) {
                     return refuse(400, first);
                 }
-                if let Some(id) = body.get("previous_response_id").and_then(Value::as_str)
-                    && !self.stored().contains_key(id)
-                {
-                    let mut error =
-                        endpoints::error(protocol, 400, &format!("Previous response with id '{id}' not found."));
-                    error["error"]["code"] = Value::from("previous_response_not_found");
-                    error["error"]["param"] = Value::from("previous_response_id");
-                    return self.simple(400, &error);
+                if let Some(refusal) = kept::missing_reference(self, exchange, body) {
+                    return refusal;
                 }
                 let prompt = Prompt::read(protocol, model, *stream, body);
                 let step = self.step(exchange, &prompt);
@@ -546,13 +541,12 @@ impl Shared {
         let protocol = self.settings.protocol;
         let saying = Saying { prompt, answer: &answer, request: body, serial: exchange.serial() };
         if protocol == Protocol::Responses && body.get("store") != Some(&Value::Bool(false)) {
-            let whole = render::whole(protocol, &saying);
-            let id = whole["id"].as_str().unwrap_or_default().to_owned();
-            self.stored().insert(id, whole);
+            kept::keep(self, exchange, body, render::whole(protocol, &saying));
         }
         if !step.stream.unwrap_or(prompt.stream) {
             let whole = match &answer.error {
                 Some(message) => endpoints::error(protocol, 500, message),
+                None if body["background"] == true => kept::begun(render::whole(protocol, &saying)),
                 None => render::whole(protocol, &saying),
             };
             return Plan::answer(step, Body::whole("application/json", whole.to_string().into_bytes()));

@@ -1,0 +1,218 @@
+//! Answers and conversations that a provider keeps: what is asked about them is asked there, with the credential they belong to.
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, Response};
+use polyport_provider::Call as Ask;
+use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
+
+use super::forward::{absent, answer_headers, stream_through};
+use super::{Call, Entered, access};
+use crate::body::Body;
+use crate::id::RequestId;
+use crate::observe::{Outcome, Record};
+use crate::relay;
+use crate::relay::attempt::{Course, Slot};
+use crate::relay::frames::Framed;
+use crate::relay::origin::{keeps, shown};
+use crate::relay::peek::{Edits, Peek};
+use crate::relay::wire::{self, Opened};
+use crate::state::Held;
+
+const PROTOCOL: ClientProtocol = ClientProtocol::Responses;
+
+/// Asks the provider about something it keeps; `tail` is the rest of the path behind the id.
+pub(crate) async fn relay(call: Call, held: &Held, collection: &str, id: &str, tail: &str) -> Response<Body> {
+    let Some(slot) = Slot::at(&call.runtime, held).filter(|_| is_plain(id)) else {
+        let words = format!(
+            "'{}' belongs to a credential of provider `{}` that is configured no more",
+            shown(id),
+            held.provider
+        );
+        return call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)));
+    };
+    let model = (held.shown != held.model).then(|| (held.model.clone(), held.shown.clone()));
+    let deletes = call.head.method == Method::DELETE && tail.is_empty();
+    let app = std::sync::Arc::clone(&call.app);
+    let Asked { owner, slot, opened, record, request } =
+        match ask(call, slot, &format!("{collection}/{id}{tail}")).await {
+            Ok(asked) => asked,
+            Err(refused) => return refused,
+        };
+    if deletes {
+        app.responses.forget(&owner, id);
+    }
+    if opened.is_stream() == Some(true) {
+        return stream_through(PROTOCOL, &slot, opened, record, &request, Framed::new(false, model));
+    }
+    whole(&slot, opened, record, &request, |peek, body| {
+        if let Some((_, shown)) = &model
+            && peek.has(body, "model")
+        {
+            let mut edits = Edits::default();
+            edits.set("model", serde_json::Value::from(&**shown).to_string());
+            return Some(edits);
+        }
+        None
+    })
+    .await
+}
+
+/// `POST /v1/conversations`: at the first provider that keeps any.
+pub(crate) async fn create_conversation(call: Call) -> Response<Body> {
+    if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
+        return call.logged(call.refuse(PROTOCOL, &fault));
+    }
+    let Some(slot) = keeper(&call) else {
+        let words = "no provider here keeps conversations: send the conversation as `input`";
+        return call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)));
+    };
+    let app = std::sync::Arc::clone(&call.app);
+    let Asked { owner, slot, opened, record, request } = match ask(call, slot, "conversations").await {
+        Ok(asked) => asked,
+        Err(refused) => return refused,
+    };
+    let held = std::sync::Arc::new(slot.held(Text::new()));
+    whole(&slot, opened, record, &request, |peek, body| {
+        if let Some(id) = peek.text(body, "id") {
+            app.responses.hold(&owner, &id, held);
+        }
+        None
+    })
+    .await
+}
+
+/// What is asked about a conversation; `tail` is the rest of the path behind its id.
+pub(crate) async fn conversation(call: Call, id: String, tail: String) -> Response<Body> {
+    let caller = match access::caller(&call.app, &call.runtime, &call.head) {
+        Ok(caller) => caller,
+        Err(fault) => return call.logged(call.refuse(PROTOCOL, &fault)),
+    };
+    match call.app.responses.held(caller.owner(), &id) {
+        Some(held) => relay(call, &held, "conversations", &id, &tail).await,
+        None => {
+            let words = format!("Conversation with id '{}' not found.", shown(&id));
+            call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)))
+        }
+    }
+}
+
+/// The first provider that keeps things, with its first credential that does not rest.
+fn keeper(call: &Call) -> Option<Slot> {
+    let slots = call.runtime.config.providers().filter_map(|provider| {
+        let upstream = std::sync::Arc::clone(call.runtime.provider(&provider.name)?);
+        let target = polyport_routing::Target::new(provider.name.clone(), Text::new());
+        let count = upstream.config.credentials().len();
+        let credential = (0..count).find(|index| call.app.health.exclusion(&target, Some(*index)).is_none());
+        (count == 0 || credential.is_some()).then_some(Slot { target, upstream, credential })
+    });
+    slots.into_iter().find(keeps)
+}
+
+/// Whether a text may stand in a path as it is: it cannot lead elsewhere.
+pub(crate) fn is_plain(segment: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b':');
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
+}
+
+/// An answer of a provider that has begun.
+struct Asked {
+    owner: Text,
+    slot: Slot,
+    opened: Opened,
+    record: Box<Record>,
+    request: RequestId,
+}
+
+/// Sends a client's request to the provider as it is, but for credentials. Only reading may be tried twice.
+async fn ask(call: Call, slot: Slot, path: &str) -> Result<Asked, Response<Body>> {
+    let Entered { app, runtime, id, parts, body, caller, mut record } = call.enter(PROTOCOL, "kept").await?;
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
+    let query = without_key(parts.uri.query().unwrap_or_default());
+    let mut course = Course::new(app, runtime, [slot].into());
+    let result = async {
+        let mut slot = course.first()?;
+        record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
+        record.to = slot.upstream.config.protocol().as_str();
+        loop {
+            record.sent();
+            let headers = request_headers(&slot, &parts.headers, !body.is_empty());
+            let ask =
+                Ask::Other { path, model: &slot.target.model, query: (!query.is_empty()).then_some(query.as_str()) };
+            match wire::send(&slot, method.clone(), ask, headers, body.clone()).await {
+                Ok(opened) => return Ok((slot, opened)),
+                Err(fault) if method != Method::GET => return Err(fault),
+                Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
+            }
+        }
+    }
+    .await;
+    match result {
+        Ok((slot, opened)) => Ok(Asked { owner: caller.owner().clone(), slot, opened, record, request: id }),
+        Err(fault) => Err(relay::refuse(PROTOCOL, &id, *record, &absent(fault))),
+    }
+}
+
+/// Hands on an answer that is no stream; `edits` sees it before.
+async fn whole(
+    slot: &Slot,
+    mut opened: Opened,
+    mut record: Box<Record>,
+    id: &RequestId,
+    edits: impl FnOnce(&Peek, &[u8]) -> Option<Edits>,
+) -> Response<Body> {
+    let headers = answer_headers(PROTOCOL, slot, &opened, &mut record, id);
+    /// Largest answer, in bytes.
+    const ANSWER: usize = 64 << 20;
+    let bytes = match wire::whole(&mut opened, &slot.target.provider, ANSWER).await {
+        Ok(bytes) => bytes,
+        Err(fault) => return relay::refuse(PROTOCOL, id, *record, &fault),
+    };
+    let edited = Peek::parse(&bytes).ok().and_then(|peek| Some(peek.edited(&bytes, &edits(&peek, &bytes)?)));
+    let mut response = Response::new(Body::from(edited.unwrap_or(bytes)));
+    *response.headers_mut() = headers;
+    record.status = 200;
+    record.first_output();
+    record.end(Outcome::Answered);
+    response
+}
+
+/// The client's query without what is meant for us.
+fn without_key(query: &str) -> String {
+    query.split('&').filter(|pair| !pair.starts_with("key=")).collect::<Vec<_>>().join("&")
+}
+
+fn request_headers(slot: &Slot, client: &HeaderMap, has_body: bool) -> HeaderMap {
+    let mut headers = wire::json_headers(false);
+    if !has_body {
+        headers.remove(CONTENT_TYPE);
+    }
+    let names = [ACCEPT, HeaderName::from_static("openai-beta"), HeaderName::from_static("idempotency-key")];
+    for name in names {
+        if let Some(value) = client.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    wire::add_profile_headers(&mut headers, &slot.upstream.config.profile);
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_path_leads_elsewhere() {
+        for segment in ["resp_0a-b.c~d:e", "msg_1"] {
+            assert!(is_plain(segment), "{segment}");
+        }
+        for segment in ["", ".", "..", "a/b", "a%2fb", "a?b", "a#b", "a\\b", "{model}", "é"] {
+            assert!(!is_plain(segment), "{segment}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_ours_stays_here() {
+        assert_eq!(without_key("limit=2&key=secret&order=asc&after=x"), "limit=2&order=asc&after=x");
+        assert_eq!(without_key("key=secret"), "");
+    }
+}

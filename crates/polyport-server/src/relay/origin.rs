@@ -1,0 +1,305 @@
+//! What a request of the Responses protocol goes on from: an answer that is kept here, or an answer or a conversation that a provider
+//! keeps. Such a request goes first to who keeps it; elsewhere it goes with its history written out, where that is known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_protocol::responses::{continue_after, input_messages};
+use polyport_protocol::{RequestHead, decode_request, decode_response};
+use polyport_routing::{Exclusion, Hints, Target};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Message, Protocol, Request, Role, Text};
+
+use super::Exchange;
+use super::account::response_of;
+use super::admit::{Slotted, internal};
+use super::attempt::Slot;
+use super::peek::Peek;
+use crate::app::{App, Runtime};
+use crate::state::Held;
+use crate::tasks;
+
+/// Longest chain of answers that is followed back.
+const LONGEST: usize = 1000;
+
+/// What a request goes on from.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Origin {
+    /// Nothing: all of it is in the body.
+    #[default]
+    Body,
+    /// An answer that is kept here.
+    Here,
+    /// Something that a provider keeps under one credential.
+    There(Arc<Held>),
+    /// Something not known here, which only this provider may know.
+    Perhaps(Text),
+}
+
+impl Origin {
+    /// Whether the request may refer to it at this target with this credential.
+    pub(crate) fn is_at(&self, slot: &Slot) -> bool {
+        match self {
+            Self::Body | Self::Here => false,
+            Self::There(held) => held.provider == slot.target.provider && held.credential.as_ref() == slot.auth(),
+            Self::Perhaps(provider) => *provider == slot.target.provider,
+        }
+    }
+}
+
+/// What a body refers to.
+#[derive(Clone, Debug)]
+pub(crate) enum Reference {
+    /// `previous_response_id`
+    Answer(Text),
+    /// `conversation`
+    Conversation(Text),
+}
+
+impl Reference {
+    /// Reads it from a body's members.
+    pub(crate) fn in_body(peek: &Peek, body: &[u8]) -> Option<Self> {
+        if let Some(id) = peek.text(body, "previous_response_id") {
+            return Some(Self::Answer(id.into()));
+        }
+        let conversation = peek.get(body, "conversation").filter(|value| *value != b"null")?;
+        let id =
+            peek.text(body, "conversation").or_else(|| Peek::parse(conversation).ok()?.text(conversation, "id"))?;
+        Some(Self::Conversation(id.into()))
+    }
+
+    /// Reads it from the neutral form.
+    pub(crate) fn in_request(request: &Request) -> Option<Self> {
+        let state = &request.state;
+        let answer = state.previous_response_id.clone().map(Self::Answer);
+        answer.or_else(|| state.conversation.clone().map(Self::Conversation))
+    }
+
+    /// It is not to be found.
+    fn unknown(&self) -> Fault {
+        match self {
+            Self::Answer(id) => not_found(format!(
+                "Previous response with id '{}' not found: it was never stored, is too old, or belongs to another key.",
+                shown(id)
+            )),
+            Self::Conversation(id) => Fault {
+                param: Some("conversation".to_owned()),
+                ..Fault::new(FaultClass::NotFound, format!("Conversation with id '{}' not found.", shown(id)))
+            },
+        }
+    }
+
+    /// It is known where it is, but the request cannot go there.
+    fn elsewhere(&self, why: &str) -> Fault {
+        match self {
+            Self::Answer(id) => {
+                not_found(format!("The response '{}' {why}, or send the conversation as `input`.", shown(id)))
+            }
+            Self::Conversation(id) => {
+                Fault::bad_request("conversation", format!("The conversation '{}' {why}.", shown(id)))
+            }
+        }
+    }
+}
+
+fn not_found(words: String) -> Fault {
+    Fault { code: Some("previous_response_not_found".into()), ..Fault::bad_request("previous_response_id", words) }
+}
+
+/// An id of a client in an error message.
+pub(crate) fn shown(id: &str) -> String {
+    id.chars().filter(char::is_ascii_graphic).take(80).collect()
+}
+
+/// Who asks for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) owner: &'a Text,
+    pub(crate) model: &'a str,
+}
+
+impl Asking<'_> {
+    /// Finds where it is that a body refers to, and puts the attempts first that can refer to it. The others follow where the history
+    /// can be written out, otherwise they are left out.
+    ///
+    /// # Errors
+    /// When it is nowhere, or nowhere this model leads to.
+    pub(crate) fn anchor(self, reference: Option<&Reference>, slots: Slotted) -> Result<(Origin, Slotted), Fault> {
+        let Some(reference) = reference else { return Ok((Origin::Body, slots)) };
+        let (Reference::Answer(id) | Reference::Conversation(id)) = reference;
+        let answer = matches!(reference, Reference::Answer(_));
+        let store = &self.app.responses;
+        if answer && store.get(self.owner, id).is_some() {
+            return Ok((Origin::Here, slots));
+        }
+        if let Some(held) = store.held(self.owner, id) {
+            let origin = Origin::There(Arc::clone(&held));
+            let (mut first, rest): (Slotted, Slotted) = slots.into_iter().partition(|slot| origin.is_at(slot));
+            if answer && self.has_history(id) {
+                first.extend(rest);
+            }
+            return if first.is_empty() { Err(self.out_of_reach(&held, reference)) } else { Ok((origin, first)) };
+        }
+        let mut keepers = slots.iter().filter(|slot| keeps(slot)).map(|slot| slot.target.provider.clone());
+        // Of several callers it is not known whose it would be.
+        if self.runtime.config.access.is_single()
+            && let Some(provider) = keepers.next()
+            && keepers.all(|other| other == provider)
+        {
+            let slots = slots.into_iter().filter(|slot| slot.target.provider == provider).collect();
+            return Ok((Origin::Perhaps(provider), slots));
+        }
+        Err(reference.unknown())
+    }
+
+    /// Why no attempt can refer to what a provider keeps.
+    fn out_of_reach(self, held: &Held, reference: &Reference) -> Fault {
+        let provider = &held.provider;
+        let Some(slot) = Slot::at(self.runtime, held) else {
+            let why =
+                format!("is kept under a credential of provider `{provider}` that is configured no more: start anew");
+            return reference.elsewhere(&why);
+        };
+        let targets =
+            self.runtime.config.catalog.resolve(self.model, Hints { protocol: Some(ClientProtocol::Responses) });
+        let target = targets.ok().and_then(|found| found.targets.iter().find(|to| to.provider == *provider).cloned());
+        let resting = |target: Target| match self.app.health.exclusion(&target, slot.credential) {
+            Some(Exclusion::Cooling { for_ms }) => Some(Duration::from_millis(for_ms)),
+            _ => None,
+        };
+        match target.and_then(resting) {
+            Some(time) => {
+                let words = format!(
+                    "the credential of provider `{provider}` that keeps what this request goes on from is resting after a failure"
+                );
+                Fault::new(FaultClass::NoUpstream, words).with_retry_after(time)
+            }
+            None => reference.elsewhere(&format!(
+                "is kept by provider `{provider}`, to which the model `{}` does not lead: ask for a model of that provider",
+                shown(self.model)
+            )),
+        }
+    }
+
+    /// Whether the whole history of an answer is known here.
+    fn has_history(self, id: &Text) -> bool {
+        let mut next = Some(id.clone());
+        for _ in 0..LONGEST {
+            let Some(id) = next else { return true };
+            if self.app.responses.get(self.owner, &id).is_some() {
+                return true;
+            }
+            match self.app.responses.passed(self.owner, &id) {
+                Some(passed) => next = passed.previous.clone(),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Everything said up to and with an answer.
+    ///
+    /// # Errors
+    /// When some of it is not known any more.
+    pub(crate) fn history(self, id: &Text) -> Result<Vec<Message>, Fault> {
+        let store = &self.app.responses;
+        let unknown = |id: &Text| Reference::Answer(id.clone()).unknown();
+        let mut turns = Vec::new();
+        let mut next = Some(id.clone());
+        let mut history = loop {
+            let Some(id) = next else { break Vec::new() };
+            if let Some(stored) = store.get(self.owner, &id) {
+                break stored.history();
+            }
+            let (passed, held) = (store.passed(self.owner, &id), store.held(self.owner, &id));
+            let (Some(passed), Some(held), true) = (passed, held, turns.len() < LONGEST) else {
+                return Err(unknown(&id));
+            };
+            let slot = Slot::at(self.runtime, &held).ok_or_else(|| unknown(&id))?;
+            let request = decode_request(ClientProtocol::Responses, &RequestHead::default(), passed.body.clone())?;
+            let object = response_of(&passed.answer).ok_or_else(|| unknown(&id))?;
+            let answer = passed.answer.slice_ref(object.bytes);
+            let response = decode_response(&slot.codec_target_in(self.runtime), answer)?;
+            let parts = response.first().map(|candidate| candidate.parts.clone()).unwrap_or_default();
+            if parts.is_empty() {
+                return Err(unknown(&id));
+            }
+            next = passed.previous.clone();
+            turns.push((request, parts));
+        };
+        for (mut request, parts) in turns.into_iter().rev() {
+            continue_after(&mut request, history);
+            history = input_messages(&request);
+            let index = u32::try_from(history.len()).unwrap_or(u32::MAX);
+            history.push(Message::new(Role::Assistant, index, parts));
+        }
+        Ok(history)
+    }
+}
+
+/// Whether a target keeps answers.
+pub(crate) fn keeps(slot: &Slot) -> bool {
+    let provider = &slot.upstream.config;
+    provider.protocol() == Protocol::Responses && provider.profile.stateful && slot.upstream.client.is_some()
+}
+
+impl Exchange {
+    /// Finds what the request goes on from, and orders its attempts accordingly.
+    pub(crate) fn anchor(&mut self, slots: Slotted) -> Result<Slotted, Fault> {
+        if self.wire != ClientProtocol::Responses {
+            return Ok(slots);
+        }
+        let reference = self.reference();
+        let asking = Asking { app: &self.app, runtime: &self.runtime, owner: self.caller.owner(), model: &self.model };
+        let (origin, slots) = asking.anchor(reference.as_ref(), slots)?;
+        self.origin = origin;
+        Ok(slots)
+    }
+
+    fn reference(&self) -> Option<Reference> {
+        match (&self.peeked, &self.decoded) {
+            (Some(peek), _) => Reference::in_body(peek, &self.body),
+            (None, Some(request)) => Reference::in_request(request),
+            (None, None) => None,
+        }
+    }
+
+    /// The answer that this one continues.
+    pub(crate) fn previous(&self) -> Option<Text> {
+        match self.reference() {
+            Some(Reference::Answer(id)) if self.wire == ClientProtocol::Responses => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The body in the neutral form, as this target may have it: where it cannot refer to what it goes on from, the history stands
+    /// before its input.
+    pub(crate) async fn request_for(&mut self, slot: &Slot) -> Result<Arc<Request>, Fault> {
+        let request = self.decoded().await?;
+        let Some(previous) = request.state.previous_response_id.clone() else { return Ok(request) };
+        if self.wire != ClientProtocol::Responses || self.origin.is_at(slot) {
+            return Ok(request);
+        }
+        if let Some(expanded) = &self.expanded {
+            return Ok(Arc::clone(expanded));
+        }
+        let (app, runtime) = (Arc::clone(&self.app), Arc::clone(&self.runtime));
+        let (owner, model) = (self.caller.owner().clone(), self.model.clone());
+        let expanded = tasks::off_worker(move || {
+            let asking = Asking { app: &app, runtime: &runtime, owner: &owner, model: &model };
+            asking.history(&previous).map(|history| Arc::new(expanded(&request, history)))
+        });
+        let expanded = expanded.await.ok_or_else(internal)??;
+        self.expanded = Some(Arc::clone(&expanded));
+        Ok(expanded)
+    }
+}
+
+/// A request with the history that it only referred to.
+pub(crate) fn expanded(request: &Request, history: Vec<Message>) -> Request {
+    let mut request = request.clone();
+    request.state.previous_response_id = None;
+    continue_after(&mut request, history);
+    request
+}
