@@ -102,14 +102,14 @@ impl Embedding {
             return Err(Fault::new(FaultClass::NotFound, words));
         }
         match (self.protocol, provider.protocol()) {
-            (ClientProtocol::Gemini, Protocol::Gemini) => self.same(slot, record).await,
-            (ClientProtocol::Chat, Protocol::Chat | Protocol::Responses) => self.same(slot, record).await,
+            (ClientProtocol::Gemini, Protocol::Gemini) => self.same(slot, model, record).await,
+            (ClientProtocol::Chat, Protocol::Chat | Protocol::Responses) => self.same(slot, model, record).await,
             _ => self.translated(slot, model, record).await,
         }
     }
 
     /// The body as it is, but for the model's name.
-    async fn same(&self, slot: &Slot, record: &mut Record) -> Result<Answered, Fault> {
+    async fn same(&self, slot: &Slot, model: &Text, record: &mut Record) -> Result<Answered, Fault> {
         let peek = Peek::parse(&self.body)?;
         let mut edits = Edits::default();
         let name = &slot.target.model;
@@ -133,7 +133,7 @@ impl Embedding {
             _ => Ask::Embed { model: name },
         };
         let answer = post(slot, call, peek.edited(&self.body, &edits)).await?;
-        let answer = self.packed(&peek, answer);
+        let answer = renamed(self.packed(&peek, answer), name, model);
         let counts = Peek::parse(&answer).ok();
         let usage =
             counts.as_ref().and_then(|peek| peek.get(&answer, "usage").or_else(|| peek.get(&answer, "usageMetadata")));
@@ -211,6 +211,15 @@ impl Embedding {
         };
         Ok(Answered { body: body.into(), losses })
     }
+}
+
+/// The answer with the model name that the client knows.
+fn renamed(answer: Bytes, theirs: &Text, shown: &Text) -> Bytes {
+    let named = Peek::parse(&answer).ok().filter(|peek| theirs != shown && peek.has(&answer, "model"));
+    let Some(peek) = named else { return answer };
+    let mut edits = Edits::default();
+    edits.set("model", serde_json::Value::from(&**shown).to_string());
+    peek.edited(&answer, &edits)
 }
 
 fn estimated(request: &EmbedRequest) -> u64 {
