@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use polyport_server::config::{Log, LogFormat};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -12,13 +12,21 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Lines that may wait. What comes beyond is dropped and counted.
 const WAITING: usize = 4096;
 
-/// Starts logging. A filter that makes no sense is told and replaced by `info`.
-pub(crate) fn start(log: &Log) {
+/// The first line after a pause waits this long for others: waking the thread costs more than writing a line.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// The last lines may take this long.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Starts logging. A filter that makes no sense is told and replaced by `info`. What waits is written when the returned value is
+/// dropped.
+pub(crate) fn start(log: &Log) -> Flush {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|error| {
         crate::out::error(&format!("log.level: {error}; using `info`"));
         EnvFilter::new("info")
     });
     let lines = Lines::start(io::stderr());
+    let flush = Flush(lines.clone());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_target(false);
     // Only a second call could fail.
     match log.format {
@@ -28,46 +36,111 @@ pub(crate) fn start(log: &Log) {
             .ok(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init().ok(),
     };
+    flush
+}
+
+/// Writes what waits when it is dropped.
+#[must_use]
+pub(crate) struct Flush(Lines);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let end = Instant::now() + LAST_LINES;
+        let mut queue = self.0.shared.queue.lock();
+        while !queue.is_empty() && !self.0.shared.written.wait_until(&mut queue, end).timed_out() {}
+    }
 }
 
 #[derive(Clone)]
 struct Lines {
-    sender: SyncSender<Vec<u8>>,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    came: Condvar,
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    text: Vec<u8>,
+    lines: usize,
+    dropped: u64,
+    /// The thread waits for the next line.
+    asleep: bool,
+    /// The thread is writing.
+    busy: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && !self.busy
+    }
 }
 
 impl Lines {
     fn start(mut to: impl Write + Send + 'static) -> Self {
-        let (sender, receiver) = sync_channel::<Vec<u8>>(WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&dropped);
+        let shared = Arc::new(Shared::default());
+        let this = Self { shared: Arc::clone(&shared) };
         let work = move || {
-            for line in receiver {
-                let lost = counted.swap(0, Ordering::Relaxed);
+            let mut text = Vec::new();
+            loop {
+                let mut queue = shared.queue.lock();
+                queue.busy = false;
+                shared.written.notify_all();
+                if queue.text.is_empty() {
+                    queue.asleep = true;
+                    shared.came.wait_while(&mut queue, |queue| queue.asleep);
+                    drop(queue);
+                    std::thread::sleep(GATHER);
+                    queue = shared.queue.lock();
+                }
+                std::mem::swap(&mut queue.text, &mut text);
+                queue.lines = 0;
+                queue.busy = true;
+                let lost = std::mem::take(&mut queue.dropped);
+                drop(queue);
+                // There is nowhere to report that writing failed.
+                to.write_all(&text).ok();
                 if lost > 0 {
                     let notice =
                         format!("{lost} log lines were dropped: they came faster than they could be written\n");
-                    // There is nowhere to report that this failed.
                     to.write_all(notice.as_bytes()).ok();
                 }
-                to.write_all(&line).ok();
+                text.clear();
+                text.shrink_to(KEPT);
             }
         };
         // Without the thread, lines are dropped.
         std::thread::Builder::new().name("log".to_owned()).spawn(work).ok();
-        Self { sender, dropped }
+        this
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut queue = self.shared.queue.lock();
+        if queue.lines == WAITING {
+            queue.dropped += 1;
+            return;
+        }
+        queue.lines += 1;
+        queue.text.extend_from_slice(line);
+        let asleep = std::mem::take(&mut queue.asleep);
+        drop(queue);
+        if asleep {
+            self.shared.came.notify_one();
+        }
     }
 }
 
-/// One line on its way.
-struct Line {
-    text: Vec<u8>,
-    lines: Lines,
-}
+/// Room kept for lines between two writes, in bytes.
+const KEPT: usize = 64 << 10;
 
-impl Write for Line {
+/// The subscriber writes each event at once.
+impl Write for &Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.extend_from_slice(bytes);
+        self.push(bytes);
         Ok(bytes.len())
     }
 
@@ -76,19 +149,11 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        if self.lines.sender.try_send(std::mem::take(&mut self.text)).is_err() {
-            self.lines.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Line;
+    type Writer = &'w Self;
 
-    fn make_writer(&'w self) -> Line {
-        Line { text: Vec::with_capacity(256), lines: self.clone() }
+    fn make_writer(&'w self) -> &'w Self {
+        self
     }
 }
 
@@ -121,14 +186,16 @@ mod tests {
         let (go, wait) = channel();
         let (announced, writes) = channel();
         let lines = Lines::start(Stuck { announced, go: wait });
-        writeln!(lines.make_writer(), "first").unwrap();
+        lines.push(b"first\n");
         assert_eq!(writes.recv().unwrap(), "first\n");
         for number in 0..WAITING + 100 {
-            writeln!(lines.make_writer(), "line {number}").unwrap();
+            lines.push(format!("line {number}\n").as_bytes());
         }
+        go.send(()).unwrap();
+        let kept = writes.recv().unwrap();
+        assert!(kept.starts_with("line 0\nline 1\n") && kept.lines().count() == WAITING);
         go.send(()).unwrap();
         assert!(writes.recv().unwrap().starts_with("100 log lines were dropped"));
         go.send(()).unwrap();
-        assert_eq!(writes.recv().unwrap(), "line 0\n");
     }
 }

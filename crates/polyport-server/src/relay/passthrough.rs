@@ -1,7 +1,7 @@
 //! Client and provider speak the same protocol: the body goes as it is but for a declared list of edits, and so does the answer.
 
 use std::borrow::Cow;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -25,7 +25,7 @@ use super::attempt::{Failed, Sent, Slot};
 use super::frames::Framed;
 use super::origin::Origin;
 use super::peek::{Edits, Peek};
-use super::stream::{Live, Step, later_error};
+use super::stream::{Live, Step, Turn, later_error};
 use super::tap::Tap;
 use super::translate::{Answerer, Reading, is_output};
 use super::wire::{self, Patience};
@@ -396,7 +396,7 @@ pub(crate) struct Passthrough {
     joined: BytesMut,
     patience: Patience,
     may_omit_finish: bool,
-    yielded: bool,
+    turn: Turn,
     expired: bool,
     over: Option<Outcome>,
     max_event: usize,
@@ -422,7 +422,7 @@ impl Passthrough {
             joined: BytesMut::new(),
             patience,
             may_omit_finish: slot.upstream.config.profile.may_omit_finish,
-            yielded: false,
+            turn: Turn::default(),
             expired: false,
             over: None,
             max_event: x.runtime.config.limits.event_bytes,
@@ -516,7 +516,6 @@ impl Passthrough {
     }
 
     fn hand_over(&mut self) -> Bytes {
-        self.yielded = false;
         self.single.take().unwrap_or_else(|| std::mem::take(&mut self.joined).freeze())
     }
 
@@ -541,20 +540,17 @@ impl Passthrough {
             }
             match self.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    self.yielded = false;
+                    self.turn.restart();
                     self.patience.hear(true);
                     self.take(chunk);
                 }
                 Poll::Ready(Some(Err(_))) => self.close(BodyEnd::Broken),
                 Poll::Ready(None) => self.close(BodyEnd::Clean),
                 Poll::Pending if self.waiting() == 0 => return Poll::Pending,
-                Poll::Pending if !self.yielded => {
-                    // What has arrived at the connection already shall leave in the same write.
-                    self.yielded = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                Poll::Pending => {
+                    ready!(self.turn.poll(cx));
+                    return Poll::Ready(Step::Bytes(self.hand_over()));
                 }
-                Poll::Pending => return Poll::Ready(Step::Bytes(self.hand_over())),
             }
         }
     }

@@ -38,6 +38,34 @@ pub(crate) enum Step {
     End(Outcome),
 }
 
+/// Waits until other tasks have had their turn, above all the provider's connection: what it has read already shall leave in the same
+/// write as what is here. Nothing waits for bytes that have not arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    polls: u8,
+}
+
+impl Turn {
+    /// hyper polls a body twice before it lets its task go, so the second poll is not yet another turn.
+    const POLLS: u8 = 2;
+
+    /// Ready once the turn is over; then the next one begins.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.polls == Self::POLLS {
+            self.polls = 0;
+            return Poll::Ready(());
+        }
+        self.polls += 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Bytes came: there may be more behind them.
+    pub(crate) fn restart(&mut self) {
+        self.polls = 0;
+    }
+}
+
 /// A streamed answer on its way to a client.
 pub(crate) struct RelayBody {
     state: State,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::account::{Keeper, Kept};
 use super::attempt::{Failed, Repairs, Sent, Slot};
 use super::resume::{Following, Resume, Taken, joined};
-use super::stream::{Live, Step};
+use super::stream::{Live, Step, Turn};
 use super::wire::{self, Opened, Patience};
 use super::{Exchange, Ready, stream_headers};
 use crate::app::App;
@@ -402,8 +402,7 @@ pub(crate) struct Translation {
     outcome: Outcome,
     /// `End` was written.
     ended: bool,
-    /// The task has let others run since the last bytes came.
-    yielded: bool,
+    turn: Turn,
     expired: bool,
     keeper: Option<Box<Keeper>>,
     collector: Option<Box<Collector>>,
@@ -452,7 +451,7 @@ impl Translation {
             finished: None,
             outcome: Outcome::Answered,
             ended: false,
-            yielded: false,
+            turn: Turn::default(),
             expired: false,
             collector: keeper.is_some().then(Box::default),
             keeper,
@@ -523,7 +522,7 @@ impl Translation {
             };
             match self.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    self.yielded = false;
+                    self.turn.restart();
                     decoder.push(chunk, &mut self.events);
                     let progress = self.events.iter().any(|event| !matches!(event, Event::Ping));
                     if let Some(patience) = &mut self.patience {
@@ -533,13 +532,10 @@ impl Translation {
                 Poll::Ready(Some(Err(_))) => decoder.finish(BodyEnd::Broken, &mut self.events),
                 Poll::Ready(None) => decoder.finish(BodyEnd::Clean, &mut self.events),
                 Poll::Pending if self.out.is_empty() => return Poll::Pending,
-                Poll::Pending if !self.yielded => {
-                    // What has arrived at the connection already shall leave in the same write.
-                    self.yielded = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                Poll::Pending => {
+                    ready!(self.turn.poll(cx));
+                    return self.flush_or_end();
                 }
-                Poll::Pending => return self.flush_or_end(),
             }
         }
     }
@@ -548,7 +544,6 @@ impl Translation {
         if self.out.is_empty() {
             return Poll::Ready(Step::End(self.outcome));
         }
-        self.yielded = false;
         // The buffer is given away: a stream that is idle holds none.
         Poll::Ready(Step::Bytes(Bytes::from(std::mem::take(&mut self.out))))
     }

@@ -14,7 +14,7 @@ use crate::{banner, log, out};
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let source = super::source(args);
     let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
-    log::start(&live.current().log);
+    let _flush = log::start(&live.current().log);
     for warning in &warnings.0 {
         warn!("{warning}");
     }
