@@ -293,13 +293,19 @@ fn sentence(error: &serde_json::Error) -> String {
 /// [`DecodeError`] naming the byte.
 pub fn body_text(body: bytes::Bytes) -> Result<Text, DecodeError> {
     check_depth(&body)?;
-    match simdutf8::compat::from_utf8(&body) {
-        // `ByteString` checks again: cheap beside the parse, and the only safe way to it.
-        Ok(_) => ByteString::try_from(body).map_err(|_| DecodeError::body("the body is not valid UTF-8")),
-        Err(error) => {
-            Err(DecodeError::body(format!("the body is not valid UTF-8 (first wrong byte at {})", error.valid_up_to())))
-        }
-    }
+    utf8(&body)?;
+    // `ByteString` checks again: cheap beside the parse, and the only safe way to it.
+    ByteString::try_from(body).map_err(|_| DecodeError::body("the body is not valid UTF-8"))
+}
+
+/// A body as text.
+///
+/// # Errors
+/// [`DecodeError`] naming the first byte that is not UTF-8.
+pub fn utf8(body: &[u8]) -> Result<&str, DecodeError> {
+    simdutf8::compat::from_utf8(body).map_err(|error| {
+        DecodeError::body(format!("the body is not valid UTF-8 (first wrong byte at {})", error.valid_up_to()))
+    })
 }
 
 /// Refuses JSON that is nested deeper than [`MAX_DEPTH`].
@@ -326,7 +332,7 @@ pub fn too_deep(json: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(byte) = json.get(at) {
         match byte {
-            b'"' => at += string_end(json.get(at + 1..).unwrap_or_default()),
+            b'"' => at += crate::scan::string_end(json.get(at + 1..).unwrap_or_default()),
             b'{' | b'[' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
@@ -339,19 +345,6 @@ pub fn too_deep(json: &[u8]) -> Option<usize> {
         at += 1;
     }
     None
-}
-
-/// Bytes up to and with the quote that ends a string.
-fn string_end(rest: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', rest.get(at..).unwrap_or_default()) {
-        at += found + 1;
-        if rest.get(at - 1) == Some(&b'"') {
-            return at;
-        }
-        at += 1;
-    }
-    rest.len()
 }
 
 /// Verbatim JSON as a slice of `body`.

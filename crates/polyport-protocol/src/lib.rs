@@ -16,6 +16,7 @@
 //! | [`carrier`] | signatures of one provider travelling through another protocol's slots |
 //! | [`collect`] | events to a whole answer and back |
 //! | [`sse`] | event-stream framing |
+//! | [`json`], [`scan`] | JSON read into wire objects and written; JSON only looked at |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
 //! | [`repair`] | tool arguments that have to be an object but are only text |
 //! | [`estimate`] | how many tokens a request is |
@@ -42,6 +43,7 @@ pub mod repair;
 pub mod resolve;
 pub mod responses;
 pub mod restore;
+pub mod scan;
 pub mod schema;
 pub mod sse;
 pub mod stream;

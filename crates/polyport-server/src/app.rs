@@ -1,13 +1,14 @@
 //! All state of a running gateway.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use polyport_provider::{Client, ClientError, ClientSettings};
 use polyport_types::Text;
+use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::provider::Service;
@@ -51,6 +52,8 @@ pub(crate) struct Upstream {
     pub(crate) client: Option<Client>,
     /// Moves on with every request: credentials take turns.
     turn: AtomicU64,
+    /// Counts good attempts.
+    answered: OnceLock<Counter<u64, AtomicU64>>,
 }
 
 /// A provider cannot be set up.
@@ -149,7 +152,12 @@ impl Upstream {
                 client(&http.client, clients).map_err(|error| SetupError { provider: config.name.clone(), error })?,
             ),
         };
-        Ok(Self { config, client, turn: AtomicU64::new(0) })
+        Ok(Self { config, client, turn: AtomicU64::new(0), answered: OnceLock::new() })
+    }
+
+    /// The counter of attempts that gave an answer.
+    pub(crate) fn answered(&self, metrics: &Metrics) -> &Counter<u64, AtomicU64> {
+        self.answered.get_or_init(|| metrics.attempts(&self.config.name, "ok"))
     }
 
     pub(crate) fn next_turn(&self) -> u64 {

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -144,10 +145,10 @@ impl Server {
                         debug!(%peer, "too many connections from one address");
                         continue;
                     };
-                    let connection = connection(Arc::clone(&app), stream, &graceful);
+                    // Boxed: a future that is moved into another and pinned there takes its room twice.
+                    let mut connection = Box::pin(connection(Arc::clone(&app), stream, &graceful));
                     let cut = app.cut.clone();
                     tasks.spawn(async move {
-                        let mut connection = std::pin::pin!(connection);
                         tokio::select! {
                             biased;
                             () = &mut connection => {}
@@ -202,16 +203,18 @@ fn connection(app: Arc<App>, stream: TcpStream, graceful: &GracefulShutdown) -> 
         // Boxed so that a connection holds no room for it while it only streams.
         Box::pin(crate::router::answer(Arc::clone(&app), request, in_flight)) as BoxAnswer
     });
-    let connection = graceful.watch(builder.serve_connection(io, service).into_owned());
-    async move {
-        if let Err(error) = connection.await {
+    graceful.watch(builder.serve_connection(io, service).into_owned()).map(|ended| {
+        if let Err(error) = ended {
             debug!(%error, "connection ended");
         }
-    }
+    })
 }
 
 type BoxAnswer =
     std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send + 'static>>;
+
+/// hyper's own limit of headers, for which it needs no allocation.
+const HYPER_HEADERS: usize = 100;
 
 fn http(header_bytes: usize, header_count: usize) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -220,8 +223,10 @@ fn http(header_bytes: usize, header_count: usize) -> auto::Builder<TokioExecutor
         .timer(TokioTimer::new())
         // The guard keeps this limit, see there.
         .header_read_timeout(None)
-        .max_headers(header_count)
         .max_buf_size(header_bytes.max(8 * 1024));
+    if header_count != HYPER_HEADERS {
+        builder.http1().max_headers(header_count);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())

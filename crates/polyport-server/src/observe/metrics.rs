@@ -1,8 +1,9 @@
 //! Figures for Prometheus. Names: GenAI conventions for what they cover, `polyport_` for the rest. Labels are bounded: never text of a
 //! client, never a key.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use polyport_types::{ClientProtocol, Usage};
 use prometheus_client::encoding::text::encode;
@@ -57,15 +58,15 @@ pub(crate) struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct AttemptLabels {
-    pub(crate) provider: String,
-    pub(crate) outcome: Word,
+struct AttemptLabels {
+    provider: String,
+    outcome: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct PairLabels {
-    pub(crate) from: Word,
-    pub(crate) to: Word,
+struct PairLabels {
+    from: Word,
+    to: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,9 +77,20 @@ pub(crate) struct LossLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TokenLabels {
-    pub(crate) gen_ai_token_type: Word,
+struct TokenLabels {
+    gen_ai_token_type: Word,
 }
+
+/// The figures of one pair of client and provider protocol, found once.
+#[derive(Debug)]
+pub(crate) struct PairFigures {
+    pub(crate) duration: Histogram,
+    pub(crate) first_token: Histogram,
+    pub(crate) overhead: Histogram,
+}
+
+/// What a request can go to, as the label `to`.
+const TO: [&str; 6] = ["chat", "responses", "messages", "gemini", "echo", "none"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ReasonLabels {
@@ -90,11 +102,13 @@ pub(crate) struct ReasonLabels {
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
-    pub(crate) duration: Family<PairLabels, Histogram, fn() -> Histogram>,
-    pub(crate) first_token: Family<PairLabels, Histogram, fn() -> Histogram>,
-    pub(crate) overhead: Family<PairLabels, Histogram, fn() -> Histogram>,
-    pub(crate) tokens: Family<TokenLabels, Histogram, fn() -> Histogram>,
-    pub(crate) attempts: Family<AttemptLabels, Counter<u64, AtomicU64>>,
+    duration: Family<PairLabels, Histogram, fn() -> Histogram>,
+    first_token: Family<PairLabels, Histogram, fn() -> Histogram>,
+    overhead: Family<PairLabels, Histogram, fn() -> Histogram>,
+    pairs: [[OnceLock<PairFigures>; TO.len()]; 4],
+    input_tokens: Histogram,
+    output_tokens: Histogram,
+    attempts: Family<AttemptLabels, Counter<u64, AtomicU64>>,
     pub(crate) failovers: Family<ReasonLabels, Counter<u64, AtomicU64>>,
     pub(crate) losses: Family<LossLabels, Counter<u64, AtomicU64>>,
     pub(crate) disconnects: Family<ReasonLabels, Counter<u64, AtomicU64>>,
@@ -120,12 +134,17 @@ fn tokens() -> Histogram {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::default();
+        let tokens: Family<TokenLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(tokens as fn() -> Histogram);
+        let of_kind = |kind| tokens.get_or_create(&TokenLabels { gen_ai_token_type: Word(kind) }).clone();
         let this = Self {
             requests: Family::default(),
             duration: Family::new_with_constructor(seconds as fn() -> Histogram),
             first_token: Family::new_with_constructor(seconds as fn() -> Histogram),
             overhead: Family::new_with_constructor(overhead as fn() -> Histogram),
-            tokens: Family::new_with_constructor(tokens as fn() -> Histogram),
+            pairs: Default::default(),
+            input_tokens: of_kind("input"),
+            output_tokens: of_kind("output"),
             attempts: Family::default(),
             failovers: Family::default(),
             losses: Family::default(),
@@ -157,7 +176,7 @@ impl Metrics {
             Unit::Seconds,
             this.overhead.clone(),
         );
-        registry.register("gen_ai_client_token_usage", "Tokens per request", this.tokens.clone());
+        registry.register("gen_ai_client_token_usage", "Tokens per request", tokens.clone());
         registry.register("polyport_upstream_requests", "Attempts at providers", this.attempts.clone());
         registry.register("polyport_failovers", "Attempts that followed a failed one", this.failovers.clone());
         registry.register("polyport_translation_lossy", "Entries of loss reports", this.losses.clone());
@@ -195,27 +214,35 @@ impl Metrics {
         if usage.is_absent() {
             return;
         }
-        let observe = |kind, count: u64| {
-            #[allow(clippy::cast_precision_loss, reason = "a histogram's sum is a float")]
-            self.tokens.get_or_create(&TokenLabels { gen_ai_token_type: Word(kind) }).observe(count as f64);
+        #[allow(clippy::cast_precision_loss, reason = "a histogram's sum is a float")]
+        let observe = |histogram: &Histogram, count: u64| histogram.observe(count as f64);
+        observe(&self.input_tokens, usage.input_total());
+        observe(&self.output_tokens, usage.output_total());
+    }
+
+    /// The figures of requests of one protocol that go to `to`: a provider's protocol, `echo` or `none`.
+    pub(crate) fn pair(&self, from: ClientProtocol, to: &'static str) -> &PairFigures {
+        let row = match from {
+            ClientProtocol::Chat => &self.pairs[0],
+            ClientProtocol::Responses => &self.pairs[1],
+            ClientProtocol::Messages => &self.pairs[2],
+            ClientProtocol::Gemini => &self.pairs[3],
         };
-        observe("input", usage.input_total());
-        observe("output", usage.output_total());
+        let [others @ .., none] = row;
+        let place = TO.iter().zip(others).find(|(known, _)| **known == to).map_or(none, |(_, place)| place);
+        place.get_or_init(|| {
+            let labels = PairLabels { from: Word(from.as_str()), to: Word(to) };
+            PairFigures {
+                duration: self.duration.get_or_create(&labels).clone(),
+                first_token: self.first_token.get_or_create(&labels).clone(),
+                overhead: self.overhead.get_or_create(&labels).clone(),
+            }
+        })
     }
 
-    pub(crate) fn pair(from: ClientProtocol, to: &'static str) -> PairLabels {
-        PairLabels { from: Word(from.as_str()), to: Word(to) }
-    }
-
-    pub(crate) fn attempt(&self, provider: &str, outcome: &'static str) {
-        self.attempts.get_or_create(&AttemptLabels { provider: provider.to_owned(), outcome: Word(outcome) }).inc();
-    }
-
-    pub(crate) fn seconds(
-        histogram: &Family<PairLabels, Histogram, fn() -> Histogram>,
-        labels: &PairLabels,
-        time: Duration,
-    ) {
-        histogram.get_or_create(labels).observe(time.as_secs_f64());
+    /// The counter of attempts at a provider that ended this way.
+    pub(crate) fn attempts(&self, provider: &str, outcome: &'static str) -> Counter<u64, AtomicU64> {
+        let labels = AttemptLabels { provider: provider.to_owned(), outcome: Word(outcome) };
+        self.attempts.get_or_create(&labels).clone()
     }
 }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use polyport_types::{ClientProtocol, FaultClass, Text, Usage};
 use tracing::{Level, Span, debug, field, info, info_span};
 
-use super::metrics::{Metrics, ReasonLabels, RequestLabels, Word};
+use super::metrics::{ReasonLabels, RequestLabels, Word};
 use crate::app::App;
 use crate::id::RequestId;
 use crate::ingress::access::Place;
@@ -97,8 +97,8 @@ impl Record {
     /// An attempt goes out.
     pub(crate) fn sent(&mut self) {
         if self.sent.is_none() {
-            let time = self.started.elapsed();
-            Metrics::seconds(&self.app.metrics.overhead, &Metrics::pair(self.protocol, self.to), time);
+            let figures = self.app.metrics.pair(self.protocol, self.to);
+            figures.overhead.observe(self.started.elapsed().as_secs_f64());
         }
         self.sent = Some(Instant::now());
         self.attempts += 1;
@@ -125,11 +125,11 @@ impl Record {
         let labels =
             RequestLabels { protocol: Word(self.protocol.as_str()), route: Word(self.route), status: self.status };
         metrics.requests.get_or_create(&labels).inc();
-        let pair = Metrics::pair(self.protocol, self.to);
-        Metrics::seconds(&metrics.duration, &pair, total);
+        let figures = metrics.pair(self.protocol, self.to);
+        figures.duration.observe(total.as_secs_f64());
         let ttft = self.first_output.map(|at| at.saturating_duration_since(self.started));
         if let Some(ttft) = ttft {
-            Metrics::seconds(&metrics.first_token, &pair, ttft);
+            figures.first_token.observe(ttft.as_secs_f64());
         }
         metrics.tokens(&self.usage);
         self.log(outcome, total, ttft);

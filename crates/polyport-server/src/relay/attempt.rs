@@ -210,19 +210,20 @@ async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
         x.record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
         x.record.to = if slot.upstream.client.is_some() { to.as_str() } else { "echo" };
         let mut sent = Sent::default();
+        // Boxed: the futures around this one are moved often and hold room for the larger of the two.
         let result = if !repairs.unsigned && passthrough::fits(x, slot).await? {
-            passthrough::attempt(x, slot, &mut sent).await
+            Box::pin(passthrough::attempt(x, slot, &mut sent)).await
         } else {
-            translate::attempt(x, slot, repairs, &mut sent).await
+            Box::pin(translate::attempt(x, slot, repairs, &mut sent)).await
         };
         let failed = match result {
             Ok(ready) => {
-                x.app.metrics.attempt(&slot.target.provider, "ok");
+                slot.upstream.answered(&x.app.metrics).inc();
                 return Ok(ready);
             }
             Err(failed) => failed,
         };
-        x.app.metrics.attempt(&slot.target.provider, failed.fault.class.as_str());
+        x.app.metrics.attempts(&slot.target.provider, failed.fault.class.as_str()).inc();
         let fault = &failed.fault;
         let (provider, model) = (&slot.target.provider, &slot.target.model);
         if !repairs.unsigned && is_about_signatures(fault) {

@@ -1,6 +1,5 @@
 //! Client and provider speak the same protocol: the body goes as it is but for a declared list of edits, and so does the answer.
 
-use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +11,7 @@ use polyport_protocol::profile::{
     ThinkingControl, ToolIdRule,
 };
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{Restore, StreamDecoder};
+use polyport_protocol::{Restore, StreamDecoder, scan};
 use polyport_provider::{Call, ProviderBody};
 use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text, Usage};
 use serde::Deserialize;
@@ -112,24 +111,21 @@ fn is_official(profile: &Profile) -> bool {
     profile.tool_choice.len() >= 5
 }
 
-#[derive(Deserialize)]
-struct ChatMessage<'a> {
-    #[serde(borrow, default)]
-    role: Cow<'a, str>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
-}
-
 /// Whether the server takes every message as it is written.
 fn messages_fit(profile: &Profile, json: &[u8]) -> bool {
-    let Ok(messages) = serde_json::from_slice::<Vec<ChatMessage<'_>>>(json) else { return false };
+    let Ok(json) = std::str::from_utf8(json) else { return false };
+    let Ok(messages) = scan::objects(json) else { return false };
+    let last = messages.len().saturating_sub(1);
     let mut previous: &str = "";
-    for (index, message) in messages.iter().enumerate() {
-        let role: &str = &message.role;
-        let content = message.content.map_or("null", RawValue::get);
-        let calls = message.tool_calls.is_some_and(|calls| calls.get().len() > 2);
+    for (index, members) in messages.into_iter().enumerate() {
+        let value = |name: &str| {
+            let found = members.iter().rev().find(|(known, _)| known == name);
+            found.and_then(|(_, range)| json.get(range.clone()))
+        };
+        // A role with an escape is none that a rule names.
+        let role = value("role").map_or("", |role| role.trim_matches('"'));
+        let content = value("content").unwrap_or("null");
+        let calls = value("tool_calls").is_some_and(|calls| calls != "null" && calls.len() > 2);
         let system = role == "system" || role == "developer";
         let odd = [
             role == "developer" && profile.system_role == SystemRole::System,
@@ -139,7 +135,7 @@ fn messages_fit(profile: &Profile, json: &[u8]) -> bool {
             (calls || role == "tool") && profile.tool_id != ToolIdRule::Any,
             role == "tool" && profile.tool_name,
             calls && profile.reasoning_back != ReasoningBack::Never,
-            role == "assistant" && profile.prefix_last_assistant && index + 1 == messages.len(),
+            role == "assistant" && profile.prefix_last_assistant && index == last,
             content.starts_with('[') && !parts_fit(profile, content),
         ];
         if odd.contains(&true) {

@@ -5,10 +5,9 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use polyport_protocol::DecodeError;
+use polyport_protocol::{DecodeError, scan};
 use polyport_types::Text;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// The `model` of a body, found without reading further than it stands. `None` if there is none or the body is broken before it.
 pub(crate) fn model_of(body: &[u8]) -> Option<Text> {
@@ -60,16 +59,11 @@ impl Peek {
     /// # Errors
     /// [`DecodeError`] if it is not one JSON object, or nested too deeply.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        polyport_protocol::json::check_depth(body)?;
-        let Members(found) = serde_json::from_slice(body)
-            .map_err(|error| DecodeError::body(format!("the body is not a JSON object: {error}")))?;
-        let start = body.as_ptr().addr();
+        let text = polyport_protocol::json::utf8(body)?;
+        let found = scan::members(text)?;
         let mut members: Vec<(Text, Range<usize>)> = Vec::with_capacity(found.len());
         let mut repeated = false;
-        for (name, value) in found {
-            let value = value.get();
-            let from = value.as_ptr().addr() - start;
-            let range = from..from + value.len();
+        for (name, range) in found {
             match members.iter_mut().find(|(known, _)| **known == *name) {
                 Some(earlier) => {
                     repeated = true;
@@ -108,55 +102,6 @@ impl Peek {
     /// Whether there is such a member that is not `null`.
     pub(crate) fn has(&self, body: &[u8], name: &str) -> bool {
         self.get(body, name).is_some_and(|value| value != b"null")
-    }
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::with_capacity(16);
-                while let Some(Name(name)) = map.next_key()? {
-                    members.push((name, map.next_value::<&'de RawValue>()?));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-/// A name that borrows from the body when it holds no escape.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(v)))
-            }
-
-            fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(v.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
     }
 }
 

@@ -224,6 +224,8 @@ impl Decoder {
             Some(at) => at,
             None if self.choices.len() >= MAX_CHOICES => return Err(Box::new(unreadable("it holds too many answers"))),
             None => {
+                // Nearly all streams have one; room for four would be most of what an idle stream holds.
+                self.choices.reserve_exact(1);
                 self.choices.push(Choice::new(index, &self.rules));
                 self.choices.len() - 1
             }
