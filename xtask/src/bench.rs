@@ -28,9 +28,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "cargo",
             &["build", "--locked", "--release", "--package", "polyport", "--package", "polyport-bench"],
         )?;
+        // The load comes from another core than the one under test.
         shell::run(
-            "target/release/polyport-bench",
-            &["run", "--polyport", "target/release/polyport", "--requests", &args.requests],
+            "taskset",
+            &[
+                "-c",
+                "1",
+                "target/release/polyport-bench",
+                "run",
+                "--polyport",
+                "target/release/polyport",
+                "--requests",
+                &args.requests,
+            ],
         )?;
     }
     Ok(())

@@ -110,6 +110,15 @@ pub struct ClientContext {
 }
 
 impl ClientContext {
+    /// Drops the conversation and the tools of the request, unless it is shared.
+    pub(crate) fn forget_history(&mut self) {
+        if let Some(request) = Arc::get_mut(&mut self.request) {
+            request.instructions = Vec::new();
+            request.messages = Vec::new();
+            request.tools = Vec::new();
+        }
+    }
+
     /// A context for tests and tools: fixed id and time, no carrier.
     #[must_use]
     pub fn fixed(request: Request, provider: Protocol) -> Self {

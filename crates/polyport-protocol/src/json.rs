@@ -4,7 +4,7 @@
 //! kept as raw text in `extra`. `#[serde(flatten)]`, `untagged` and internally tagged enums are avoided on purpose: they
 //! buffer the whole value into a private tree, which costs most on large bodies and breaks raw text.
 //!
-//! Writing: [`JsonWriter`] appends to a buffer; strings are escaped by `serde_json`, verbatim JSON is copied.
+//! Writing: [`JsonWriter`] appends to a buffer; strings are escaped, verbatim JSON is copied.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -571,18 +571,50 @@ impl Number for f64 {
 
 /// Appends a JSON string with its quotes.
 pub fn write_str(out: &mut Vec<u8>, text: &str) {
-    // Writing to a Vec cannot fail.
-    serde_json::to_writer(out, text).ok();
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    write_escaped(out, text);
+    out.push(b'"');
 }
 
 /// Appends the inside of a JSON string.
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.extend_from_slice(text.as_bytes());
-        return;
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, after) = rest.split_at(crate::scan::plain(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = after.split_first() else { return };
+        rest = after;
+        let short = match byte {
+            b'"' | b'\\' => byte,
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            other => {
+                out.extend_from_slice(b"\\u00");
+                out.extend([other >> 4, other & 0xf].iter().filter_map(|&digit| HEX.get(usize::from(digit))));
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', short]);
     }
-    let start = out.len();
-    write_str(out, text);
-    out.pop();
-    out.remove(start);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn strings_are_escaped_as_by_a_general_writer(text in "[\u{0}-\u{24}\\\\a-zé你\u{2028}\u{1F642}\u{7f}]{0,60}") {
+            let mut out = Vec::new();
+            write_str(&mut out, &text);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
+        }
+    }
 }

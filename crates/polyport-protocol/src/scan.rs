@@ -32,7 +32,7 @@ pub fn objects(text: &str) -> Result<Vec<Vec<Member<'_>>>, DecodeError> {
 
 /// Length of the text up to the next byte that needs a look: a quote, a backslash or a control character.
 #[inline]
-fn plain(text: &[u8]) -> usize {
+pub(crate) fn plain(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGHEST: u64 = ONES << 7;
     // The highest bit of each byte that is below `limit`, or nothing of note above the first such byte.

@@ -175,6 +175,17 @@ impl StreamEncoder {
         }
     }
 
+    /// Lets go of what an encoder needs of the request only when it is made, which may be megabytes: the conversation and the tools.
+    /// Does nothing where others hold the request too, or where answers repeat it.
+    pub fn forget_history(&mut self) {
+        match self {
+            Self::Chat(encoder) => encoder.context.forget_history(),
+            Self::Messages(encoder) => encoder.context.forget_history(),
+            Self::Gemini(encoder) => encoder.context.forget_history(),
+            Self::Responses(_) => {}
+        }
+    }
+
     /// Appends what `event` means for the client to `out`; often nothing.
     pub fn encode(&mut self, event: Event, out: &mut Vec<u8>) {
         match self {

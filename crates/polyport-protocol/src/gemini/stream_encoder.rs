@@ -22,7 +22,7 @@ use crate::json::{JsonWriter, write_str};
 /// Events to a client's stream.
 #[derive(Debug)]
 pub struct Encoder {
-    context: ClientContext,
+    pub(crate) context: ClientContext,
     answer: Answer,
     framing: Framing,
     /// The provider's id of the answer.

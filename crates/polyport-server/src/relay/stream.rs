@@ -132,10 +132,11 @@ impl RelayBody {
         app: &Arc<App>,
         protocol: ClientProtocol,
         id: &RequestId,
-        live: Live,
+        mut live: Live,
         record: Box<Record>,
         keep_alive: Duration,
     ) -> Self {
+        live.settle();
         Self::new(app, protocol, id, State::Live { live, record }, keep_alive)
     }
 
@@ -185,7 +186,8 @@ impl RelayBody {
         let Answered { mut record, result } = answered;
         record.status = 200;
         match result {
-            Ok(Ready::Live { live, .. }) => {
+            Ok(Ready::Live { mut live, .. }) => {
+                live.settle();
                 self.state = State::Live { live, record };
                 None
             }
@@ -275,6 +277,13 @@ impl Drop for RelayBody {
 }
 
 impl Live {
+    /// The attempts are over: what only another one would need is let go.
+    fn settle(&mut self) {
+        if let Self::Translation(translation) = self {
+            translation.settle();
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
         match self {
             Self::Translation(translation) => translation.poll(cx, record),

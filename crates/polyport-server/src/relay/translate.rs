@@ -492,6 +492,11 @@ impl Translation {
         }
     }
 
+    /// The attempts are over: the client's conversation is needed no more.
+    pub(crate) fn settle(&mut self) {
+        self.encoder.forget_history();
+    }
+
     /// The next bytes for the client, or the end.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
         loop {

@@ -19,7 +19,7 @@ use crate::openai_fault;
 /// Events to a client's stream.
 #[derive(Debug)]
 pub struct Encoder {
-    context: ClientContext,
+    pub(crate) context: ClientContext,
     state: State,
     /// `data: {"id":…,"model":…,"choices":` with everything that all chunks share; empty until `Start`.
     head: Vec<u8>,

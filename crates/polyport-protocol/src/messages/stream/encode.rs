@@ -28,7 +28,7 @@ const MAX_EXPLANATION: usize = 4096;
 /// Events to a client's stream.
 #[derive(Debug)]
 pub struct Encoder {
-    context: ClientContext,
+    pub(crate) context: ClientContext,
     blocks: Blocks,
     stage: Stage,
     /// Number of the next block.
