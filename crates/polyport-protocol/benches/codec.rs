@@ -14,6 +14,10 @@ use polyport_types::{
     Usage,
 };
 
+/// The allocator of the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A coding agent's request: instructions, 16 tools, text, calls and results; about 63 KB on the wire.
 fn agent_request(client: ClientProtocol) -> Request {
     let code = "    let value = compute(input, \"name\")?; // see above\n".repeat(14);
