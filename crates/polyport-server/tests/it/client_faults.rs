@@ -284,7 +284,7 @@ async fn o4_streams_may_end_after_the_stop_and_are_cut_with_an_error_in_the_end(
         // Ends in time.
         let mut gateway = Gateway::to(&fake, Protocol::Chat).await;
         let gate = Gate::new();
-        (0..4).for_each(|_| gate.pass());
+        (0..2).for_each(|_| gate.pass());
         fake.script(Step::text("one two three four").between_events(Hold::Until(gate.clone())));
         let (path, body) = request(client, true);
         let mut answer = post(gateway.address, path, &[], &body).await;

@@ -376,7 +376,7 @@ async fn o2_a_reload_changes_new_requests_and_keeps_open_streams() {
     let (old, new) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Chat).await);
     let gateway = Gateway::to(&old, Protocol::Chat).await;
     let gate = Gate::new();
-    (0..4).for_each(|_| gate.pass());
+    (0..2).for_each(|_| gate.pass());
     old.script(Step::text("one two three four").between_events(Hold::Until(gate.clone())));
     let (path, body) = request(ClientProtocol::Messages, true);
     let mut open = post(gateway.address, path, &[], &body).await;
