@@ -183,9 +183,8 @@ impl Counting {
         let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
         let encoded = match target.protocol {
             Protocol::Gemini => gemini_codec::encode_count_request(&target, &resolved, &mut losses),
-            Protocol::Chat | Protocol::Responses | Protocol::Messages => {
-                encode_request(&target, &resolved, &mut losses)
-            }
+            Protocol::Messages => messages::encode_count_request(&target, &resolved, &mut losses),
+            Protocol::Chat | Protocol::Responses => encode_request(&target, &resolved, &mut losses),
         };
         let mut headers = wire::json_headers(false);
         wire::add_headers(&mut headers, &encoded, &target.profile);

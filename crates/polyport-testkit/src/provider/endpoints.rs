@@ -150,6 +150,33 @@ pub(super) fn model(protocol: Protocol, name: &str) -> Value {
     }
 }
 
+/// What is wrong with a request that only counts: members of a whole request that the endpoint does not know.
+pub(super) fn count_violations(protocol: Protocol, body: &Value) -> Vec<String> {
+    const GENERATION: [&str; 10] = [
+        "max_tokens",
+        "stream",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "metadata",
+        "service_tier",
+        "container",
+        "inference_geo",
+    ];
+    let members = body.as_object().into_iter().flatten().map(|(name, _)| name);
+    match protocol {
+        Protocol::Messages => members
+            .filter(|name| GENERATION.contains(&name.as_str()))
+            .map(|name| format!("{name}: Extra inputs are not permitted"))
+            .collect(),
+        Protocol::Gemini if body.get("contents").is_some() && body.get("generateContentRequest").is_some() => {
+            vec!["set either contents or generateContentRequest".to_owned()]
+        }
+        Protocol::Chat | Protocol::Responses | Protocol::Gemini => Vec::new(),
+    }
+}
+
 pub(super) fn count(protocol: Protocol, tokens: u64) -> Value {
     match protocol {
         Protocol::Responses => json!({ "object": "response.input_tokens", "input_tokens": tokens }),

@@ -416,6 +416,7 @@ impl Shared {
         let body: Value = serde_json::from_slice(&received.body).unwrap_or(Value::Null);
         let violations = match route {
             Route::Generate { model, .. } => self.judge(&received, &body, model),
+            Route::Count => endpoints::count_violations(protocol, &body),
             _ => Vec::new(),
         };
         let exchange = Exchange::new(serial, received, violations);
