@@ -6,10 +6,12 @@
 use polyport_types::{
     ClientProtocol, LossAction,
     LossCode::{self, IdentityDropped, MetadataDropped, ModerationDropped, SafetyDropped, ServerFeatureDropped},
-    Request, Severity,
+    Protocol, RawJson, ReasoningMode, Request, Severity,
 };
+use serde_json::Value;
 
 use super::Job;
+use crate::profile::AnthropicThinking;
 
 /// Protocol, member, what its loss is called and how much it matters.
 const FEATURES: &[(ClientProtocol, &str, LossCode, Severity)] = {
@@ -85,6 +87,33 @@ pub(super) fn report(job: &mut Job<'_>, request: &mut Request) {
         }
     }
     special(job, request);
+}
+
+/// Anthropic refuses to clear thinking out of the context of a request that does not think.
+pub(super) fn clear_no_thinking(job: &mut Job<'_>, request: &mut Request) {
+    const MEMBER: &str = "context_management";
+    let abilities = job.capabilities();
+    let cannot = !abilities.reasoning || abilities.anthropic_thinking == AnthropicThinking::None;
+    let off = request.reasoning.as_ref().is_some_and(|control| control.mode == ReasoningMode::Off);
+    if !job.same || !job.to(Protocol::Messages) || !(off || cannot) || request.ext.get(MEMBER).is_none() {
+        return;
+    }
+    let mut management = request.ext.remove(MEMBER).map(|edits| edits.to_value()).unwrap_or_default();
+    let edits = management.get_mut("edits").and_then(Value::as_array_mut);
+    let is_of_thinking =
+        |edit: &Value| edit.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("clear_thinking"));
+    let (before, left) = edits.map_or((0, 1), |edits| {
+        let before = edits.len();
+        edits.retain(|edit| !is_of_thinking(edit));
+        (before, edits.len())
+    });
+    if left > 0 {
+        request.ext.push(MEMBER, RawJson::of(&management));
+    }
+    if left < before {
+        let detail = "there is no thinking to clear";
+        job.losses.info(ServerFeatureDropped, LossAction::Dropped, format!("/{MEMBER}/edits"), detail);
+    }
 }
 
 /// Members whose content decides.

@@ -87,6 +87,7 @@ pub fn resolve(
     limits::rewrite(job, &mut request);
     reasoning::rewrite(job, &mut request);
     signatures::filter(job, &mut request);
+    features::clear_no_thinking(job, &mut request);
     format::rewrite(job, &mut request);
     choice::rewrite(job, &mut request);
     sampling::rewrite(job, &mut request);

@@ -151,3 +151,20 @@ fn the_report_names_the_places_the_client_wrote_to() {
         ["max_tokens.defaulted /max_output_tokens", "format.emulated /text/format"]
     );
 }
+
+#[test]
+fn thinking_is_cleared_only_from_requests_that_think() {
+    let edits =
+        json!({"edits": [{"type": "clear_tool_uses_20250919"}, {"type": "clear_thinking_20251015", "keep": "all"}]});
+    let sent = |model: &str, thinking: &str| {
+        let body = messages(json!({"thinking": {"type": thinking}, "context_management": edits}));
+        let (body, lost) = through(ClientProtocol::Messages, Protocol::Messages, model, &body);
+        (body["context_management"].clone(), lost)
+    };
+    assert_eq!(sent("claude-opus-4-8", "adaptive"), (edits.clone(), vec![]));
+    let left = json!({"edits": [{"type": "clear_tool_uses_20250919"}]});
+    let named = "server_feature.dropped /context_management/edits".to_owned();
+    assert_eq!(sent("claude-opus-4-8", "disabled"), (left.clone(), vec![named.clone()]));
+    let (body, lost) = sent("claude-3-5-haiku-20241022", "adaptive");
+    assert!(body == left && lost.contains(&named), "{lost:?}");
+}
