@@ -15,11 +15,13 @@ pub(crate) struct Args {
 }
 
 /// The tests that compare generated files with what they are made from: package, target, filter.
-const GENERATED: [(&str, &[&str], &str); 2] = [
+const GENERATED: [(&str, &[&str], &str); 3] = [
     // docs/CONFIGURATION.md and polyport.schema.json
     ("polyport-server", &["--lib"], "config::reference"),
     // docs/TRANSLATION.md
     ("polyport-protocol", &["--test", "it"], "matrix"),
+    // docs/KNOWN_BUGS.md
+    ("polyport-testkit", &["--test", "it"], "known_bugs"),
 ];
 
 /// Checks generated files, licences, bans and sources of dependencies.

@@ -20,8 +20,8 @@ pub struct Target {
     pub capabilities: Arc<Capabilities>,
     /// Hash of model and credential pool: signatures issued for another scope may be useless here.
     pub scope: u32,
-    /// Names of the tools this request offers: where the profile takes calls out of the text, no other name is one.
-    /// `None` if nobody said.
+    /// Names of the tools this request offers: where the profile takes calls out of the text, no other name is one; and a name that a
+    /// Chat server sends in pieces is known to be whole. `None` if nobody said.
     pub offered: Option<Arc<[Text]>>,
 }
 
@@ -29,7 +29,8 @@ impl Target {
     /// The same target for one request, as `resolve` left it.
     #[must_use]
     pub fn offering(mut self, request: &Request) -> Self {
-        if self.profile.text_tool_calls != TextToolCalls::Off {
+        let from_text = self.profile.text_tool_calls != TextToolCalls::Off;
+        if from_text || (self.protocol == Protocol::Chat && !request.tools.is_empty()) {
             self.offered = Some(request.tools.iter().map(|tool| tool.name().clone()).collect());
         }
         self

@@ -6,6 +6,7 @@ mod access;
 mod client_faults;
 mod endpoints;
 mod faults;
+mod known_bugs;
 mod passthrough;
 mod provider_faults;
 mod state;

@@ -14,7 +14,7 @@ use crate::support::{Gateway, http, one, provider, request, several};
 const CLIENTS: [ClientProtocol; 4] = ClientProtocol::ALL;
 
 /// Two providers of the protocol, the first of which is asked first.
-async fn two(protocol: Protocol) -> (FakeProvider, FakeProvider, Gateway) {
+pub(crate) async fn two(protocol: Protocol) -> (FakeProvider, FakeProvider, Gateway) {
     let (first, second) = (FakeProvider::start(protocol).await, FakeProvider::start(protocol).await);
     second.always(Step::text("from the second"));
     let config = several(vec![provider("a", protocol, &first.base_url()), provider("b", protocol, &second.base_url())]);
@@ -23,7 +23,7 @@ async fn two(protocol: Protocol) -> (FakeProvider, FakeProvider, Gateway) {
 }
 
 /// Asks and gives status and body.
-async fn ask(gateway: &Gateway, client: ClientProtocol, stream: bool) -> (u16, String) {
+pub(crate) async fn ask(gateway: &Gateway, client: ClientProtocol, stream: bool) -> (u16, String) {
     let (path, body) = request(client, stream);
     let answer = post(gateway.address, path, &[], &body).await;
     let status = answer.status.as_u16();

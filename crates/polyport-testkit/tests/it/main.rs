@@ -3,6 +3,7 @@
 
 mod deviations;
 mod grammar;
+mod known_bugs;
 mod layers;
 mod provider;
 mod recordings;

@@ -101,7 +101,7 @@ impl Choice {
         Self {
             index,
             open: None,
-            calls: Calls::default(),
+            calls: Calls::new(rules.offered.clone()),
             units: 0,
             finish: None,
             ext: Extras::new(),

@@ -5,6 +5,7 @@
 //! given to its call ([`Calls::resolve`]), then the call says what is new ([`Slot::feed`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use polyport_types::{Event, Extras, PartId, PartStart, PartStatus, Signature, Text, ToolCallKind, ToolCallStart};
 
@@ -52,6 +53,8 @@ pub(super) struct Calls {
     live: usize,
     /// Whether one is complete.
     pub(super) completed: bool,
+    /// Names of the tools the request offers, if they are known.
+    offered: Option<Arc<[Text]>>,
 }
 
 /// What makes ids and parts.
@@ -63,6 +66,10 @@ pub(super) trait Numbering {
 }
 
 impl Calls {
+    pub(super) fn new(offered: Option<Arc<[Text]>>) -> Self {
+        Self { offered, ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -103,8 +110,12 @@ impl Calls {
         };
         self.last = Some(at);
         let slot = self.slots.get_mut(at)?;
-        if let (Some(name), true) = (piece.name, slot.name.is_empty()) {
-            slot.name = Text::from(name);
+        if let Some(name) = piece.name {
+            if slot.name.is_empty() {
+                slot.name = Text::from(name);
+            } else if let Some(joined) = joined(self.offered.as_deref(), slot, name) {
+                slot.name = joined;
+            }
         }
         if piece.custom {
             slot.kind = ToolCallKind::Custom;
@@ -210,6 +221,9 @@ impl Calls {
             return false;
         }
         let other_name = *slot.name != *name;
+        if joined(self.offered.as_deref(), slot, name).is_some() {
+            return false;
+        }
         let done = slot.scan.is_complete() || slot.state == State::Ended;
         (done && (other_name || (piece.has_text() && !slot.repeats(piece.text))))
             || (other_name && slot.arguments.trim().is_empty())
@@ -222,8 +236,14 @@ impl Calls {
 
     /// Starts a call if its name is known, and hands on what is new.
     pub(super) fn advance(&mut self, at: usize, choice: u32, numbering: &mut dyn Numbering, out: &mut Vec<Event>) {
+        self.start(at, false, choice, numbering, out);
+    }
+
+    /// `now` says that a name which looks like the beginning of another one is whole.
+    fn start(&mut self, at: usize, now: bool, choice: u32, numbering: &mut dyn Numbering, out: &mut Vec<Event>) {
         let Some(slot) = self.slots.get_mut(at) else { return };
-        if slot.state == State::Waiting && !slot.name.is_empty() {
+        let whole = now || !grows(self.offered.as_deref(), slot);
+        if slot.state == State::Waiting && !slot.name.is_empty() && whole {
             let part = numbering.part();
             slot.id = numbering.call_id(&slot.id, choice, at);
             let start = ToolCallStart {
@@ -249,7 +269,10 @@ impl Calls {
 
     /// Whether a call will start with its next advance.
     pub(super) fn is_ready(&self, at: usize) -> bool {
-        self.slots.get(at).is_some_and(|slot| slot.state == State::Waiting && !slot.name.is_empty())
+        let offered = self.offered.as_deref();
+        self.slots
+            .get(at)
+            .is_some_and(|slot| slot.state == State::Waiting && !slot.name.is_empty() && !grows(offered, slot))
     }
 
     /// Ends the calls whose arguments are complete, because something else begins. Others may still go on: only the index
@@ -270,7 +293,7 @@ impl Calls {
     /// Ends all calls. Those that never got a name are no calls. `cut` says that the answer was cut off.
     pub(super) fn end_all(&mut self, choice: u32, cut: bool, numbering: &mut dyn Numbering, out: &mut Vec<Event>) {
         for at in 0..self.slots.len() {
-            self.advance(at, choice, numbering, out);
+            self.start(at, true, choice, numbering, out);
             self.end(at, cut, out);
         }
     }
@@ -288,6 +311,29 @@ impl Calls {
             self.live -= 1;
         }
     }
+}
+
+/// Whether the rest of a call's name may still come: it is no tool of the request, one begins with it, and no arguments came yet.
+fn grows(offered: Option<&[Text]>, slot: &Slot) -> bool {
+    let is_tool = |names: &[Text]| names.iter().any(|name| **name == *slot.name);
+    slot.state == State::Waiting
+        && slot.arguments.trim().is_empty()
+        && !offered.is_none_or(is_tool)
+        && begins_a_name(offered, &slot.name)
+}
+
+fn begins_a_name(offered: Option<&[Text]>, start: &str) -> bool {
+    offered.is_some_and(|names| names.iter().any(|name| name.starts_with(start)))
+}
+
+/// The name of a call and its next piece, where a server sends names in pieces; `None` if that is no name of a tool or the piece only
+/// repeats what is there.
+fn joined(offered: Option<&[Text]>, slot: &Slot, rest: &str) -> Option<Text> {
+    if *slot.name == *rest || !grows(offered, slot) {
+        return None;
+    }
+    let joined = format!("{}{rest}", slot.name);
+    begins_a_name(offered, &joined).then(|| Text::from(joined))
 }
 
 impl Slot {
