@@ -14,8 +14,6 @@ use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{Restore, StreamDecoder, scan};
 use polyport_provider::{Call, ProviderBody};
 use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text, Usage};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::account::Holder;
