@@ -23,7 +23,8 @@ pub(crate) fn fault_fields(fault: &Fault) -> (u16, &'static str, Option<&str>) {
     const REQUEST: &str = "invalid_request_error";
     const SERVER: &str = "server_error";
     const UNAVAILABLE: &str = "service_unavailable_error";
-    let own = fault.code.as_deref();
+    // Providers without a code for it give the kind of the error once more: that is none.
+    let own = fault.code.as_deref().filter(|code| *code != REQUEST);
     match fault.class {
         FaultClass::BadRequest => (400, REQUEST, own),
         FaultClass::ContextTooLong => (400, REQUEST, Some("context_length_exceeded")),

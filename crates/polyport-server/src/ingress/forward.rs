@@ -79,9 +79,7 @@ pub(crate) fn absent(fault: Fault) -> Fault {
     if fault.upstream_status != Some(404) || fault.code.as_deref() == Some("model_not_found") {
         return fault;
     }
-    // A word that stands for nothing in particular is no code.
-    let code = fault.code.filter(|code| **code != *"invalid_request_error");
-    Fault { class: FaultClass::NotFound, code, ..fault }
+    Fault { class: FaultClass::NotFound, ..fault }
 }
 
 /// The targets of a model; without one, the first provider that speaks one of OpenAI's protocols.
