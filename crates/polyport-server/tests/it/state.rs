@@ -2,7 +2,7 @@
 
 use polyport_protocol::Profile;
 use polyport_server::config::{Access, Config, Credential, KeyHash, Provider};
-use polyport_testkit::provider::{FakeProvider, Step};
+use polyport_testkit::provider::{Answer, FakeProvider, Gate, Hold, Step};
 use polyport_testkit::raw::{Reply, get, post, send};
 use polyport_types::Protocol;
 use serde_json::{Value, json};
@@ -75,6 +75,7 @@ async fn an_answer_that_a_provider_keeps_is_asked_for_there() {
 
         let (status, refused) = error(post(address, &format!("{path}/cancel"), &[], &Value::Null).await).await;
         assert_eq!((status, &refused["message"]), (400, &json!("Cannot cancel a synchronous response.")));
+        assert_eq!(refused["code"], Value::Null);
 
         let deleted = send(address, "DELETE", &path, &[], "").await.json().await;
         assert_eq!(deleted, json!({"id": id, "object": "response", "deleted": true}));
@@ -151,6 +152,53 @@ async fn a_provider_that_fails_is_replaced_with_the_history_written_out() {
         assert_eq!((answer.status.as_u16(), answer.header("x-polyport-target")), (200, "other/m"));
         other.assert_no_violations();
     }
+}
+
+#[tokio::test]
+async fn another_credential_gets_the_words_and_no_ids() {
+    let (fake, gateway) = one_keeper(&["one", "two"]).await;
+    fake.script(Step::answer(Answer::default().reasoning("hm").text("Hello Ana").tool("look", "{}")));
+    let tools = json!([{"type":"function","name":"look","parameters":{"type":"object"},"strict":false}]);
+    let body = json!({"model":"m","input":"Hi, I am Ana","tools":tools});
+    let made = post(gateway.address, RESPONSES, &[], &body).await.json().await;
+    let made_with = fake.last().header("authorization").unwrap().to_owned();
+    let refused = made_with.clone();
+    fake.decide(move |exchange| {
+        (exchange.header("authorization") == Some(&*refused)).then(|| Step::error(429, "slow down"))
+    });
+    assert_eq!(made["status"], "completed", "{made}");
+    let call_id = made["output"].as_array().unwrap().iter().find_map(|item| item["call_id"].as_str()).unwrap();
+    let result = json!([{"type":"function_call_output","call_id":call_id,"output":"found"}]);
+    let body = json!({"model":"m","input":result,"tools":tools,"previous_response_id":made["id"]});
+    let answer = post(gateway.address, RESPONSES, &[], &body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-polyport-attempts")), (200, "2"));
+    let sent = fake.last();
+    assert_ne!(sent.header("authorization"), Some(&*made_with));
+    let (whole, input) = (sent.json(), sent.json()["input"].to_string());
+    assert!(whole.get("previous_response_id").is_none(), "{whole}");
+    assert!(input.contains("Hi, I am Ana") && input.contains("Hello Ana") && input.contains("found"), "{input}");
+    // Sealed reasoning goes along whole, with its id.
+    for item in made["output"].as_array().unwrap().iter().filter(|item| item.get("encrypted_content").is_none()) {
+        assert!(!input.contains(item["id"].as_str().unwrap()), "{} in {input}", item["id"]);
+    }
+    fake.assert_no_violations();
+}
+
+#[tokio::test]
+async fn an_answer_in_the_background_is_known_before_it_says_anything() {
+    let (fake, gateway) = one_keeper(&["one"]).await;
+    let gate = Gate::new();
+    gate.pass();
+    fake.script(Step::text("later").between_events(Hold::Until(gate.clone())));
+    let body = json!({"model":"m","input":"hi","background":true,"stream":true});
+    let mut open = post(gateway.address, RESPONSES, &[], &body).await;
+    let begun = open.until("response.created").await.unwrap();
+    let (_, named) = begun.split_once("\"id\":\"resp_").unwrap();
+    let id = format!("resp_{}", named.split('"').next().unwrap());
+    // The client leaves and finds it again.
+    drop(open);
+    assert_eq!(get(gateway.address, &format!("/v1/responses/{id}"), &[]).await.json().await["id"], *id);
+    gate.open();
 }
 
 #[tokio::test]
