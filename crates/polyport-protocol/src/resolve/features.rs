@@ -4,13 +4,13 @@
 //! reported by those who write the request.
 
 use polyport_types::{
-    ClientProtocol, LossAction,
+    ClientProtocol, Extras, LossAction,
     LossCode::{self, IdentityDropped, MetadataDropped, ModerationDropped, SafetyDropped, ServerFeatureDropped},
-    Protocol, RawJson, ReasoningMode, Request, Severity,
+    Part, PartKind, Protocol, RawJson, ReasoningMode, Request, Severity, Text,
 };
 use serde_json::Value;
 
-use super::Job;
+use super::{Job, Place, Tally};
 use crate::profile::AnthropicThinking;
 
 /// Protocol, member, what its loss is called and how much it matters.
@@ -87,6 +87,61 @@ pub(super) fn report(job: &mut Job<'_>, request: &mut Request) {
         }
     }
     special(job, request);
+}
+
+/// Members of a part that say again what has a slot.
+const PART_COPIES: &[&str] = &[
+    "cache_control",
+    "functionResponse/response",
+    "mediaResolution",
+    "inlineData/displayName",
+    "fileData/displayName",
+    "thought",
+];
+
+/// Reports members of messages and parts that have no slot; nobody but the client's own protocol gets them.
+pub(super) fn report_parts(job: &mut Job<'_>, request: &Request) {
+    if job.same || !matches!(job.source, ClientProtocol::Messages | ClientProtocol::Gemini) {
+        return;
+    }
+    let mut lost: Vec<(Text, Tally)> = Vec::new();
+    for message in &request.messages {
+        let place = job.place(message);
+        members(&message.ext, place, &mut lost);
+        message.parts.iter().for_each(|part| part_members(part, place, &mut lost));
+    }
+    for (name, tally) in lost {
+        if let Some((place, detail)) = tally.take("times") {
+            let path = format!("{place}/{name}");
+            job.losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, detail);
+        }
+    }
+}
+
+fn part_members(part: &Part, place: Place, lost: &mut Vec<(Text, Tally)>) {
+    // Reasoning is judged as a whole, by its signature.
+    if !matches!(part.kind, PartKind::Reasoning(_)) {
+        members(&part.ext, place, lost);
+    }
+    if let PartKind::ToolResult(result) = &part.kind {
+        result.parts.iter().for_each(|inner| part_members(inner, place, lost));
+    }
+}
+
+fn members(ext: &Extras, place: Place, lost: &mut Vec<(Text, Tally)>) {
+    for (name, value) in ext.iter() {
+        if value.as_str() == "null" || PART_COPIES.contains(&&**name) {
+            continue;
+        }
+        match lost.iter_mut().find(|(known, _)| known == name) {
+            Some((_, tally)) => tally.add(place),
+            None => {
+                let mut tally = Tally::default();
+                tally.add(place);
+                lost.push((name.clone(), tally));
+            }
+        }
+    }
 }
 
 /// Anthropic refuses to clear thinking out of the context of a request that does not think.

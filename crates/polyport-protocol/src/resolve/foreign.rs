@@ -63,6 +63,7 @@ fn billing(job: &mut Job<'_>, request: &mut Request) {
 #[derive(Default)]
 struct Lost {
     server_tools: Tally,
+    programs: Tally,
     search_results: Tally,
     unknown: Tally,
     /// Wire type of the first unknown part.
@@ -73,6 +74,9 @@ impl Lost {
     fn report(self, job: &mut Job<'_>) {
         if let Some((place, detail)) = self.server_tools.take("parts") {
             job.losses.info(LossCode::ToolServerUnsupported, LossAction::Dropped, place, detail);
+        }
+        if let Some((place, detail)) = self.programs.take("programs and outputs") {
+            job.losses.info(LossCode::ToolServerUnsupported, LossAction::Degraded, place, detail);
         }
         if let Some((place, detail)) = self.search_results.take("search results") {
             job.losses.info(LossCode::CitationDegraded, LossAction::Degraded, place, detail);
@@ -157,11 +161,11 @@ fn fate(job: &mut Job<'_>, part: &mut Part, place: Place, lost: &mut Lost) -> Fa
         }
         PartKind::ServerToolCall(_) | PartKind::ServerToolResult(_) | PartKind::Opaque { .. } => Fate::Keep,
         PartKind::ExecutableCode { language, code, .. } if target != Protocol::Gemini => {
-            lost.server_tools.add(place);
+            lost.programs.add(place);
             Fate::Words(fenced(&language.to_lowercase(), code))
         }
         PartKind::CodeResult { output, .. } if target != Protocol::Gemini => {
-            lost.server_tools.add(place);
+            lost.programs.add(place);
             Fate::Words(fenced("", output))
         }
         PartKind::Compaction { content, .. } if !job.same => match content.take() {
@@ -222,7 +226,8 @@ fn fenced(language: &str, text: &str) -> Text {
     while text.contains(&fence) {
         fence.push('`');
     }
-    format!("{fence}{language}\n{text}\n{fence}").into()
+    // Some protocols join texts without anything between them.
+    format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n')).into()
 }
 
 fn search_result(result: &SearchResult) -> Text {

@@ -80,6 +80,7 @@ pub fn resolve(
     features::report(job, &mut request);
     signatures::open(job, &mut request.messages);
     foreign::rewrite(job, &mut request);
+    features::report_parts(job, &request);
     server_tools::rewrite(job, &mut request);
     tools::rewrite(job, &mut request);
     pairing::pair(job, &mut request);

@@ -168,3 +168,46 @@ fn thinking_is_cleared_only_from_requests_that_think() {
     let (body, lost) = sent("claude-3-5-haiku-20241022", "adaptive");
     assert!(body == left && lost.contains(&named), "{lost:?}");
 }
+
+#[test]
+fn members_of_parts_without_a_slot_are_named() {
+    let image =
+        json!({"type": "image", "source": {"type": "url", "url": "https://a/b.png"}, "transformations": {"x": 1}});
+    let content = json!([{"type": "text", "text": "a", "citations": null}, image]);
+    let body = messages(json!({"messages": [{"role": "user", "content": content, "clear_at": 3}]}));
+    let lost = |source, body: &Value| through(source, Protocol::Chat, "gpt-4.1", body).1;
+    assert_eq!(
+        lost(ClientProtocol::Messages, &body),
+        ["unknown_field.dropped /messages/0/clear_at", "unknown_field.dropped /messages/0/transformations"]
+    );
+    let result = json!({"functionResponse": {"name": "f", "response": {"output": "r"}, "scheduling": "WHEN_IDLE"}});
+    let contents = json!([
+        {"role": "user", "parts": [{"text": "Hi", "partMetadata": {"a": 1}}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
+        {"role": "user", "parts": [result]},
+    ]);
+    assert_eq!(
+        lost(ClientProtocol::Gemini, &gemini(json!({"contents": contents}))),
+        [
+            "unknown_field.dropped /contents/0/partMetadata",
+            "unknown_field.dropped /contents/2/functionResponse/scheduling"
+        ]
+    );
+}
+
+#[test]
+fn programs_that_gemini_ran_are_told_in_blocks_of_their_own() {
+    let contents = json!([
+        {"role": "user", "parts": [{"text": "Hi"}]},
+        {"role": "model", "parts": [
+            {"executableCode": {"language": "PYTHON", "code": "print(1)"}},
+            {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n"}},
+            {"text": "One."},
+        ]},
+        {"role": "user", "parts": [{"text": "And?"}]},
+    ]);
+    let body = gemini(json!({"contents": contents}));
+    let (body, lost) = through(ClientProtocol::Gemini, Protocol::Chat, "gpt-4.1", &body);
+    assert_eq!(body["messages"][1]["content"], "```python\nprint(1)\n```\n```\n1\n```\nOne.");
+    assert_eq!(lost, ["tool.server.unsupported /contents/1"]);
+}

@@ -220,13 +220,13 @@ fn foreign_parts_become_words_or_are_refused() {
     let code = PartKind::ExecutableCode { language: "PYTHON".into(), code: "print(`1`)".into(), id: None };
     assert_eq!(
         outline(&one(ClientProtocol::Gemini, code.clone(), Protocol::Chat).request)[1],
-        "assistant: ```python\nprint(`1`)\n```"
+        "assistant: ```python\nprint(`1`)\n```\n"
     );
     assert_eq!(one(ClientProtocol::Gemini, code, Protocol::Gemini).request.messages[1].parts.len(), 1);
     let printed = PartKind::CodeResult { outcome: CodeOutcome::Ok, output: "```".into(), id: None };
     assert_eq!(
         outline(&one(ClientProtocol::Gemini, printed, Protocol::Messages).request)[1],
-        "assistant: ````\n```\n````"
+        "assistant: ````\n```\n````\n"
     );
 
     let readable = PartKind::Compaction { content: Some("Before: Ana".into()), raw: raw("{}") };
