@@ -265,7 +265,9 @@ impl<'t> Mender<'t> {
                         (true, _) => word,
                         (false, true) => match completed(word) {
                             Some(value) => value,
-                            None => return Some(self.complete(false)),
+                            None if word == "-" => return Some(self.complete(false)),
+                            // Nothing that JSON knows begins like this.
+                            None => return None,
                         },
                         (false, false) => return None,
                     };
@@ -464,6 +466,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_kept_as_text() {
+        check(r#"{"a": oops"#, r#"{"_raw_arguments":"{\"a\": oops"}"#, Repaired::Raw);
         check("ls -l", r#"{"_raw_arguments":"ls -l"}"#, Repaired::Raw);
         check(r#"{"a":1}{"a":1}"#, r#"{"_raw_arguments":"{\"a\":1}{\"a\":1}"}"#, Repaired::Raw);
         check("{'a':1}", r#"{"_raw_arguments":"{'a':1}"}"#, Repaired::Raw);

@@ -200,7 +200,7 @@ impl Answer {
     ) -> bool {
         let (args, repaired) = arguments_object(&call.arguments);
         let custom = call.kind == ToolCallKind::Custom;
-        if repaired == Repaired::Raw && call.status != PartStatus::Complete && !custom {
+        if repaired == Repaired::Raw && call.status == PartStatus::Incomplete && !custom {
             return false;
         }
         w.object(|w| {
