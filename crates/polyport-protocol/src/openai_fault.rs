@@ -49,7 +49,7 @@ pub(crate) fn fault_fields(fault: &Fault) -> (u16, &'static str, Option<&str>) {
             (503, UNAVAILABLE, Some("server_is_overloaded"))
         }
         FaultClass::ServerError | FaultClass::Internal => (500, SERVER, None),
-        FaultClass::UpstreamProtocol | FaultClass::Transport => (502, SERVER, None),
+        FaultClass::UpstreamProtocol | FaultClass::Transport | FaultClass::Untrusted => (502, SERVER, None),
         FaultClass::Timeout => (504, SERVER, Some("timeout")),
         FaultClass::ToolUseFailed => (400, REQUEST, Some("tool_use_failed")),
         FaultClass::ClientGone => (499, REQUEST, Some("client_closed_request")),

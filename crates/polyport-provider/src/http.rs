@@ -176,6 +176,8 @@ impl Client {
             .pool_max_idle_per_host(256)
             .http1_max_headers(256)
             .http2_adaptive_window(true)
+            // Until the server says how many streams it allows, it may allow but one.
+            .http2_initial_max_send_streams(1)
             .http2_keep_alive_interval(Duration::from_secs(30))
             .http2_keep_alive_timeout(Duration::from_secs(20))
             .http2_max_header_list_size(64 * 1024);
@@ -217,14 +219,18 @@ impl Client {
     fn explain(&self, error: &hyper_util::client::legacy::Error, authority: String) -> SendError {
         let mut reason = String::new();
         let mut source: Option<&(dyn StdError + 'static)> = error.source();
-        while let Some(inner) = source {
+        while let Some(outer) = source {
+            let inner = unpacked(outer);
+            let timed_out = |error: &(dyn StdError + 'static)| {
+                error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
+            };
             if inner.downcast_ref::<ConnectTimedOut>().is_some() {
                 return SendError::ConnectTimeout { authority, limit: self.connect_timeout };
             }
-            if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(inner) {
+            if let Some(rustls::Error::InvalidCertificate(why)) = inner.downcast_ref() {
                 return SendError::Certificate { authority, reason: format!("{why:?}") };
             }
-            if inner.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            if timed_out(outer) || timed_out(inner) {
                 return SendError::ConnectTimeout { authority, limit: self.connect_timeout };
             }
             reason = inner.to_string();
@@ -241,13 +247,13 @@ impl Client {
     }
 }
 
-/// A TLS error, also where it hides inside an I/O error.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls);
+/// What an I/O error was made of, through any number of layers: its `source` passes over that.
+fn unpacked<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let mut error = error;
+    while let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        error = inner;
     }
-    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-    inner.downcast_ref::<rustls::Error>()
+    error
 }
 
 /// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` included); without any system store, the public roots.

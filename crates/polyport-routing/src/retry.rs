@@ -118,7 +118,8 @@ fn allowed(class: FaultClass) -> Option<Allowed> {
         | FaultClass::Timeout => allow(Same::No, true, true),
         FaultClass::AuthInvalid => allow(Same::Refreshed, true, true),
         FaultClass::RateLimited => allow(Same::IfSoon(SOON), true, true),
-        FaultClass::CapacityModel => allow(Same::No, false, true),
+        // Another key meets the same model without room, or the same certificate.
+        FaultClass::CapacityModel | FaultClass::Untrusted => allow(Same::No, false, true),
         FaultClass::Overloaded => allow(Same::Once(HALF, SECOND), true, true),
         FaultClass::ServerError | FaultClass::Transport | FaultClass::UpstreamProtocol => {
             allow(Same::Once(NONE, NONE), true, true)

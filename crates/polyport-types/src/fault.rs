@@ -49,6 +49,8 @@ pub enum FaultClass {
     Timeout,
     /// The connection failed before an answer.
     Transport,
+    /// The provider's certificate is not to be trusted; nothing was sent.
+    Untrusted,
     /// The provider's bytes make no sense or stop in the middle.
     UpstreamProtocol,
     /// The model produced a tool call that cannot be read.
@@ -91,6 +93,7 @@ impl FaultClass {
             Self::ServerError => "server_error",
             Self::Timeout => "timeout",
             Self::Transport => "transport",
+            Self::Untrusted => "untrusted",
             Self::UpstreamProtocol => "upstream_protocol",
             Self::ToolUseFailed => "tool_use_failed",
             Self::ClientGone => "client_gone",

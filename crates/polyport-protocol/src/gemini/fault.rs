@@ -84,6 +84,7 @@ fn status(class: FaultClass) -> (u16, &'static str) {
         | FaultClass::CapacityModel
         | FaultClass::Overloaded
         | FaultClass::Transport
+        | FaultClass::Untrusted
         | FaultClass::NoUpstream => (503, "UNAVAILABLE"),
         // Not 401 for the provider's refusal: the client would send its user to the wrong key.
         FaultClass::AuthInvalid | FaultClass::ServerError | FaultClass::UpstreamProtocol | FaultClass::Internal => {

@@ -102,6 +102,7 @@ fn kind(class: FaultClass) -> (u16, &'static str) {
         FaultClass::AuthInvalid
         | FaultClass::ServerError
         | FaultClass::Transport
+        | FaultClass::Untrusted
         | FaultClass::UpstreamProtocol
         | FaultClass::ToolUseFailed
         | FaultClass::Internal => (500, "api_error"),

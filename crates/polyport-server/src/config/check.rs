@@ -156,6 +156,9 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
     };
     for (name, value) in [
         ("header_count", given.header_count),
+        ("body_rate", given.body_rate.map(|size| size.0)),
+        ("expansion", given.expansion),
+        ("streams", given.streams.map(|streams| streams as usize)),
         ("requests", given.requests),
         ("requests_per_key", given.requests_per_key),
         ("connections", given.connections),
@@ -173,6 +176,7 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         ("body_time", given.body_time),
         ("connect", given.connect),
         ("first_byte", given.first_byte),
+        ("first_byte_reasoning", given.first_byte_reasoning),
         ("idle", given.idle),
         ("total", given.total),
         ("keep_alive", given.keep_alive),
@@ -188,8 +192,10 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         header_count: given.header_count.unwrap_or(default.header_count),
         header_time: time(given.header_time, default.header_time),
         body_time: time(given.body_time, default.body_time),
+        body_rate: size(given.body_rate, default.body_rate),
         request_body_bytes: size(given.request_body, default.request_body_bytes),
         inline_media_bytes: size(given.inline_media, default.inline_media_bytes),
+        expansion: given.expansion.unwrap_or(default.expansion),
         parse_inline_bytes: default.parse_inline_bytes,
         event_bytes: size(given.event, default.event_bytes),
         answer_bytes: size(given.answer, default.answer_bytes),
@@ -198,13 +204,16 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         client_write: time(given.client_write, default.client_write),
         requests: given.requests.unwrap_or(default.requests),
         requests_per_key: given.requests_per_key.unwrap_or(default.requests_per_key),
-        connections: given.connections.unwrap_or(default.connections),
+        connections: given.connections.or(default.connections),
         connections_per_address: given.connections_per_address.unwrap_or(default.connections_per_address),
+        streams: given.streams.unwrap_or(default.streams),
         drain: time(given.drain, default.drain),
     };
     let waits = Timeouts::default();
     let timeouts = Timeouts {
         first_byte: time(given.first_byte, waits.first_byte),
+        // Whoever names one limit means it for every model.
+        first_byte_reasoning: time(given.first_byte_reasoning.or(given.first_byte), waits.first_byte_reasoning),
         idle: time(given.idle, waits.idle),
         total: time(given.total, waits.total),
     };

@@ -180,6 +180,8 @@ pub(super) struct Timeouts {
     pub(super) connect: Option<Span>,
     /// From the request to the first byte of the answer.
     pub(super) first_byte: Option<Span>,
+    /// The same for a request that a model thinks about before it answers.
+    pub(super) first_byte_reasoning: Option<Span>,
     /// Between two bytes of an answer.
     pub(super) idle: Option<Span>,
     /// The whole answer.
@@ -275,6 +277,8 @@ pub(super) struct Limits {
     pub(super) request_body: Option<Size>,
     /// The same for Gemini, whose clients put media into requests. Default: `100MiB`.
     pub(super) inline_media: Option<Size>,
+    /// A compressed body may grow by this factor. Default: 100.
+    pub(super) expansion: Option<usize>,
     /// Bytes of all request headers. Default: `32KiB`.
     pub(super) headers: Option<Size>,
     /// Number of request headers. Default: 100.
@@ -283,6 +287,8 @@ pub(super) struct Limits {
     pub(super) header_time: Option<Span>,
     /// Time a client has to send its body. Default: `60s`.
     pub(super) body_time: Option<Span>,
+    /// Bytes a second that a body must bring, measured over ten seconds. Default: `1KiB`.
+    pub(super) body_rate: Option<Size>,
     /// Bytes of one event of a provider's stream. Default: `16MiB`.
     pub(super) event: Option<Size>,
     /// Bytes of a provider's whole answer. Default: `64MiB`.
@@ -292,6 +298,8 @@ pub(super) struct Limits {
     /// From the request to the first byte of a provider's answer. Default: `120s`.
     #[schemars(example = &"120s")]
     pub(super) first_byte: Option<Span>,
+    /// The same for a request that a model thinks about before it answers. Default: `first_byte` where that is given, else `600s`.
+    pub(super) first_byte_reasoning: Option<Span>,
     /// Between two bytes of a provider's answer. Default: `120s`.
     pub(super) idle: Option<Span>,
     /// A provider's whole answer. Default: `30m`.
@@ -305,12 +313,15 @@ pub(super) struct Limits {
     pub(super) client_write: Option<Span>,
     /// Requests in flight at once. Default: 4096.
     pub(super) requests: Option<usize>,
-    /// Requests in flight at once of one client key. Default: 4096.
+    /// Requests in flight at once of one client key. Default: 64.
     pub(super) requests_per_key: Option<usize>,
-    /// Connections at once. Default: 16384.
+    /// Connections at once, never more than three quarters of the files that the process may open. Default: as many, up to 65536.
     pub(super) connections: Option<usize>,
-    /// Connections from one address at once. Default: 4096.
+    /// Connections from one address at once; programs on the same machine have no such limit. Default: 256.
     pub(super) connections_per_address: Option<usize>,
+    /// Requests at once on one HTTP/2 connection. Default: 100.
+    #[schemars(range(min = 1))]
+    pub(super) streams: Option<u32>,
     /// Time that open answers have to end when Polyport is stopped. Default: `30s`.
     pub(super) drain: Option<Span>,
 }

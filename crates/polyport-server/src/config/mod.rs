@@ -131,10 +131,14 @@ pub struct Limits {
     pub header_time: Duration,
     /// Time to send the body.
     pub body_time: Duration,
+    /// Bytes a second that a body must bring, measured over ten seconds.
+    pub body_rate: usize,
     /// Bytes of a request body, before and after decompression.
     pub request_body_bytes: usize,
     /// The same for Gemini, whose clients put media into requests.
     pub inline_media_bytes: usize,
+    /// A compressed body may grow by this factor.
+    pub expansion: usize,
     /// Bodies above this are parsed off the async workers.
     pub parse_inline_bytes: usize,
     /// Bytes of one event of a provider's stream, and of one line.
@@ -152,10 +156,12 @@ pub struct Limits {
     pub requests: usize,
     /// The same for one client key.
     pub requests_per_key: usize,
-    /// Connections at once.
-    pub connections: usize,
+    /// Connections at once; `None` derives it from the files the process may open.
+    pub connections: Option<usize>,
     /// Connections from one address at once.
     pub connections_per_address: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams: u32,
     /// Time for open streams to end when the process is asked to stop.
     pub drain: Duration,
 }
@@ -167,8 +173,10 @@ impl Default for Limits {
             header_count: 100,
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
+            body_rate: 1 << 10,
             request_body_bytes: 32 << 20,
             inline_media_bytes: 100 << 20,
+            expansion: 100,
             parse_inline_bytes: 256 << 10,
             event_bytes: 16 << 20,
             answer_bytes: 64 << 20,
@@ -176,9 +184,10 @@ impl Default for Limits {
             commit_after: Duration::from_secs(10),
             client_write: Duration::from_secs(60),
             requests: 4096,
-            requests_per_key: 4096,
-            connections: 16_384,
-            connections_per_address: 4096,
+            requests_per_key: 64,
+            connections: None,
+            connections_per_address: 256,
+            streams: 100,
             drain: Duration::from_secs(30),
         }
     }

@@ -74,6 +74,8 @@ pub struct Credential {
 pub struct Timeouts {
     /// From the request to the first byte of the answer's body.
     pub first_byte: Duration,
+    /// The same for a request that a model thinks about before it answers.
+    pub first_byte_reasoning: Duration,
     /// Between two bytes of an answer.
     pub idle: Duration,
     /// The whole answer.
@@ -84,6 +86,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(120),
+            first_byte_reasoning: Duration::from_secs(600),
             idle: Duration::from_secs(120),
             total: Duration::from_secs(30 * 60),
         }

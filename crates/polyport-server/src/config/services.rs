@@ -387,6 +387,11 @@ fn timeouts(given: &file::Provider, defaults: &Defaults, at: &[Step], context: &
     time("connect", given.connect, defaults.connect);
     Timeouts {
         first_byte: time("first_byte", given.first_byte, defaults.timeouts.first_byte),
+        first_byte_reasoning: time(
+            "first_byte_reasoning",
+            given.first_byte_reasoning.or(given.first_byte),
+            defaults.timeouts.first_byte_reasoning,
+        ),
         idle: time("idle", given.idle, defaults.timeouts.idle),
         total: time("total", given.total, defaults.timeouts.total),
     }

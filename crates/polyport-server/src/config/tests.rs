@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_protocol::profile::{AnthropicThinking, SystemRole};
-use polyport_provider::{Call, ProxySettings};
+use polyport_provider::{Call, ClientSettings, ProxySettings};
 use polyport_routing::{Hints, Rule};
 use polyport_types::{ClientProtocol, Protocol};
 
@@ -525,4 +525,55 @@ fn the_samples_of_the_documents_load() {
             assert_eq!(problems_with(sample, &keys), [""; 0], "{name}: {sample}");
         }
     }
+}
+
+#[test]
+fn every_limit_has_its_default_and_can_be_changed() {
+    let minute = Duration::from_secs(60);
+    let limits = Limits::default();
+    assert_eq!((limits.header_bytes, limits.header_count, limits.streams), (32 << 10, 100, 100));
+    assert_eq!((limits.header_time, limits.body_time, limits.body_rate), (minute / 6, minute, 1 << 10));
+    assert_eq!((limits.request_body_bytes, limits.inline_media_bytes, limits.expansion), (32 << 20, 100 << 20, 100));
+    assert_eq!((limits.event_bytes, limits.answer_bytes), (16 << 20, 64 << 20));
+    assert_eq!((limits.keep_alive, limits.client_write), (minute / 4, minute));
+    assert_eq!((limits.connections, limits.connections_per_address), (None, 256));
+    assert_eq!((limits.requests, limits.requests_per_key), (4096, 64));
+    let waits = Timeouts::default();
+    assert_eq!((waits.first_byte, waits.first_byte_reasoning), (minute * 2, minute * 10));
+    assert_eq!((waits.idle, waits.total), (minute * 2, minute * 30));
+    assert_eq!(ClientSettings::default().connect_timeout, minute / 6);
+
+    let all = "limits: { headers: 1KiB, header_count: 2, streams: 3, header_time: 4s, body_time: 5s, body_rate: 6B,
+        request_body: 7KiB, inline_media: 8KiB, expansion: 9, event: 10KiB, answer: 11KiB, keep_alive: 12s,
+        client_write: 13s, connections: 14, connections_per_address: 15, requests: 16, requests_per_key: 17, drain: 18s,
+        commit_after: 19s, first_byte: 20s, first_byte_reasoning: 21s, idle: 22s, total: 23s, connect: 24s }";
+    let providers = "\nproviders: { p: { protocol: chat, base_url: \"http://127.0.0.1:1/v1\" } }";
+    let config = load(&format!("{all}{providers}")).config;
+    let expected = Limits {
+        header_bytes: 1 << 10,
+        header_count: 2,
+        streams: 3,
+        header_time: Duration::from_secs(4),
+        body_time: Duration::from_secs(5),
+        body_rate: 6,
+        request_body_bytes: 7 << 10,
+        inline_media_bytes: 8 << 10,
+        expansion: 9,
+        parse_inline_bytes: limits.parse_inline_bytes,
+        event_bytes: 10 << 10,
+        answer_bytes: 11 << 10,
+        keep_alive: Duration::from_secs(12),
+        client_write: Duration::from_secs(13),
+        connections: Some(14),
+        connections_per_address: 15,
+        requests: 16,
+        requests_per_key: 17,
+        drain: Duration::from_secs(18),
+        commit_after: Duration::from_secs(19),
+    };
+    assert_eq!(config.limits, expected);
+    let waits = http(&config, "p");
+    let seconds = [waits.timeouts.first_byte, waits.timeouts.first_byte_reasoning, waits.timeouts.idle];
+    assert_eq!(seconds.map(|time| time.as_secs()), [20, 21, 22]);
+    assert_eq!((waits.timeouts.total.as_secs(), waits.client.connect_timeout.as_secs()), (23, 24));
 }

@@ -13,18 +13,14 @@ use polyport_types::{Fault, FaultClass};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
-/// A compressed body may grow by this factor.
-const RATIO: usize = 100;
-
-/// Small bodies may grow more: up to this many bytes.
-const RATIO_FREE: usize = 1 << 20;
+/// Small bodies may grow by more than the factor allowed: up to this many bytes.
+const EXPANSION_FREE: usize = 1 << 20;
 
 /// Decompressing lets other tasks run after this many bytes.
 const SLICE: usize = 256 << 10;
 
-/// A body slower than [`SLOWEST`] bytes in this time is given up.
+/// The rate of a body is measured over this time.
 const WINDOW: Duration = Duration::from_secs(10);
-const SLOWEST: usize = 10 << 10;
 
 /// How much may be read, and how long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +28,10 @@ pub(crate) struct BodyLimits {
     /// Bytes, as sent and decompressed.
     pub(crate) bytes: usize,
     pub(crate) time: Duration,
+    /// Bytes a second it must bring.
+    pub(crate) rate: usize,
+    /// By which factor decompression may make it larger.
+    pub(crate) expansion: usize,
 }
 
 /// Reads the whole body.
@@ -47,9 +47,9 @@ pub(crate) async fn read(head: &Parts, body: Incoming, limits: BodyLimits) -> Re
     let raw = collect(body, announced, limits).await?;
     match encoding {
         Encoding::Identity => Ok(raw),
-        Encoding::Gzip => inflate(GzipDecoder::new(&*raw), raw.len(), limits.bytes).await,
-        Encoding::Zstd => inflate(ZstdDecoder::new(&*raw), raw.len(), limits.bytes).await,
-        Encoding::Brotli => inflate(BrotliDecoder::new(&*raw), raw.len(), limits.bytes).await,
+        Encoding::Gzip => inflate(GzipDecoder::new(&*raw), raw.len(), limits).await,
+        Encoding::Zstd => inflate(ZstdDecoder::new(&*raw), raw.len(), limits).await,
+        Encoding::Brotli => inflate(BrotliDecoder::new(&*raw), raw.len(), limits).await,
     }
 }
 
@@ -93,6 +93,7 @@ fn too_slow() -> Fault {
 async fn collect(mut body: Incoming, announced: Option<usize>, limits: BodyLimits) -> Result<Bytes, Fault> {
     let start = Instant::now();
     let end = start + limits.time;
+    let slowest = limits.rate.saturating_mul(WINDOW.as_secs() as usize);
     let mut window = (start, 0);
     let mut first: Option<Bytes> = None;
     let mut buffer = BytesMut::new();
@@ -101,7 +102,7 @@ async fn collect(mut body: Incoming, announced: Option<usize>, limits: BodyLimit
         let deadline = end.min(window.0 + WINDOW);
         let frame = match tokio::time::timeout_at(deadline, body.frame()).await {
             Ok(frame) => frame,
-            Err(_) if Instant::now() < end && length - window.1 >= SLOWEST => {
+            Err(_) if Instant::now() < end && length - window.1 >= slowest => {
                 window = (Instant::now(), length);
                 continue;
             }
@@ -137,8 +138,8 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     error.to_string()
 }
 
-async fn inflate(mut reader: impl AsyncRead + Unpin, compressed: usize, limit: usize) -> Result<Bytes, Fault> {
-    let most = limit.min(compressed.saturating_mul(RATIO).max(RATIO_FREE));
+async fn inflate(mut reader: impl AsyncRead + Unpin, compressed: usize, limits: BodyLimits) -> Result<Bytes, Fault> {
+    let most = limits.bytes.min(compressed.saturating_mul(limits.expansion).max(EXPANSION_FREE));
     let mut out = BytesMut::with_capacity(compressed.saturating_mul(4).min(most));
     let mut slice = 0;
     loop {

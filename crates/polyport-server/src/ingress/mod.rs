@@ -64,7 +64,9 @@ impl Call {
                     limits.request_body_bytes
                 }
             };
-            let body = body::read(&parts, body, BodyLimits { bytes, time: limits.body_time }).await?;
+            let limits =
+                BodyLimits { bytes, time: limits.body_time, rate: limits.body_rate, expansion: limits.expansion };
+            let body = body::read(&parts, body, limits).await?;
             Ok::<_, Fault>((caller, body))
         };
         match entering.await {

@@ -1,5 +1,6 @@
 //! The accept loop: connections, their limits, graceful shutdown.
 
+mod files;
 mod guard;
 
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use tracing::{debug, info, warn};
 
 use crate::app::{App, SetupError};
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::tasks::Tasks;
 use guard::{GuardLimits, Guarded, Traffic};
 
@@ -56,6 +57,9 @@ fn hint(error: &io::Error) -> &'static str {
         _ => "",
     }
 }
+
+/// As many connections are held at most, unless the configuration says another number.
+const MOST_CONNECTIONS: usize = 1 << 16;
 
 /// A gateway that listens and does not answer yet.
 #[derive(Debug)]
@@ -98,6 +102,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`] says what is in the way.
     pub async fn bind(config: Arc<Config>) -> Result<Self, ServeError> {
+        files::allow_more();
         let app = Arc::new(App::new(Arc::clone(&config))?);
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
@@ -197,7 +202,7 @@ fn connection(app: Arc<App>, stream: TcpStream, graceful: &GracefulShutdown) -> 
     let traffic = Arc::new(Traffic::default());
     let guard = GuardLimits { head: limits.header_time, write: limits.client_write };
     let io = TokioIo::new(Guarded::new(stream, guard, Arc::clone(&traffic)));
-    let builder = http(limits.header_bytes, limits.header_count);
+    let builder = http(limits);
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = traffic.begin();
         // Boxed so that a connection holds no room for it while it only streams.
@@ -216,22 +221,22 @@ type BoxAnswer =
 /// hyper's own limit of headers, for which it needs no allocation.
 const HYPER_HEADERS: usize = 100;
 
-fn http(header_bytes: usize, header_count: usize) -> auto::Builder<TokioExecutor> {
+fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         // The guard keeps this limit, see there.
         .header_read_timeout(None)
-        .max_buf_size(header_bytes.max(8 * 1024));
-    if header_count != HYPER_HEADERS {
-        builder.http1().max_headers(header_count);
+        .max_buf_size(limits.header_bytes.max(8 * 1024));
+    if limits.header_count != HYPER_HEADERS {
+        builder.http1().max_headers(limits.header_count);
     }
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(100)
-        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
@@ -253,7 +258,8 @@ struct Place {
 impl Doors {
     fn new(app: &App) -> Self {
         let limits = &app.runtime().config.limits;
-        let all = file_limit().map_or(limits.connections, |files| limits.connections.min(files / 4 * 3));
+        let files = files::may_open().map_or(MOST_CONNECTIONS, |files| files / 4 * 3);
+        let all = limits.connections.unwrap_or(MOST_CONNECTIONS).min(files);
         Self {
             all: Arc::new(Semaphore::new(all.clamp(1, Semaphore::MAX_PERMITS))),
             per_address: limits.connections_per_address,
@@ -286,11 +292,4 @@ impl Drop for Place {
             }
         }
     }
-}
-
-/// How many files the process may open, where the system tells it.
-fn file_limit() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
 }

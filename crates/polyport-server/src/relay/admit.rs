@@ -112,6 +112,10 @@ fn resting(cause: Option<FaultClass>) -> Fault {
             FaultClass::NoUpstream,
             "the provider account behind this model cannot be used; the operator has to mend it",
         ),
+        Some(FaultClass::Untrusted) => Fault::new(
+            FaultClass::NoUpstream,
+            "the certificate of the provider behind this model is not trusted; the operator has to mend it",
+        ),
         _ => Fault::new(FaultClass::NoUpstream, "every provider of this model is resting after failures"),
     }
 }

@@ -45,6 +45,7 @@ fn rest(fault: &Fault) -> Option<(bool, bool, Duration)> {
         FaultClass::AccountBroken => (false, true, Duration::from_secs(600)),
         FaultClass::AuthInvalid => (false, true, Duration::from_secs(30)),
         FaultClass::CapacityModel => (true, false, Duration::from_secs(30)),
+        FaultClass::Untrusted => (false, false, Duration::from_secs(30)),
         FaultClass::Overloaded => (true, false, fault.retry_after?),
         _ => return None,
     };

@@ -12,7 +12,7 @@ use polyport_protocol::profile::{
 };
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{Restore, StreamDecoder, scan};
-use polyport_provider::{Call, ProviderBody};
+use polyport_provider::ProviderBody;
 use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text, Usage};
 use tokio::time::Instant;
 
@@ -51,6 +51,20 @@ pub(crate) async fn fits(x: &mut Exchange, slot: &Slot) -> Result<bool, Fault> {
         ClientProtocol::Responses => responses_fit(x, slot, peek),
         ClientProtocol::Messages | ClientProtocol::Gemini => true,
     })
+}
+
+/// Whether the body asks the model to think.
+fn asks_to_reason(wire: ClientProtocol, peek: &Peek, body: &Bytes) -> bool {
+    match wire {
+        ClientProtocol::Chat => peek.has(body, "reasoning_effort") || peek.has(body, "reasoning"),
+        ClientProtocol::Responses => peek.has(body, "reasoning"),
+        ClientProtocol::Messages => peek.has(body, "thinking"),
+        // It stands inside the settings, in either spelling.
+        ClientProtocol::Gemini => ["generationConfig", "generation_config"]
+            .iter()
+            .filter_map(|name| peek.get(body, name))
+            .any(|settings| memchr::memmem::find(settings, b"thinking").is_some()),
+    }
 }
 
 /// A server that keeps no answers cannot be asked to; and what is kept elsewhere is not known to it.
@@ -254,8 +268,9 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     let headers = request_headers(x, &slot.upstream.config.profile);
     x.record.passthrough = true;
     x.record.sent();
-    let call = Call::Generate { model: &slot.target.model, stream: x.stream };
-    let mut opened = wire::post(slot, call, headers, body).await?;
+    let capabilities = x.runtime.config.capabilities(&slot.upstream.config, &slot.target.model);
+    let reasons = wire::reasons(&capabilities, asks_to_reason(x.wire, peek, &x.body));
+    let mut opened = wire::generate(slot, x.stream, reasons, headers, body).await?;
     x.record.upstream_id = opened.request_id();
     let forwarded = answer_headers(&opened.headers);
     if opened.is_stream().is_some_and(|stream| stream != x.stream) {
@@ -562,6 +577,11 @@ impl Passthrough {
             return;
         }
         if self.tap.finished() || (self.may_omit_finish && end == BodyEnd::Clean) {
+            let missing = self.tap.missing();
+            if !missing.is_empty() && !self.tap.at_boundary() {
+                self.put(Bytes::from_static(b"\n\n"));
+            }
+            self.put(Bytes::from_static(missing));
             self.over = Some(Outcome::Answered);
             return;
         }

@@ -8,7 +8,6 @@ use std::pin::Pin;
 
 use polyport_protocol::collect::Collector;
 use polyport_protocol::{Target, encode_request};
-use polyport_provider::Call;
 use polyport_types::{
     Event, Fault, FinishReason, Losses, Message, Part, PartId, Protocol, RawJson, Request, Response, Role, Tool, Usage,
 };
@@ -164,11 +163,9 @@ impl Resume {
             edits.set(TOKEN, token.as_str().to_owned());
             body = peek.edited(&body, &edits);
         }
+        let reasons = wire::reasons(&self.target.capabilities, wire::asks_to_reason(&self.request));
         let (slot, stream) = (self.slot.clone(), self.stream);
-        Box::pin(async move {
-            let call = Call::Generate { model: &slot.target.model, stream };
-            wire::post(&slot, call, headers, body).await
-        })
+        Box::pin(async move { wire::generate(&slot, stream, reasons, headers, body).await })
     }
 
     /// Whether a whole answer is paused and may be continued.

@@ -39,6 +39,8 @@ pub(crate) struct Tap {
     blank: bool,
     /// The stream has come to its end: a finish reason, a last event, an error.
     finished: bool,
+    /// Chat's last word was said.
+    done: bool,
     failed: bool,
     /// The last data that held usage; read when the stream is over.
     last_usage: Vec<u8>,
@@ -59,6 +61,7 @@ impl Tap {
             boundary: true,
             blank: true,
             finished: false,
+            done: false,
             failed: false,
             last_usage: Vec::new(),
             usage: Box::default(),
@@ -82,6 +85,14 @@ impl Tap {
     /// Whether the stream may end here.
     pub(crate) fn finished(&self) -> bool {
         self.finished
+    }
+
+    /// What readers of the protocol wait for after a finished answer, and the provider did not send.
+    pub(crate) fn missing(&self) -> &'static [u8] {
+        match self.protocol {
+            Protocol::Chat if self.finished && !self.done => b"data: [DONE]\n\n",
+            Protocol::Chat | Protocol::Responses | Protocol::Messages | Protocol::Gemini => b"",
+        }
     }
 
     /// Whether the provider ended the stream with an error.
@@ -160,6 +171,7 @@ impl Tap {
     fn chat(&mut self, data: &[u8]) {
         if data == b"[DONE]" {
             self.finished = true;
+            self.done = true;
             return;
         }
         if starts_with_error(data) {

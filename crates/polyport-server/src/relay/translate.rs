@@ -15,7 +15,7 @@ use polyport_protocol::{
     CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, decode_response,
     encode_request, encode_response, estimate, resolve,
 };
-use polyport_provider::{Call, ProviderBody, echo};
+use polyport_provider::{ProviderBody, echo};
 use polyport_types::{
     ClientProtocol, Event, Fault, FaultClass, FinishReason, Loss, LossAction, LossCode, Losses, PartKind, PartStart,
     Protocol, Request, Response, Severity, Text, Usage,
@@ -79,12 +79,12 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
         x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
     note_dropped(&mut losses, &dropped);
     sent.body = body.clone();
+    let reasons = wire::reasons(&target.capabilities, wire::asks_to_reason(&resolved));
     let target = target.offering(&resolved);
     let resume = Resume::new(x, slot, &target, &resolved).map(Box::new);
     drop(resolved);
     x.record.sent();
-    let call = Call::Generate { model: &target.model, stream: x.stream };
-    let opened = wire::post(slot, call, headers, body).await?;
+    let opened = wire::generate(slot, x.stream, reasons, headers, body).await?;
     x.record.upstream_id = opened.request_id();
     let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume };
     reading.read(x, slot, opened).await

@@ -6,9 +6,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use polyport_protocol::classify::classify;
+use polyport_protocol::profile::Capabilities;
 use polyport_protocol::{Encoded, Profile, ProviderAnswer};
 use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, SendError};
-use polyport_types::{Fault, FaultClass, Text};
+use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -42,7 +43,10 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn new(limits: Timeouts) -> Self {
+    pub(crate) fn new(mut limits: Timeouts, reasons: bool) -> Self {
+        if reasons {
+            limits.first_byte = limits.first_byte_reasoning;
+        }
         Self { limits, sent: Instant::now(), heard: None, progress: None }
     }
 
@@ -138,6 +142,31 @@ pub(crate) fn add_profile_headers(headers: &mut HeaderMap, profile: &Profile) {
     }
 }
 
+/// Whether a model thinks before it answers: because it was asked to, or because it cannot do otherwise.
+pub(crate) fn reasons(capabilities: &Capabilities, asked: bool) -> bool {
+    capabilities.reasoning && (asked || !capabilities.reasoning_off)
+}
+
+/// Whether a request asks the model to think.
+pub(crate) fn asks_to_reason(request: &Request) -> bool {
+    request.reasoning.as_ref().is_some_and(|control| control.mode != ReasoningMode::Off)
+}
+
+/// Asks for an answer of the model and waits for its head. A model that `reasons` may think before it says a word.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) async fn generate(
+    slot: &Slot,
+    stream: bool,
+    reasons: bool,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Opened, Fault> {
+    let call = Call::Generate { model: &slot.target.model, stream };
+    ask(slot, Method::POST, call, reasons, headers, body).await
+}
+
 /// Posts a body and waits for the head of the answer.
 ///
 /// # Errors
@@ -146,7 +175,7 @@ pub(crate) async fn post(slot: &Slot, call: Call<'_>, headers: HeaderMap, body: 
     send(slot, Method::POST, call, headers, body).await
 }
 
-/// Sends a request and waits for the head of its answer.
+/// Sends a request that no model has to think about and waits for the head of its answer.
 ///
 /// # Errors
 /// What the failure means; the body of an error was read and classified.
@@ -154,6 +183,17 @@ pub(crate) async fn send(
     slot: &Slot,
     method: Method,
     call: Call<'_>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Opened, Fault> {
+    ask(slot, method, call, false, headers, body).await
+}
+
+async fn ask(
+    slot: &Slot,
+    method: Method,
+    call: Call<'_>,
+    reasons: bool,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Opened, Fault> {
@@ -169,7 +209,7 @@ pub(crate) async fn send(
     if let Some(credential) = slot.credential.and_then(|index| service.credentials.get(index)) {
         credential.header.apply(&mut headers);
     }
-    let mut patience = Patience::new(service.timeouts.clone());
+    let mut patience = Patience::new(service.timeouts.clone(), reasons);
     let request = ProviderRequest { method, uri, headers, body };
     let sent = tokio::time::timeout_at(patience.deadline(), client.send(request)).await;
     let answer = match sent {
@@ -206,7 +246,7 @@ fn unsent(provider: &Text, error: &SendError) -> Fault {
             format!("provider `{provider}` did not accept a connection within {} seconds", limit.as_secs()),
         ),
         SendError::Certificate { reason, .. } => {
-            (FaultClass::Transport, format!("the certificate of provider `{provider}` is not trusted: {reason}"))
+            (FaultClass::Untrusted, format!("the certificate of provider `{provider}` is not trusted: {reason}"))
         }
         SendError::Broken { reason, .. } => {
             (FaultClass::Transport, format!("the connection to provider `{provider}` failed: {reason}"))
