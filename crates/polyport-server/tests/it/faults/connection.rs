@@ -285,6 +285,32 @@ async fn leave(client: ClientProtocol, provider: Protocol, stream: bool, when: L
 }
 
 #[tokio::test]
+async fn c13_a_client_that_leaves_while_the_provider_connects_ends_the_attempt() {
+    for client in ClientProtocol::ALL {
+        for stream in [false, true] {
+            // Accepts and says nothing: the handshake of TLS never ends.
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base_url = format!("https://{}/v1", listener.local_addr().unwrap());
+            let setup = Setup::default().provider("up", Protocol::Chat, &base_url, "");
+            let gateway = setup.with("limits: { requests: 1, connect: 60s }").start().await;
+            let (path, body) = ask(client, stream);
+            let address = gateway.address;
+            let mut asking = Box::pin(async move { raw::post(address, &path, headers(client), &body).await });
+            let (mut provider, _) = tokio::select! {
+                reply = &mut asking => panic!("{client}: answered with {}", reply.status),
+                accepted = listener.accept() => accepted.unwrap(),
+            };
+            drop(asking);
+            // The beginning of the handshake, then nothing more.
+            let mut heard = Vec::new();
+            let ended = tokio::time::timeout(PATIENCE, provider.read_to_end(&mut heard)).await;
+            assert!(ended.is_ok(), "{client}, stream {stream}: the attempt goes on");
+            gateway.idle().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn c13_a_client_that_leaves_after_the_last_token_is_no_failure() {
     for client in ClientProtocol::ALL {
         let fake = FakeProvider::start(Protocol::from(client)).await;

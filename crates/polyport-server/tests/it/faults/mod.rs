@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`client`] | C: an ordinary client in what it says |
 //! | [`connection`] | C: an ordinary client in what it does to its connection |
+//! | [`provider`] | U: a provider in what it says and how it frames it |
+//! | [`stream`] | how streams end |
+//! | [`tls`] | U: a provider behind TLS, and its HTTP/2 |
 //! | [`attacker`] | A: somebody who means it |
 //! | [`desync`] | A1: requests that two parsers could read differently |
 
@@ -12,6 +15,9 @@ mod client;
 mod connection;
 mod desync;
 mod h2;
+mod provider;
+mod stream;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -245,5 +251,31 @@ impl Log {
     /// Everything so far.
     pub(crate) fn read(&self) -> String {
         String::from_utf8(self.written.0.lock().unwrap().clone()).expect("the log is text")
+    }
+}
+
+/// Names of functions in the sources below `folder`.
+fn functions(folder: &std::path::Path, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let starts = source.split("fn ").skip(1).filter_map(|rest| rest.split_once('('));
+            names.extend(starts.map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_fault_has_a_test_of_its_name() {
+    let mut tests = Vec::new();
+    functions(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"), &mut tests);
+    let client = (1..=21).chain([24]).map(|number| format!("c{number}_"));
+    let provider = (1..=4).chain(7..=25).chain([31]).map(|number| format!("u{number}_"));
+    let attacker = [1, 2, 3, 6, 7, 17, 18].map(|number| format!("a{number}_"));
+    for id in client.chain(provider).chain(attacker) {
+        assert!(tests.iter().any(|name| name.starts_with(&id)), "no test begins with {id}");
     }
 }
