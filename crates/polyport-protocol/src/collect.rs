@@ -265,7 +265,11 @@ pub fn into_events(response: Response) -> Vec<Event> {
         candidates.push(Candidate { finish: FinishReason::ContentFilter, ..Candidate::default() });
     }
     for candidate in candidates {
-        let Candidate { index: choice, parts, finish, raw_finish, finish_message, logprobs, ext } = candidate;
+        let Candidate { index: choice, mut parts, finish, raw_finish, finish_message, mut logprobs, ext } = candidate;
+        // Behind the last part an encoder could no longer tell what they belong to.
+        if let Some(text) = only_text(&mut parts).filter(|text| text.logprobs.is_empty()) {
+            text.logprobs = std::mem::take(&mut logprobs);
+        }
         for part in parts {
             part_events(part, choice, &mut next, &mut events);
         }
@@ -283,6 +287,15 @@ pub fn into_events(response: Response) -> Vec<Event> {
     }
     events.push(Event::End);
     events
+}
+
+/// The text of an answer that has exactly one.
+fn only_text(parts: &mut [Part]) -> Option<&mut TextPart> {
+    let mut texts = parts.iter_mut().filter_map(|part| match &mut part.kind {
+        PartKind::Text(text) => Some(text),
+        _ => None,
+    });
+    texts.next().filter(|_| texts.next().is_none())
 }
 
 fn part_events(part: Part, choice: u32, next: &mut u32, events: &mut Vec<Event>) {

@@ -60,20 +60,33 @@ pub(super) fn in_the_light_of(reason: FinishReason, completed_calls: bool) -> Fi
     }
 }
 
+/// What a message holds that decides about the word for its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    /// There are calls.
+    pub(super) calls: bool,
+    /// There is text or a refusal.
+    pub(super) words: bool,
+    /// The model declined in words of its own.
+    pub(super) refusal: bool,
+}
+
 /// The word for a client; `None` where only an error says it.
-pub(super) fn word(reason: &FinishReason, called: bool, said: bool) -> Option<&'static str> {
+pub(super) fn word(reason: &FinishReason, held: Held) -> Option<&'static str> {
     Some(match reason {
         FinishReason::Stop
         | FinishReason::StopSequence(_)
         | FinishReason::Other
         | FinishReason::Compaction
         | FinishReason::ToolCalls => {
-            if called {
+            if held.calls {
                 "tool_calls"
             } else {
                 "stop"
             }
         }
+        // Models of OpenAI decline in their own words and are done; a classifier cuts in.
+        FinishReason::Refusal { .. } if held.refusal => "stop",
         FinishReason::MaxTokens
         | FinishReason::ContextWindow
         | FinishReason::PauseTurn
@@ -85,9 +98,9 @@ pub(super) fn word(reason: &FinishReason, called: bool, said: bool) -> Option<&'
         | FinishReason::TooManyToolCalls
         | FinishReason::MissingSignature => {
             // Calls that came are answered by the client, if only with an error the model can learn from.
-            if called {
+            if held.calls {
                 "tool_calls"
-            } else if said {
+            } else if held.words {
                 "stop"
             } else {
                 return None;

@@ -49,7 +49,7 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
     // One answer that only an error can say: nothing else is left to write.
     if let [only] = candidates {
         let message = Message::of(context, response, only);
-        if finish::word(&only.finish, !message.calls.is_empty(), message.is_said()).is_none() {
+        if finish::word(&only.finish, message.held()).is_none() {
             return openai_fault::body(&finish::fault(&only.finish, only.raw_finish.as_deref()));
         }
     }
@@ -176,14 +176,18 @@ impl<'r> Message<'r> {
         self.calls.push((call, google));
     }
 
-    fn is_said(&self) -> bool {
-        !self.content.is_empty() || self.refusal.is_some()
+    fn held(&self) -> finish::Held {
+        finish::Held {
+            calls: !self.calls.is_empty(),
+            words: !self.content.is_empty() || self.refusal.is_some(),
+            refusal: self.candidate.parts.iter().any(|part| matches!(part.kind, PartKind::Refusal(_))),
+        }
     }
 
     fn write(&self, w: &mut JsonWriter<'_>) {
         let candidate = self.candidate;
         let legacy = self.context.request.legacy_functions;
-        let word = finish::word(&candidate.finish, !self.calls.is_empty(), true).unwrap_or("stop");
+        let word = finish::word(&candidate.finish, self.held()).unwrap_or("stop");
         w.object(|w| {
             w.num("index", candidate.index);
             w.object_field("message", |w| self.write_message(w, legacy));

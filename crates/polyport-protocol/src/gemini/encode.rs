@@ -225,6 +225,7 @@ fn without_slot(request: &Request, own: bool, losses: &mut Losses) {
             // It became the tier.
             "speed" => {}
             "moderation" => losses.warn(LossCode::ModerationDropped, Dropped, path, ""),
+            "user" => losses.info(LossCode::IdentityDropped, Dropped, path, ""),
             "diagnostics" | "user_profile_id" | "workspace_id" | "inference_geo" => {
                 losses.info(LossCode::UnknownFieldDropped, Dropped, path, "");
             }

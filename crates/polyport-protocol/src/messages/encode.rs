@@ -194,7 +194,7 @@ impl<'r> Draft<'r> {
             losses.info(LossCode::ServerFeatureDropped, Dropped, "/prediction", "");
         }
         if request.limits.truncation.as_deref().is_some_and(|word| word != "disabled") {
-            losses.warn(LossCode::ServerFeatureDropped, Dropped, "/truncation", "");
+            losses.info(LossCode::ServerFeatureDropped, Dropped, "/truncation", "");
         }
         if !self.own {
             let reasoning = request.reasoning.iter().flat_map(|reasoning| reasoning.ext.iter());
@@ -208,6 +208,7 @@ impl<'r> Draft<'r> {
                 let path = format!("/{name}");
                 match &**name {
                     "moderation" => losses.warn(LossCode::ModerationDropped, Dropped, path, ""),
+                    "user" => losses.info(LossCode::IdentityDropped, Dropped, path, ""),
                     "context_management" => losses.warn(LossCode::ServerFeatureDropped, Dropped, path, ""),
                     "prompt" => losses.error(LossCode::ServerFeatureDropped, path, "a template its provider holds"),
                     "image" => losses.info(LossCode::UnknownFieldDropped, Dropped, path, ""),

@@ -295,9 +295,13 @@ fn keep(job: &Job<'_>, part: &mut Part, stored: bool, place: Place, lost: &mut L
         return true;
     };
     let visible = !reasoning.text.joined().is_empty();
+    // Chat has one dialect that takes signatures; text alone may be wanted by any.
+    let slot = !job.to(Protocol::Chat) || job.profile().reasoning_back == ReasoningBack::Details;
+    if !slot && ours.as_ref().is_some_and(|signature| !signature.value.is_empty()) {
+        lost.signatures.add(place);
+    }
     let kept = match (&ours, job.target.protocol) {
-        // Chat has one dialect that takes signatures; text alone may be wanted by any.
-        (Some(_), Protocol::Chat) => visible || job.profile().reasoning_back == ReasoningBack::Details,
+        (Some(_), Protocol::Chat) => visible || slot,
         (None, Protocol::Chat) => visible,
         (Some(signature), Protocol::Gemini) => visible || !signature.value.is_empty(),
         (Some(signature), Protocol::Messages | Protocol::Responses) if !signature.value.is_empty() => true,
@@ -315,8 +319,7 @@ fn keep(job: &Job<'_>, part: &mut Part, stored: bool, place: Place, lost: &mut L
         }
         return false;
     }
-    let details = !job.to(Protocol::Chat) || job.profile().reasoning_back == ReasoningBack::Details;
-    part.signature = ours.filter(|signature| !signature.value.is_empty() && details);
+    part.signature = ours.filter(|signature| !signature.value.is_empty() && slot);
     true
 }
 

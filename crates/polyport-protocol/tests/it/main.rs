@@ -10,3 +10,4 @@ mod matrix;
 mod messages;
 mod resolve;
 mod responses;
+mod translation;

@@ -65,6 +65,11 @@ impl<'r> Body<'r, '_, '_> {
         profile.accept_unknown || profile.accept.iter().any(|accepted| accepted == name)
     }
 
+    /// Whether the profile leaves a member out.
+    fn drops(&self, name: &str) -> bool {
+        self.profile().drop.iter().any(|dropped| dropped == name)
+    }
+
     /// The name under which a member goes out; `None` if the profile leaves it out or sets it itself.
     fn wire_name(&mut self, name: &'static str) -> Option<Cow<'r, str>> {
         let profile = self.profile();
@@ -72,9 +77,12 @@ impl<'r> Body<'r, '_, '_> {
         if profile.extra_body.contains_key(&*renamed) {
             return None;
         }
-        if profile.drop.iter().any(|dropped| dropped == name) {
-            if let Some(code) = code_of(name) {
-                self.losses.warn(code, LossAction::Dropped, format!("/{name}"), "not taken by this provider");
+        if self.drops(name) {
+            let (path, detail) = (format!("/{name}"), "not taken by this provider");
+            match code_of(name) {
+                Some(code) if is_unseen(code) => self.losses.info(code, LossAction::Dropped, path, detail),
+                Some(code) => self.losses.warn(code, LossAction::Dropped, path, detail),
+                None => {}
             }
             return None;
         }
@@ -87,6 +95,11 @@ impl<'r> Body<'r, '_, '_> {
             self.w.key(&name);
             value(self);
         }
+    }
+
+    /// A switch that says nothing a server without it would not do anyway where it has this value.
+    pub(super) fn flag(&mut self, name: &'static str, value: Option<bool>, usual: bool) {
+        self.opt_bool(name, value.filter(|value| *value != usual || !self.drops(name)));
     }
 
     fn opt_str(&mut self, name: &'static str, value: Option<&str>) {
@@ -156,7 +169,7 @@ impl<'r> Body<'r, '_, '_> {
         // `top_logprobs` is refused without `logprobs`.
         let top = sampling.top_logprobs.filter(|_| sampling.logprobs != Some(false));
         let logprobs = sampling.logprobs.or(top.filter(|top| *top > 0).map(|_| true));
-        self.opt_bool("logprobs", logprobs);
+        self.flag("logprobs", logprobs, false);
         self.opt_int("top_logprobs", top.filter(|_| logprobs == Some(true)));
         self.opt_int("n", self.request.candidates.filter(|n| *n != 1));
     }
@@ -247,8 +260,7 @@ impl<'r> Body<'r, '_, '_> {
             return;
         }
         self.opt_bool("stream", Some(true));
-        let obfuscation =
-            request.stream_options.include_obfuscation.filter(|_| self.is_own() && !self.profile().flatten_text);
+        let obfuscation = request.stream_options.include_obfuscation.filter(|_| !self.profile().flatten_text);
         let usage = self.profile().stream_usage;
         if usage || obfuscation.is_some() {
             self.field("stream_options", |body| {
@@ -314,7 +326,12 @@ impl<'r> Body<'r, '_, '_> {
         let known = &self.target.capabilities.efforts;
         let effort = match (control.mode, control.effort, control.budget_tokens) {
             (ReasoningMode::Off, ..) if known.contains(&Effort::None) || known.is_empty() => Some(Effort::None),
-            (ReasoningMode::Off, ..) => known.iter().min().copied(),
+            (ReasoningMode::Off, ..) => {
+                let least = known.iter().min().copied();
+                let detail = format!("off → {}", least.map_or("", Effort::as_str));
+                self.losses.info(LossCode::ReasoningMapped, LossAction::Degraded, "/reasoning_effort", detail);
+                least
+            }
             (_, Some(effort), _) => Some(effort),
             (_, None, Some(budget)) if budget >= 0 => Some(effort_of(budget)),
             (ReasoningMode::BetweenTools, ..) => Some(Effort::Low),
@@ -472,18 +489,16 @@ impl<'r> Body<'r, '_, '_> {
                 body.w.object(|w| request.metadata.iter().for_each(|(key, value)| w.str(key, value)));
             });
         }
-        self.opt_bool("store", request.state.store);
+        self.flag("store", request.state.store, false);
         let tier = self.service_tier();
+        let usual = |tier: &str| matches!(tier, "auto" | "default");
+        let tier = tier.filter(|tier| !(usual(tier) && self.drops("service_tier")));
         self.opt_str("service_tier", tier.as_deref());
     }
 
     /// The tier in the words of this API.
     fn service_tier(&mut self) -> Option<Text> {
         let request = self.request;
-        let fast = request.ext.get("speed").is_some_and(|speed| speed.as_str() == "\"fast\"");
-        if fast && !self.is_own() {
-            return Some(Text::from_static("fast"));
-        }
         let tier = request.service_tier.as_ref()?;
         let word = match &**tier {
             "standard_only" | "standard" => "default",
@@ -505,7 +520,8 @@ impl<'r> Body<'r, '_, '_> {
         for (name, value) in request.ext.iter() {
             let path = format!("/{name}");
             // A feature of the official API without a slot.
-            let official = &**name == "moderation" && self.target.capabilities.family == polyport_types::Family::OpenAi;
+            let official = matches!(&**name, "moderation" | "user")
+                && self.target.capabilities.family == polyport_types::Family::OpenAi;
             if self.is_own() && (official || self.accepts(name)) {
                 let profile = self.profile();
                 let dropped = profile.drop.iter().any(|dropped| *dropped == **name);
@@ -520,6 +536,7 @@ impl<'r> Body<'r, '_, '_> {
                     self.losses.warn(LossCode::ModerationDropped, LossAction::Dropped, path, "not available")
                 }
                 "speed" if value.as_str() == "\"standard\"" || !self.is_own() => {}
+                "user" => self.losses.info(LossCode::IdentityDropped, LossAction::Dropped, path, ""),
                 "diagnostics" | "user_profile_id" | "workspace_id" | "inference_geo" => {
                     self.losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, "");
                 }
@@ -615,6 +632,12 @@ fn write_members(w: &mut JsonWriter<'_>, object: Option<&RawJson>) {
     if let Some(object) = object {
         members::write(w, object);
     }
+}
+
+/// Whether what is lost cannot be seen in the answer.
+fn is_unseen(code: LossCode) -> bool {
+    use LossCode::{CacheBreakpointDropped, CacheKeyDropped, IdentityDropped, MetadataDropped, StateUnsupported};
+    matches!(code, CacheBreakpointDropped | CacheKeyDropped | IdentityDropped | MetadataDropped | StateUnsupported)
 }
 
 /// The loss of a dropped member; `None` where nothing is lost.

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use polyport_types::{
-    Authority, ClientProtocol, Extras, Family, Instruction, LossAction, LossCode, Message, Part, PartKind, PartStatus,
-    Role, Signature, Text, ToolCall, ToolCallKind, ToolResult,
+    Authority, ClientProtocol, Extras, Family, Instruction, LossAction, LossCode, Losses, Message, Part, PartKind,
+    PartStatus, Role, Signature, Text, ToolCall, ToolCallKind, ToolResult,
 };
 
 use super::encode::{Body, Markers};
@@ -418,7 +418,7 @@ fn write_message(body: &mut Body<'_, '_, '_>, message: &Outgoing<'_>, after_user
             w.array_field("tool_calls", |w| {
                 for part in &message.calls {
                     if let PartKind::ToolCall(call) = &part.kind {
-                        write_call(w, call, part.signature.as_ref().filter(|_| google));
+                        write_call(w, call, part.signature.as_ref().filter(|_| google), &message.path, losses);
                     }
                 }
             });
@@ -531,7 +531,7 @@ impl<'r> Thoughts<'r> {
     }
 }
 
-fn write_call(w: &mut JsonWriter<'_>, call: &ToolCall, signature: Option<&Signature>) {
+fn write_call(w: &mut JsonWriter<'_>, call: &ToolCall, signature: Option<&Signature>, path: &str, losses: &mut Losses) {
     w.object(|w| {
         let name = full_name(call.namespace.as_ref(), &call.name);
         w.str("id", &call.id);
@@ -548,7 +548,13 @@ fn write_call(w: &mut JsonWriter<'_>, call: &ToolCall, signature: Option<&Signat
                 // Servers parse the arguments of history: what the model cut off is mended.
                 let arguments = match call.arguments.trim() {
                     "" | "null" => std::borrow::Cow::Borrowed("{}"),
-                    _ if call.status != PartStatus::Complete => repair::arguments_object(&call.arguments).0,
+                    _ if call.status != PartStatus::Complete => {
+                        let (object, repaired) = repair::arguments_object(&call.arguments);
+                        if !repaired.is_faithful() {
+                            losses.warn(LossCode::ToolSchemaRelaxed, LossAction::Degraded, path, repaired.as_str());
+                        }
+                        object
+                    }
                     _ => std::borrow::Cow::Borrowed(&*call.arguments),
                 };
                 w.str("arguments", &arguments);

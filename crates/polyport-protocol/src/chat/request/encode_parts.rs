@@ -71,7 +71,12 @@ impl Piece<'_> {
 pub(super) fn pieces<'r>(body: &mut Body<'r, '_, '_>, part: &'r Part, path: &str, out: &mut Vec<Piece<'r>>) {
     let start = out.len();
     match &part.kind {
-        PartKind::Text(text) => out.push(Piece::text(text.text.clone())),
+        PartKind::Text(text) => {
+            if !text.citations.is_empty() {
+                body.losses.info(LossCode::CitationDropped, LossAction::Dropped, path, "");
+            }
+            out.push(Piece::text(text.text.clone()));
+        }
         PartKind::Refusal(text) => out.push(Piece::text(text.clone())),
         PartKind::Image(image) => image_piece(body, image, path, out),
         PartKind::Audio(audio) => audio_piece(body, audio, path, out),

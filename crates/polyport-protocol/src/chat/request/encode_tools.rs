@@ -81,7 +81,7 @@ pub(super) fn write(body: &mut Body<'_, '_, '_>) {
         if let Some(choice) = plan.choice.take() {
             body.field("tool_choice", |body| write_choice(body.w, &choice));
         }
-        body.opt_bool("parallel_tool_calls", request.parallel_tool_calls);
+        body.flag("parallel_tool_calls", request.parallel_tool_calls, true);
     }
     if let Some(Tool::Server(tool)) = search {
         if !tool.allowed_domains.is_empty() || !tool.blocked_domains.is_empty() || tool.max_uses.is_some() {

@@ -569,14 +569,14 @@ impl Encoder {
     fn finish(&mut self, finish: Finish, out: &mut Vec<u8>) {
         let at = self.choice(finish.choice);
         let Some(choice) = self.choices.get(at).filter(|choice| !choice.finished) else { return };
-        let (called, said, refused) = (choice.calls > 0, choice.said, choice.refused);
-        let Some(word) = finish::word(&finish.reason, called, said) else {
+        let held = finish::Held { calls: choice.calls > 0, words: choice.said, refusal: choice.refused };
+        let Some(word) = finish::word(&finish.reason, held) else {
             self.fail(&finish::fault(&finish.reason, finish.raw.as_deref()), out);
             return;
         };
         self.role(at, false, out);
         let words = answer::refusal_words(&finish.reason, finish.message.as_ref(), finish.prompt_block.as_ref());
-        if let Some(words) = words.filter(|words| !refused && !words.is_empty()) {
+        if let Some(words) = words.filter(|words| !held.refusal && !words.is_empty()) {
             self.text_chunk(out, at, "refusal", &words);
         }
         let legacy = self.context.request.legacy_functions && word == "tool_calls";

@@ -327,7 +327,12 @@ impl<'r, 'l> InputWriter<'r, 'l> {
             self.losses.info(LossCode::CacheBreakpointDropped, LossAction::Dropped, path, detail);
         }
         match &part.kind {
-            PartKind::Text(part) => text.push_str(&part.text),
+            PartKind::Text(part) => {
+                if !part.citations.is_empty() {
+                    self.losses.info(LossCode::CitationDropped, LossAction::Dropped, path, "");
+                }
+                text.push_str(&part.text);
+            }
             PartKind::Refusal(refusal) => {
                 self.losses.info(LossCode::RoleDegraded, LossAction::Degraded, path, "a refusal became text");
                 text.push_str(refusal);

@@ -472,7 +472,7 @@ impl Encoder<'_> {
             match &**name {
                 // Written where they belong.
                 "text" | "tool_choice" if self.native => {}
-                "moderation" if matches!(self.request.source, ClientProtocol::Chat) => {
+                "moderation" | "user" if matches!(self.request.source, ClientProtocol::Chat) => {
                     self.member(w, name, |w| w.raw_value(value.as_str()));
                 }
                 _ if self.native => self.member(w, name, |w| w.raw_value(value.as_str())),
@@ -518,6 +518,7 @@ fn tier_word(source: ClientProtocol, tier: &str) -> (Option<&str>, bool) {
     match (source, lower.as_str()) {
         (ClientProtocol::Chat | ClientProtocol::Responses, _) => (Some(tier), true),
         (_, "auto") => (Some("auto"), true),
+        (ClientProtocol::Messages, "fast") => (Some("fast"), true),
         (ClientProtocol::Messages, "standard_only") | (ClientProtocol::Gemini, "standard") => (Some("default"), false),
         (ClientProtocol::Gemini, "flex") => (Some("flex"), true),
         (ClientProtocol::Gemini, "priority") => (Some("priority"), true),
