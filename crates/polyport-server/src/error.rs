@@ -32,9 +32,9 @@ pub(crate) fn answer(protocol: ClientProtocol, fault: &Fault, id: &RequestId) ->
 pub(crate) fn name(protocol: ClientProtocol, id: &RequestId, headers: &mut http::HeaderMap) {
     let Ok(value) = HeaderValue::try_from(id.header()) else { return };
     if protocol == ClientProtocol::Messages {
-        headers.insert("request-id", value.clone());
+        headers.insert(const { HeaderName::from_static("request-id") }, value.clone());
     }
-    headers.insert("x-request-id", value);
+    headers.insert(const { HeaderName::from_static("x-request-id") }, value);
 }
 
 /// After these the rest of the request is not worth reading.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_provider::AuthHeader;
 use polyport_routing::retry::counts;
 use polyport_routing::{Failure, History, Next, Target, next};
@@ -14,6 +14,11 @@ use super::{Answered, Exchange, Ready, passthrough, translate};
 use crate::app::{App, Runtime, Upstream};
 use crate::observe::metrics::{LossLabels, ReasonLabels, Word};
 use crate::state::Held;
+
+const TARGET: HeaderName = HeaderName::from_static("x-polyport-target");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-polyport-attempts");
+const LOSS: HeaderName = HeaderName::from_static("x-polyport-loss");
+const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-polyport-upstream-request-id");
 
 /// One target with one credential.
 #[derive(Clone, Debug)]
@@ -270,19 +275,19 @@ impl Exchange {
         if shown.target
             && let Ok(value) = HeaderValue::try_from(format!("{}/{}", slot.target.provider, slot.target.model))
         {
-            headers.insert("x-polyport-target", value);
+            headers.insert(TARGET, value);
         }
         if shown.attempts {
-            headers.insert("x-polyport-attempts", HeaderValue::from(self.record.attempts));
+            headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts));
         }
         if shown.loss
             && self.runtime.config.losses != crate::config::LossPolicy::Off
             && let Some(Ok(value)) = losses.header().map(HeaderValue::try_from)
         {
-            headers.insert("x-polyport-loss", value);
+            headers.insert(LOSS, value);
         }
         if let Some(Ok(value)) = self.record.upstream_id.as_deref().map(HeaderValue::try_from) {
-            headers.insert("x-polyport-upstream-request-id", value);
+            headers.insert(UPSTREAM_ID, value);
         }
         self.record.losses = losses.entries().len();
         headers

@@ -1,6 +1,6 @@
 //! Client and provider speak the same protocol: the body goes as it is but for a declared list of edits, and so does the answer.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -549,17 +549,18 @@ impl Passthrough {
             }
             match self.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    self.turn.restart();
+                    self.turn.begin();
                     self.patience.hear(true);
                     self.take(chunk);
+                    if self.waiting() < FULL && self.turn.goes_on(cx) {
+                        return Poll::Ready(Step::Turn);
+                    }
                 }
                 Poll::Ready(Some(Err(_))) => self.close(BodyEnd::Broken),
                 Poll::Ready(None) => self.close(BodyEnd::Clean),
                 Poll::Pending if self.waiting() == 0 => return Poll::Pending,
-                Poll::Pending => {
-                    ready!(self.turn.poll(cx));
-                    return Poll::Ready(Step::Bytes(self.hand_over()));
-                }
+                Poll::Pending if self.turn.goes_on(cx) => return Poll::Ready(Step::Turn),
+                Poll::Pending => return Poll::Ready(Step::Bytes(self.hand_over())),
             }
         }
     }

@@ -34,12 +34,14 @@ pub(crate) enum Live {
 pub(crate) enum Step {
     /// Bytes for the client, never empty.
     Bytes(Bytes),
+    /// Nothing yet; the task has been woken and polls again at once.
+    Turn,
     /// The stream is over; how it ended.
     End(Outcome),
 }
 
-/// Waits until other tasks have had their turn, above all the provider's connection: what it has read already shall leave in the same
-/// write as what is here. Nothing waits for bytes that have not arrived.
+/// Lets other tasks have their turn, above all the provider's connection: what it has read already shall leave in the same write as what
+/// is here. Nothing waits for bytes that have not arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     polls: u8,
@@ -49,20 +51,19 @@ impl Turn {
     /// hyper polls a body twice before it lets its task go, so the second poll is not yet another turn.
     const POLLS: u8 = 2;
 
-    /// Ready once the turn is over; then the next one begins.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.polls == Self::POLLS {
-            self.polls = 0;
-            return Poll::Ready(());
-        }
-        self.polls += 1;
-        cx.waker().wake_by_ref();
-        Poll::Pending
+    /// Bytes came: there may be more behind them.
+    pub(crate) fn begin(&mut self) {
+        self.polls = Self::POLLS;
     }
 
-    /// Bytes came: there may be more behind them.
-    pub(crate) fn restart(&mut self) {
-        self.polls = 0;
+    /// Whether the turn goes on; then the task is woken and the poll is over.
+    pub(crate) fn goes_on(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.polls == 0 {
+            return false;
+        }
+        self.polls -= 1;
+        cx.waker().wake_by_ref();
+        true
     }
 }
 
@@ -158,6 +159,7 @@ impl RelayBody {
             };
             match polled {
                 Poll::Ready(Step::Bytes(bytes)) => return self.hand_over(bytes),
+                Poll::Ready(Step::Turn) => return Poll::Pending,
                 Poll::Ready(Step::End(outcome)) => {
                     self.end(outcome);
                     return Poll::Ready(None);

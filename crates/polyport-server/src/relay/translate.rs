@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -527,20 +527,21 @@ impl Translation {
             };
             match self.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    self.turn.restart();
+                    self.turn.begin();
                     decoder.push(chunk, &mut self.events);
                     let progress = self.events.iter().any(|event| !matches!(event, Event::Ping));
                     if let Some(patience) = &mut self.patience {
                         patience.hear(progress);
                     }
+                    if self.turn.goes_on(cx) {
+                        return Poll::Ready(Step::Turn);
+                    }
                 }
                 Poll::Ready(Some(Err(_))) => decoder.finish(BodyEnd::Broken, &mut self.events),
                 Poll::Ready(None) => decoder.finish(BodyEnd::Clean, &mut self.events),
                 Poll::Pending if self.out.is_empty() => return Poll::Pending,
-                Poll::Pending => {
-                    ready!(self.turn.poll(cx));
-                    return self.flush_or_end();
-                }
+                Poll::Pending if self.turn.goes_on(cx) => return Poll::Ready(Step::Turn),
+                Poll::Pending => return self.flush_or_end(),
             }
         }
     }
