@@ -217,7 +217,7 @@ impl Live {
     pub fn watch(self: &Arc<Self>) -> Result<Watch, notify::Error> {
         let (sender, receiver) = mpsc::channel();
         let events = sender.clone();
-        let mut debouncer = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
+        let mut debouncer = new_debouncer(QUIET, Some(QUIET), move |result: DebounceEventResult| {
             if is_change(&result) {
                 // Without a receiver nobody is interested any more.
                 events.send(Message::Changed).ok();

@@ -1,5 +1,6 @@
 //! The record of one request: what its log line and its figures are made of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -196,10 +197,14 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// Text of a client in a log line: at most 120 characters, none of which could end the line or change how it is shown.
-fn clean(text: &str) -> String {
+fn clean(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 120;
+    if text.len() <= LONGEST && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Cow::Borrowed(text);
+    }
     let plain = |c: &char| {
         !c.is_control()
             && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().filter(plain).take(120).collect()
+    Cow::Owned(text.chars().filter(plain).take(LONGEST).collect())
 }
