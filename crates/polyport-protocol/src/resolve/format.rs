@@ -94,11 +94,18 @@ fn way(job: &Job<'_>, request: &Request) -> Way {
         Protocol::Responses if abilities.structured_output => Way::Native,
         Protocol::Responses => Way::Object,
         Protocol::Messages | Protocol::Gemini => {
-            let functions = request.tools.iter().any(|tool| matches!(tool, Tool::Function(_)));
-            let beside = abilities.structured_with_tools || !functions;
-            if abilities.structured_output && beside { Way::Native } else { tool }
+            if abilities.structured_output && beside_tools(job, request) {
+                Way::Native
+            } else {
+                tool
+            }
         }
     }
+}
+
+/// Whether the tools of a request leave room for a shape of the answer.
+fn beside_tools(job: &Job<'_>, request: &Request) -> bool {
+    job.capabilities().structured_with_tools || !request.tools.iter().any(|tool| matches!(tool, Tool::Function(_)))
 }
 
 /// Any JSON object.
@@ -106,7 +113,8 @@ fn object(job: &mut Job<'_>, request: &mut Request) {
     let native = match job.target.protocol {
         Protocol::Messages => false,
         Protocol::Chat => job.profile().json_mode != JsonMode::None,
-        Protocol::Responses | Protocol::Gemini => true,
+        Protocol::Responses => true,
+        Protocol::Gemini => beside_tools(job, request),
     };
     if !native {
         instruct(request, OBJECT_IN_WORDS);

@@ -211,3 +211,22 @@ fn programs_that_gemini_ran_are_told_in_blocks_of_their_own() {
     assert_eq!(body["messages"][1]["content"], "```python\nprint(1)\n```\n```\n1\n```\nOne.");
     assert_eq!(lost, ["tool.server.unsupported /contents/1"]);
 }
+
+#[test]
+fn older_gemini_models_answer_in_a_shape_or_call_functions_but_not_both() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]});
+    let sent = |model: &str, format: Value| {
+        let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+        let body = json!({"model": "alias", "messages": [{"role": "user", "content": "Hi"}], "tools": tools, "response_format": format});
+        let (body, lost) = through(ClientProtocol::Chat, Protocol::Gemini, model, &body);
+        let functions = body["tools"][0]["functionDeclarations"].as_array().unwrap().len();
+        let shaped = body["generationConfig"].get("responseMimeType").is_some();
+        (functions, shaped, lost.contains(&"format.emulated /response_format".to_owned()))
+    };
+    let shape = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+    let object = json!({"type": "json_object"});
+    assert_eq!(sent("gemini-3.5-flash", shape.clone()), (1, true, false));
+    assert_eq!(sent("gemini-2.5-flash", shape), (2, false, true));
+    assert_eq!(sent("gemini-3.5-flash", object.clone()), (1, true, false));
+    assert_eq!(sent("gemini-2.5-flash", object), (1, false, true));
+}
