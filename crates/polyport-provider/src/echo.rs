@@ -15,8 +15,8 @@ const PIECE: usize = 24;
 #[must_use]
 pub fn answer(request: &Request) -> Vec<Event> {
     let said = last_words(request);
+    // Without an id of its own the answer gets one that no other answer has.
     let mut events = vec![Event::Start(Box::new(StreamStart {
-        id: Text::from_static("echo"),
         model: Text::from_static("echo"),
         ..StreamStart::default()
     }))];
