@@ -16,10 +16,8 @@ const PIECE: usize = 24;
 pub fn answer(request: &Request) -> Vec<Event> {
     let said = last_words(request);
     // Without an id of its own the answer gets one that no other answer has.
-    let mut events = vec![Event::Start(Box::new(StreamStart {
-        model: Text::from_static("echo"),
-        ..StreamStart::default()
-    }))];
+    let mut events =
+        vec![Event::Start(Box::new(StreamStart { model: Text::from_static("echo"), ..StreamStart::default() }))];
     let (reason, output) = match wanted_tool(request, &said) {
         Some(tool) => {
             let arguments = arguments_for(tool, &said);

@@ -320,6 +320,25 @@ impl Losses {
         }
         (!pairs.is_empty()).then(|| pairs.join(", "))
     }
+
+    /// All entries for the log: `code;action path (detail), …`. Details never hold what a client wrote to a model. At most 8 KiB; what
+    /// does not fit is counted.
+    #[must_use]
+    pub fn report(&self) -> Option<String> {
+        const LONGEST: usize = 8 << 10;
+        let mut text = String::new();
+        for (at, loss) in self.entries.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            let detail = if loss.detail.is_empty() { String::new() } else { format!(" ({})", loss.detail) };
+            let entry = format!("{comma}{};{} {}{detail}", loss.code.as_str(), loss.action.as_str(), loss.path);
+            if text.len() + entry.len() > LONGEST {
+                text.push_str(&format!(", and {} more", self.entries.len() - at));
+                break;
+            }
+            text.push_str(&entry);
+        }
+        (!text.is_empty()).then_some(text)
+    }
 }
 
 /// Between which protocols a translation went; names the report in logs and metrics.
@@ -329,4 +348,26 @@ pub struct Direction {
     pub from: Protocol,
     /// Target protocol.
     pub to: Protocol,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_names_every_loss_within_its_bound() {
+        let mut losses = Losses::new();
+        assert_eq!(losses.report(), None);
+        losses.warn(LossCode::SamplingUnsupported, LossAction::Dropped, "/top_k", "not known there");
+        losses.info(LossCode::IdRewritten, LossAction::Renamed, "/messages/1", "");
+        assert_eq!(
+            losses.report().as_deref(),
+            Some("sampling.unsupported;dropped /top_k (not known there), id.rewritten;renamed /messages/1")
+        );
+        for number in 0..1000 {
+            losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, format!("/member_{number}"), "");
+        }
+        let report = losses.report().unwrap();
+        assert!(report.len() < 9000 && report.ends_with(" more"), "{report}");
+    }
 }

@@ -66,7 +66,7 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
                 headers.insert("x-polyport-loss", value);
             }
             crate::error::name(protocol, &id, headers);
-            record.losses = losses.entries().len();
+            record.lost(&losses);
             record.status = 200;
             record.end(Outcome::Answered);
             response

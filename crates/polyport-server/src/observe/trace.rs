@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use polyport_types::{ClientProtocol, FaultClass, Text, Usage};
+use polyport_types::{ClientProtocol, FaultClass, Losses, Text, Usage};
 use tracing::{Level, Span, debug, field, info, info_span};
 
 use super::metrics::{ReasonLabels, RequestLabels, Word};
@@ -56,7 +56,9 @@ pub(crate) struct Record {
     /// The provider's own request id.
     pub(crate) upstream_id: Option<String>,
     /// Entries of the loss report.
-    pub(crate) losses: usize,
+    losses: usize,
+    /// The whole loss report, if there is one.
+    loss_report: Option<String>,
     /// The request's place among those in flight.
     pub(crate) place: Option<Place>,
     ended: bool,
@@ -85,6 +87,7 @@ impl Record {
             first_output: None,
             upstream_id: None,
             losses: 0,
+            loss_report: None,
             place: None,
             ended: false,
         }
@@ -103,6 +106,13 @@ impl Record {
         }
         self.sent = Some(Instant::now());
         self.attempts += 1;
+    }
+
+    /// What could not be carried as it was.
+    pub(crate) fn lost(&mut self, losses: &Losses) {
+        self.losses = losses.entries().len();
+        // Paths hold names that the client chose.
+        self.loss_report = losses.report().map(|report| report.chars().filter(is_plain).collect());
     }
 
     /// The first output is here.
@@ -161,6 +171,7 @@ impl Record {
                 passthrough = self.passthrough,
                 attempts = self.attempts,
                 losses = self.losses,
+                loss_report = self.loss_report.as_deref().map(field::display),
                 gen_ai.usage.input_tokens = counted.then(|| self.usage.input_total()),
                 gen_ai.usage.output_tokens = counted.then(|| self.usage.output_total()),
                 gen_ai.usage.cache_read.input_tokens = self.usage.cache_read,
@@ -196,15 +207,17 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Text of a client in a log line: at most 120 characters, none of which could end the line or change how it is shown.
+/// Text of a client in a log line: at most 120 characters, see [`is_plain`].
 fn clean(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 120;
     if text.len() <= LONGEST && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
         return Cow::Borrowed(text);
     }
-    let plain = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    Cow::Owned(text.chars().filter(plain).take(LONGEST).collect())
+    Cow::Owned(text.chars().filter(is_plain).take(LONGEST).collect())
+}
+
+/// Whether a character can neither end a line nor change how it is shown.
+fn is_plain(c: &char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

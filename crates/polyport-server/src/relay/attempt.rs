@@ -289,7 +289,7 @@ impl Exchange {
         if let Some(Ok(value)) = self.record.upstream_id.as_deref().map(HeaderValue::try_from) {
             headers.insert(UPSTREAM_ID, value);
         }
-        self.record.losses = losses.entries().len();
+        self.record.lost(losses);
         headers
     }
 
