@@ -19,6 +19,7 @@
 //! | [`peek`] | looking into a body without translating it |
 //! | [`frames`] | frames that are changed on their way through |
 //! | [`tap`] | reading along in a stream that passes through |
+//! | [`useful`] | whether an answer is one |
 //! | [`health`], [`learned`] | what earlier failures taught |
 //! | [`account`] | what is kept of an answer |
 
@@ -36,6 +37,7 @@ pub(crate) mod stream;
 pub(crate) mod tap;
 pub(crate) mod translate;
 pub(crate) mod usage;
+mod useful;
 pub(crate) mod wire;
 
 use std::future::Future;

@@ -17,8 +17,8 @@ use polyport_protocol::{
 };
 use polyport_provider::{ProviderBody, echo};
 use polyport_types::{
-    ClientProtocol, Event, Fault, FaultClass, FinishReason, Loss, LossAction, LossCode, Losses, PartKind, PartStart,
-    Protocol, Request, Response, Severity, Text, Usage,
+    ClientProtocol, Event, Fault, Loss, LossAction, LossCode, Losses, PartKind, PartStart, Protocol, Request, Response,
+    Severity, Text, Usage,
 };
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ use super::account::{Keeper, Kept};
 use super::attempt::{Failed, Repairs, Sent, Slot};
 use super::resume::{Following, Resume, Taken, joined};
 use super::stream::{Live, Step, Turn};
+use super::useful::{Content, useful};
 use super::wire::{self, Opened, Patience};
 use super::{Exchange, Ready, stream_headers};
 use crate::app::App;
@@ -140,7 +141,9 @@ impl Reading {
             let limit = x.runtime.config.limits.answer_bytes;
             decode_response(&self.target, wire::whole(&mut opened, &slot.target.provider, limit).await?)?
         };
-        useful(response.first().map(|candidate| (&candidate.finish, candidate.parts.is_empty())))?;
+        if let Some(candidate) = response.first() {
+            useful(&candidate.finish, Content::of(&candidate.parts))?;
+        }
         Ok(response)
     }
 
@@ -355,19 +358,6 @@ fn dotted(pointer: &str) -> String {
     if out.is_empty() { "body".to_owned() } else { out }
 }
 
-/// An answer that is nothing but a failure of generation is no answer: it may be asked for once more.
-fn useful(candidate: Option<(&FinishReason, bool)>) -> Result<(), Fault> {
-    let Some((finish, true)) = candidate else { return Ok(()) };
-    let failed = match finish {
-        FinishReason::MalformedToolCall => "the model wrote a tool call that cannot be read",
-        FinishReason::UnexpectedToolCall => "the model called a tool that was not offered",
-        FinishReason::MissingSignature => "the provider misses the signature of earlier reasoning",
-        FinishReason::Other | FinishReason::Error => "the model's answer is empty",
-        _ => return Ok(()),
-    };
-    Err(Fault { from_upstream: true, ..Fault::new(FaultClass::ToolUseFailed, failed) })
-}
-
 fn json_type(protocol: ClientProtocol) -> HeaderValue {
     match protocol {
         ClientProtocol::Gemini => HeaderValue::from_static("application/json; charset=UTF-8"),
@@ -477,7 +467,7 @@ impl Translation {
             for event in self.events.iter().skip(seen) {
                 match event {
                     Event::Error(fault) => return Err(Fault::clone(fault)),
-                    Event::Finish(finish) => useful(Some((&finish.reason, true)))?,
+                    Event::Finish(finish) => useful(&finish.reason, Content::Nothing)?,
                     event if !is_output(event) => continue,
                     _ => {}
                 }

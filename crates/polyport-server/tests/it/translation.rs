@@ -221,6 +221,13 @@ async fn a_tool_call_that_cannot_be_read_is_asked_for_again() {
         assert_eq!(ask(&gateway, ClientProtocol::Messages, stream).await.text(), "now it works");
     }
     assert_eq!(fake.requests().len(), 4);
+    // A call that the provider itself takes back is no content either.
+    let undeclared = r#"{"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"name":"list_files","args":{}},"thoughtSignature":"c2lnbmF0dXJl"}]},"finishMessage":"Unexpected tool call","finishReason":"UNEXPECTED_TOOL_CALL"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":3}}"#;
+    for client in [ClientProtocol::Chat, ClientProtocol::Responses, ClientProtocol::Messages] {
+        fake.script(Step::json(undeclared));
+        fake.script(Step::text("now it works"));
+        assert_eq!(ask(&gateway, client, false).await.text(), "now it works", "{client}");
+    }
 }
 
 #[tokio::test]
