@@ -241,7 +241,7 @@ fn limit_edits(profile: &Profile, peek: &Peek, body: &[u8], edits: &mut Edits) {
     }
 }
 
-fn json(text: &str) -> String {
+pub(super) fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use memchr::memmem::Finder;
-use polyport_types::{Protocol, Usage};
+use polyport_protocol::{StreamDecoder, Target};
+use polyport_types::{Event, Protocol, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -44,6 +46,8 @@ pub(crate) struct Tap {
     failed: bool,
     /// The last data that held usage; read when the stream is over.
     last_usage: Vec<u8>,
+    /// Messages: how much of it is the first event.
+    start: usize,
     usage: Box<Usage>,
     /// For the error form of Responses.
     pub(crate) responses: ResponsesTail,
@@ -64,6 +68,7 @@ impl Tap {
             done: false,
             failed: false,
             last_usage: Vec::new(),
+            start: 0,
             usage: Box::default(),
             responses: ResponsesTail::default(),
             keeps_end: false,
@@ -109,7 +114,8 @@ impl Tap {
     pub(crate) fn usage(&mut self) -> Usage {
         let data = std::mem::take(&mut self.last_usage);
         if !data.is_empty() {
-            self.read_usage(&data);
+            self.count(&data);
+            self.last_usage = data;
         }
         Usage::clone(&self.usage)
     }
@@ -147,7 +153,7 @@ impl Tap {
     }
 
     fn keep(&mut self, piece: &[u8]) {
-        if self.line.len() + piece.len() > LONGEST {
+        if self.overlong || self.line.len() + piece.len() > LONGEST {
             self.overlong = true;
             return;
         }
@@ -193,7 +199,16 @@ impl Tap {
             return;
         }
         match kind(data) {
-            Some("message_start" | "message_delta") => self.read_usage(data),
+            Some("message_start") => {
+                self.start = data.len();
+                self.last_usage = data.to_vec();
+            }
+            Some("message_delta") => {
+                // The counts of the end complete those of the beginning.
+                self.last_usage.truncate(self.start);
+                self.last_usage.extend_from_slice(b"\n\ndata: ");
+                self.last_usage.extend_from_slice(data);
+            }
             Some("message_stop") => self.finished = true,
             Some("error") => self.fail(),
             _ => {}
@@ -243,18 +258,25 @@ impl Tap {
         self.finished = true;
     }
 
+    /// Counts the way the decoder does, which knows where vendors put their counts.
+    fn count(&mut self, data: &[u8]) {
+        let mut events = Vec::new();
+        let mut decoder = StreamDecoder::new(&Target::plain(self.protocol, ""), usize::MAX);
+        decoder.push(Bytes::from([b"data: ", data, b"\n\n"].concat()), &mut events);
+        for event in events {
+            if let Event::Usage(usage) = event {
+                self.usage = usage;
+            }
+        }
+    }
+
+    /// Counts in the final event of Responses, which holds the whole answer.
     fn read_usage(&mut self, data: &[u8]) {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Holder<'a> {
             #[serde(borrow)]
-            usage: Option<&'a RawValue>,
-            #[serde(borrow, rename = "usageMetadata")]
-            metadata: Option<&'a RawValue>,
-            #[serde(borrow)]
-            message: Option<Inner<'a>>,
-            #[serde(borrow)]
-            response: Option<Inner<'a>>,
+            response: Inner<'a>,
         }
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -263,8 +285,7 @@ impl Tap {
             usage: Option<&'a RawValue>,
         }
         let Ok(holder) = serde_json::from_slice::<Holder<'_>>(data) else { return };
-        let inner = holder.message.or(holder.response).and_then(|inner| inner.usage);
-        if let Some(counts) = holder.usage.or(holder.metadata).or(inner) {
+        if let Some(counts) = holder.response.usage {
             usage::read(self.protocol, counts.get().as_bytes(), &mut self.usage);
         }
     }
