@@ -366,6 +366,15 @@ pub(crate) fn raw_str<'a>(value: &'a RawValue) -> Option<Cow<'a, str>> {
     serde_json::from_str::<Str<'a>>(value.get()).ok().map(|text| text.0)
 }
 
+/// Makes the JSON that begins at `from` one line, as an event wants it: verbatim JSON may have line ends between its tokens, and
+/// nowhere else, for strings hold them escaped.
+pub(crate) fn one_line(out: &mut [u8], from: usize) {
+    let Some(json) = out.get_mut(from..) else { return };
+    if memchr::memchr2(b'\n', b'\r', json).is_some() {
+        json.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    }
+}
+
 /// Appends JSON to a buffer. Members and elements get their commas by themselves.
 ///
 /// ```ignore

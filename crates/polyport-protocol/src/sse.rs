@@ -40,7 +40,7 @@ pub enum FrameError {
 }
 
 /// Cuts a body into frames. The result does not depend on where the network cuts the bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Framing {
     max_event: usize,
     mode: Mode,
@@ -64,7 +64,7 @@ enum Mode {
 }
 
 /// The `data` lines of the event at hand.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Data {
     None,
     /// One line: a slice of what arrived.

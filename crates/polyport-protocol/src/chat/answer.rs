@@ -28,11 +28,16 @@ pub(super) fn id(context: &ClientContext, provider_id: &Text) -> Text {
     }
 }
 
+/// The tiers of this protocol.
+const TIERS: [&str; 6] = ["auto", "default", "flex", "scale", "priority", "fast"];
+
 /// The tier in the words of this protocol.
 pub(super) fn service_tier<'t>(context: &ClientContext, tier: Option<&'t Text>) -> Option<&'t str> {
     let tier = tier?;
     match (context.provider, &**tier) {
-        (Protocol::Chat | Protocol::Responses, tier) => Some(tier),
+        (Protocol::Chat, tier) => Some(tier),
+        (Protocol::Responses, "ultrafast") => Some("fast"),
+        (Protocol::Responses, tier) => TIERS.contains(&tier).then_some(tier),
         (Protocol::Messages, "standard") => Some("default"),
         (Protocol::Messages, "priority") => Some("priority"),
         (Protocol::Messages | Protocol::Gemini, _) => None,

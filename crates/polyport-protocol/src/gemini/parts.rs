@@ -135,8 +135,8 @@ pub(super) fn hidden_reasoning() -> PartKind {
 
 /// A part of a kind that is not known: everything it has, verbatim.
 fn unknown(ext: &Extras, thought: bool, signature: Option<&Text>) -> Part {
-    let kind = ext.iter().next().map(|(name, _)| name.clone()).unwrap_or_default();
-    opaque(kind, |w| w.extras(ext), thought, signature)
+    let kind = names::kept(ext, "").next().map(|(name, _)| name.into_owned().into()).unwrap_or_default();
+    opaque(kind, |w| names::kept(ext, "").for_each(|(name, value)| w.raw(&name, value)), thought, signature)
 }
 
 fn draft(kind: &PartKind, ext: &Extras, signature: Option<&Text>) -> Part {

@@ -17,7 +17,7 @@ use super::grounding::{self, Cited};
 use super::response::{End, grounded, queries_of, search_queries, write_end, write_envelope, write_logprobs};
 use crate::carrier::Placement;
 use crate::context::ClientContext;
-use crate::json::{JsonWriter, write_str};
+use crate::json::{JsonWriter, one_line, write_str};
 
 /// Events to a client's stream.
 #[derive(Debug)]
@@ -341,12 +341,7 @@ impl Encoder {
         if self.framing != Framing::Sse {
             return;
         }
-        // Verbatim JSON may have line ends between its tokens, and an event must be one line.
-        let broken = out.get(start..).is_some_and(|chunk| memchr::memchr2(b'\n', b'\r', chunk).is_some());
-        if broken {
-            let line: Vec<u8> = out.drain(start..).filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
-            out.extend_from_slice(&line);
-        }
+        one_line(out, start);
         out.extend_from_slice(b"\r\n\r\n");
     }
 

@@ -646,8 +646,8 @@ fn image_source(part: &ContentPart<'_>, body: &Text) -> Option<MediaSource> {
 fn file_source(part: &ContentPart<'_>, body: &Text) -> Option<MediaSource> {
     if let Some(data) = &part.file_data {
         return Some(match url_source(data, body) {
-            // Bare base64, without a data URL around it.
-            MediaSource::Url { url, .. } => {
+            // Bare base64, without a data URL around it: it holds no colon.
+            MediaSource::Url { url, .. } if !url.contains(':') => {
                 let mime = part.filename.as_deref().map_or("application/pdf", mime_of_name);
                 MediaSource::Base64 { mime: Text::from_static(mime), data: url }
             }

@@ -95,8 +95,9 @@ impl Lanes {
         self.begin_another(key, start(), out)
     }
 
-    /// Begins a part in a lane, also after another one.
+    /// Begins a part in a lane, also after another one, which ends there.
     pub(super) fn begin_another(&mut self, key: Key, start: PartStart, out: &mut Vec<Event>) -> PartId {
+        self.end_part(key, PartStatus::Complete, out);
         let part = PartId(self.next);
         self.next += 1;
         self.open(key).part = Some(part);

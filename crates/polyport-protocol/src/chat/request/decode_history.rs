@@ -458,7 +458,8 @@ fn document(source: MediaSource, filename: Option<Text>) -> Document {
 fn read_file(path: &PartPath, file: File<'_>, body: &Text) -> Result<Document, DecodeError> {
     let name = file.filename.as_deref();
     let source = match (file.file_data, file.file_id) {
-        (Some(data), _) if media::data_url(&data).is_some() || data.starts_with("http") => media::source(&data, body),
+        // Base64 holds no colon: this is an address or a data URL.
+        (Some(data), _) if data.contains(':') => media::source(&data, body),
         (Some(data), _) => {
             MediaSource::Base64 { mime: Text::from_static(media::mime_of_file(name)), data: data.into_text(body) }
         }

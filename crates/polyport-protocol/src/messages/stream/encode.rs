@@ -17,7 +17,7 @@ use super::super::finish::{self, End, Stop};
 use super::super::usage::{self, Scene};
 use crate::carrier::Placement;
 use crate::context::ClientContext;
-use crate::json::{JsonWriter, write_str};
+use crate::json::{JsonWriter, one_line, write_str};
 use crate::repair;
 
 /// Bytes that may wait for an open block to end.
@@ -738,15 +738,6 @@ fn frame(out: &mut Vec<u8>, name: &str, members: impl FnOnce(&mut JsonWriter<'_>
 /// Whether a provider's word can stand as the name of an event.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
-}
-
-/// Takes the line breaks out of the data that begin at `from`: verbatim JSON may have some between its tokens.
-fn one_line(out: &mut Vec<u8>, from: usize) {
-    let broken = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_some();
-    let Some(data) = out.get(from..).filter(broken).and_then(|data| std::str::from_utf8(data).ok()) else { return };
-    let compact = repair::compact(data).into_owned();
-    out.truncate(from);
-    out.extend_from_slice(compact.as_bytes());
 }
 
 fn ping(out: &mut Vec<u8>) {

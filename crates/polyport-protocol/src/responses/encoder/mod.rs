@@ -19,7 +19,7 @@ use super::write::{ReasoningItem, generated_image, made_id};
 use crate::ClientContext;
 use crate::carrier::Placement;
 use crate::collect;
-use crate::json::JsonWriter;
+use crate::json::{JsonWriter, one_line};
 
 mod calls;
 mod reasoning;
@@ -47,6 +47,7 @@ impl Sink {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\ndata: ");
+        let data = out.len();
         let number = self.sequence;
         self.sequence += 1;
         JsonWriter::new(out).object(|w| {
@@ -54,6 +55,7 @@ impl Sink {
             members(w);
             w.num("sequence_number", number);
         });
+        one_line(out, data);
         out.extend_from_slice(b"\n\n");
     }
 }
