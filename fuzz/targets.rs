@@ -1,87 +1,138 @@
-//! What the fuzzers check. Also included by the tests of `polyport-protocol`, which replay the corpus.
+//! What the fuzzers check, one function for each target. The tests of `polyport-protocol` include this file too and replay the
+//! corpus with it.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use polyport_protocol::sse::{Framing, Frame};
+use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::sse::{Frame, Framing};
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
-    ClientContext, RequestHead, Restorer, StreamDecoder, StreamEncoder, Target, collect, decode_request, decode_response,
-    encode_request, encode_response, resolve, resolve::ResolveContext,
+    CarrierKey, ClientContext, RequestHead, StreamDecoder, StreamEncoder, Target, collect, decode_request,
+    decode_response, encode_request, encode_response, resolve,
 };
-use polyport_types::{ClientProtocol, Event, Losses, Protocol, Request, Validator};
+use polyport_testkit::grammar::Check;
+use polyport_types::{
+    ClientProtocol, Event, Losses, Modality, PartStatus, Protocol, ReasoningControl, ReasoningMode,
+    ReasoningVisibility, Request, Response, ResponseStatus, Severity, Validator,
+};
+use serde_json::Value;
 
 /// Largest event in bytes.
-const MAX_EVENT: usize = 1 << 16;
+const MAX_EVENT: usize = 1 << 20;
 
-/// Framing gives the same frames however the bytes are cut.
-pub fn sse(data: &[u8]) {
-    let Some((cut, body)) = data.split_first() else { return };
-    let whole = frames(&[body]);
-    let at = usize::from(*cut) % (body.len() + 1);
-    let (left, right) = body.split_at(at);
-    assert_eq!(frames(&[left, right]), whole);
+/// A fuzzer: its name, and what it checks.
+type Fuzzer = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub(crate) const TARGETS: [Fuzzer; 13] = [
+    ("sse", sse),
+    ("request_chat", |data| request(ClientProtocol::Chat, data)),
+    ("request_responses", |data| request(ClientProtocol::Responses, data)),
+    ("request_messages", |data| request(ClientProtocol::Messages, data)),
+    ("request_gemini", |data| request(ClientProtocol::Gemini, data)),
+    ("stream_chat", |data| stream(Protocol::Chat, data)),
+    ("stream_responses", |data| stream(Protocol::Responses, data)),
+    ("stream_messages", |data| stream(Protocol::Messages, data)),
+    ("stream_gemini", |data| stream(Protocol::Gemini, data)),
+    ("response_chat", |data| response(Protocol::Chat, data)),
+    ("response_responses", |data| response(Protocol::Responses, data)),
+    ("response_messages", |data| response(Protocol::Messages, data)),
+    ("response_gemini", |data| response(Protocol::Gemini, data)),
+];
+
+/// Runs the target called `name`.
+pub(crate) fn run(name: &str, data: &[u8]) {
+    let (_, check) = TARGETS.iter().find(|(target, _)| *target == name).expect("a known target");
+    check(data);
 }
 
-fn frames(pieces: &[&[u8]]) -> Option<(Vec<Frame>, bool)> {
+/// Places to cut: everywhere in short bodies, some places that depend on the bytes in longer ones.
+fn cuts(data: &[u8]) -> Vec<usize> {
+    if data.len() <= 64 {
+        return (0..=data.len()).collect();
+    }
+    let mut seed = data.iter().fold(data.len(), |seed, byte| seed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 17) % (data.len() + 1)
+    })
+    .take(4)
+    .collect()
+}
+
+/// Framing gives the same frames however the bytes are cut.
+fn sse(data: &[u8]) {
+    let whole = frames([data]);
+    for at in cuts(data) {
+        let (left, right) = data.split_at(at);
+        assert_eq!(frames([left, right]), whole, "cut at {at}");
+    }
+    assert_eq!(frames(data.chunks(1)), whole, "byte by byte");
+}
+
+/// The frames, and whether something was cut off at the end or made no sense.
+fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Frame>, Result<bool, String>) {
     let mut framing = Framing::new(MAX_EVENT);
     let mut out = Vec::new();
     for piece in pieces {
-        framing.push(Bytes::copy_from_slice(piece), &mut out).ok()?;
+        if let Err(error) = framing.push(Bytes::copy_from_slice(piece), &mut out) {
+            return (out, Err(error.to_string()));
+        }
     }
     let truncated = framing.finish(&mut out);
-    Some((out, truncated))
+    (out, Ok(truncated))
 }
 
-/// Any body is a request or a clean error; any request can be written for every provider, twice the same.
-pub fn request(data: &[u8]) {
-    let Some((selector, body)) = data.split_first() else { return };
-    let client = ClientProtocol::ALL[usize::from(*selector) % 4];
+/// Any body is a request or a clean error; any request can be written for every provider, twice the same, and what its own
+/// provider is sent is that request again.
+fn request(client: ClientProtocol, data: &[u8]) {
     let head = RequestHead { model: Some("m".into()), ..RequestHead::default() };
-    let Ok(request) = decode_request(client, &head, Bytes::copy_from_slice(body)) else { return };
+    let Ok(request) = decode_request(client, &head, Bytes::copy_from_slice(data)) else { return };
     for protocol in Protocol::ALL {
         let target = Target::plain(protocol, "m");
-        let first = written(&target, &request);
-        assert!(serde_json::from_slice::<serde_json::Value>(&first).is_ok(), "not JSON for {protocol}");
-        assert_eq!(first, written(&target, &request), "not the same twice for {protocol}");
+        let (body, losses) = written(&target, &request);
+        if let Err(problem) = serde_json::from_slice::<Value>(&body) {
+            panic!("not JSON for {protocol}: {problem}\n{}", String::from_utf8_lossy(&body));
+        }
+        assert_eq!(written(&target, &request).0, body, "not the same twice for {protocol}");
+        assert!(body.len() <= 16 * data.len() + 4096, "{} bytes became {} for {protocol}", data.len(), body.len());
+        // A request that holds what cannot be carried is never sent.
+        if protocol == client.into() && losses.first_at_least(Severity::Error).is_none() {
+            let again = decode_request(client, &head, body.clone().into());
+            let again = again.unwrap_or_else(|problem| panic!("{problem}\n{}", String::from_utf8_lossy(&body)));
+            let second = written(&target, &again).0;
+            assert_eq!(json(&second), json(&body), "another request after {client} → {client}");
+        }
     }
 }
 
-fn written(target: &Target, request: &Request) -> Vec<u8> {
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("JSON")
+}
+
+fn written(target: &Target, request: &Request) -> (Vec<u8>, Losses) {
     let mut losses = Losses::new();
     let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
     let (request, _) = resolve(target, request.clone(), &context, &mut losses);
-    encode_request(target, &request, &mut losses).body
+    (encode_request(target, &request, &mut losses).body, losses)
 }
 
-/// Any stream gives legal events, the same ones however it is cut, and every client's encoder takes them.
-pub fn stream(data: &[u8]) {
-    let [selector, cut, body @ ..] = data else { return };
-    let target = Target::plain(Protocol::ALL[usize::from(*selector) % 4], "m");
-    let whole = events(&target, &[body]);
-    let at = usize::from(*cut) % (body.len() + 1);
-    let (left, right) = body.split_at(at);
-    // Pings only say that bytes arrived.
-    let quiet = |events: &[Event]| -> Vec<Event> { events.iter().filter(|e| !matches!(e, Event::Ping)).cloned().collect() };
-    assert_eq!(quiet(&events(&target, &[left, right])), quiet(&whole), "cut at {at}");
-    if let Err(problem) = Validator::check_all(&whole) {
-        panic!("illegal events: {problem}\n{whole:#?}");
+/// Any stream gives legal events, the same ones however it is cut, and every client gets a legal stream and a legal answer of its
+/// own protocol that say the same.
+fn stream(protocol: Protocol, data: &[u8]) {
+    let target = Target::plain(protocol, "m");
+    let whole = events(&target, [data]);
+    for at in cuts(data) {
+        let (left, right) = data.split_at(at);
+        assert_eq!(events(&target, [left, right]), whole, "cut at {at}");
     }
-    for client in ClientProtocol::ALL {
-        let context = ClientContext::fixed(Request::new(client, "m"), target.protocol);
-        let mut encoder = StreamEncoder::new(client, context);
-        let mut restorer = Restorer::new(polyport_protocol::Restore::default());
-        let mut restored = Vec::new();
-        let mut out = Vec::new();
-        for event in &whole {
-            restorer.event(event.clone(), &mut restored);
-            for event in restored.drain(..) {
-                encoder.encode(event, &mut out);
-            }
-        }
-        assert!(std::str::from_utf8(&out).is_ok());
-    }
+    assert_eq!(events(&target, data.chunks(1)), whole, "byte by byte");
+    let legal = Check::provider(protocol).stream(data).is_ok();
+    reach_clients(protocol, &whole, data.len(), legal);
 }
 
-fn events(target: &Target, pieces: &[&[u8]]) -> Vec<Event> {
+fn events<'a>(target: &Target, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     let mut decoder = StreamDecoder::new(target, MAX_EVENT);
     let mut out = Vec::new();
     for piece in pieces {
@@ -91,18 +142,108 @@ fn events(target: &Target, pieces: &[&[u8]]) -> Vec<Event> {
     out
 }
 
-/// Any answer is one or a clean fault; it can be written for every client and given as legal events.
-pub fn response(data: &[u8]) {
-    let Some((selector, body)) = data.split_first() else { return };
-    let target = Target::plain(Protocol::ALL[usize::from(*selector) % 4], "m");
-    let Ok(response) = decode_response(&target, Bytes::copy_from_slice(body)) else { return };
-    for client in ClientProtocol::ALL {
-        let context = ClientContext::fixed(Request::new(client, "m"), target.protocol);
-        let written = encode_response(client, &context, &response);
-        assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok(), "not JSON for {client}");
+/// Any answer is one or a clean fault; every client gets it whole and as a stream.
+fn response(protocol: Protocol, data: &[u8]) {
+    let target = Target::plain(protocol, "m");
+    let Ok(response) = decode_response(&target, Bytes::copy_from_slice(data)) else { return };
+    // An answer in the background is not there yet: only its own protocol can say so.
+    if matches!(response.status, ResponseStatus::Queued | ResponseStatus::InProgress) {
+        return;
     }
-    let events = collect::into_events(response);
-    if let Err(problem) = Validator::check_all(&events) {
+    let legal = Check::provider(protocol).answer(data).is_ok();
+    reach_clients(protocol, &collect::into_events(response), data.len(), legal);
+}
+
+/// Gives the events to a client of each protocol, one that wants everything and one that asked for nothing. Members and words that
+/// only the provider knows go on to clients of the same protocol, so theirs is as legal as what came: `legal`.
+fn reach_clients(provider: Protocol, events: &[Event], size: usize, legal: bool) {
+    if let Err(problem) = Validator::check_all(events) {
         panic!("illegal events: {problem}\n{events:#?}");
     }
+    let mut collector = collect::Collector::new();
+    events.iter().for_each(|event| collector.push(event.clone()));
+    let collected = collector.into_response().ok();
+    // Several answers come in the order of their numbers, from 0 on; other orders are handed on as they are.
+    let mut next = 0;
+    for choice in events.iter().filter_map(choice) {
+        match choice {
+            choice if choice > next => return,
+            choice if choice == next => next += 1,
+            _ => {}
+        }
+    }
+    // Arguments that turn out to be broken when most of them have been handed on.
+    let broken = events.iter().any(|event| matches!(event, Event::PartEnd { status: PartStatus::Invalid, .. }));
+    for (client, curious) in clients() {
+        let mut encoder = StreamEncoder::new(client, context(client, provider, curious));
+        let mut out = Vec::new();
+        for event in events {
+            encoder.encode(event.clone(), &mut out);
+        }
+        assert!(out.len() <= 64 * size + 65_536, "{size} bytes became {} for {client}", out.len());
+        let Some(reader) = reader(client, provider, legal) else { continue };
+        if broken && client == ClientProtocol::Messages {
+            continue;
+        }
+        match reader.stream(&out) {
+            Ok(seen) if seen.failure.is_some() || collected.is_some() => {}
+            Ok(_) => panic!("{provider} → {client}: a failure looks finished\n{}", String::from_utf8_lossy(&out)),
+            Err(problem) => {
+                panic!("{provider} → {client}: {problem}\n{events:#?}\n{}", String::from_utf8_lossy(&out))
+            }
+        }
+    }
+    if let Some(response) = &collected {
+        answer(provider, response, legal);
+    }
+}
+
+fn choice(event: &Event) -> Option<u32> {
+    match event {
+        Event::PartStart { choice, .. } | Event::Part { choice, .. } => Some(*choice),
+        Event::Finish(finish) => Some(finish.choice),
+        _ => None,
+    }
+}
+
+/// Gives a whole answer to a client of each protocol.
+fn answer(provider: Protocol, response: &Response, legal: bool) {
+    for (client, curious) in clients() {
+        let out = encode_response(client, &context(client, provider, curious), response);
+        let Some(reader) = reader(client, provider, legal) else { continue };
+        // A failure of generation is an error.
+        if let Err(problem) = reader.answer(&out)
+            && reader.failure(&out).is_err()
+        {
+            panic!("{provider} → {client}: {problem}\n{response:#?}\n{}", String::from_utf8_lossy(&out));
+        }
+    }
+}
+
+fn clients() -> impl Iterator<Item = (ClientProtocol, bool)> {
+    ClientProtocol::ALL.into_iter().flat_map(|client| [(client, true), (client, false)])
+}
+
+fn reader(client: ClientProtocol, provider: Protocol, legal: bool) -> Option<Check> {
+    match provider == client.into() {
+        false => Some(Check::new(client)),
+        true => legal.then(|| Check::provider(client)),
+    }
+}
+
+fn context(client: ClientProtocol, provider: Protocol, curious: bool) -> ClientContext {
+    let mut request = Request::new(client, "m");
+    if !curious {
+        return ClientContext::fixed(request, provider);
+    }
+    request.reasoning = Some(ReasoningControl {
+        mode: ReasoningMode::Adaptive,
+        visibility: Some(ReasoningVisibility::Summary),
+        summary: Some("auto".into()),
+        ..ReasoningControl::default()
+    });
+    request.stream = true;
+    request.stream_options.include_usage = true;
+    request.output_modalities = vec![Modality::Text, Modality::Image];
+    ClientContext { carrier: Some(Arc::new(CarrierKey::new([7; 32]))), ..ClientContext::fixed(request, provider) }
 }

@@ -1,7 +1,6 @@
 #![no_main]
 
-#[allow(dead_code, reason = "each fuzzer uses one of the targets")]
 #[path = "../targets.rs"]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::sse(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("sse", data));

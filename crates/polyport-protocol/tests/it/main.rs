@@ -4,6 +4,8 @@
 
 mod answers;
 mod chat;
+mod corpus;
+mod cuts;
 mod gemini;
 mod known_bugs;
 mod matrix;

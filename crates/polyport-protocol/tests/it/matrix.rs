@@ -66,8 +66,11 @@ fn every_recorded_answer_reaches_every_client() {
             // A provider's error inside a 200 is no answer.
             Err(_) => continue,
         };
-        // The gateway asks again before a client sees such an answer.
+        // The gateway asks again; when that fails too, each client gets the failure in the form of its protocol.
         if answer.first().is_some_and(|candidate| expected_class(&candidate.finish) == Class::Failed) {
+            for client in ClientProtocol::ALL {
+                judge_failure(&mut table.problems, record, client, &events, &answer);
+            }
             continue;
         }
         for client in ClientProtocol::ALL {
@@ -153,6 +156,41 @@ fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[E
         let before = table.problems.len();
         compare(table, record, client, form, answer, &summary);
         table.count(provider, client, "answers", table.problems.len() == before);
+    }
+}
+
+/// A failed answer never looks like a good one: a Gemini client reads the provider's own word, others an error. Chat may hand on
+/// the calls that came.
+fn judge_failure(
+    problems: &mut Vec<String>,
+    record: &Record,
+    client: ClientProtocol,
+    events: &[Event],
+    answer: &Response,
+) {
+    let provider = record.wire();
+    let mut encoder = StreamEncoder::new(client, curious(client, provider));
+    let mut stream = Vec::new();
+    for event in events {
+        encoder.encode(event.clone(), &mut stream);
+    }
+    let check = if provider == client.into() { Check::new(client).vendor() } else { Check::new(client) };
+    let whole = encode_response(client, &curious(client, provider), answer);
+    let read = check
+        .answer(&whole)
+        .or_else(|_| check.failure(&whole).map(|failure| Summary { failure: Some(failure), ..Summary::default() }));
+    for (form, seen) in [("stream", check.stream(&stream)), ("whole", read)] {
+        let told = match &seen {
+            Ok(seen) => match client {
+                ClientProtocol::Chat if !seen.tool_calls().is_empty() => seen.finish() == "tool_calls",
+                ClientProtocol::Responses => seen.failure.is_some() || seen.finish() == "failed",
+                _ => finish_class(client, seen) == Class::Failed,
+            },
+            Err(_) => false,
+        };
+        if !told {
+            problems.push(format!("{} to {client}, {form}: a failure is not told: {seen:?}", record.id));
+        }
     }
 }
 

@@ -556,7 +556,7 @@ fn the_providers_own_blocks_and_events_pass_on_one_line() {
     ];
     let stream = write(client(Protocol::Messages, None), events);
     assert!(stream.contains("event: new\ndata: {\"type\":\"new\"}\n\n"), "{stream}");
-    assert!(stream.contains("\"content_block\":{\"type\":\"fallback\",\"from\":{}}}\n\n"), "{stream}");
+    assert!(stream.contains("\"content_block\":{\"type\":\"fallback\",\"from\":{ }}}\n\n"), "{stream}");
     for line in stream.lines() {
         assert!(["event: ", "data: {"].iter().any(|field| line.starts_with(field)) || line.is_empty(), "{line}");
     }

@@ -1,7 +1,0 @@
-#![no_main]
-
-#[allow(dead_code, reason = "each fuzzer uses one of the targets")]
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::response(data));
