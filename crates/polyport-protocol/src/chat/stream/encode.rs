@@ -254,15 +254,21 @@ impl Encoder {
         out.extend_from_slice(b"}\n\n");
     }
 
-    /// Position of an answer in `choices`.
-    fn choice(&mut self, index: u32) -> usize {
-        match self.choices.iter().position(|choice| choice.index == index) {
-            Some(at) => at,
-            None => {
-                self.choices.push(Choice { index, ..Choice::default() });
-                self.choices.len() - 1
+    /// Position of an answer in `choices`. Clients collect answers in a list, so those before it are begun first.
+    fn choice(&mut self, index: u32, out: &mut Vec<u8>) -> usize {
+        /// The most answers that can be asked for.
+        const MOST: u32 = 128;
+        if let Some(at) = self.choices.iter().position(|choice| choice.index == index) {
+            return at;
+        }
+        for earlier in 0..index.min(MOST) {
+            if self.choices.iter().all(|choice| choice.index != earlier) {
+                self.choices.push(Choice { index: earlier, ..Choice::default() });
+                self.role(self.choices.len() - 1, false, out);
             }
         }
+        self.choices.push(Choice { index, ..Choice::default() });
+        self.choices.len() - 1
     }
 
     /// The first chunk of an answer says who speaks.
@@ -281,7 +287,7 @@ impl Encoder {
     }
 
     fn open(&mut self, part: PartId, choice: u32, start: PartStart, out: &mut Vec<u8>) {
-        let at = self.choice(choice);
+        let at = self.choice(choice, out);
         self.role(at, matches!(start, PartStart::ToolCall(_)), out);
         let Some(choice) = self.choices.get_mut(at) else { return };
         let kind = match start {
@@ -441,7 +447,7 @@ impl Encoder {
         if tokens.is_empty() {
             return;
         }
-        let at = self.choice(choice);
+        let at = self.choice(choice, out);
         self.role(at, false, out);
         let refused = self.choices.get(at).is_some_and(|choice| choice.refused && choice.units == 0);
         let context = self.context.clone();
@@ -505,7 +511,7 @@ impl Encoder {
 
     /// A part in one piece.
     fn part(&mut self, choice: u32, part: Part, out: &mut Vec<u8>) {
-        let at = self.choice(choice);
+        let at = self.choice(choice, out);
         match part.kind {
             PartKind::Reasoning(reasoning) => {
                 self.role(at, false, out);
@@ -567,7 +573,7 @@ impl Encoder {
     }
 
     fn finish(&mut self, finish: Finish, out: &mut Vec<u8>) {
-        let at = self.choice(finish.choice);
+        let at = self.choice(finish.choice, out);
         let Some(choice) = self.choices.get(at).filter(|choice| !choice.finished) else { return };
         let held = finish::Held { calls: choice.calls > 0, words: choice.said, refusal: choice.refused };
         let Some(word) = finish::word(&finish.reason, held) else {

@@ -178,3 +178,17 @@ fn hand_made_streams_reach_a_strict_client() {
         }
     }
 }
+
+#[test]
+fn answers_are_begun_in_their_order_for_clients_that_keep_them_in_a_list() {
+    let stream = "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":1,\"delta\":{\"content\":\"second\"}}]}\n\n\
+                  data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"first\"}}]}\n\n\
+                  data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+                  data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+                  data: [DONE]\n\n";
+    let before = events(&Target::plain(Protocol::Chat, "m"), [stream.as_bytes()], BodyEnd::Clean);
+    let bytes = encode(&before);
+    let seen = Check::new(ClientProtocol::Chat).stream(&bytes).unwrap();
+    let texts: Vec<&str> = seen.choices.iter().map(|choice| choice.text.as_str()).collect();
+    assert_eq!(texts, ["first", "second"], "{}", String::from_utf8_lossy(&bytes));
+}
