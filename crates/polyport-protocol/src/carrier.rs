@@ -171,6 +171,40 @@ pub fn is_token(value: &str) -> bool {
     value.starts_with(PREFIX) || value.starts_with(PREFIX_BASE64)
 }
 
+/// The name in the side table of a text whose signature its client cannot carry: nothing else of it comes back.
+#[must_use]
+pub fn text_anchor(text: &str) -> Text {
+    let mut digest = TextDigest::default();
+    digest.update(text);
+    digest.anchor()
+}
+
+/// Whether a name in the side table is that of a text.
+#[must_use]
+pub fn is_text_anchor(anchor: &str) -> bool {
+    anchor.starts_with(TEXT_ANCHOR)
+}
+
+/// No tool call has an id with a colon at this place.
+const TEXT_ANCHOR: &str = "text:";
+
+/// [`text_anchor`] of a text that comes in pieces.
+#[derive(Debug, Default)]
+pub struct TextDigest(blake3::Hasher);
+
+impl TextDigest {
+    /// Adds the next piece.
+    pub fn update(&mut self, piece: &str) {
+        self.0.update(piece.as_bytes());
+    }
+
+    /// The anchor of everything added.
+    #[must_use]
+    pub fn anchor(&self) -> Text {
+        format!("{TEXT_ANCHOR}{}", self.0.finalize().to_hex()).into()
+    }
+}
+
 /// Whether a protocol's own slots are made for signatures of this family. Chat has no such slot.
 #[must_use]
 pub fn is_native(protocol: Protocol, family: Family) -> bool {

@@ -232,7 +232,8 @@ impl StreamEncoder {
         }
     }
 
-    /// Signatures this client cannot carry itself, by tool call id: the server keeps them in its side table.
+    /// Signatures this client cannot carry itself, by tool call id or [`text_anchor`](crate::carrier::text_anchor): the server keeps
+    /// them in its side table.
     pub fn take_signatures(&mut self) -> Vec<(Text, Vec<Signature>)> {
         match self {
             Self::Chat(encoder) => encoder.take_signatures(),

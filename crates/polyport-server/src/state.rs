@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moka::sync::Cache;
+use polyport_protocol::carrier;
 use polyport_provider::AuthHeader;
 use polyport_types::{Message, Request, Response, Signature, Text};
 
@@ -165,7 +166,7 @@ fn name(owner: &Text, id: &str) -> Name {
     (owner.clone(), Text::from(id))
 }
 
-/// Signatures by owner and tool call id.
+/// Signatures by owner and what they belong to: a tool call's id, or the digest of a text.
 #[derive(Debug)]
 pub(crate) struct SignatureTable {
     signatures: Cache<(Text, Text), Arc<[Signature]>>,
@@ -177,14 +178,25 @@ impl SignatureTable {
         Self { signatures }
     }
 
-    pub(crate) fn put(&self, owner: &Text, call_id: Text, signatures: Vec<Signature>) {
-        if !signatures.is_empty() {
-            self.signatures.insert((owner.clone(), call_id), signatures.into());
+    /// Keeps signatures that `owner` got from a target of this scope. What is known of a text stays: the same history then gives the same
+    /// request, whatever was said since. Of a call the last counts: providers use ids again.
+    pub(crate) fn put(&self, owner: &Text, scope: u32, anchor: Text, mut signatures: Vec<Signature>) {
+        for signature in &mut signatures {
+            signature.scope.get_or_insert(scope);
+        }
+        if signatures.is_empty() {
+            return;
+        }
+        let (keeps_first, name) = (carrier::is_text_anchor(&anchor), (owner.clone(), anchor));
+        if keeps_first {
+            self.signatures.entry(name).or_insert_with(|| signatures.into());
+        } else {
+            self.signatures.insert(name, signatures.into());
         }
     }
 
-    pub(crate) fn get(&self, owner: &Text, call_id: &str) -> Vec<Signature> {
-        self.signatures.get(&(owner.clone(), Text::from(call_id))).map(|found| found.to_vec()).unwrap_or_default()
+    pub(crate) fn get(&self, owner: &Text, anchor: &str) -> Vec<Signature> {
+        self.signatures.get(&(owner.clone(), Text::from(anchor))).map(|found| found.to_vec()).unwrap_or_default()
     }
 }
 

@@ -84,13 +84,6 @@ pub(super) fn write_google(w: &mut JsonWriter<'_>, value: &str) {
     w.object_field("extra_content", |w| w.object_field("google", |w| w.str("thought_signature", value)));
 }
 
-/// A signature for the side table of clients that hand back nothing but call ids.
-pub(super) fn kept(context: &ClientContext, signature: &Signature) -> Signature {
-    let mut kept = signature.clone();
-    kept.scope.get_or_insert(context.scope);
-    kept
-}
-
 /// UTF-16 units of a text: what positions of citations count.
 pub(super) fn units(text: &str) -> u32 {
     let units = if text.is_ascii() { text.len() } else { text.encode_utf16().count() };

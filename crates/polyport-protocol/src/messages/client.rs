@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use polyport_types::{
-    Citation, Extras, Family, Part, PartKind, PartStatus, Protocol, RawJson, Reasoning, ReasoningMode,
+    Citation, Extras, Family, Part, PartKind, PartStatus, Protocol, RawJson, Reasoning, ReasoningMode, ReasoningText,
     ReasoningVisibility, ServerToolCall, ServerToolKind, Signature, SignatureKind, Text, TextPart, ToolCall,
     ToolCallKind,
 };
@@ -11,7 +11,7 @@ use polyport_types::{
 use super::ids::CallIds;
 use super::words::{code_result, fenced};
 use super::write::splice;
-use crate::carrier::Placement;
+use crate::carrier::{self, Placement};
 use crate::context::ClientContext;
 use crate::json::{JsonWriter, write_str};
 use crate::repair::{self, Repaired};
@@ -76,6 +76,36 @@ pub(super) fn unsigned(context: &ClientContext) -> Text {
         Protocol::Chat => (Family::Unknown, SignatureKind::Thinking),
     };
     context.carried(&Signature::new(family, kind, ""), Placement::Own).unwrap_or_default()
+}
+
+/// Whether the provider signs texts: this protocol has no slot for that.
+pub(super) fn signs_text(context: &ClientContext) -> bool {
+    context.provider == Protocol::Gemini
+}
+
+/// The signature of a text, under the name it has in the side table.
+pub(super) fn signed_text(part: &Part) -> Option<(Text, &Signature)> {
+    let PartKind::Text(text) = &part.kind else { return None };
+    let signature = part.signature.as_ref().filter(|_| !text.text.is_empty())?;
+    Some((carrier::text_anchor(&text.text), signature))
+}
+
+/// The parts with a last signature at the text before it: standing alone it would become a block of its own, and clients take the last
+/// block for the answer.
+pub(super) fn signed(parts: &[Part]) -> Cow<'_, [Part]> {
+    let [rest @ .., text, last] = parts else { return Cow::Borrowed(parts) };
+    let says = matches!(&text.kind, PartKind::Text(text) if !text.text.is_empty());
+    let says_nothing = match &last.kind {
+        PartKind::Text(text) => text.text.is_empty(),
+        PartKind::Reasoning(reasoning) => reasoning.text == ReasoningText::None,
+        _ => false,
+    };
+    let signs = last.signature.as_ref().is_some_and(|signature| signature.kind == SignatureKind::Part);
+    if !says || !says_nothing || !signs || text.signature.is_some() {
+        return Cow::Borrowed(parts);
+    }
+    let text = Part { signature: last.signature.clone(), ..text.clone() };
+    Cow::Owned([rest, &[text]].concat())
 }
 
 /// One block of a whole answer.

@@ -95,7 +95,8 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
     let empty = Candidate::default();
     let candidate = response.first().unwrap_or(&empty);
     let refusal = client::refusal(&candidate.parts);
-    let pieces = pieces(context, &candidate.parts);
+    let parts = client::signed(&candidate.parts);
+    let pieces = pieces(context, &parts);
     let failed = response.error.clone().or_else(|| {
         let end = End {
             reason: &candidate.finish,
@@ -161,8 +162,8 @@ fn pieces<'p>(context: &ClientContext, parts: &'p [Part]) -> Vec<Piece<'p>> {
     pieces
 }
 
-/// The signatures of a whole answer that its client cannot carry, by the id of the tool call they led to: those of a
-/// stream are given by the encoder.
+/// The signatures of a whole answer that its client cannot carry, by the id of the tool call they led to or the text they sign (see
+/// [`text_anchor`](crate::carrier::text_anchor)): those of a stream are given by the encoder.
 #[must_use]
 pub fn uncarried_signatures(context: &ClientContext, response: &Response) -> Vec<(Text, Vec<Signature>)> {
     let mut uncarried = Vec::new();
@@ -171,9 +172,14 @@ pub fn uncarried_signatures(context: &ClientContext, response: &Response) -> Vec
     }
     let mut ids = CallIds::default();
     let mut pending = Vec::new();
-    for part in response.first().map(|candidate| candidate.parts.as_slice()).unwrap_or_default() {
+    let parts = response.first().map(|candidate| candidate.parts.as_slice()).unwrap_or_default();
+    for part in &*client::signed(parts) {
         match &part.kind {
             PartKind::Reasoning(_) => pending.extend(part.signature.clone()),
+            PartKind::Text(_) => {
+                let signed = client::signed_text(part);
+                uncarried.extend(signed.map(|(anchor, signature)| (anchor, vec![signature.clone()])));
+            }
             PartKind::ToolCall(call) if client::input(&call.kind, &call.arguments, call.status).is_some() => {
                 let id = ids.safe(&call.id);
                 pending.extend(part.signature.clone());

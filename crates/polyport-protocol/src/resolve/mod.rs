@@ -52,7 +52,7 @@ pub use signatures::strip_signatures;
 pub struct ResolveContext<'a> {
     /// Opens carriers.
     pub carrier: Option<&'a CarrierKey>,
-    /// Signatures kept for clients that cannot carry them, by tool call id.
+    /// Signatures kept for clients that cannot carry them, by tool call id or [`text_anchor`](crate::carrier::text_anchor).
     pub signatures: &'a dyn Fn(&str) -> Vec<Signature>,
 }
 

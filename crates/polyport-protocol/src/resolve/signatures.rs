@@ -187,12 +187,15 @@ fn own(part: &mut Part, signature: Signature) {
     part.signature = Some(signature);
 }
 
-/// Adds the signatures that were kept under the ids of a message's calls.
+/// Adds the signatures that were kept under the ids of a message's calls, or for its texts where the provider signs these.
 fn look_up(job: &Job<'_>, parts: &mut Vec<Part>) {
     let mut at = 0;
     while at < parts.len() {
         let found = match parts.get(at) {
             Some(Part { kind: PartKind::ToolCall(call), signature: None, .. }) => (job.context.signatures)(&call.id),
+            Some(Part { kind: PartKind::Text(text), signature: None, .. }) if job.to(Protocol::Gemini) => {
+                (job.context.signatures)(&carrier::text_anchor(&text.text))
+            }
             _ => Vec::new(),
         };
         for signature in found {
@@ -206,9 +209,10 @@ fn look_up(job: &Job<'_>, parts: &mut Vec<Part>) {
 
 /// Puts a kept signature where it belongs; true if that took a new part before the call at `at`.
 fn place(signature: Signature, parts: &mut Vec<Part>, at: usize) -> bool {
-    if signature.kind == SignatureKind::FunctionCall {
-        if let Some(call) = parts.get_mut(at) {
-            attach(call, signature);
+    let text = parts.get(at).is_some_and(|part| matches!(part.kind, PartKind::Text(_)));
+    if text || signature.kind == SignatureKind::FunctionCall {
+        if let Some(part) = parts.get_mut(at) {
+            attach(part, signature);
         }
         return false;
     }

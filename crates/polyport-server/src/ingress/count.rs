@@ -178,7 +178,7 @@ impl Counting {
     fn translated(&self, slot: &Slot, request: &Request) -> Result<(Bytes, http::HeaderMap), Fault> {
         let target = slot.codec_target_in(&self.runtime);
         let mut losses = Losses::new();
-        let signatures = |call_id: &str| self.app.signatures.get(&self.owner, call_id);
+        let signatures = |anchor: &str| self.app.signatures.get(&self.owner, anchor);
         let context = ResolveContext { carrier: Some(&self.runtime.config.carrier), signatures: &signatures };
         let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
         let encoded = match target.protocol {

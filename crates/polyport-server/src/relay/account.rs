@@ -35,15 +35,15 @@ pub(crate) struct Kept {
 }
 
 impl Exchange {
-    /// Keeps the signatures of a whole answer that this client cannot carry, by tool call.
+    /// Keeps the signatures of a whole answer that this client cannot carry.
     pub(crate) fn keep_signatures(&self, context: &ClientContext, response: &Response) {
         let uncarried = match self.answer {
             ClientProtocol::Messages => messages::uncarried_signatures(context, response),
             ClientProtocol::Chat => before_calls(response),
             ClientProtocol::Responses | ClientProtocol::Gemini => return,
         };
-        for (call_id, signatures) in uncarried {
-            self.app.signatures.put(self.caller.owner(), call_id, signatures);
+        for (anchor, signatures) in uncarried {
+            self.app.signatures.put(self.caller.owner(), context.scope, anchor, signatures);
         }
     }
 

@@ -281,8 +281,8 @@ impl Work {
         if self.unsigned {
             strip_signatures(&mut request, &mut losses);
         }
-        let signatures = |call_id: &str| {
-            if self.unsigned { Vec::new() } else { self.app.signatures.get(&self.owner, call_id) }
+        let signatures = |anchor: &str| {
+            if self.unsigned { Vec::new() } else { self.app.signatures.get(&self.owner, anchor) }
         };
         let context = ResolveContext { carrier: Some(&self.carrier), signatures: &signatures };
         let (resolved, restore) = resolve(&self.target, request, &context, &mut losses);
@@ -410,6 +410,7 @@ impl fmt::Debug for Translation {
 struct SignatureSink {
     app: Arc<App>,
     owner: Text,
+    scope: u32,
 }
 
 impl Translation {
@@ -423,6 +424,8 @@ impl Translation {
     ) -> Self {
         let Reading { target, answerer, resume, .. } = reading;
         let keeper = x.keeper(&answerer.context).map(Box::new);
+        let signatures =
+            SignatureSink { app: Arc::clone(&x.app), owner: x.caller.owner().clone(), scope: answerer.context.scope };
         Self {
             provider: slot.target.provider.clone(),
             body,
@@ -445,7 +448,7 @@ impl Translation {
             expired: false,
             collector: keeper.is_some().then(Box::default),
             keeper,
-            signatures: SignatureSink { app: Arc::clone(&x.app), owner: x.caller.owner().clone() },
+            signatures,
         }
     }
 
@@ -623,8 +626,9 @@ impl Translation {
         self.decoder = None;
         self.following = None;
         self.body = ProviderBody::whole(Bytes::new());
-        for (call_id, signatures) in self.encoder.take_signatures() {
-            self.signatures.app.signatures.put(&self.signatures.owner, call_id, signatures);
+        let sink = &self.signatures;
+        for (anchor, signatures) in self.encoder.take_signatures() {
+            sink.app.signatures.put(&sink.owner, sink.scope, anchor, signatures);
         }
         if let (Some(keeper), Some(collector)) = (self.keeper.take(), self.collector.take())
             && self.outcome == Outcome::Answered

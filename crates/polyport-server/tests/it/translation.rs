@@ -272,6 +272,50 @@ async fn a_call_s_signature_comes_back_to_gemini_from_clients_that_cannot_carry_
     }
 }
 
+/// Command-line clients print the last block of an answer: it must not be one that carries nothing but a signature.
+#[tokio::test]
+async fn the_signature_of_the_last_text_reaches_gemini_again_and_is_no_block_after_it() {
+    let fake = FakeProvider::start(Protocol::Gemini).await;
+    let gateway = Gateway::to(&fake, Protocol::Gemini).await;
+    for (round, (stream, thinking)) in
+        [(true, true), (true, false), (false, true), (false, false)].into_iter().enumerate()
+    {
+        let text = format!("Answer {round}.");
+        let signed = json!({"candidates":[{"content":{"role":"model","parts":[{"text":text},{"text":"","thoughtSignature":"c2lnbmF0dXJl"}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":3}});
+        let signed = signed.to_string();
+        fake.script(if stream { Step::sse(&format!("data: {signed}\r\n\r\n")) } else { Step::json(&signed) });
+        let mut body =
+            json!({"model":"m","max_tokens":9000,"stream":stream,"messages":[{"role":"user","content":"hi"}]});
+        if thinking {
+            body["thinking"] = json!({"type":"adaptive"});
+        }
+        let bytes = post(gateway.address, "/v1/messages", &[], &body).await.bytes().await.unwrap();
+        let check = Check::new(Protocol::Messages);
+        let read = if stream { check.stream(&bytes) } else { check.answer(&bytes) }.unwrap();
+        assert_eq!(read.text(), text);
+        let answer = String::from_utf8_lossy(&bytes);
+        let (_, after) = answer.split_once("Answer").unwrap();
+        assert!(!after.contains("redacted_thinking"), "{answer}");
+        body["stream"] = json!(false);
+        let said = if stream {
+            json!([{"type":"text","text":text}])
+        } else {
+            serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["content"].take()
+        };
+        body["messages"]
+            .as_array_mut()
+            .unwrap()
+            .extend([json!({"role":"assistant","content":said}), json!({"role":"user","content":"go on"})]);
+        assert_eq!(post(gateway.address, "/v1/messages", &[], &body).await.status, 200);
+        let sent = fake.last().json();
+        let parts = sent["contents"][1]["parts"].as_array().unwrap();
+        assert!(
+            parts.iter().any(|part| part["thoughtSignature"] == "c2lnbmF0dXJl"),
+            "stream {stream} thinking {thinking}: {sent}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn d9_after_the_commit_the_stream_still_heals_or_ends_with_an_error() {
     use crate::support::{provider, several};

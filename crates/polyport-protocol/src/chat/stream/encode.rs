@@ -340,7 +340,7 @@ impl Encoder {
     fn remember(&mut self, at: usize, id: &Text, own: Option<Signature>) {
         let Some(choice) = self.choices.get_mut(at) else { return };
         let mut signatures = std::mem::take(&mut choice.pending);
-        signatures.extend(own.map(|signature| answer::kept(&self.context, &signature)));
+        signatures.extend(own);
         signatures.retain(|signature| !signature.value.is_empty());
         if !signatures.is_empty() {
             self.signatures.push((id.clone(), signatures));
@@ -422,9 +422,8 @@ impl Encoder {
     fn signature(&mut self, part: PartId, signature: Box<Signature>, out: &mut Vec<u8>) {
         let Some(Open { choice, kind }) = self.parts.get_mut(&part) else { return };
         let at = *choice;
-        let kept = answer::kept(&self.context, &signature);
         if let Some(choice) = self.choices.get_mut(at) {
-            choice.pending.push(kept);
+            choice.pending.push(Signature::clone(&signature));
         }
         match kind {
             OpenKind::Reasoning { signature: slot, .. } => *slot = Some(signature),
@@ -557,7 +556,7 @@ impl Encoder {
     fn whole_reasoning(&mut self, at: usize, reasoning: &Reasoning, signature: Option<&Signature>, out: &mut Vec<u8>) {
         let text = reasoning.text.joined();
         if let Some(choice) = self.choices.get_mut(at) {
-            choice.pending.extend(signature.map(|signature| answer::kept(&self.context, signature)));
+            choice.pending.extend(signature.cloned());
             let before = if choice.thoughts > 0 { BREAK } else { "" };
             if !text.is_empty() {
                 choice.thoughts += 1;

@@ -15,7 +15,7 @@ use super::super::client::{self, Blocks, Piece, Sight, is_own, message_id};
 use super::super::fault;
 use super::super::finish::{self, End, Stop};
 use super::super::usage::{self, Scene};
-use crate::carrier::Placement;
+use crate::carrier::{Placement, TextDigest};
 use crate::context::ClientContext;
 use crate::json::{JsonWriter, one_line, write_str};
 use crate::repair;
@@ -47,6 +47,9 @@ pub struct Encoder {
     called: bool,
     /// Signatures of reasoning the client does not see, for the next tool call.
     hidden: Vec<Signature>,
+    /// A signature of the block before, under the name of that in the side table. Its carrier is written when another block
+    /// follows: clients take the last block for the answer.
+    trailing: Option<(Text, Signature)>,
     uncarried: Vec<(Text, Vec<Signature>)>,
 }
 
@@ -77,7 +80,8 @@ struct Live {
 
 #[derive(Debug)]
 enum LiveKind {
-    Text,
+    /// With the digest of what was written, where a signature may follow.
+    Text(Option<Box<TextDigest>>),
     Refusal,
     Thinking,
     /// The client sees nothing of it.
@@ -128,6 +132,7 @@ impl Encoder {
             has_text: false,
             called: false,
             hidden: Vec::new(),
+            trailing: None,
             uncarried: Vec::new(),
         }
     }
@@ -171,7 +176,7 @@ impl Encoder {
         }
     }
 
-    /// Signatures this client cannot carry, by tool call id.
+    /// Signatures this client cannot carry, by tool call id or [`text_anchor`](crate::carrier::text_anchor).
     pub fn take_signatures(&mut self) -> Vec<(Text, Vec<Signature>)> {
         std::mem::take(&mut self.uncarried)
     }
@@ -311,7 +316,7 @@ impl Encoder {
 
     fn part_start(&mut self, part: PartId, start: PartStart, out: &mut Vec<u8>) {
         let kind = match start {
-            PartStart::Text { .. } => LiveKind::Text,
+            PartStart::Text { .. } => LiveKind::Text(client::signs_text(&self.context).then(Box::default)),
             PartStart::Refusal => LiveKind::Refusal,
             PartStart::Reasoning { .. } if self.blocks.sight == Sight::None => LiveKind::Silent,
             PartStart::Reasoning { .. } => LiveKind::Thinking,
@@ -376,7 +381,12 @@ impl Encoder {
     fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
         let Some(mut live) = self.live.take() else { return };
         match &mut live.kind {
-            LiveKind::Text => self.text_delta(&mut live.index, text, out),
+            LiveKind::Text(digest) => {
+                if let Some(digest) = digest {
+                    digest.update(text);
+                }
+                self.text_delta(&mut live.index, text, out);
+            }
             LiveKind::Refusal => {
                 let explanation = self.refusal.get_or_insert_default();
                 if explanation.len() + text.len() <= MAX_EXPLANATION {
@@ -422,7 +432,7 @@ impl Encoder {
     fn citation(&mut self, citation: &Citation, out: &mut Vec<u8>) {
         let Some(raw) = citation.raw.as_ref().filter(|_| is_own(&self.context)) else { return };
         let Some(mut live) = self.live.take() else { return };
-        if matches!(live.kind, LiveKind::Text) {
+        if matches!(live.kind, LiveKind::Text(_)) {
             let index = *live.index.get_or_insert_with(|| self.text_block(out));
             frame(out, "content_block_delta", |w| {
                 w.num("index", index);
@@ -445,27 +455,38 @@ impl Encoder {
                 self.arguments_end(index, &kind, &arguments, status, out);
                 close_block(index, out);
                 if let Some(signature) = signature {
-                    self.late_signature(&id, signature, out);
+                    self.late_signature(Some(id), signature, out);
                 }
                 return;
             }
-            LiveKind::Text | LiveKind::Refusal | LiveKind::ServerTool => {}
+            LiveKind::Text(digest) => {
+                close_block(index, out);
+                let anchor = index.and(digest).map(|digest| digest.anchor());
+                if let Some(signature) = signature {
+                    self.late_signature(anchor, signature, out);
+                }
+                return;
+            }
+            LiveKind::Refusal | LiveKind::ServerTool => {}
         }
         close_block(index, out);
-        if let Some(signature) = signature.filter(|_| self.blocks.sight != Sight::None) {
-            let placement = if index.is_some() { Placement::Previous } else { Placement::Alone };
-            self.carrier_block(&signature, placement, out);
+    }
+
+    /// A signature that was not known when its block began. A client that sees signatures gets it before the next block, if there is
+    /// one; without an `anchor` for the side table it stands alone.
+    fn late_signature(&mut self, anchor: Option<Text>, signature: Signature, out: &mut Vec<u8>) {
+        match (anchor, self.blocks.sight) {
+            (Some(anchor), Sight::None) => self.keep_aside(anchor, signature),
+            (None, Sight::None) => {}
+            (Some(anchor), _) => self.trailing = Some((anchor, signature)),
+            (None, _) => self.carrier_block(&signature, Placement::Alone, out),
         }
     }
 
-    /// A signature of a call that was not known when the call began.
-    fn late_signature(&mut self, id: &Text, signature: Signature, out: &mut Vec<u8>) {
-        if self.blocks.sight != Sight::None {
-            return self.carrier_block(&signature, Placement::Previous, out);
-        }
-        match self.uncarried.iter_mut().find(|(known, _)| known == id) {
+    fn keep_aside(&mut self, anchor: Text, signature: Signature) {
+        match self.uncarried.iter_mut().find(|(known, _)| *known == anchor) {
             Some((_, signatures)) => signatures.push(signature),
-            None => self.uncarried.push((id.clone(), vec![signature])),
+            None => self.uncarried.push((anchor, vec![signature])),
         }
     }
 
@@ -537,6 +558,9 @@ impl Encoder {
         if unseen && matches!(part.kind, PartKind::Reasoning(_) | PartKind::ToolCall(_)) {
             self.hidden.extend(part.signature.clone());
         }
+        if let Some((anchor, signature)) = client::signed_text(part).filter(|_| unseen) {
+            self.keep_aside(anchor, signature.clone());
+        }
         for piece in self.blocks.pieces(&self.context, part) {
             if let Piece::ToolUse { id, .. } = &piece
                 && !self.hidden.is_empty()
@@ -552,8 +576,8 @@ impl Encoder {
             Piece::Text { text, citations } => {
                 let index = self.text_block(out);
                 self.content_delta(index, "text_delta", "text", text, out);
-                self.live =
-                    Some(Live { part: PartId(u32::MAX), kind: LiveKind::Text, index: Some(index), signature: None });
+                let kind = LiveKind::Text(None);
+                self.live = Some(Live { part: PartId(u32::MAX), kind, index: Some(index), signature: None });
                 citations.iter().for_each(|citation| self.citation(citation, out));
                 self.live = None;
                 close_block(Some(index), out);
@@ -609,6 +633,9 @@ impl Encoder {
     }
 
     fn open_block(&mut self, out: &mut Vec<u8>, members: impl FnOnce(&mut JsonWriter<'_>)) -> u32 {
+        if let Some((_, signature)) = self.trailing.take() {
+            self.carrier_block(&signature, Placement::Previous, out);
+        }
         let index = self.next;
         self.next += 1;
         frame(out, "content_block_start", |w| {
@@ -637,6 +664,9 @@ impl Encoder {
         while self.live.is_some() {
             self.part_end(PartStatus::Incomplete, out);
             self.drain(out);
+        }
+        if let Some((anchor, signature)) = self.trailing.take() {
+            self.keep_aside(anchor, signature);
         }
         if self.usage.is_absent() {
             self.stage = Stage::Held(finish);

@@ -350,7 +350,7 @@ fn a_thinking_block_has_exactly_one_signature() {
 }
 
 #[test]
-fn a_signature_after_the_text_follows_it() {
+fn a_signature_after_the_text_stands_before_the_next_block() {
     let part = Signature::new(Family::Google, SignatureKind::Part, "AbC0");
     let events = vec![
         start(),
@@ -358,6 +358,9 @@ fn a_signature_after_the_text_follows_it() {
         delta(0, "Done."),
         signed(0, part.clone()),
         end(0),
+        text(1),
+        delta(1, "More."),
+        end(1),
         used(1, 1),
         finish(FinishReason::Stop),
         Event::End,
@@ -368,6 +371,7 @@ fn a_signature_after_the_text_follows_it() {
     let read = blocks(&read(context, events));
     assert_eq!(read[0], ("text".to_owned(), "Done.".to_owned()));
     assert_eq!(key.open(&read[1].1).unwrap().1, Placement::Previous);
+    assert_eq!(read[2], ("text".to_owned(), "More.".to_owned()));
     // Known in time, it stands before: some clients refuse thinking at the end.
     assert_eq!(whole["content"][1]["type"], "text");
     assert_eq!(key.open(whole["content"][0]["data"].as_str().unwrap()).unwrap().1, Placement::Next);
