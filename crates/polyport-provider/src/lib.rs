@@ -3,10 +3,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`endpoint`] | addresses of calls, how credentials are written, fixed headers |
+//! | [`auth`] | OAuth accounts: tokens that expire and are refreshed |
 //! | [`http`] | the only HTTP client: TLS, proxies, pooling |
 //! | [`body`] | bodies of answers, decompressed |
 //! | [`echo`] | the built-in model that answers without any network |
 
+pub mod auth;
 pub mod body;
 pub mod echo;
 pub mod endpoint;

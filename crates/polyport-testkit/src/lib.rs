@@ -10,6 +10,7 @@
 //! | [`raw`] | clients: any bytes on a TCP connection, and requests with bodies read piece by piece |
 //! | [`schema`] | judges of request bodies: closed schemas and the rules behind them |
 //! | [`shared`] | recorded provider traffic and official schemas from the reference folder beside the workspace |
+//! | [`tokens`] | a fake OAuth token server |
 #![allow(clippy::disallowed_methods, reason = "fakes live as long as their test")]
 
 pub mod grammar;
@@ -17,3 +18,4 @@ pub mod provider;
 pub mod raw;
 pub mod schema;
 pub mod shared;
+pub mod tokens;

@@ -1,0 +1,324 @@
+//! A fake OAuth token server.
+//!
+//! It knows accounts by their refresh tokens, counts the calls for each and judges every request by the standard. Rotated refresh tokens are
+//! as unforgiving as the strictest servers: a token that was replaced is dead as soon as its successor has been used, and using it then
+//! kills the whole account.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// A fake token server. Dropping it closes its port.
+#[derive(Debug)]
+pub struct FakeTokenServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: AbortHandle,
+}
+
+/// An answer in place of the usual one.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The member `error`; none for a body that is not JSON.
+    pub error: Option<&'static str>,
+    /// Seconds in `Retry-After`.
+    pub retry_after: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    calls: watch::Sender<usize>,
+    /// Answers wait while this is true.
+    held: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    accounts: HashMap<String, Account>,
+    refusals: VecDeque<Refusal>,
+    expires_in: Option<u64>,
+    rotates: bool,
+    running: usize,
+    most_at_once: usize,
+    violations: Vec<String>,
+    serial: u64,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    /// The refresh token in force, and those it may still be asked for by: the one before it, until it has been used.
+    current: String,
+    previous: Option<String>,
+    replaced: Vec<String>,
+    access: Vec<String>,
+    calls: usize,
+    revoked: bool,
+}
+
+impl Drop for FakeTokenServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl FakeTokenServer {
+    /// Starts one on any free port.
+    ///
+    /// # Panics
+    /// When no port can be bound.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { expires_in: Some(3600), ..State::default() }),
+            calls: watch::Sender::new(0),
+            held: watch::Sender::new(false),
+        });
+        let serving = Arc::clone(&shared);
+        let accepting = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let shared = Arc::clone(&serving);
+                tokio::spawn(async move {
+                    let service = service_fn(|request| answer(Arc::clone(&shared), request));
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(socket), service)
+                        .await
+                        .ok();
+                });
+            }
+        });
+        Self { address, shared, accepting: accepting.abort_handle() }
+    }
+
+    /// The address for `token_url`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/token", self.address)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+
+    /// Opens an account; the text is its first refresh token and its name here.
+    pub fn open(&self, refresh: &str) {
+        let account = Account { current: refresh.to_owned(), ..Account::default() };
+        self.state().accounts.insert(refresh.to_owned(), account);
+    }
+
+    /// Every refresh gives a new refresh token from now on.
+    pub fn rotate(&self) {
+        self.state().rotates = true;
+    }
+
+    /// Seconds that access tokens live; `None` leaves the member out.
+    pub fn expires_in(&self, seconds: Option<u64>) {
+        self.state().expires_in = seconds;
+    }
+
+    /// Answers the next call with a refusal.
+    pub fn refuse_next(&self, refusal: Refusal) {
+        self.state().refusals.push_back(refusal);
+    }
+
+    /// The account's log-in is taken back.
+    pub fn revoke(&self, account: &str) {
+        if let Some(account) = self.state().accounts.get_mut(account) {
+            account.revoked = true;
+        }
+    }
+
+    /// Answers wait until they are let go.
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Lets held answers go.
+    pub fn let_go(&self) {
+        self.shared.held.send_replace(false);
+    }
+
+    /// Calls of an account so far.
+    #[must_use]
+    pub fn calls(&self, account: &str) -> usize {
+        self.state().accounts.get(account).map_or(0, |account| account.calls)
+    }
+
+    /// Waits until so many calls have arrived in all.
+    pub async fn arrived(&self, calls: usize) {
+        self.shared.calls.subscribe().wait_for(|seen| *seen >= calls).await.ok();
+    }
+
+    /// All access tokens an account was given, oldest first.
+    #[must_use]
+    pub fn access_tokens(&self, account: &str) -> Vec<String> {
+        self.state().accounts.get(account).map(|account| account.access.clone()).unwrap_or_default()
+    }
+
+    /// The refresh token in force.
+    #[must_use]
+    pub fn current(&self, account: &str) -> String {
+        self.state().accounts.get(account).map(|account| account.current.clone()).unwrap_or_default()
+    }
+
+    /// Whether the account can still be refreshed by anybody.
+    #[must_use]
+    pub fn is_alive(&self, account: &str) -> bool {
+        self.state().accounts.get(account).is_some_and(|account| !account.revoked)
+    }
+
+    /// The most calls that ran at once.
+    #[must_use]
+    pub fn most_at_once(&self) -> usize {
+        self.state().most_at_once
+    }
+
+    /// What was wrong with the requests.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Answer = Response<Full<Bytes>>;
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let is_post = request.method() == http::Method::POST;
+    let kind =
+        request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let body = Limited::new(request.into_body(), 64 * 1024).collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let members: HashMap<String, String> = if kind.starts_with("application/json") {
+        serde_json::from_str(&text).unwrap_or_default()
+    } else {
+        form(&text)
+    };
+    {
+        let mut state = shared.state();
+        state.running += 1;
+        state.most_at_once = state.most_at_once.max(state.running);
+        let grant = members.get("grant_type").map_or("", String::as_str);
+        if !is_post || grant != "refresh_token" || members.get("client_id").is_none_or(String::is_empty) {
+            state.violations.push(format!("no refresh: grant_type `{grant}`, content-type `{kind}`"));
+        }
+    }
+    shared.calls.send_modify(|calls| *calls += 1);
+    shared.held.subscribe().wait_for(|held| !held).await.ok();
+    // Real servers take a moment; callers that do not wait for one another meet here.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut state = shared.state();
+    state.running -= 1;
+    Ok(state.judge(members.get("refresh_token").map_or("", String::as_str)))
+}
+
+/// `a=1&b=2`, percent-decoded.
+fn form(text: &str) -> HashMap<String, String> {
+    let decode = |part: &str| {
+        let part = part.replace('+', " ");
+        let mut out = Vec::new();
+        let mut bytes = part.bytes();
+        while let Some(byte) = bytes.next() {
+            let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+            match byte {
+                b'%' => match (hex(bytes.next()), hex(bytes.next())) {
+                    (Some(high), Some(low)) => out.push((high * 16 + low) as u8),
+                    _ => out.push(b'?'),
+                },
+                byte => out.push(byte),
+            }
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decode(name), decode(value))).collect()
+}
+
+impl State {
+    fn judge(&mut self, refresh: &str) -> Answer {
+        let known = |account: &Account| {
+            account.current == refresh
+                || account.previous.as_deref() == Some(refresh)
+                || account.replaced.iter().any(|old| old == refresh)
+        };
+        let Some(name) = self.accounts.iter().find(|(_, account)| known(account)).map(|(name, _)| name.clone()) else {
+            return refusal(400, Some("invalid_grant"), None);
+        };
+        if let Some(account) = self.accounts.get_mut(&name) {
+            account.calls += 1;
+        }
+        if let Some(Refusal { status, error, retry_after }) = self.refusals.pop_front() {
+            return refusal(status, error, retry_after);
+        }
+        self.serial += 1;
+        let (serial, rotates, expires_in) = (self.serial, self.rotates, self.expires_in);
+        let Some(account) = self.accounts.get_mut(&name) else { return refusal(400, Some("invalid_grant"), None) };
+        if account.replaced.iter().any(|old| old == refresh) {
+            account.revoked = true;
+        }
+        if account.revoked {
+            return refusal(400, Some("invalid_grant"), None);
+        }
+        if account.current == refresh
+            && let Some(old) = account.previous.take()
+        {
+            account.replaced.push(old);
+        }
+        let access = format!("access-{serial}-{name}");
+        account.access.push(access.clone());
+        let mut body = json!({ "access_token": access, "token_type": "Bearer", "scope": "all" });
+        if let Some(seconds) = expires_in {
+            body["expires_in"] = seconds.into();
+        }
+        if rotates {
+            let next = format!("{name}-{serial}");
+            // Asked again with the one before: the answer did not arrive, so its successor was never used.
+            if account.current == refresh {
+                account.previous = Some(std::mem::replace(&mut account.current, next.clone()));
+            } else {
+                account.replaced.push(std::mem::replace(&mut account.current, next.clone()));
+            }
+            body["refresh_token"] = next.into();
+        }
+        reply(StatusCode::OK, body.to_string(), None)
+    }
+}
+
+fn refusal(status: u16, error: Option<&str>, retry_after: Option<u32>) -> Answer {
+    let body = match error {
+        Some(error) => json!({ "error": error, "error_description": "as told" }).to_string(),
+        None => "<html>no</html>".to_owned(),
+    };
+    reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), body, retry_after)
+}
+
+fn reply(status: StatusCode, body: String, retry_after: Option<u32>) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert("retry-after", seconds.into());
+    }
+    response
+}
