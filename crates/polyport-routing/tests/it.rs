@@ -1,0 +1,4 @@
+//! Routing under scripted times and failures, and over random configurations.
+
+#[path = "it/roster.rs"]
+mod roster;
