@@ -1,9 +1,11 @@
 //! Members of an object that have no slot: kept together as one object, and written back one by one.
 
+use std::borrow::Cow;
+
 use polyport_types::{Extras, RawJson, Text};
 use serde_json::value::RawValue;
 
-use crate::json::{JsonWriter, Pairs};
+use crate::json::{self, JsonWriter, Pairs};
 
 /// An object of these members.
 pub(super) fn object(members: &Extras) -> RawJson {
@@ -20,4 +22,18 @@ pub(super) fn write(w: &mut JsonWriter<'_>, object: &RawJson) {
             w.raw_value(value.get());
         }
     }
+}
+
+/// Takes an object apart.
+pub(super) fn each(object: &RawJson, mut take: impl FnMut(Text, RawJson)) {
+    if let Ok(members) = serde_json::from_str::<Pairs<'_, &RawValue>>(object.as_str()) {
+        for (name, value) in members.0 {
+            take(name.to_text(object.text()), json::raw(value, object.text()));
+        }
+    }
+}
+
+/// JSON on one line: line ends in it are white space, for strings hold them escaped.
+pub(super) fn one_line(json: &str) -> Cow<'_, str> {
+    if json.contains(['\n', '\r']) { Cow::Owned(json.replace(['\n', '\r'], " ")) } else { Cow::Borrowed(json) }
 }

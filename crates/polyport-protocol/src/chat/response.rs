@@ -66,7 +66,7 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
         });
         if !response.usage.is_absent() {
             w.key("usage");
-            usage::write(w, &response.usage);
+            usage::write(w, &response.usage, answer::is_chat(context));
         }
         w.opt_str("service_tier", answer::service_tier(context, response.service_tier.as_ref()));
         if answer::is_chat(context) {

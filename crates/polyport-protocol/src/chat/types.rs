@@ -317,7 +317,7 @@ wire! {
         obfuscation: &'a RawValue = "obfuscation",
         error: &'a RawValue = "error",
         citations: &'a RawValue = "citations",
-        x_groq: XGroq<'a> = "x_groq",
+        x_groq: &'a RawValue = "x_groq",
     }
 
     /// `x_groq`.

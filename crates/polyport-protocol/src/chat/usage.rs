@@ -1,10 +1,11 @@
 //! `usage`: the counts of the protocol, the places other vendors put theirs, and what some of them count differently.
 
-use polyport_types::{ModalityTokens, Text, Usage};
+use polyport_types::{ModalityTokens, RawJson, Text, Usage};
 use serde_json::value::RawValue;
 
+use super::members;
 use super::types::{TokenDetails, WireUsage};
-use crate::json::{self, Int, JsonWriter};
+use crate::json::{self, Int, JsonWriter, Pairs, Str};
 use crate::profile::UsageRule;
 
 /// Reads a usage object. `None` if it says nothing: it is no object, holds no counts, or all of them are zero.
@@ -108,8 +109,9 @@ fn modalities(details: &TokenDetails<'_>) -> ModalityTokens {
     }
 }
 
-/// Writes the usage object.
-pub(super) fn write(w: &mut JsonWriter<'_>, usage: &Usage) {
+/// Writes the usage object. `own`: the provider speaks this protocol too, so what it counts beyond the slots goes on to the client.
+pub(super) fn write(w: &mut JsonWriter<'_>, usage: &Usage, own: bool) {
+    let told = usage.raw.as_ref().filter(|_| own).map_or_else(Told::default, Told::of);
     w.object(|w| {
         w.num("prompt_tokens", usage.input_total());
         w.num("completion_tokens", usage.output_total());
@@ -135,6 +137,7 @@ pub(super) fn write(w: &mut JsonWriter<'_>, usage: &Usage) {
                     });
                 }
                 write_modalities(w, &usage.input_by_modality);
+                Told::rest(w, &told.input);
             });
         }
         let predicted = usage.predicted_accepted.is_some() || usage.predicted_rejected.is_some();
@@ -144,15 +147,54 @@ pub(super) fn write(w: &mut JsonWriter<'_>, usage: &Usage) {
                 w.opt_num("accepted_prediction_tokens", usage.predicted_accepted);
                 w.opt_num("rejected_prediction_tokens", usage.predicted_rejected);
                 write_modalities(w, &usage.output_by_modality);
+                Told::rest(w, &told.output);
             });
         }
-        if usage.web_search_requests.is_some() || usage.web_fetch_requests.is_some() {
+        let searched = usage.web_search_requests.is_some() || usage.web_fetch_requests.is_some();
+        if searched && !told.rest.iter().any(|(name, _)| name.starts_with("server_tool_use")) {
             w.object_field("server_tool_use", |w| {
                 w.opt_num("web_search_requests", usage.web_search_requests);
                 w.opt_num("web_fetch_requests", usage.web_fetch_requests);
             });
         }
+        Told::rest(w, &told.rest);
     });
+}
+
+/// Members of a provider's usage that have no slot: prices, times, and its own names for counts that have one.
+#[derive(Default)]
+struct Told<'u> {
+    input: Vec<(Str<'u>, &'u RawValue)>,
+    output: Vec<(Str<'u>, &'u RawValue)>,
+    rest: Vec<(Str<'u>, &'u RawValue)>,
+}
+
+impl<'u> Told<'u> {
+    fn of(raw: &'u RawJson) -> Self {
+        let mut told = Self::default();
+        let members: Pairs<'u, &'u RawValue> = serde_json::from_str(raw.as_str()).unwrap_or_default();
+        for (name, value) in members.0 {
+            match &*name {
+                "prompt_tokens" | "completion_tokens" | "total_tokens" => {}
+                "prompt_tokens_details" => told.input = Self::details(value),
+                "completion_tokens_details" => told.output = Self::details(value),
+                _ => told.rest.push((name, value)),
+            }
+        }
+        told
+    }
+
+    fn details(value: &'u RawValue) -> Vec<(Str<'u>, &'u RawValue)> {
+        serde_json::from_str::<TokenDetails<'u>>(value.get()).unwrap_or_default().extra
+    }
+
+    /// Line ends of the provider would end an event.
+    fn rest(w: &mut JsonWriter<'_>, members: &[(Str<'u>, &'u RawValue)]) {
+        for (name, value) in members {
+            w.key(name);
+            w.raw_value(&members::one_line(value.get()));
+        }
+    }
 }
 
 fn write_modalities(w: &mut JsonWriter<'_>, tokens: &ModalityTokens) {
@@ -253,7 +295,7 @@ mod tests {
                 "completion_tokens_details":{"reasoning_tokens":30,"accepted_prediction_tokens":2,"text_tokens":50}}"#,
         );
         let mut out = Vec::new();
-        write(&mut JsonWriter::new(&mut out), &before);
+        write(&mut JsonWriter::new(&mut out), &before, false);
         let after = standard(std::str::from_utf8(&out).unwrap());
         assert_eq!(Usage { raw: None, ..after }, Usage { raw: None, ..before });
     }

@@ -48,7 +48,7 @@ fn decode_wrapped(target: &Target, body: &Text, wrappers: u8) -> Result<Response
         usage: wire.usage_metadata.and_then(|raw| usage::read(raw, body)).unwrap_or_default(),
         ..Response::default()
     };
-    keep_head(wire.create_time.as_deref(), wire.extra, body, &mut response);
+    response.created = keep_head(wire.create_time.as_deref(), wire.extra, body, &mut response.ext);
     let base = id_base(&response.id, body);
     // Calls by id, of all candidates.
     let mut seen = HashMap::new();
@@ -103,16 +103,21 @@ fn has_parts(candidate: &types::Candidate<'_>) -> bool {
 }
 
 /// Keeps the time and what has no slot.
-fn keep_head(create_time: Option<&str>, extra: json::Extra<'_>, body: &Text, response: &mut Response) {
+pub(super) fn keep_head(
+    create_time: Option<&str>,
+    extra: json::Extra<'_>,
+    body: &Text,
+    ext: &mut Extras,
+) -> Option<i64> {
     if let Some(time) = create_time {
-        response.created = unix_seconds(time);
-        response.ext.push("createTime", polyport_types::RawJson::of(&time.into()));
+        ext.push("createTime", polyport_types::RawJson::of(&time.into()));
     }
-    names::keep(extra, "", body, &mut response.ext);
+    names::keep(extra, "", body, ext);
+    create_time.and_then(unix_seconds)
 }
 
 /// Unix seconds of an RFC 3339 time.
-pub(super) fn unix_seconds(time: &str) -> Option<i64> {
+fn unix_seconds(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
@@ -290,11 +295,7 @@ pub fn encode_response(context: &ClientContext, response: &Response) -> Vec<u8> 
             }),
         }
         write_envelope(w, context, &answer, &response.id, &response.usage);
-        if answer.own {
-            for (name, value) in names::kept(&response.ext, "") {
-                w.raw(&name, value);
-            }
-        }
+        write_head(w, &answer, &response.ext);
     });
     out
 }
@@ -310,6 +311,15 @@ pub(super) fn write_envelope(
     usage::write(w, usage, answer.own);
     w.str("modelVersion", &context.model);
     w.str("responseId", answer.response_id(context, provider_id));
+}
+
+/// Members of the head without a slot.
+pub(super) fn write_head(w: &mut JsonWriter<'_>, answer: &Answer, head: &Extras) {
+    if answer.own {
+        for (name, value) in names::kept(head, "") {
+            w.raw(&name, value);
+        }
+    }
 }
 
 fn write_candidate(w: &mut JsonWriter<'_>, context: &ClientContext, answer: &Answer, candidate: &Candidate) {

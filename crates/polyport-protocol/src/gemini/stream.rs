@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::answer::{another_id, generated_id, id_base};
 use super::grounding::{self, Answered};
 use super::partial::Partial;
-use super::response::{MAX_WRAPPERS, keep_metadata, read_block, read_logprobs, unix_seconds};
+use super::response::{MAX_WRAPPERS, keep_head, keep_metadata, read_block, read_logprobs};
 use super::types::{self, GenerateResponse};
 use super::{finish, names, parts, usage};
 use crate::Target;
@@ -134,7 +134,7 @@ impl Decoder {
     }
 
     fn chunk(&mut self, body: &Text, wrappers: u8, out: &mut Vec<Event>) -> Step {
-        let Ok(wire) = serde_json::from_str::<GenerateResponse<'_>>(body) else { return Step::Unreadable };
+        let Ok(mut wire) = serde_json::from_str::<GenerateResponse<'_>>(body) else { return Step::Unreadable };
         if wire.error.is_some() {
             out.push(Event::Error(Box::new(classify_body(None, body))));
             return Step::Done;
@@ -151,7 +151,7 @@ impl Decoder {
             if nothing {
                 return Step::Ok;
             }
-            self.start(&wire, body, out);
+            self.start(&mut wire, body, out);
         }
         if let Some(raw) = wire.usage_metadata
             && raw.get() != &*self.usage
@@ -168,14 +168,17 @@ impl Decoder {
         Step::Ok
     }
 
-    fn start(&mut self, wire: &GenerateResponse<'_>, body: &Text, out: &mut Vec<Event>) {
+    fn start(&mut self, wire: &mut GenerateResponse<'_>, body: &Text, out: &mut Vec<Event>) {
         self.started = true;
         let id = wire.response_id.as_ref().map(|id| id.to_text(body)).unwrap_or_default();
         self.base = id_base(&id, body);
+        let mut ext = Extras::new();
+        let created = keep_head(wire.create_time.as_deref(), std::mem::take(&mut wire.extra), body, &mut ext);
         out.push(Event::Start(Box::new(StreamStart {
             id,
             model: wire.model_version.as_ref().map(|model| model.to_text(body)).unwrap_or_default(),
-            created: wire.create_time.as_deref().and_then(unix_seconds),
+            created,
+            ext,
             ..StreamStart::default()
         })));
     }

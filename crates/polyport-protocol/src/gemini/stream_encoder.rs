@@ -7,14 +7,16 @@
 use std::collections::BTreeMap;
 
 use polyport_types::{
-    Citation, Event, Fault, FaultClass, Finish, Part, PartId, PartKind, PartStart, PartStatus, PromptBlock,
+    Citation, Event, Extras, Fault, FaultClass, Finish, Part, PartId, PartKind, PartStart, PartStatus, PromptBlock,
     ServerToolKind, Signature, Text, TokenLogprob, ToolCall, ToolCallStart, Usage,
 };
 
 use super::answer::{Answer, write_block, write_signature};
 use super::fault::write_error;
 use super::grounding::{self, Cited};
-use super::response::{End, grounded, queries_of, search_queries, write_end, write_envelope, write_logprobs};
+use super::response::{
+    End, grounded, queries_of, search_queries, write_end, write_envelope, write_head, write_logprobs,
+};
 use crate::carrier::Placement;
 use crate::context::ClientContext;
 use crate::json::{JsonWriter, one_line, write_str};
@@ -27,6 +29,8 @@ pub struct Encoder {
     framing: Framing,
     /// The provider's id of the answer.
     id: Text,
+    /// Members of its head without a slot.
+    head: Extras,
     usage: Usage,
     /// What every chunk ends with: usage, model and id, beginning with the comma after the candidates.
     tail: Vec<u8>,
@@ -106,6 +110,7 @@ impl Encoder {
             context,
             framing,
             id: Text::new(),
+            head: Extras::new(),
             usage: Usage::default(),
             tail: Vec::new(),
             choices: BTreeMap::new(),
@@ -126,6 +131,7 @@ impl Encoder {
         match event {
             Event::Start(start) => {
                 self.id = start.id;
+                self.head = start.ext;
                 self.make_tail();
             }
             Event::PartStart { part, choice, start } => self.start(part, choice, start),
@@ -174,7 +180,10 @@ impl Encoder {
 
     fn make_tail(&mut self) {
         let mut object = Vec::with_capacity(256);
-        JsonWriter::new(&mut object).object(|w| write_envelope(w, &self.context, &self.answer, &self.id, &self.usage));
+        JsonWriter::new(&mut object).object(|w| {
+            write_envelope(w, &self.context, &self.answer, &self.id, &self.usage);
+            write_head(w, &self.answer, &self.head);
+        });
         if let Some(first) = object.first_mut() {
             *first = b',';
         }

@@ -22,35 +22,40 @@ use crate::openai_fault;
 use crate::profile::UsageRule;
 use crate::{ClientContext, Target};
 
-/// Members of a `response` that repeat the request: they are not the answer's own.
-const ECHOED: [&str; 27] = [
-    "background",
-    "completed_at",
+/// Members of a `response` that only the client's own request can tell: what the provider got may be another.
+const ASKED: [&str; 13] = [
     "conversation",
-    "frequency_penalty",
     "instructions",
     "max_output_tokens",
     "max_tool_calls",
-    "metadata",
+    "model",
     "output_text",
-    "parallel_tool_calls",
-    "presence_penalty",
     "previous_response_id",
     "prompt",
     "prompt_cache_key",
+    "safety_identifier",
+    "store",
+    "tools",
+    "user",
+];
+
+/// Members that tell the settings an answer was made with. Where the provider tells them they are true; otherwise those the client set.
+const SETTINGS: [&str; 15] = [
+    "background",
+    "completed_at",
+    "frequency_penalty",
+    "metadata",
+    "parallel_tool_calls",
+    "presence_penalty",
     "prompt_cache_options",
     "prompt_cache_retention",
     "reasoning",
-    "safety_identifier",
-    "store",
     "temperature",
     "text",
     "tool_choice",
-    "tools",
     "top_logprobs",
     "top_p",
     "truncation",
-    "user",
 ];
 
 // ---------------------------------------------------------------------------------------------------------------- decode
@@ -108,7 +113,7 @@ pub(super) fn seconds(value: f64) -> i64 {
 
 /// Members of the answer without a slot.
 pub(super) fn own_ext(extra: crate::json::Extra<'_>, body: &Text) -> Extras {
-    let own = extra.into_iter().filter(|(key, value)| value.get() != "null" && !ECHOED.contains(&&**key));
+    let own = extra.into_iter().filter(|(key, value)| value.get() != "null" && !ASKED.contains(&&**key));
     extras(own.collect(), body)
 }
 
@@ -372,10 +377,10 @@ impl ResponseState<'_> {
             w.str("object", "response");
             w.num("created_at", self.created);
             w.str("status", self.status);
-            if self.completed {
-                w.num("completed_at", context.now.max(self.created));
-            } else {
-                w.null("completed_at");
+            match self.ext.and_then(|ext| ext.get("completed_at")) {
+                Some(time) if self.completed => w.raw("completed_at", time),
+                _ if self.completed => w.num("completed_at", context.now.max(self.created)),
+                _ => w.null("completed_at"),
             }
             match &self.error {
                 Some((code, message)) => w.object_field("error", |w| {
@@ -401,16 +406,22 @@ impl ResponseState<'_> {
             // Members with their commas, as they stand inside an object.
             w.raw_value(echo);
             if let Some(ext) = self.ext {
-                let rest = ext.iter().filter(|(name, _)| &***name != "service_tier");
+                let own = |name: &str| name != "service_tier" && !SETTINGS.contains(&name);
+                let rest = ext.iter().filter(|(name, _)| own(name));
                 rest.for_each(|(name, value)| w.raw(name, value));
             }
         });
     }
 }
 
-/// The members of a `response` that repeat the client's request, without the braces around them: made once for an answer.
-pub(super) fn echo(context: &ClientContext) -> String {
+/// The members of a `response` that repeat the client's request, without the braces around them: made once for an answer. `told` are
+/// the members of the provider's own `response`.
+pub(super) fn echo(context: &ClientContext, told: &Extras) -> String {
     let request = &context.request;
+    let told_or = |w: &mut JsonWriter<'_>, name: &str, otherwise: &dyn Fn(&mut JsonWriter<'_>)| match told.get(name) {
+        Some(value) => w.raw(name, value),
+        None => otherwise(w),
+    };
     let mut out = Vec::with_capacity(512);
     JsonWriter::new(&mut out).object(|w| {
         let field = request.instructions.first().filter(|first| !is_item(first));
@@ -422,8 +433,14 @@ pub(super) fn echo(context: &ClientContext) -> String {
             instruction.parts.iter().filter_map(Part::as_text).map(|text| &**text).collect::<String>()
         };
         nullable(w, "instructions", field.map(text).as_deref());
-        w.object_field("metadata", |w| request.metadata.iter().for_each(|(key, value)| w.str(key, value)));
-        w.bool("parallel_tool_calls", request.parallel_tool_calls.unwrap_or(true));
+        w.object_field("metadata", |w| {
+            request.metadata.iter().for_each(|(key, value)| w.str(key, value));
+            let known = |name: &str| request.metadata.iter().any(|(key, _)| key == name);
+            inside(told.get("metadata"), known, |name, value| w.raw(name, &value));
+        });
+        told_or(w, "parallel_tool_calls", &|w| {
+            w.bool("parallel_tool_calls", request.parallel_tool_calls.unwrap_or(true));
+        });
         nullable(
             w,
             "previous_response_id",
@@ -440,28 +457,46 @@ pub(super) fn echo(context: &ClientContext) -> String {
             Some(limit) => w.num("max_tool_calls", limit),
             None => w.null("max_tool_calls"),
         }
-        echo_reasoning(w, context);
+        echo_reasoning(w, context, told.get("reasoning"));
         w.bool("store", request.state.store.unwrap_or(true));
-        w.bool("background", request.state.background.unwrap_or(false));
-        w.num("temperature", request.sampling.temperature.unwrap_or(1.0));
-        w.num("top_p", request.sampling.top_p.unwrap_or(1.0));
-        w.num("top_logprobs", request.sampling.top_logprobs.unwrap_or(0));
+        told_or(w, "background", &|w| w.bool("background", request.state.background.unwrap_or(false)));
+        for (name, set) in [
+            ("temperature", Some(request.sampling.temperature.unwrap_or(1.0))),
+            ("top_p", Some(request.sampling.top_p.unwrap_or(1.0))),
+            ("frequency_penalty", request.sampling.frequency_penalty),
+            ("presence_penalty", request.sampling.presence_penalty),
+        ] {
+            told_or(w, name, &|w| w.opt_num(name, set));
+        }
+        told_or(w, "top_logprobs", &|w| w.num("top_logprobs", request.sampling.top_logprobs.unwrap_or(0)));
         w.object_field("text", |w| {
             match &request.response_format {
                 Some(format) => write_format(w, format, None),
                 None => w.object_field("format", |w| w.str("type", "text")),
             }
-            w.str("verbosity", request.verbosity.map_or("medium", verbosity_word));
+            let mut told_verbosity = None;
+            inside(
+                told.get("text"),
+                |name| name == "format",
+                |name, value| match name {
+                    "verbosity" => told_verbosity = Some(value),
+                    _ => w.raw(name, &value),
+                },
+            );
+            match &told_verbosity {
+                Some(told) => w.raw("verbosity", told),
+                None => w.str("verbosity", request.verbosity.map_or("medium", verbosity_word)),
+            }
         });
         match &request.tool_choice {
             Some(choice) => {
                 w.key("tool_choice");
                 write_choice(w, choice, request);
             }
-            None => w.str("tool_choice", "auto"),
+            None => told_or(w, "tool_choice", &|w| w.str("tool_choice", "auto")),
         }
         w.array_field("tools", |w| write_tools(w, &own_tools(request), true, &mut Losses::new()));
-        w.str("truncation", request.limits.truncation.as_deref().unwrap_or("disabled"));
+        told_or(w, "truncation", &|w| w.str("truncation", request.limits.truncation.as_deref().unwrap_or("disabled")));
         let (user, identifier) = match (&request.end_user, request.end_user_is_legacy) {
             (Some(user), true) => (Some(&**user), None),
             (Some(user), false) => (None, Some(&**user)),
@@ -470,8 +505,12 @@ pub(super) fn echo(context: &ClientContext) -> String {
         nullable(w, "user", user);
         nullable(w, "safety_identifier", identifier);
         nullable(w, "prompt_cache_key", request.cache.key.as_deref());
-        w.opt_str("prompt_cache_retention", request.cache.retention.as_deref());
-        if request.cache.explicit_only.is_some() || request.cache.ttl.is_some() {
+        told_or(w, "prompt_cache_retention", &|w| {
+            w.opt_str("prompt_cache_retention", request.cache.retention.as_deref());
+        });
+        if let Some(options) = told.get("prompt_cache_options") {
+            w.raw("prompt_cache_options", options);
+        } else if request.cache.explicit_only.is_some() || request.cache.ttl.is_some() {
             w.object_field("prompt_cache_options", |w| {
                 let mode = if request.cache.explicit_only == Some(true) { "explicit" } else { "implicit" };
                 w.str("mode", mode);
@@ -485,22 +524,41 @@ pub(super) fn echo(context: &ClientContext) -> String {
     object.strip_prefix('{').and_then(|members| members.strip_suffix('}')).unwrap_or_default().to_owned()
 }
 
-fn echo_reasoning(w: &mut JsonWriter<'_>, context: &ClientContext) {
+/// The members of an object that are not `known` already and say something.
+fn inside(object: Option<&RawJson>, known: impl Fn(&str) -> bool, mut take: impl FnMut(&str, RawJson)) {
+    let Some(object) = object else { return };
+    let members: Pairs<'_, &RawValue> = serde_json::from_str(object.as_str()).unwrap_or_default();
+    for (name, value) in members.0.iter().filter(|(name, value)| value.get() != "null" && !known(name)) {
+        take(name, raw(value, object.text()));
+    }
+}
+
+fn echo_reasoning(w: &mut JsonWriter<'_>, context: &ClientContext, told: Option<&RawJson>) {
     let control = context.request.reasoning.clone().unwrap_or_default();
     w.object_field("reasoning", |w| {
         let effort = match control.mode {
             ReasoningMode::Off => Some("none"),
             _ => control.effort.map(polyport_types::Effort::as_str),
         };
-        match effort {
-            Some(effort) => w.str("effort", effort),
-            None => w.null("effort"),
+        let mut known = Vec::new();
+        inside(
+            told,
+            |_| false,
+            |name, value| {
+                w.raw(name, &value);
+                known.push(Text::from(name));
+            },
+        );
+        let is_known = |name: &str| known.iter().any(|known| known == name);
+        for (name, word) in [("effort", effort), ("summary", control.summary.as_deref())] {
+            match word {
+                _ if is_known(name) => {}
+                Some(word) => w.str(name, word),
+                None => w.null(name),
+            }
         }
-        match &control.summary {
-            Some(summary) => w.str("summary", summary),
-            None => w.null("summary"),
-        }
-        for (name, value) in control.ext.iter().filter(|(name, _)| !matches!(&***name, "effort" | "generate_summary")) {
+        let own = |name: &str| matches!(name, "effort" | "generate_summary") || is_known(name);
+        for (name, value) in control.ext.iter().filter(|(name, _)| !own(name)) {
             w.raw(name, value);
         }
     });

@@ -13,3 +13,4 @@ mod messages;
 mod resolve;
 mod responses;
 mod translation;
+mod trips;

@@ -73,6 +73,27 @@ fn to_client(context: &ClientContext, events: &[Event]) -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// Members that tell what an answer was made with.
+const SETTINGS: [&str; 17] = [
+    "background",
+    "completed_at",
+    "frequency_penalty",
+    "metadata",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "service_tier",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+];
+
 /// What must not change between decoding and decoding again what was encoded from it: everything that is not the envelope.
 fn essence(response: &Response) -> Response {
     let mut response = response.clone();
@@ -80,6 +101,7 @@ fn essence(response: &Response) -> Response {
     response.model = "".into();
     response.created = None;
     response.service_tier = None;
+    response.ext = polyport_types::Extras::new();
     response.usage.raw = None;
     // Every detail is written, also those that were not told.
     for count in
@@ -88,7 +110,13 @@ fn essence(response: &Response) -> Response {
         *count = count.filter(|count| *count > 0);
     }
     for candidate in &mut response.candidates {
-        candidate.ext.remove("service_tier");
+        // What the answer was made with: an answer of ours tells all of it.
+        candidate.ext = candidate
+            .ext
+            .iter()
+            .filter(|(name, _)| !SETTINGS.contains(&&***name))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
         candidate.raw_finish =
             candidate.raw_finish.take().filter(|word| &**word != "complete" && &**word != "completed");
         for part in &mut candidate.parts {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::choice::{Choice, Scope};
 use super::slots::Numbering;
-use crate::chat::types::{self, Chunk, Word, filled};
+use crate::chat::types::{self, Chunk, Word, XGroq, filled};
 use crate::chat::{members, usage};
 use crate::classify::classify_body;
 use crate::context::Target;
@@ -21,6 +21,8 @@ use crate::stream::Step;
 const MAX_BROKEN: u32 = 3;
 /// Answers in one stream.
 const MAX_CHOICES: usize = 128;
+/// Most members without a slot that one answer may have beside its choices.
+const MAX_MEMBERS: usize = 128;
 
 /// Provider stream to events.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Decoder {
     numbers: Numbers,
     /// The usage object seen last: servers repeat it on every chunk.
     last_usage: Option<Text>,
+    /// Names of the members without a slot that the client has got.
+    told: Vec<Text>,
     broken: u32,
     /// The answer came as one object, not in chunks.
     whole: bool,
@@ -97,6 +101,7 @@ impl Decoder {
             choices: Vec::new(),
             numbers: Numbers::default(),
             last_usage: None,
+            told: Vec::new(),
             broken: 0,
             whole: false,
         }
@@ -134,8 +139,9 @@ impl Decoder {
 
     /// Takes one chunk, or a whole answer.
     pub(in crate::chat) fn chunk(&mut self, mut chunk: Chunk<'_>, body: &Text, out: &mut Vec<Event>) -> Step {
-        let raw_usage = chunk.usage.or(chunk.x_groq.as_ref().and_then(|groq| groq.usage));
-        if let Some(fault) = fault_of(&chunk, body) {
+        let groq = groq_of(&chunk);
+        let raw_usage = chunk.usage.or(groq.usage);
+        if let Some(fault) = fault_of(&chunk, groq.error, body) {
             self.usage(raw_usage, body, out);
             return fail(fault, out);
         }
@@ -143,6 +149,9 @@ impl Decoder {
         let silent = choices.is_empty();
         self.begin(&mut chunk, silent, body, out);
         let citations = sources(chunk.citations, body);
+        if self.start.is_none() {
+            self.rest(&chunk, silent && raw_usage.is_none(), body, out);
+        }
         for (position, choice) in choices.into_iter().enumerate() {
             self.usage(choice.usage, body, out);
             if let Err(fault) = self.choice(position, choice, &citations, body, out) {
@@ -151,9 +160,6 @@ impl Decoder {
             }
         }
         self.usage(raw_usage, body, out);
-        if silent && raw_usage.is_none() && self.start.is_none() {
-            Self::rest(&chunk, body, out);
-        }
         Step::Ok
     }
 
@@ -170,8 +176,12 @@ impl Decoder {
         start.created = start.created.or(chunk.created.and_then(seconds));
         start.service_tier = start.service_tier.take().or_else(|| text(&chunk.service_tier));
         start.fingerprint = start.fingerprint.take().or_else(|| text(&chunk.system_fingerprint));
-        for (name, value) in rest_of(chunk, body).iter() {
+        for (name, value) in rest_of(chunk, |_| true, body).iter() {
             start.ext.push(name.clone(), value.clone());
+            self.told.push(name.clone());
+        }
+        if start.fingerprint.is_some() {
+            self.told.push(Text::from_static("system_fingerprint"));
         }
         chunk.extra.clear();
         if silent && start.id.is_empty() {
@@ -182,13 +192,21 @@ impl Decoder {
         out.push(Event::Start(start));
     }
 
-    /// A chunk without answers that says something else (`moderation`).
-    fn rest(chunk: &Chunk<'_>, body: &Text, out: &mut Vec<Event>) {
-        let rest = rest_of(chunk, body);
-        if !rest.is_empty() {
-            let raw = members::object(&rest);
-            out.push(Event::Opaque { protocol: Protocol::Chat, name: Text::from_static("chunk"), raw });
+    /// Members without a slot that no chunk before had. `alone`: the chunk says nothing else (`moderation`).
+    fn rest(&mut self, chunk: &Chunk<'_>, alone: bool, body: &Text, out: &mut Vec<Event>) {
+        let told = &self.told;
+        let mut rest = rest_of(chunk, |name| told.iter().all(|known| known != name), body);
+        if let Some(word) = filled(&chunk.system_fingerprint)
+            && told.iter().all(|known| known != "system_fingerprint")
+        {
+            rest.push("system_fingerprint", polyport_types::RawJson::of(&word.to_string().into()));
         }
+        if rest.is_empty() || told.len() > MAX_MEMBERS {
+            return;
+        }
+        self.told.extend(rest.iter().map(|(name, _)| name.clone()));
+        let name = Text::from_static(if alone { "chunk" } else { "members" });
+        out.push(Event::Opaque { protocol: Protocol::Chat, name, raw: members::object(&rest) });
     }
 
     fn usage(&mut self, raw: Option<&RawValue>, body: &Text, out: &mut Vec<Event>) {
@@ -289,8 +307,7 @@ pub(super) fn unreadable(why: &str) -> Fault {
 }
 
 /// An error in the place of an answer, or beside it.
-fn fault_of(chunk: &Chunk<'_>, body: &Text) -> Option<Fault> {
-    let nested = chunk.x_groq.as_ref().and_then(|groq| groq.error);
+fn fault_of(chunk: &Chunk<'_>, nested: Option<&RawValue>, body: &Text) -> Option<Fault> {
     if chunk.error.is_some_and(is_error) {
         return Some(classify_body(None, body));
     }
@@ -321,11 +338,20 @@ fn sources(raw: Option<&RawValue>, body: &Text) -> Vec<Text> {
 }
 
 /// Members of a chunk without a slot.
-fn rest_of(chunk: &Chunk<'_>, body: &Text) -> Extras {
-    let kept = chunk.extra.iter().filter(|(_, value)| !matches!(value.get(), "null" | "[]" | "{}"));
+fn rest_of(chunk: &Chunk<'_>, wanted: impl Fn(&str) -> bool, body: &Text) -> Extras {
+    let said = |value: &RawValue| !matches!(value.get(), "null" | "[]" | "{}");
+    let kept = chunk.extra.iter().filter(|(name, value)| said(value) && wanted(name));
     let mut rest = json::extras(kept.cloned().collect(), body);
-    if let Some(citations) = chunk.citations {
+    if let Some(citations) = chunk.citations.filter(|_| wanted("citations")) {
         rest.push("citations", json::raw(citations, body));
     }
+    if let Some(groq) = chunk.x_groq.filter(|_| wanted("x_groq")) {
+        rest.push("x_groq", json::raw(groq, body));
+    }
     rest
+}
+
+/// `x_groq`, where Groq puts usage and errors of streams.
+fn groq_of<'a>(chunk: &Chunk<'a>) -> XGroq<'a> {
+    chunk.x_groq.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }

@@ -1,6 +1,5 @@
 //! Events to chunks for a client.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use polyport_types::{
@@ -9,6 +8,7 @@ use polyport_types::{
 };
 
 use crate::carrier::Placement;
+use crate::chat::members::one_line;
 use crate::chat::reasoning::{self, BREAK, Slot};
 use crate::chat::request::fenced;
 use crate::chat::{annotations, answer, finish, members, usage};
@@ -23,8 +23,8 @@ pub struct Encoder {
     state: State,
     /// `data: {"id":…,"model":…,"choices":` with everything that all chunks share; empty until `Start`.
     head: Vec<u8>,
-    /// Members of the provider's first chunk without a slot, for the first chunk.
-    first: Option<Extras>,
+    /// Members of the provider's chunks without a slot, for the next chunk.
+    more: Option<Extras>,
     choices: Vec<Choice>,
     parts: HashMap<PartId, Open>,
     usage: Option<Box<Usage>>,
@@ -101,7 +101,7 @@ impl Encoder {
             context,
             state: State::Live,
             head: Vec::new(),
-            first: None,
+            more: None,
             choices: Vec::new(),
             parts: HashMap::new(),
             usage: None,
@@ -130,8 +130,8 @@ impl Encoder {
             // Before the first chunk nothing may force the answer to begin.
             Event::Ping if self.choices.is_empty() => {}
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
-            Event::Opaque { protocol: Protocol::Chat, raw, .. } if answer::is_chat(&self.context) => {
-                self.opaque(&raw, out);
+            Event::Opaque { protocol: Protocol::Chat, name, raw } if answer::is_chat(&self.context) => {
+                self.opaque(&name, &raw, out);
             }
             Event::Opaque { .. } => {}
             Event::End => self.end(out),
@@ -165,7 +165,7 @@ impl Encoder {
         head.extend_from_slice(b",\"choices\":");
         self.head = head;
         if answer::is_chat(context) && !start.ext.is_empty() {
-            self.first = Some(start.ext);
+            self.more = Some(start.ext);
         }
     }
 
@@ -184,8 +184,8 @@ impl Encoder {
         let mut tail = Vec::new();
         JsonWriter::new(&mut tail).object(|w| {
             rest(w);
-            if let Some(first) = self.first.take() {
-                first.iter().for_each(|(name, value)| write_raw(w, name, value.as_str()));
+            if let Some(more) = self.more.take() {
+                more.iter().for_each(|(name, value)| write_raw(w, name, value.as_str()));
             }
         });
         match tail.as_slice() {
@@ -235,7 +235,7 @@ impl Encoder {
 
     /// The hot path: a chunk with one text.
     fn text_chunk(&mut self, out: &mut Vec<u8>, choice: usize, member: &str, text: &str) {
-        if self.first.is_some() || self.head.is_empty() {
+        if self.more.is_some() || self.head.is_empty() {
             self.delta_chunk(out, choice, |w| w.str(member, text));
             return;
         }
@@ -610,8 +610,13 @@ impl Encoder {
         }
     }
 
-    /// A chunk of the provider that says something without a slot.
-    fn opaque(&mut self, raw: &RawJson, out: &mut Vec<u8>) {
+    /// A chunk of the provider that says something without a slot, or members that stood beside an answer.
+    fn opaque(&mut self, name: &str, raw: &RawJson, out: &mut Vec<u8>) {
+        if name == "members" {
+            let more = self.more.get_or_insert_default();
+            members::each(raw, |name, value| more.push(name, value));
+            return;
+        }
         let raw = RawJson::from_valid(one_line(raw.as_str()).into_owned().into());
         self.chunk(out, |w| w.array(|_| {}), |w| members::write(w, &raw));
     }
@@ -632,12 +637,13 @@ impl Encoder {
         }
         let usage = self.usage.take().filter(|usage| !usage.is_absent());
         if let Some(usage) = usage.filter(|_| self.context.request.stream_options.include_usage) {
+            let own = answer::is_chat(&self.context);
             self.chunk(
                 out,
                 |w| w.array(|_| {}),
                 |w| {
                     w.key("usage");
-                    usage::write(w, &usage);
+                    usage::write(w, &usage, own);
                 },
             );
         }
@@ -650,9 +656,4 @@ impl Encoder {
 fn write_raw(w: &mut JsonWriter<'_>, name: &str, value: &str) {
     w.key(name);
     w.raw_value(&one_line(value));
-}
-
-/// JSON on one line: line ends in it are white space, for strings hold them escaped.
-fn one_line(json: &str) -> Cow<'_, str> {
-    if json.contains(['\n', '\r']) { Cow::Owned(json.replace(['\n', '\r'], " ")) } else { Cow::Borrowed(json) }
 }

@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use polyport_types::{
-    Event, Fault, FaultClass, Finish, FinishReason, Part, PartId, PartKind, PartStart, PartStatus, Protocol, Response,
-    ResponseStatus, Signature, StreamStart, Text, ToolCallKind, Usage,
+    Event, Extras, Fault, FaultClass, Finish, FinishReason, Part, PartId, PartKind, PartStart, PartStatus, Protocol,
+    Response, ResponseStatus, Signature, StreamStart, Text, ToolCallKind, Usage,
 };
 
 use self::calls::Call;
@@ -93,7 +93,7 @@ impl Encoder {
     /// An encoder for a client.
     #[must_use]
     pub fn new(context: ClientContext) -> Self {
-        let echo = echo(&context);
+        let echo = echo(&context, &Extras::new());
         let created = context.now;
         Self {
             context,
@@ -138,6 +138,9 @@ impl Encoder {
         } else {
             encoder.created = response.created.unwrap_or(encoder.created);
             encoder.tier.clone_from(&response.service_tier);
+            if let Some(candidate) = response.first() {
+                encoder.settle_settings(&candidate.ext);
+            }
         }
         let mut out = Vec::new();
         match (status, fault) {
@@ -208,8 +211,16 @@ impl Encoder {
         self.started = true;
         self.created = start.created.unwrap_or(self.created);
         self.tier = start.service_tier;
+        self.settle_settings(&start.ext);
         for kind in ["response.created", "response.in_progress"] {
             self.lifecycle(out, kind, "in_progress", None, None);
+        }
+    }
+
+    /// A provider of this protocol tells the settings that the client left to it.
+    fn settle_settings(&mut self, told: &Extras) {
+        if self.context.provider == Protocol::Responses && !told.is_empty() {
+            self.echo = echo(&self.context, told);
         }
     }
 
@@ -471,6 +482,7 @@ impl Encoder {
     // -------------------------------------------------------------------------------------------------------------- end
 
     fn finish(&mut self, finish: Finish, out: &mut Vec<u8>) {
+        self.settle_settings(&finish.ext);
         let native = self.context.provider == Protocol::Responses;
         let cut = matches!(
             finish.reason,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use polyport_types::{
-    Event, Extras, Fault, FaultClass, Finish, Media, MediaSource, Part, PartKind, PartStart, PartStatus, Protocol,
-    RawJson, StreamStart, Text, ToolCall, ToolCallStart,
+    Event, Fault, FaultClass, Finish, Media, MediaSource, Part, PartKind, PartStart, PartStatus, Protocol, RawJson,
+    StreamStart, Text, ToolCall, ToolCallStart,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -282,7 +282,7 @@ impl Decoder {
             created: wire.created_at.map(seconds),
             service_tier: wire.service_tier.map(|tier| tier.into_text(data)),
             fingerprint: None,
-            ext: Extras::new(),
+            ext: own_ext(wire.extra, data),
         })));
     }
 
