@@ -151,11 +151,10 @@ impl Answer {
                 }
                 w.raw_value(raw.as_str());
             }
-            PartKind::Compaction { content: Some(text), .. } => w.object(|w| w.str("text", text)),
             // Made by another provider for its own use, or for requests only.
             PartKind::ToolResult(_)
             | PartKind::SearchResult(_)
-            | PartKind::Compaction { content: None, .. }
+            | PartKind::Compaction { .. }
             | PartKind::ContainerUpload { .. }
             | PartKind::ItemReference { .. }
             | PartKind::ToolReference { .. }
