@@ -5,6 +5,7 @@ One fake provider per protocol, one gateway in front of them. A model name `<pro
 middle of a stream, `error` fails inside it.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -34,14 +35,14 @@ class Gateway:
         self.key = KEY
 
 
-@pytest.fixture(scope="session")
-def gateway(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gateway")
+@contextlib.contextmanager
+def running(folder, *fake_arguments):
+    """The gateway and its providers, ended on leaving."""
     processes, providers, models = [], [], []
     try:
         for protocol in PROVIDERS:
             fake = subprocess.Popen(
-                [os.environ["POLYPORT_FAKE"], "--protocol", protocol, "--port", "0"],
+                [os.environ["POLYPORT_FAKE"], "--protocol", protocol, "--port", "0", *fake_arguments],
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -93,6 +94,12 @@ def gateway(tmp_path_factory):
             process.terminate()
         for process in processes:
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway
 
 
 @pytest.fixture(params=PROVIDERS)
