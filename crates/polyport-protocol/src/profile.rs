@@ -108,6 +108,9 @@ pub struct Profile {
     pub forward_mcp_authorization: bool,
     /// The server has an endpoint that counts tokens.
     pub counts_tokens: bool,
+    /// What the server keeps for its clients beside answers, by the first word of the path (`files`, `batches`, `vector_stores`, …);
+    /// `*` stands for everything its protocol has.
+    pub objects: Vec<String>,
 }
 
 macro_rules! word_enums {
@@ -230,6 +233,7 @@ impl Default for Profile {
             auto_cache: true,
             forward_mcp_authorization: false,
             counts_tokens: false,
+            objects: Vec::new(),
         }
     }
 }
@@ -246,6 +250,7 @@ impl Profile {
             omit_text_format: false,
             custom_tools: true,
             accept_unknown: false,
+            objects: vec!["*".to_owned()],
             ..Self::default()
         };
         match protocol {

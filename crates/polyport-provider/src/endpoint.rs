@@ -90,6 +90,13 @@ pub enum Call<'a> {
         /// Query to add, without question mark.
         query: Option<&'a str>,
     },
+    /// The same where Gemini takes uploads: with `upload` before the version.
+    Upload {
+        /// The path.
+        path: &'a str,
+        /// Query to add, without question mark.
+        query: Option<&'a str>,
+    },
 }
 
 impl Endpoint {
@@ -178,13 +185,13 @@ impl Endpoint {
             | Call::Embed { model }
             | Call::EmbedOne { model }
             | Call::Other { model, .. } => model,
-            Call::Models => "",
+            Call::Models | Call::Upload { .. } => "",
         };
         if path.contains("{model}") {
             path = path.replace("{model}", &encode_segment(model));
         }
         let extra_query = match call {
-            Call::Other { query, .. } => query,
+            Call::Other { query, .. } | Call::Upload { query, .. } => query,
             _ => extra_query,
         };
         let mut separator = '?';
@@ -228,7 +235,7 @@ impl Endpoint {
             Call::CountTokens { .. } => "messages/count_tokens",
             Call::Embed { .. } | Call::EmbedOne { .. } => "embeddings",
             Call::Models => "models",
-            Call::Other { path, .. } => path,
+            Call::Other { path, .. } | Call::Upload { path, .. } => path,
         };
         (format!("{versioned}/{tail}"), None)
     }
@@ -248,6 +255,10 @@ impl Endpoint {
             Call::EmbedOne { model } => (model, "embedContent", None),
             Call::Models => return (format!("{versioned}/models"), Some("pageSize=1000")),
             Call::Other { path, .. } => return (format!("{versioned}/{path}"), None),
+            Call::Upload { path, .. } => {
+                let (before, version) = versioned.rsplit_once('/').unwrap_or(("", &versioned));
+                return (format!("{before}/upload/{version}/{path}"), None);
+            }
         };
         let name = match model.split_once('/') {
             Some((collection @ ("models" | "tunedModels"), name)) => format!("{collection}/{}", encode_segment(name)),
@@ -263,7 +274,7 @@ fn openai_tail<'a>(own: &'a str, call: Call<'a>) -> &'a str {
         Call::CountTokens { .. } => "responses/input_tokens",
         Call::Embed { .. } | Call::EmbedOne { .. } => "embeddings",
         Call::Models => "models",
-        Call::Other { path, .. } => path,
+        Call::Other { path, .. } | Call::Upload { path, .. } => path,
     }
 }
 
@@ -429,6 +440,11 @@ mod tests {
         assert_eq!(
             uri(Protocol::Responses, "https://h/v1/responses?v=1", false, kept),
             "https://h/v1/responses/resp_1?v=1&include=a"
+        );
+        let upload = Call::Upload { path: "files", query: Some("upload_id=1") };
+        assert_eq!(
+            uri(Protocol::Gemini, "https://g.com", false, upload),
+            "https://g.com/upload/v1beta/files?upload_id=1"
         );
         let azure = "https://x.openai.azure.com/openai/deployments/{model}?api-version=2025-01-01";
         assert_eq!(

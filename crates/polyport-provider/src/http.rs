@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{HeaderValue, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
@@ -23,6 +21,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use crate::body::ProviderBody;
+use crate::outgoing::RequestBody;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -117,7 +116,7 @@ pub struct ProviderRequest {
     /// Everything but `host` and `content-length`.
     pub headers: HeaderMap,
     /// The body; sent with its length.
-    pub body: Bytes,
+    pub body: RequestBody,
 }
 
 /// The head of an answer, and its body as it comes.
@@ -134,7 +133,7 @@ pub struct ProviderResponse {
 /// A pool of connections to providers. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pool: Pool<Deadline<HttpsConnector<ProxyConnector>>, Full<Bytes>>,
+    pool: Pool<Deadline<HttpsConnector<ProxyConnector>>, RequestBody>,
     matcher: Option<Arc<Matcher>>,
     connect_timeout: Duration,
 }
@@ -190,7 +189,7 @@ impl Client {
     /// [`SendError`]; a status above 399 is no error here.
     pub async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, SendError> {
         let authority = request.uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
-        let mut outgoing = Request::new(Full::new(request.body));
+        let mut outgoing = Request::new(request.body);
         *outgoing.method_mut() = request.method;
         *outgoing.uri_mut() = request.uri;
         *outgoing.headers_mut() = request.headers;
@@ -206,7 +205,7 @@ impl Client {
     }
 
     /// Plain requests through an HTTP proxy carry its credentials themselves; tunnels carry them in their CONNECT.
-    fn authorize_plain_proxy(&self, request: &mut Request<Full<Bytes>>) {
+    fn authorize_plain_proxy(&self, request: &mut Request<RequestBody>) {
         if request.uri().scheme_str() != Some("http") {
             return;
         }

@@ -6,6 +6,7 @@
 //! | [`auth`] | OAuth accounts: tokens that expire and are refreshed |
 //! | [`http`] | the only HTTP client: TLS, proxies, pooling |
 //! | [`body`] | bodies of answers, decompressed |
+//! | [`outgoing`] | bodies of requests |
 //! | [`echo`] | the built-in model that answers without any network |
 
 pub mod auth;
@@ -13,7 +14,9 @@ pub mod body;
 pub mod echo;
 pub mod endpoint;
 pub mod http;
+pub mod outgoing;
 
 pub use body::{BodyError, ProviderBody};
 pub use endpoint::{AuthHeader, AuthStyle, Call, Endpoint, EndpointError};
 pub use http::{Client, ClientError, ClientSettings, ProviderRequest, ProviderResponse, ProxySettings, SendError};
+pub use outgoing::RequestBody;

@@ -12,6 +12,7 @@ use tracing::Level;
 use crate::app::App;
 use crate::body::Body;
 use crate::id::RequestId;
+use crate::ingress::objects::{self, Place};
 use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
 use crate::{error, observe};
@@ -45,6 +46,8 @@ pub(crate) enum Route {
     WebSocket,
     /// Handed to a provider that has the endpoint, by model.
     Forward(&'static str),
+    /// About things that providers keep: the path behind the version.
+    Object(Style, String),
     Health,
     Ready,
     Metrics,
@@ -70,6 +73,8 @@ pub(crate) enum Verb {
     Count,
     Embed,
     EmbedBatch,
+    /// Handed on to a Gemini provider as it is.
+    Forward(&'static str),
 }
 
 /// How a list of models is written.
@@ -78,6 +83,19 @@ pub(crate) enum Style {
     /// `OpenAI`'s, or Anthropic's for its clients.
     ByClient,
     Of(ClientProtocol),
+}
+
+impl Style {
+    /// What the client may speak.
+    fn protocols(self) -> &'static [ClientProtocol] {
+        match self {
+            Self::ByClient => &[ClientProtocol::Chat, ClientProtocol::Messages],
+            Self::Of(ClientProtocol::Chat) => &[ClientProtocol::Chat],
+            Self::Of(ClientProtocol::Responses) => &[ClientProtocol::Responses],
+            Self::Of(ClientProtocol::Messages) => &[ClientProtocol::Messages],
+            Self::Of(ClientProtocol::Gemini) => &[ClientProtocol::Gemini],
+        }
+    }
 }
 
 /// Why there is no route.
@@ -91,6 +109,9 @@ pub(crate) enum Miss {
 pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
     let (get, post) = (matches!(*method, Method::GET | Method::HEAD), *method == Method::POST);
     let path = path.trim_end_matches('/');
+    if let Some(rest) = upload(path) {
+        return object(method, Style::Of(ClientProtocol::Gemini), &rest).unwrap_or(Err(Miss::NotFound(None)));
+    }
     let Some(rest) = strip(path) else {
         return match path {
             "" => only(get, Route::Root),
@@ -110,7 +131,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
         return Err(Miss::NotFound(Some("the path holds `/v1` twice: leave it out of the client's base URL")));
     }
     match rest {
-        "chat/completions" => only(post, Route::Generate(ClientProtocol::Chat)),
+        "chat/completions" if !get => only(post, Route::Generate(ClientProtocol::Chat)),
         "responses" if get => Ok(Route::WebSocket),
         "responses" => only(post, Route::Generate(ClientProtocol::Responses)),
         "responses/input_tokens" => only(post, Route::CountTokens(ClientProtocol::Responses)),
@@ -174,9 +195,15 @@ fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
             "countTokens" => Verb::Count,
             "embedContent" => Verb::Embed,
             "batchEmbedContents" => Verb::EmbedBatch,
-            _ => return Err(Miss::NotFound(Some("this method of a model is not served here"))),
+            other => match objects::method(other) {
+                Some(method) => Verb::Forward(method),
+                None => return Err(Miss::NotFound(Some("this method of a model is not served here"))),
+            },
         };
         return only(post, Route::Gemini { model: name.to_owned(), verb });
+    }
+    if let Some(route) = object(method, style(path), rest) {
+        return route;
     }
     if let Some(name) = decoded.strip_prefix("models/") {
         return only(get, Route::Model(style(path), name.to_owned()));
@@ -184,9 +211,22 @@ fn below(method: &Method, path: &str, rest: &str) -> Result<Route, Miss> {
     Err(Miss::NotFound(None))
 }
 
-/// How models are listed below this path.
+/// What a path behind the version leads to among the things that providers keep.
+fn object(method: &Method, style: Style, rest: &str) -> Option<Result<Route, Miss>> {
+    let place = style.protocols().iter().find_map(|protocol| Place::find(*protocol, rest))?;
+    Some(only(place.allows(method), Route::Object(style, rest.to_owned())))
+}
+
+/// What stands behind the version where Gemini takes uploads.
+fn upload(path: &str) -> Option<String> {
+    let rest = ["/upload/", "/gemini/upload/"].iter().find_map(|prefix| path.strip_prefix(prefix))?;
+    let (version, rest) = rest.split_once('/')?;
+    version.starts_with('v').then(|| format!("upload/{rest}"))
+}
+
+/// In whose style a path is answered.
 fn style(path: &str) -> Style {
-    if path.starts_with("/v1beta") || path.starts_with("/gemini") {
+    if ["/v1beta", "/v1alpha", "/gemini", "/upload"].iter().any(|start| path.starts_with(start)) {
         Style::Of(ClientProtocol::Gemini)
     } else if path.starts_with("/anthropic/") {
         Style::Of(ClientProtocol::Messages)
@@ -244,6 +284,19 @@ fn strip(path: &str) -> Option<&str> {
         "tunedModels/",
         "publishers/",
         "projects/",
+        "files",
+        "uploads",
+        "batches",
+        "vector_stores",
+        "containers",
+        "skills",
+        "fine_tuning/",
+        "evals",
+        "videos",
+        "realtime/",
+        "assistants",
+        "threads",
+        "cachedContents",
     ];
     api.iter().any(|start| path.starts_with(start)).then_some(path)
 }
@@ -329,6 +382,8 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Gemini { model, verb: Verb::Count } => ingress::count::gemini(call, model).await,
         Route::Gemini { model, verb: Verb::Embed } => ingress::embeddings::gemini(call, model, false).await,
         Route::Gemini { model, verb: Verb::EmbedBatch } => ingress::embeddings::gemini(call, model, true).await,
+        Route::Gemini { model, verb: Verb::Forward(method) } => objects::method_of_model(call, &model, method).await,
+        Route::Object(style, path) => objects::handle(call, style, path).await,
         Route::Compat(protocol) => ingress::generate::compat(call, protocol).await,
         Route::Deployment(name) => ingress::generate::deployment(call, &name).await,
         Route::CountTokens(protocol) => ingress::count::body_protocol(call, protocol).await,
@@ -354,7 +409,7 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
 
 /// The methods that a path takes.
 fn allowed(path: &str) -> http::HeaderValue {
-    let methods = [Method::GET, Method::HEAD, Method::POST, Method::DELETE];
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let taken: Vec<&str> = methods.iter().filter(|method| find(method, path).is_ok()).map(Method::as_str).collect();
     // Names of methods are always a good value.
     http::HeaderValue::try_from(taken.join(", ")).unwrap_or(http::HeaderValue::from_static("POST"))

@@ -7,7 +7,7 @@ use std::path::Path;
 use polyport_protocol::CarrierKey;
 
 /// Makes the folder, for its owner only.
-pub(super) fn prepare(folder: &Path) -> io::Result<()> {
+pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -277,6 +277,11 @@ pub(super) struct Limits {
     pub(super) request_body: Option<Size>,
     /// The same for Gemini, whose clients put media into requests. Default: `100MiB`.
     pub(super) inline_media: Option<Size>,
+    /// Bytes of a file that a client sends for a provider to keep, and of a form that holds one. It waits in the data folder until it is
+    /// whole. Default: `512MiB`.
+    pub(super) upload: Option<Size>,
+    /// Time a client has to send it. Default: `30m`.
+    pub(super) upload_time: Option<Span>,
     /// A compressed body may grow by this factor. Default: 100.
     pub(super) expansion: Option<usize>,
     /// Bytes of all request headers. Default: `32KiB`.

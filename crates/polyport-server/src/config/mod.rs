@@ -37,6 +37,7 @@ use polyport_routing::{Catalog, Pattern, RetryPolicy};
 use polyport_types::Text;
 
 pub use access::{Access, ClientKey, KeyHash};
+pub(crate) use data::prepare as prepare_folder;
 pub use discover::Found;
 pub use env::Environment;
 pub use live::{Live, Reload, Watch};
@@ -137,6 +138,10 @@ pub struct Limits {
     pub request_body_bytes: usize,
     /// The same for Gemini, whose clients put media into requests.
     pub inline_media_bytes: usize,
+    /// Bytes of a file on its way to a provider, and of a form that holds files.
+    pub upload_bytes: usize,
+    /// Time to send it.
+    pub upload_time: Duration,
     /// A compressed body may grow by this factor.
     pub expansion: usize,
     /// Bodies above this are parsed off the async workers.
@@ -176,6 +181,8 @@ impl Default for Limits {
             body_rate: 1 << 10,
             request_body_bytes: 32 << 20,
             inline_media_bytes: 100 << 20,
+            upload_bytes: 512 << 20,
+            upload_time: Duration::from_secs(30 * 60),
             expansion: 100,
             parse_inline_bytes: 256 << 10,
             event_bytes: 16 << 20,

@@ -534,6 +534,7 @@ fn every_limit_has_its_default_and_can_be_changed() {
     assert_eq!((limits.header_bytes, limits.header_count, limits.streams), (32 << 10, 100, 100));
     assert_eq!((limits.header_time, limits.body_time, limits.body_rate), (minute / 6, minute, 1 << 10));
     assert_eq!((limits.request_body_bytes, limits.inline_media_bytes, limits.expansion), (32 << 20, 100 << 20, 100));
+    assert_eq!((limits.upload_bytes, limits.upload_time), (512 << 20, minute * 30));
     assert_eq!((limits.event_bytes, limits.answer_bytes), (16 << 20, 64 << 20));
     assert_eq!((limits.keep_alive, limits.client_write), (minute / 4, minute));
     assert_eq!((limits.connections, limits.connections_per_address), (None, 256));
@@ -546,7 +547,8 @@ fn every_limit_has_its_default_and_can_be_changed() {
     let all = "limits: { headers: 1KiB, header_count: 2, streams: 3, header_time: 4s, body_time: 5s, body_rate: 6B,
         request_body: 7KiB, inline_media: 8KiB, expansion: 9, event: 10KiB, answer: 11KiB, keep_alive: 12s,
         client_write: 13s, connections: 14, connections_per_address: 15, requests: 16, requests_per_key: 17, drain: 18s,
-        commit_after: 19s, first_byte: 20s, first_byte_reasoning: 21s, idle: 22s, total: 23s, connect: 24s }";
+        commit_after: 19s, first_byte: 20s, first_byte_reasoning: 21s, idle: 22s, total: 23s, connect: 24s,
+        upload: 25KiB, upload_time: 26s }";
     let providers = "\nproviders: { p: { protocol: chat, base_url: \"http://127.0.0.1:1/v1\" } }";
     let config = load(&format!("{all}{providers}")).config;
     let expected = Limits {
@@ -559,6 +561,8 @@ fn every_limit_has_its_default_and_can_be_changed() {
         request_body_bytes: 7 << 10,
         inline_media_bytes: 8 << 10,
         expansion: 9,
+        upload_bytes: 25 << 10,
+        upload_time: Duration::from_secs(26),
         parse_inline_bytes: limits.parse_inline_bytes,
         event_bytes: 10 << 10,
         answer_bytes: 11 << 10,

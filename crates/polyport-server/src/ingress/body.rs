@@ -13,6 +13,8 @@ use polyport_types::{Fault, FaultClass};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
+use crate::config::Limits;
+
 /// Small bodies may grow by more than the factor allowed: up to this many bytes.
 const EXPANSION_FREE: usize = 1 << 20;
 
@@ -34,23 +36,31 @@ pub(crate) struct BodyLimits {
     pub(crate) expansion: usize,
 }
 
+impl BodyLimits {
+    /// Those of a configuration, for a body of so many bytes.
+    pub(crate) fn new(limits: &Limits, bytes: usize) -> Self {
+        Self { bytes, time: limits.body_time, rate: limits.body_rate, expansion: limits.expansion }
+    }
+}
+
 /// Reads the whole body.
 ///
 /// # Errors
 /// `TooLarge`, `RequestTimeout`, `UnsupportedMediaType`, or `BadRequest` for broken framing.
 pub(crate) async fn read(head: &Parts, body: Incoming, limits: BodyLimits) -> Result<Bytes, Fault> {
     let encoding = encoding(head)?;
-    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limits.bytes) {
-        return Err(too_large(limits.bytes));
-    }
-    let raw = collect(body, announced, limits).await?;
+    let raw = collect(Arriving::new(head, body, limits)?, announced(head)).await?;
     match encoding {
         Encoding::Identity => Ok(raw),
         Encoding::Gzip => inflate(GzipDecoder::new(&*raw), raw.len(), limits).await,
         Encoding::Zstd => inflate(ZstdDecoder::new(&*raw), raw.len(), limits).await,
         Encoding::Brotli => inflate(BrotliDecoder::new(&*raw), raw.len(), limits).await,
     }
+}
+
+/// Whether the body is compressed.
+pub(super) fn is_compressed(head: &Parts) -> bool {
+    !matches!(encoding(head), Ok(Encoding::Identity))
 }
 
 enum Encoding {
@@ -90,38 +100,69 @@ fn too_slow() -> Fault {
     Fault::new(FaultClass::RequestTimeout, "the body did not arrive in time")
 }
 
-async fn collect(mut body: Incoming, announced: Option<usize>, limits: BodyLimits) -> Result<Bytes, Fault> {
-    let start = Instant::now();
-    let end = start + limits.time;
-    let slowest = limits.rate.saturating_mul(WINDOW.as_secs() as usize);
-    let mut window = (start, 0);
-    let mut first: Option<Bytes> = None;
-    let mut buffer = BytesMut::new();
-    let mut length: usize = 0;
-    loop {
-        let deadline = end.min(window.0 + WINDOW);
-        let frame = match tokio::time::timeout_at(deadline, body.frame()).await {
-            Ok(frame) => frame,
-            Err(_) if Instant::now() < end && length - window.1 >= slowest => {
-                window = (Instant::now(), length);
-                continue;
-            }
-            Err(_) => return Err(too_slow()),
-        };
-        let Some(frame) = frame else { break };
-        let frame = frame
-            .map_err(|error| Fault::new(FaultClass::BadRequest, format!("the body is broken: {}", cause(&error))))?;
-        let Ok(data) = frame.into_data() else { continue };
-        length = length.saturating_add(data.len());
-        if length > limits.bytes {
+/// A body as it arrives, within its limits of length, time and rate.
+pub(super) struct Arriving {
+    body: Incoming,
+    limits: BodyLimits,
+    end: Instant,
+    /// Since when the rate is measured, and the length then.
+    window: (Instant, usize),
+    length: usize,
+}
+
+impl Arriving {
+    /// # Errors
+    /// `TooLarge`, if the client announces more than it may send.
+    pub(super) fn new(head: &Parts, body: Incoming, limits: BodyLimits) -> Result<Self, Fault> {
+        if announced(head).is_some_and(|length| length > limits.bytes) {
             return Err(too_large(limits.bytes));
         }
+        let start = Instant::now();
+        Ok(Self { body, limits, end: start + limits.time, window: (start, 0), length: 0 })
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let slowest = self.limits.rate.saturating_mul(WINDOW.as_secs() as usize);
+        loop {
+            let deadline = self.end.min(self.window.0 + WINDOW);
+            let frame = match tokio::time::timeout_at(deadline, self.body.frame()).await {
+                Ok(frame) => frame,
+                Err(_) if Instant::now() < self.end && self.length - self.window.1 >= slowest => {
+                    self.window = (Instant::now(), self.length);
+                    continue;
+                }
+                Err(_) => return Err(too_slow()),
+            };
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|error| {
+                Fault::new(FaultClass::BadRequest, format!("the body is broken: {}", cause(&error)))
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            self.length = self.length.saturating_add(data.len());
+            if self.length > self.limits.bytes {
+                return Err(too_large(self.limits.bytes));
+            }
+            return Ok(Some(data));
+        }
+    }
+}
+
+/// The length a client announces.
+fn announced(head: &Parts) -> Option<usize> {
+    head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(mut body: Arriving, announced: Option<usize>) -> Result<Bytes, Fault> {
+    let mut first: Option<Bytes> = None;
+    let mut buffer = BytesMut::new();
+    while let Some(data) = body.next().await? {
         // A body of one piece is not copied.
         match first.take() {
             None if buffer.is_empty() => first = Some(data),
             None => buffer.extend_from_slice(&data),
             Some(head) => {
-                buffer.reserve(announced.unwrap_or(head.len() + data.len()).min(limits.bytes));
+                buffer.reserve(announced.unwrap_or(head.len() + data.len()).min(body.limits.bytes));
                 buffer.extend_from_slice(&head);
                 buffer.extend_from_slice(&data);
             }

@@ -20,7 +20,6 @@ use crate::relay::admit::{Slotted, slots_of};
 use crate::relay::attempt::{Course, Slot};
 use crate::relay::frames::Framed;
 use crate::relay::origin::{Asking, Origin, Reference};
-use crate::relay::peek::{Edits, Peek};
 use crate::relay::wire::{self, Opened, Patience};
 use crate::{error, relay};
 
@@ -28,12 +27,11 @@ const PROTOCOL: ClientProtocol = ClientProtocol::Chat;
 
 /// Hands a request to a provider of OpenAI's protocols.
 pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
-    let entered = match call.enter(PROTOCOL, "forward").await {
+    let (entered, content) = match call.enter_with_content(PROTOCOL, "forward", false).await {
         Ok(entered) => entered,
         Err(refused) => return refused,
     };
-    let Entered { app, runtime, id, parts, body, caller, mut record } = entered;
-    let content = Content::of(&parts.headers, body);
+    let Entered { app, runtime, id, parts, caller, mut record, .. } = entered;
     let result = async {
         let named = content.model()?;
         record.model = named.clone().unwrap_or_default();
@@ -105,96 +103,6 @@ fn targets(app: &crate::app::App, runtime: &Runtime, model: Option<&str>) -> Res
     let mut slots = slots_of(app, runtime, model, PROTOCOL)?;
     slots.retain(fits);
     if slots.is_empty() { Err(none()) } else { Ok(slots) }
-}
-
-/// A body in which the model's name stands.
-enum Content {
-    Json(Bytes),
-    Form { body: Bytes, boundary: String },
-    Other(Bytes),
-}
-
-impl Content {
-    fn of(headers: &HeaderMap, body: Bytes) -> Self {
-        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
-            let boundary = kind.split(';').find_map(|part| {
-                let (name, value) = part.trim().split_once('=')?;
-                name.eq_ignore_ascii_case("boundary").then(|| value.trim_matches('"').to_owned())
-            });
-            return match boundary {
-                Some(boundary) if !boundary.is_empty() => Self::Form { body, boundary },
-                _ => Self::Other(body),
-            };
-        }
-        if kind.is_empty() || kind.to_ascii_lowercase().starts_with("application/json") {
-            return Self::Json(body);
-        }
-        Self::Other(body)
-    }
-
-    fn model(&self) -> Result<Option<Text>, Fault> {
-        match self {
-            Self::Json(body) => Ok(Peek::parse(body)?.text(body, "model").map(Text::from)),
-            Self::Form { body, boundary } => {
-                let found = form_field(body, boundary, "model").and_then(|range| body.get(range));
-                Ok(found.and_then(|value| std::str::from_utf8(value).ok()).map(|value| Text::from(value.trim())))
-            }
-            Self::Other(_) => Ok(None),
-        }
-    }
-
-    /// What it goes on from.
-    fn reference(&self) -> Option<Reference> {
-        match self {
-            Self::Json(body) => Reference::in_body(&Peek::parse(body).ok()?, body),
-            Self::Form { .. } | Self::Other(_) => None,
-        }
-    }
-
-    fn with_model(&self, model: &Text) -> Result<Bytes, Fault> {
-        match self {
-            Self::Json(body) => {
-                let peek = Peek::parse(body)?;
-                let mut edits = Edits::default();
-                if !model.is_empty() && peek.text(body, "model").as_deref() != Some(&**model) {
-                    edits.set("model", serde_json::Value::from(&**model).to_string());
-                }
-                Ok(peek.edited(body, &edits))
-            }
-            Self::Form { body, boundary } => {
-                let Some(range) = form_field(body, boundary, "model").filter(|_| !model.is_empty()) else {
-                    return Ok(body.clone());
-                };
-                let mut out = Vec::with_capacity(body.len() + model.len());
-                out.extend_from_slice(body.get(..range.start).unwrap_or_default());
-                out.extend_from_slice(model.as_bytes());
-                out.extend_from_slice(body.get(range.end..).unwrap_or_default());
-                Ok(out.into())
-            }
-            Self::Other(body) => Ok(body.clone()),
-        }
-    }
-}
-
-/// Where the value of a form field stands.
-fn form_field(body: &[u8], boundary: &str, name: &str) -> Option<std::ops::Range<usize>> {
-    let delimiter = format!("--{boundary}");
-    let quoted = format!("name=\"{name}\"");
-    let starts: Vec<usize> = memchr::memmem::find_iter(body, delimiter.as_bytes()).collect();
-    starts.iter().zip(starts.iter().skip(1)).find_map(|(&start, &end)| {
-        let from = start + delimiter.len();
-        let part = body.get(from..end)?;
-        let head_end = memchr::memmem::find(part, b"\r\n\r\n")?;
-        let head = std::str::from_utf8(part.get(..head_end)?).ok()?;
-        if !head.split([';', '\r', '\n']).any(|piece| piece.trim() == quoted) {
-            return None;
-        }
-        // The line end before the delimiter is no part of the value.
-        let value_end = end.checked_sub(2)?;
-        let value_start = from + head_end + 4;
-        (value_start <= value_end).then_some(value_start..value_end)
-    })
 }
 
 fn request_headers(client: &HeaderMap) -> HeaderMap {
@@ -325,29 +233,5 @@ impl ForwardBody {
             }
             None => Poll::Ready(None),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_gets_another_model_and_keeps_everything_else() {
-        let form = "--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"name=model\"\r\n\r\n\0\x01--xy\r\n--xyz\r\n\
-                    Content-Disposition: form-data; name=\"model\"\r\n\r\nalias\r\n--xyz--\r\n";
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=\"xyz\""));
-        let content = Content::of(&headers, Bytes::from(form));
-        assert_eq!(content.model().unwrap().as_deref(), Some("alias"));
-        let sent = content.with_model(&Text::from("whisper-1")).unwrap();
-        assert_eq!(String::from_utf8(sent.to_vec()).unwrap(), form.replace("alias", "whisper-1"));
-    }
-
-    #[test]
-    fn json_keeps_its_bytes() {
-        let content = Content::of(&HeaderMap::new(), Bytes::from_static(b"{ \"input\": 1e3, \"model\":\"a\"}"));
-        assert_eq!(&*content.with_model(&Text::from("a")).unwrap(), b"{ \"input\": 1e3, \"model\":\"a\"}");
-        assert_eq!(&*content.with_model(&Text::from("b")).unwrap(), b"{ \"input\": 1e3, \"model\":\"b\"}");
     }
 }

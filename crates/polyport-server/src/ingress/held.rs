@@ -44,7 +44,7 @@ pub(crate) async fn relay(call: Call, held: &Held, collection: &str, id: &str, t
     if opened.is_stream() == Some(true) {
         return stream_through(PROTOCOL, &slot, opened, record, &request, Framed::new(false, model));
     }
-    whole(&slot, opened, record, &request, |peek, body| {
+    whole(Handed { protocol: PROTOCOL, slot: &slot, id: &request }, opened, record, |peek, body| {
         if let Some((_, shown)) = &model
             && peek.has(body, "model")
         {
@@ -72,7 +72,7 @@ pub(crate) async fn create_conversation(call: Call) -> Response<Body> {
         Err(refused) => return refused,
     };
     let held = std::sync::Arc::new(slot.held(Text::new()));
-    whole(&slot, opened, record, &request, |peek, body| {
+    whole(Handed { protocol: PROTOCOL, slot: &slot, id: &request }, opened, record, |peek, body| {
         if let Some(id) = peek.text(body, "id") {
             app.responses.hold(&owner, &id, held);
         }
@@ -152,20 +152,28 @@ async fn ask(call: Call, slot: Slot, path: &str) -> Result<Asked, Response<Body>
     }
 }
 
+/// Of which request an answer is handed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handed<'a> {
+    pub(crate) protocol: ClientProtocol,
+    pub(crate) slot: &'a Slot,
+    pub(crate) id: &'a RequestId,
+}
+
 /// Hands on an answer that is no stream; `edits` sees it before.
-async fn whole(
-    slot: &Slot,
+pub(crate) async fn whole(
+    handed: Handed<'_>,
     mut opened: Opened,
     mut record: Box<Record>,
-    id: &RequestId,
     edits: impl FnOnce(&Peek, &[u8]) -> Option<Edits>,
 ) -> Response<Body> {
-    let headers = answer_headers(PROTOCOL, slot, &opened, &mut record, id);
+    let Handed { protocol, slot, id } = handed;
+    let headers = answer_headers(protocol, slot, &opened, &mut record, id);
     /// Largest answer, in bytes.
     const ANSWER: usize = 64 << 20;
     let bytes = match wire::whole(&mut opened, &slot.target.provider, ANSWER).await {
         Ok(bytes) => bytes,
-        Err(fault) => return relay::refuse(PROTOCOL, id, *record, &fault),
+        Err(fault) => return relay::refuse(protocol, id, *record, &fault),
     };
     let edited = Peek::parse(&bytes).ok().and_then(|peek| Some(peek.edited(&bytes, &edits(&peek, &bytes)?)));
     let mut response = Response::new(Body::from(edited.unwrap_or(bytes)));
@@ -177,7 +185,7 @@ async fn whole(
 }
 
 /// The client's query without what is meant for us.
-fn without_key(query: &str) -> String {
+pub(crate) fn without_key(query: &str) -> String {
     query.split('&').filter(|pair| !pair.starts_with("key=")).collect::<Vec<_>>().join("&")
 }
 

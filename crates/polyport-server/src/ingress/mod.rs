@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod body;
 pub(crate) mod completions;
+pub(crate) mod content;
 pub(crate) mod count;
 pub(crate) mod embeddings;
 pub(crate) mod forward;
@@ -10,7 +11,9 @@ pub(crate) mod framing;
 pub(crate) mod generate;
 pub(crate) mod held;
 pub(crate) mod models;
+pub(crate) mod objects;
 pub(crate) mod plain;
+pub(crate) mod spool;
 pub(crate) mod stored;
 
 use std::sync::Arc;
@@ -29,6 +32,7 @@ use crate::observe::Record;
 use crate::{error, observe, relay};
 use access::{Caller, Place};
 use body::BodyLimits;
+use content::Content;
 
 /// A request whose head is known.
 #[derive(Debug)]
@@ -52,25 +56,46 @@ impl Call {
 
     /// Lets the caller in, then reads the body: nobody without a key makes us read one.
     pub(crate) async fn enter(self, protocol: ClientProtocol, route: &'static str) -> Result<Entered, Response<Body>> {
+        let (mut entered, body) = self.admit(protocol, route).await?;
+        let limits = &entered.runtime.config.limits;
+        let bytes = match protocol {
+            ClientProtocol::Gemini => limits.request_body_bytes.max(limits.inline_media_bytes),
+            ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => limits.request_body_bytes,
+        };
+        match body::read(&entered.parts, body, BodyLimits::new(limits, bytes)).await {
+            Ok(body) => {
+                entered.body = body;
+                Ok(entered)
+            }
+            Err(fault) => Err(entered.refuse(protocol, &fault)),
+        }
+    }
+
+    /// The same for a body that is handed on: forms and `raw` bytes may be as large as files are.
+    pub(crate) async fn enter_with_content(
+        self,
+        protocol: ClientProtocol,
+        route: &'static str,
+        raw: bool,
+    ) -> Result<(Entered, Content), Response<Body>> {
+        let (entered, body) = self.admit(protocol, route).await?;
+        match Content::read(&entered, body, raw).await {
+            Ok(content) => Ok((entered, content)),
+            Err(fault) => Err(entered.refuse(protocol, &fault)),
+        }
+    }
+
+    /// Lets the caller in.
+    async fn admit(self, protocol: ClientProtocol, route: &'static str) -> Result<(Entered, Incoming), Response<Body>> {
         let Self { app, runtime, id, head: parts, body } = self;
         let mut record = Box::new(Record::new(Arc::clone(&app), &id, protocol, route));
-        let entering = async {
-            let caller = access::caller(&app, &runtime, &parts)?;
-            record.place = Some(Place::take(&app, &runtime, &caller)?);
-            let limits = &runtime.config.limits;
-            let bytes = match protocol {
-                ClientProtocol::Gemini => limits.request_body_bytes.max(limits.inline_media_bytes),
-                ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages => {
-                    limits.request_body_bytes
-                }
-            };
-            let limits =
-                BodyLimits { bytes, time: limits.body_time, rate: limits.body_rate, expansion: limits.expansion };
-            let body = body::read(&parts, body, limits).await?;
-            Ok::<_, Fault>((caller, body))
-        };
-        match entering.await {
-            Ok((caller, body)) => Ok(Entered { app, runtime, id, parts, body, caller, record }),
+        let admitted = access::caller(&app, &runtime, &parts)
+            .and_then(|caller| Ok((Place::take(&app, &runtime, &caller)?, caller)));
+        match admitted {
+            Ok((place, caller)) => {
+                record.place = Some(place);
+                Ok((Entered { app, runtime, id, parts, body: Bytes::new(), caller, record }, body))
+            }
             Err(fault) => Err(relay::refuse(protocol, &id, *record, &fault)),
         }
     }
@@ -97,6 +122,13 @@ pub(crate) struct Entered {
     pub(crate) body: Bytes,
     pub(crate) caller: Caller,
     pub(crate) record: Box<Record>,
+}
+
+impl Entered {
+    /// Ends the request with an error.
+    fn refuse(self, protocol: ClientProtocol, fault: &Fault) -> Response<Body> {
+        relay::refuse(protocol, &self.id, *self.record, fault)
+    }
 }
 
 /// What the protocols keep in headers.

@@ -72,7 +72,7 @@ impl Call {
 }
 
 /// Newer Anthropic SDKs send their key as everybody does, so their version header is the surest mark.
-fn protocol(call: &Call, style: Style) -> ClientProtocol {
+pub(super) fn protocol(call: &Call, style: Style) -> ClientProtocol {
     if let Style::Of(protocol) = style {
         return protocol;
     }

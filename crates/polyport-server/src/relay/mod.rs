@@ -11,6 +11,7 @@
 //! | [`admit`] | the plan, and the request in the neutral form |
 //! | [`attempt`] | one try of one target with one credential, repairs included |
 //! | [`origin`] | what a request goes on from |
+//! | [`refers`] | ids in bodies |
 //! | [`passthrough`] | client and provider speak the same protocol |
 //! | [`translate`] | they do not |
 //! | [`stream`] | the body of a streamed answer |
@@ -32,6 +33,7 @@ pub(crate) mod learned;
 pub(crate) mod origin;
 pub(crate) mod passthrough;
 pub(crate) mod peek;
+pub(crate) mod refers;
 pub(crate) mod resume;
 pub(crate) mod stream;
 pub(crate) mod tap;

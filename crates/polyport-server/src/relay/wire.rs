@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use polyport_protocol::classify::classify;
 use polyport_protocol::profile::Capabilities;
 use polyport_protocol::{Encoded, Profile, ProviderAnswer};
-use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, SendError};
+use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, RequestBody, SendError};
 use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
 use tokio::time::Instant;
 use tracing::warn;
@@ -87,6 +87,7 @@ impl Patience {
 /// An answer with a status below 300.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: ProviderBody,
     pub(crate) patience: Patience,
@@ -164,14 +165,19 @@ pub(crate) async fn generate(
     body: Bytes,
 ) -> Result<Opened, Fault> {
     let call = Call::Generate { model: &slot.target.model, stream };
-    ask(slot, Method::POST, call, reasons, headers, body).await
+    ask(slot, Method::POST, call, reasons, headers, body.into()).await
 }
 
 /// Posts a body and waits for the head of the answer.
 ///
 /// # Errors
 /// What the failure means; the body of an error was read and classified.
-pub(crate) async fn post(slot: &Slot, call: Call<'_>, headers: HeaderMap, body: Bytes) -> Result<Opened, Fault> {
+pub(crate) async fn post(
+    slot: &Slot,
+    call: Call<'_>,
+    headers: HeaderMap,
+    body: impl Into<RequestBody>,
+) -> Result<Opened, Fault> {
     send(slot, Method::POST, call, headers, body).await
 }
 
@@ -184,18 +190,21 @@ pub(crate) async fn send(
     method: Method,
     call: Call<'_>,
     headers: HeaderMap,
-    body: Bytes,
+    body: impl Into<RequestBody>,
 ) -> Result<Opened, Fault> {
-    ask(slot, method, call, false, headers, body).await
+    let body = body.into();
+    // A large body takes its time.
+    let slow = body.is_streamed();
+    ask(slot, method, call, slow, headers, body).await
 }
 
 async fn ask(
     slot: &Slot,
     method: Method,
     call: Call<'_>,
-    reasons: bool,
+    slow: bool,
     headers: HeaderMap,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<Opened, Fault> {
     let provider = &slot.target.provider;
     let (Service::Http(service), Some(client)) = (&slot.upstream.config.service, &slot.upstream.client) else {
@@ -209,7 +218,7 @@ async fn ask(
     if let Some(credential) = slot.credential.and_then(|index| service.credentials.get(index)) {
         credential.header.apply(&mut headers);
     }
-    let mut patience = Patience::new(service.timeouts.clone(), reasons);
+    let mut patience = Patience::new(service.timeouts.clone(), slow);
     let request = ProviderRequest { method, uri, headers, body };
     let sent = tokio::time::timeout_at(patience.deadline(), client.send(request)).await;
     let answer = match sent {
@@ -218,8 +227,8 @@ async fn ask(
         Err(_) => return Err(patience.fault(provider)),
     };
     if answer.status.is_success() {
-        let ProviderResponse { headers, body, .. } = answer;
-        return Ok(Opened { headers, body, patience });
+        let ProviderResponse { status, headers, body } = answer;
+        return Ok(Opened { status, headers, body, patience });
     }
     patience.hear(true);
     Err(refused(provider, answer).await)

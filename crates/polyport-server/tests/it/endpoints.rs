@@ -323,8 +323,10 @@ async fn a_wrong_method_is_told_the_right_ones() {
     let gateway = Gateway::to(&fake, Protocol::Chat).await;
     let (openai, anthropic, gemini) = (ClientProtocol::Chat, ClientProtocol::Messages, ClientProtocol::Gemini);
     for (method, path, allow, protocol, kind) in [
-        ("GET", "/v1/chat/completions", "POST", openai, "invalid_request_error"),
-        ("OPTIONS", "/v1/chat/completions", "POST", openai, "invalid_request_error"),
+        ("PUT", "/v1/chat/completions", "GET, HEAD, POST", openai, "invalid_request_error"),
+        ("OPTIONS", "/v1/chat/completions", "GET, HEAD, POST", openai, "invalid_request_error"),
+        ("DELETE", "/v1/files", "GET, HEAD, POST", openai, "invalid_request_error"),
+        ("PUT", "/v1/files/file-1", "GET, HEAD, POST, PATCH, DELETE", openai, "invalid_request_error"),
         ("PUT", "/v1/responses", "GET, HEAD, POST", openai, "invalid_request_error"),
         ("PATCH", "/v1/responses/resp_1", "GET, HEAD, DELETE", openai, "invalid_request_error"),
         ("GET", "/v1/responses/resp_1/cancel", "POST", openai, "invalid_request_error"),

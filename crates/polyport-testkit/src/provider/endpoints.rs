@@ -18,6 +18,8 @@ pub(super) enum Route<'a> {
     Model(&'a str),
     /// Something kept under `/responses/` or `/conversations`: the path from there.
     Kept(&'a str),
+    /// Files and the like: the collection, and what stands behind it.
+    Shelf(&'a str, &'a str),
     Unknown,
 }
 
@@ -28,6 +30,10 @@ pub(super) fn route<'a>(protocol: Protocol, method: &str, path: &'a str, query: 
         && let Some(at) = ["/responses/", "/conversations"].iter().find_map(|start| path.find(start))
     {
         return Route::Kept(path.get(at + 1..).unwrap_or_default());
+    }
+    let is_generation = method == "POST" && path.ends_with("/chat/completions");
+    if !is_generation && let Some((collection, tail)) = super::shelf::find(protocol, path) {
+        return Route::Shelf(collection, tail);
     }
     if method == "GET" || method == "DELETE" {
         return match path.rsplit_once("/models/") {

@@ -26,6 +26,7 @@ mod model;
 mod plan;
 mod render;
 mod script;
+mod shelf;
 mod step;
 
 pub(crate) use exchange::PATIENCE;
@@ -134,6 +135,7 @@ impl Builder {
             violations: Mutex::default(),
             script: Mutex::default(),
             stored: Mutex::default(),
+            shelf: Mutex::default(),
         });
         let provider = FakeProvider { address, shared, accepting: Mutex::default() };
         provider.accept(listener);
@@ -387,6 +389,8 @@ struct Shared {
     script: Mutex<Script>,
     /// Answers and conversations of Responses that are kept.
     stored: Mutex<HashMap<kept::Name, kept::Kept>>,
+    /// Files and the like.
+    shelf: Mutex<HashMap<kept::Name, shelf::Thing>>,
 }
 
 impl Shared {
@@ -396,6 +400,10 @@ impl Shared {
 
     fn stored(&self) -> std::sync::MutexGuard<'_, HashMap<kept::Name, kept::Kept>> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shelf(&self) -> std::sync::MutexGuard<'_, HashMap<kept::Name, shelf::Thing>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes bytes that are no request.
@@ -486,6 +494,7 @@ impl Shared {
                 false => refuse(404, &format!("model: {name}")),
             },
             Route::Kept(path) => kept::plan(self, exchange, path, body),
+            Route::Shelf(collection, tail) => shelf::plan(self, exchange, collection, tail, body),
             Route::Count => {
                 let tokens = u64::try_from(exchange.body().len()).unwrap_or(0) / 4 + 1;
                 self.simple(200, &endpoints::count(protocol, tokens))
