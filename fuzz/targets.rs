@@ -1,25 +1,19 @@
 //! What the fuzzers check, one function for each target. The tests of `polyport-protocol` include this file too and replay the
 //! corpus with it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::sse::{Frame, Framing};
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
-    CarrierKey, ClientContext, RequestHead, StreamDecoder, StreamEncoder, Target, collect, decode_request,
-    decode_response, encode_request, encode_response, resolve,
+    ClientContext, RequestHead, Target, collect, decode_request, decode_response, encode_response,
 };
 use polyport_testkit::grammar::Check;
 use polyport_types::{
-    ClientProtocol, Event, Losses, Modality, PartStatus, Protocol, ReasoningControl, ReasoningMode,
-    ReasoningVisibility, Request, Response, ResponseStatus, Severity, Validator,
+    ClientProtocol, Event, PartKind, PartStatus, Protocol, Request, Response, ResponseStatus, Severity, Validator,
 };
 use serde_json::Value;
 
-/// Largest event in bytes.
-const MAX_EVENT: usize = 1 << 20;
+use crate::wire::{self, MAX_EVENT, collected, curious, streamed};
 
 /// A fuzzer: its name, and what it checks.
 type Fuzzer = (&'static str, fn(&[u8]));
@@ -89,33 +83,54 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Frame>, Result
 fn request(client: ClientProtocol, data: &[u8]) {
     let head = RequestHead { model: Some("m".into()), ..RequestHead::default() };
     let Ok(request) = decode_request(client, &head, Bytes::copy_from_slice(data)) else { return };
+    let said = said(&request);
     for protocol in Protocol::ALL {
         let target = Target::plain(protocol, "m");
-        let (body, losses) = written(&target, &request);
-        if let Err(problem) = serde_json::from_slice::<Value>(&body) {
-            panic!("not JSON for {protocol}: {problem}\n{}", String::from_utf8_lossy(&body));
-        }
-        assert_eq!(written(&target, &request).0, body, "not the same twice for {protocol}");
+        let (encoded, _, losses) = wire::sent(&target, request.clone(), None);
+        let body = encoded.body;
+        let value = match serde_json::from_slice::<Value>(&body) {
+            Ok(value) => value,
+            Err(problem) => panic!("not JSON for {protocol}: {problem}\n{}", String::from_utf8_lossy(&body)),
+        };
+        let again = wire::sent(&target, request.clone(), None).0.body;
+        assert_eq!(again, body, "not the same twice for {protocol}");
         assert!(body.len() <= 16 * data.len() + 4096, "{} bytes became {} for {protocol}", data.len(), body.len());
+        // What is said arrives, or is named.
+        if losses.entries().is_empty() {
+            for text in &said {
+                assert!(holds(&value, text), "{client} → {protocol} lost {text:?}\n{value}");
+            }
+        }
         // A request that holds what cannot be carried is never sent.
         if protocol == client.into() && losses.first_at_least(Severity::Error).is_none() {
             let again = decode_request(client, &head, body.clone().into());
             let again = again.unwrap_or_else(|problem| panic!("{problem}\n{}", String::from_utf8_lossy(&body)));
-            let second = written(&target, &again).0;
-            assert_eq!(json(&second), json(&body), "another request after {client} → {client}");
+            let second: Value = serde_json::from_slice(&wire::sent(&target, again, None).0.body).expect("JSON");
+            assert_eq!(second, value, "another request after {client} → {client}");
         }
     }
 }
 
-fn json(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).expect("JSON")
+/// The texts of a conversation, but for white space.
+fn said(request: &Request) -> Vec<String> {
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    parts
+        .filter_map(|part| match &part.kind {
+            PartKind::Text(text) => Some(text.text.trim().to_owned()),
+            _ => None,
+        })
+        .filter(|text| !text.is_empty())
+        .collect()
 }
 
-fn written(target: &Target, request: &Request) -> (Vec<u8>, Losses) {
-    let mut losses = Losses::new();
-    let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
-    let (request, _) = resolve(target, request.clone(), &context, &mut losses);
-    (encode_request(target, &request, &mut losses).body, losses)
+/// Whether a string in `value` holds `text`.
+fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(string) => string.contains(text),
+        Value::Array(items) => items.iter().any(|item| holds(item, text)),
+        Value::Object(members) => members.values().any(|member| holds(member, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Any stream gives legal events, the same ones however it is cut, and every client gets a legal stream and a legal answer of its
@@ -133,13 +148,7 @@ fn stream(protocol: Protocol, data: &[u8]) {
 }
 
 fn events<'a>(target: &Target, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
-    let mut decoder = StreamDecoder::new(target, MAX_EVENT);
-    let mut out = Vec::new();
-    for piece in pieces {
-        decoder.push(Bytes::copy_from_slice(piece), &mut out);
-    }
-    decoder.finish(BodyEnd::Clean, &mut out);
-    out
+    wire::events(target, pieces, BodyEnd::Clean)
 }
 
 /// Any answer is one or a clean fault; every client gets it whole and as a stream.
@@ -160,34 +169,17 @@ fn reach_clients(provider: Protocol, events: &[Event], size: usize, legal: bool)
     if let Err(problem) = Validator::check_all(events) {
         panic!("illegal events: {problem}\n{events:#?}");
     }
-    let mut collector = collect::Collector::new();
-    events.iter().for_each(|event| collector.push(event.clone()));
-    let collected = collector.into_response().ok();
-    // Several answers come in the order of their numbers, from 0 on; other orders are handed on as they are.
-    let mut next = 0;
-    for choice in events.iter().filter_map(choice) {
-        match choice {
-            choice if choice > next => return,
-            choice if choice == next => next += 1,
-            _ => {}
-        }
-    }
-    // Arguments that turn out to be broken when most of them have been handed on.
+    let collected = collected(events).ok();
     let broken = events.iter().any(|event| matches!(event, Event::PartEnd { status: PartStatus::Invalid, .. }));
-    for (client, curious) in clients() {
-        let mut encoder = StreamEncoder::new(client, context(client, provider, curious));
-        let mut out = Vec::new();
-        for event in events {
-            encoder.encode(event.clone(), &mut out);
-        }
+    for (client, context) in clients(provider) {
+        let out = streamed(client, context, events);
         assert!(out.len() <= 64 * size + 65_536, "{size} bytes became {} for {client}", out.len());
         let Some(reader) = reader(client, provider, legal) else { continue };
-        if broken && client == ClientProtocol::Messages {
-            continue;
-        }
         match reader.stream(&out) {
             Ok(seen) if seen.failure.is_some() || collected.is_some() => {}
             Ok(_) => panic!("{provider} → {client}: a failure looks finished\n{}", String::from_utf8_lossy(&out)),
+            // By the time arguments turn out to be broken, most of them have been handed on.
+            Err(problem) if broken && client == ClientProtocol::Messages && problem.contains("is no JSON object") => {}
             Err(problem) => {
                 panic!("{provider} → {client}: {problem}\n{events:#?}\n{}", String::from_utf8_lossy(&out))
             }
@@ -198,18 +190,10 @@ fn reach_clients(provider: Protocol, events: &[Event], size: usize, legal: bool)
     }
 }
 
-fn choice(event: &Event) -> Option<u32> {
-    match event {
-        Event::PartStart { choice, .. } | Event::Part { choice, .. } => Some(*choice),
-        Event::Finish(finish) => Some(finish.choice),
-        _ => None,
-    }
-}
-
 /// Gives a whole answer to a client of each protocol.
 fn answer(provider: Protocol, response: &Response, legal: bool) {
-    for (client, curious) in clients() {
-        let out = encode_response(client, &context(client, provider, curious), response);
+    for (client, context) in clients(provider) {
+        let out = encode_response(client, &context, response);
         let Some(reader) = reader(client, provider, legal) else { continue };
         // A failure of generation is an error.
         if let Err(problem) = reader.answer(&out)
@@ -220,8 +204,12 @@ fn answer(provider: Protocol, response: &Response, legal: bool) {
     }
 }
 
-fn clients() -> impl Iterator<Item = (ClientProtocol, bool)> {
-    ClientProtocol::ALL.into_iter().flat_map(|client| [(client, true), (client, false)])
+/// A client of each protocol that wants to see everything, and one that asked for nothing.
+fn clients(provider: Protocol) -> impl Iterator<Item = (ClientProtocol, ClientContext)> {
+    ClientProtocol::ALL.into_iter().flat_map(move |client| {
+        let plain = ClientContext::fixed(Request::new(client, "m"), provider);
+        [(client, curious(client, provider)), (client, plain)]
+    })
 }
 
 fn reader(client: ClientProtocol, provider: Protocol, legal: bool) -> Option<Check> {
@@ -229,21 +217,4 @@ fn reader(client: ClientProtocol, provider: Protocol, legal: bool) -> Option<Che
         false => Some(Check::new(client)),
         true => legal.then(|| Check::provider(client)),
     }
-}
-
-fn context(client: ClientProtocol, provider: Protocol, curious: bool) -> ClientContext {
-    let mut request = Request::new(client, "m");
-    if !curious {
-        return ClientContext::fixed(request, provider);
-    }
-    request.reasoning = Some(ReasoningControl {
-        mode: ReasoningMode::Adaptive,
-        visibility: Some(ReasoningVisibility::Summary),
-        summary: Some("auto".into()),
-        ..ReasoningControl::default()
-    });
-    request.stream = true;
-    request.stream_options.include_usage = true;
-    request.output_modalities = vec![Modality::Text, Modality::Image];
-    ClientContext { carrier: Some(Arc::new(CarrierKey::new([7; 32]))), ..ClientContext::fixed(request, provider) }
 }

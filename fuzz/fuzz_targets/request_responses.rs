@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("request_responses", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| polyport_fuzz::run("request_responses", data));

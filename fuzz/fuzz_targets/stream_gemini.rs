@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("stream_gemini", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| polyport_fuzz::run("stream_gemini", data));

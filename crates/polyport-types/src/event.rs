@@ -12,6 +12,8 @@
 //! 7. The reason is `ToolCalls` only if a client tool call of that choice completed.
 //! 8. Usage totals are absolute; the last one counts.
 //! 9. Deltas are never empty.
+//! 10. Answers are numbered from 0, and none below [`MAX_CHOICES`] is left out: those that are finished when the stream ends well
+//!     are 0 to n. They may begin in any order.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,9 @@ use crate::{
     Citation, Extras, Fault, FinishReason, Part, PartStatus, PromptBlock, Protocol, RawJson, ServerToolKind, Signature,
     Text, TokenLogprob, ToolCallKind, Usage,
 };
+
+/// The most answers that can be asked for.
+pub const MAX_CHOICES: u32 = 128;
 
 /// Number of a part inside one stream, counted by the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

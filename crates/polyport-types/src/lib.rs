@@ -32,7 +32,7 @@ pub mod tool;
 pub mod usage;
 pub mod validate;
 
-pub use event::{Event, Finish, PartId, PartStart, ServerToolCallStart, StreamStart, ToolCallStart};
+pub use event::{Event, Finish, MAX_CHOICES, PartId, PartStart, ServerToolCallStart, StreamStart, ToolCallStart};
 pub use fault::{Fault, FaultClass};
 pub use loss::{Loss, LossAction, LossCode, Losses, Severity};
 pub use part::{

@@ -90,6 +90,9 @@ impl Validator {
                 if self.started && !self.failed && self.finished.is_empty() {
                     return Err("End without Finish or Error".to_owned());
                 }
+                if let Some(last) = self.finished.iter().max().filter(|last| self.finished.len() <= **last as usize) {
+                    return Err(format!("choice {last} is finished, but not all before it"));
+                }
                 self.ended = true;
             }
             Event::Usage(_) | Event::Ping | Event::Opaque { .. } => {}

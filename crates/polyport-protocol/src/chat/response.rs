@@ -20,10 +20,15 @@ use crate::{ClientContext, Target, openai_fault};
 /// # Errors
 /// A [`Fault`] if it is an error in disguise or makes no sense.
 pub fn decode_response(target: &Target, body: &Text) -> Result<Response, Fault> {
-    let chunk: Chunk<'_> = serde_json::from_str(body).map_err(|error| Fault {
+    let mut chunk: Chunk<'_> = serde_json::from_str(body).map_err(|error| Fault {
         from_upstream: true,
         ..Fault::new(FaultClass::UpstreamProtocol, format!("the provider's answer cannot be read: {error}"))
     })?;
+    // Nothing is missing from a whole answer: its order counts, not its numbers.
+    if let Some(choices) = &mut chunk.choices {
+        choices.sort_by_key(|choice| choice.index.map(|index| index.0));
+        choices.iter_mut().for_each(|choice| choice.index = None);
+    }
     let mut decoder = Decoder::new(target);
     let mut events = Vec::new();
     decoder.chunk(chunk, body, &mut events);

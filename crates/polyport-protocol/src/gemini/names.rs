@@ -37,9 +37,10 @@ const WORDS: [(&str, &str); 10] = [
     ("behavior", ""),
 ];
 
-/// The camelCase spelling of a member's name.
+/// The camelCase spelling of a member's name. A name that is no snake_case is another member: it stays as it is.
 pub(super) fn camel(name: &str) -> Cow<'_, str> {
-    if !name.contains('_') || name.starts_with('_') {
+    let snake = |word: &str| !word.is_empty() && !word.bytes().any(|byte| byte.is_ascii_uppercase());
+    if !name.contains('_') || !name.split('_').all(snake) {
         return Cow::Borrowed(name);
     }
     let mut out = String::with_capacity(name.len());

@@ -53,9 +53,12 @@ fn decode_wrapped(target: &Target, body: &Text, wrappers: u8) -> Result<Response
     // Calls by id, of all candidates.
     let mut seen = HashMap::new();
     let mut empty = true;
-    for (number, candidate) in wire.candidates.unwrap_or_default().0.into_iter().enumerate() {
+    // Nothing is missing from a whole answer: its order counts, not its numbers.
+    let mut candidates = wire.candidates.unwrap_or_default().0;
+    candidates.sort_by_key(|candidate| candidate.index.map(Int::count));
+    for (index, candidate) in (0..).zip(candidates) {
         empty &= candidate.finish_reason.is_none() && !has_parts(&candidate);
-        response.candidates.push(decode_candidate(candidate, number, &base, &mut seen, body));
+        response.candidates.push(decode_candidate(candidate, index, &base, &mut seen, body));
     }
     if response.candidates.is_empty() {
         response.prompt_block = wire.prompt_feedback.and_then(|raw| read_block(raw, body));
@@ -155,13 +158,11 @@ fn status_of(response: &Response) -> ResponseStatus {
 
 fn decode_candidate(
     wire: types::Candidate<'_>,
-    number: usize,
+    index: u32,
     base: &str,
     seen: &mut HashMap<Text, (Text, Text)>,
     body: &Text,
 ) -> Candidate {
-    let index = wire.index.map_or(number as u64, Int::count);
-    let index = u32::try_from(index).unwrap_or(u32::MAX);
     let mut candidate = Candidate { index, ..Candidate::default() };
     let wire_parts = wire.content.and_then(|content| content.parts).unwrap_or_default().0;
     let mut positions = Vec::with_capacity(wire_parts.len());

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use polyport_types::{
-    Event, Extras, Fault, FaultClass, Finish, FinishReason, Part, PartId, PartStart, PartStatus, PromptBlock,
-    Signature, SignatureKind, StreamStart, Text, ToolCallKind, ToolCallStart,
+    Event, Extras, Fault, FaultClass, Finish, FinishReason, MAX_CHOICES, Part, PartId, PartStart, PartStatus,
+    PromptBlock, Signature, SignatureKind, StreamStart, Text, ToolCallKind, ToolCallStart,
 };
 use serde_json::value::RawValue;
 
@@ -128,6 +128,10 @@ impl Decoder {
             out.push(truncated("the provider's stream ended before the answer was finished"));
             return;
         }
+        if self.candidates.keys().any(|index| *index as usize >= self.candidates.len()) {
+            out.push(truncated("one of the provider's answers is missing"));
+            return;
+        }
         for mut candidate in std::mem::take(&mut self.candidates).into_values() {
             candidate.end(out);
         }
@@ -163,7 +167,12 @@ impl Decoder {
             self.block = Some(block);
         }
         for (number, candidate) in wire.candidates.unwrap_or_default().0.into_iter().enumerate() {
-            self.candidate(candidate, number, body, out);
+            let index = candidate.index.map_or(number as u64, Int::count);
+            let Some(index) = u32::try_from(index).ok().filter(|index| *index < MAX_CHOICES) else {
+                out.push(truncated("the provider's stream holds too many answers"));
+                return Step::Done;
+            };
+            self.candidate(candidate, index, body, out);
         }
         Step::Ok
     }
@@ -183,9 +192,7 @@ impl Decoder {
         })));
     }
 
-    fn candidate(&mut self, wire: types::Candidate<'_>, number: usize, body: &Text, out: &mut Vec<Event>) {
-        let index = wire.index.map_or(number as u64, Int::count);
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
+    fn candidate(&mut self, wire: types::Candidate<'_>, index: u32, body: &Text, out: &mut Vec<Event>) {
         let known = self.candidates.remove(&index);
         let mut candidate = known.unwrap_or_else(|| Answering { index, ..Answering::default() });
         for part in wire.content.and_then(|content| content.parts).unwrap_or_default().0 {

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use polyport_types::{
-    Citation, Event, Extras, Fault, FaultClass, Finish, Part, PartId, PartKind, PartStart, PartStatus, PromptBlock,
-    ServerToolKind, Signature, Text, TokenLogprob, ToolCall, ToolCallStart, Usage,
+    Citation, Event, Extras, Fault, FaultClass, Finish, MAX_CHOICES, Part, PartId, PartKind, PartStart, PartStatus,
+    PromptBlock, ServerToolKind, Signature, Text, TokenLogprob, ToolCall, ToolCallStart, Usage,
 };
 
 use super::answer::{Answer, write_block, write_signature};
@@ -35,6 +35,8 @@ pub struct Encoder {
     /// What every chunk ends with: usage, model and id, beginning with the comma after the candidates.
     tail: Vec<u8>,
     choices: BTreeMap<u32, Choice>,
+    /// Answers that were begun: readers keep them in a list.
+    begun: u32,
     open: BTreeMap<PartId, Open>,
     finished: Vec<Finish>,
     block: Option<PromptBlock>,
@@ -114,6 +116,7 @@ impl Encoder {
             usage: Usage::default(),
             tail: Vec::new(),
             choices: BTreeMap::new(),
+            begun: 0,
             open: BTreeMap::new(),
             finished: Vec::new(),
             block: None,
@@ -304,6 +307,7 @@ impl Encoder {
 
     /// The chunk most streams are made of.
     fn text_chunk(&mut self, choice: u32, text: &str, thought: bool, out: &mut Vec<u8>) {
+        self.begin_answers(choice, out);
         let start = self.begin(out);
         out.extend_from_slice(b"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":");
         write_str(out, text);
@@ -318,6 +322,7 @@ impl Encoder {
     }
 
     fn chunk(&mut self, choice: u32, out: &mut Vec<u8>, parts: impl FnOnce(&mut JsonWriter<'_>)) {
+        self.begin_answers(choice, out);
         let start = self.begin(out);
         out.extend_from_slice(b"{\"candidates\":[");
         JsonWriter::new(out).object(|w| {
@@ -330,6 +335,17 @@ impl Encoder {
         out.push(b']');
         out.extend_from_slice(&self.tail);
         self.close(start, out);
+    }
+
+    /// Begins the answers before this one that have not said anything yet.
+    fn begin_answers(&mut self, choice: u32, out: &mut Vec<u8>) {
+        while self.begun <= choice.min(MAX_CHOICES) {
+            let new = self.begun;
+            self.begun += 1;
+            if new < choice {
+                self.text_chunk(new, "", false, out);
+            }
+        }
     }
 
     /// Begins a chunk; gives the place to hand to [`Self::close`].

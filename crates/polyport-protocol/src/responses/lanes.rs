@@ -9,6 +9,8 @@ use polyport_types::{Event, PartId, PartStart, PartStatus, Text};
 
 /// Most bytes that may wait, of all lanes together.
 const MAX_WAITING: usize = 64 << 20;
+/// Most parts that may be open: every event looks for its own among them.
+const MAX_OPEN: usize = 1024;
 
 /// Which part of which item: output index, then the content index of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,7 +164,7 @@ impl Lanes {
 
     /// Whether more waits than may.
     pub(super) fn is_full(&self) -> bool {
-        self.held > MAX_WAITING
+        self.held > MAX_WAITING || self.lanes.len() > MAX_OPEN
     }
 }
 

@@ -5,13 +5,13 @@
 //! are all cuts at once, gives the events of the whole stream.
 
 use bytes::Bytes;
+use polyport_protocol::Target;
 use polyport_protocol::sse::{Frame, Framing};
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{StreamDecoder, Target};
 use polyport_testkit::shared;
 use polyport_types::{Event, Protocol};
 
-const MAX_EVENT: usize = 64 << 20;
+use crate::wire::{self, MAX_EVENT};
 
 /// From this size on an event is cut at every byte of its beginning and its end, and at some bytes between.
 const LARGE: usize = 600;
@@ -51,13 +51,7 @@ fn pushed(mut framing: Framing, pieces: impl IntoIterator<Item = Bytes>) -> (Vec
 }
 
 fn events<'a>(target: &Target, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
-    let mut decoder = StreamDecoder::new(target, MAX_EVENT);
-    let mut out = Vec::new();
-    for piece in pieces {
-        decoder.push(Bytes::copy_from_slice(piece), &mut out);
-    }
-    decoder.finish(BodyEnd::Clean, &mut out);
-    out
+    wire::events(target, pieces, BodyEnd::Clean)
 }
 
 fn byte_by_byte(name: &str, protocol: Protocol, stream: &[u8]) {

@@ -14,3 +14,4 @@ mod resolve;
 mod responses;
 mod translation;
 mod trips;
+mod wire;

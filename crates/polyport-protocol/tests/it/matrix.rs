@@ -7,22 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{
-    ClientContext, RequestHead, StreamDecoder, StreamEncoder, Target, collect, decode_request, decode_response,
-    encode_request, encode_response, resolve,
-};
+use polyport_protocol::{RequestHead, Target, collect, decode_request, decode_response, encode_response};
 use polyport_testkit::grammar::{Check, Summary};
 use polyport_testkit::schema;
 use polyport_testkit::shared::{self, Record};
 use polyport_types::{
-    Candidate, ClientProtocol, Event, FinishReason, Losses, Modality, Part, PartKind, Protocol, ReasoningControl,
-    ReasoningMode, ReasoningVisibility, Request, Response, Severity, ToolCallKind, Validator,
+    Candidate, ClientProtocol, Event, FinishReason, Part, PartKind, Protocol, Response, Severity, ToolCallKind,
+    Validator,
 };
 
-/// Largest event in bytes.
-const MAX_EVENT: usize = 64 << 20;
+use crate::wire::{self, collected, curious, streamed};
 
 /// What is counted for each pair.
 const FEATURES: [&str; 8] =
@@ -91,13 +86,7 @@ fn target_of(record: &Record) -> Target {
 
 fn events_of(record: &Record, target: &Target) -> Result<Vec<Event>, String> {
     let events = match (&record.response.sse, &record.response.body) {
-        (Some(sse), _) => {
-            let mut decoder = StreamDecoder::new(target, MAX_EVENT);
-            let mut events = Vec::new();
-            decoder.push(Bytes::copy_from_slice(sse.as_bytes()), &mut events);
-            decoder.finish(BodyEnd::Clean, &mut events);
-            events
-        }
+        (Some(sse), _) => wire::events(target, [sse.as_bytes()], BodyEnd::Clean),
         (None, Some(body)) => {
             let response =
                 decode_response(target, Bytes::copy_from_slice(body.as_bytes())).map_err(|f| f.to_string())?;
@@ -109,39 +98,9 @@ fn events_of(record: &Record, target: &Target) -> Result<Vec<Event>, String> {
     Ok(events)
 }
 
-fn collected(events: &[Event]) -> Result<Response, String> {
-    let mut collector = collect::Collector::new();
-    for event in events {
-        collector.push(event.clone());
-    }
-    collector.into_response().map_err(|fault| fault.to_string())
-}
-
-/// A client that wants to see everything.
-fn curious(client: ClientProtocol, provider: Protocol) -> ClientContext {
-    let mut request = Request::new(client, "alias");
-    request.reasoning = Some(ReasoningControl {
-        mode: ReasoningMode::Adaptive,
-        visibility: Some(ReasoningVisibility::Summary),
-        summary: Some("auto".into()),
-        ..ReasoningControl::default()
-    });
-    request.stream = true;
-    request.stream_options.include_usage = true;
-    request.output_modalities = vec![Modality::Text, Modality::Image];
-    ClientContext {
-        carrier: Some(std::sync::Arc::new(polyport_protocol::CarrierKey::new([7; 32]))),
-        ..ClientContext::fixed(request, provider)
-    }
-}
-
 fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[Event], answer: &Response) {
     let provider = record.wire();
-    let mut encoder = StreamEncoder::new(client, curious(client, provider));
-    let mut stream = Vec::new();
-    for event in events {
-        encoder.encode(event.clone(), &mut stream);
-    }
+    let stream = streamed(client, curious(client, provider), events);
     let judge = if provider == client.into() { Check::new(client).vendor() } else { Check::new(client) };
     let check = judge.clone().include_usage(!answer.usage.is_absent());
     let whole = encode_response(client, &curious(client, provider), answer);
@@ -169,11 +128,7 @@ fn judge_failure(
     answer: &Response,
 ) {
     let provider = record.wire();
-    let mut encoder = StreamEncoder::new(client, curious(client, provider));
-    let mut stream = Vec::new();
-    for event in events {
-        encoder.encode(event.clone(), &mut stream);
-    }
+    let stream = streamed(client, curious(client, provider), events);
     let check = if provider == client.into() { Check::new(client).vendor() } else { Check::new(client) };
     let whole = encode_response(client, &curious(client, provider), answer);
     let read = check
@@ -412,10 +367,7 @@ fn every_recorded_request_reaches_every_provider() {
         };
         for provider in Protocol::ALL {
             let target = Target::plain(provider, "model");
-            let mut losses = Losses::new();
-            let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
-            let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
-            let encoded = encode_request(&target, &resolved, &mut losses);
+            let (encoded, _, losses) = wire::sent(&target, request.clone(), None);
             let count = counts.entry((client, provider)).or_default();
             count[0] += 1;
             for loss in losses.entries() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use polyport_types::{Event, Extras, Family, Fault, FaultClass, PartId, Protocol, StreamStart, Text};
+use polyport_types::{Event, Extras, Family, Fault, FaultClass, MAX_CHOICES, PartId, Protocol, StreamStart, Text};
 use serde_json::value::RawValue;
 
 use super::choice::{Choice, Scope};
@@ -19,8 +19,6 @@ use crate::stream::Step;
 
 /// Events with two objects in them, of which the first is cut, are mended so often.
 const MAX_BROKEN: u32 = 3;
-/// Answers in one stream.
-const MAX_CHOICES: usize = 128;
 /// Most members without a slot that one answer may have beside its choices.
 const MAX_MEMBERS: usize = 128;
 
@@ -240,7 +238,7 @@ impl Decoder {
         self.whole |= whole;
         let at = match self.choices.iter().position(|choice| choice.index == index) {
             Some(at) => at,
-            None if self.choices.len() >= MAX_CHOICES => return Err(Box::new(unreadable("it holds too many answers"))),
+            None if index >= MAX_CHOICES => return Err(Box::new(unreadable("it holds too many answers"))),
             None => {
                 // Nearly all streams have one; room for four would be most of what an idle stream holds.
                 self.choices.reserve_exact(1);
@@ -279,6 +277,10 @@ impl Decoder {
     }
 
     fn end_all(&mut self, out: &mut Vec<Event>) {
+        if self.choices.iter().any(|choice| choice.index as usize >= self.choices.len()) {
+            fail(unreadable("one of its answers is missing"), out);
+            return;
+        }
         let body = Text::new();
         for choice in &mut self.choices {
             let scope = Scope {

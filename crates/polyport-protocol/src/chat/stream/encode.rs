@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use polyport_types::{
-    Citation, Event, Extras, Fault, FaultClass, Finish, Media, Part, PartId, PartKind, PartStart, PartStatus, Protocol,
-    RawJson, Reasoning, ReasoningText, Signature, StreamStart, Text, TokenLogprob, ToolCallKind, ToolCallStart, Usage,
+    Citation, Event, Extras, Fault, FaultClass, Finish, MAX_CHOICES, Media, Part, PartId, PartKind, PartStart,
+    PartStatus, Protocol, RawJson, Reasoning, ReasoningText, Signature, StreamStart, Text, TokenLogprob, ToolCallKind,
+    ToolCallStart, Usage,
 };
 
 use crate::carrier::Placement;
@@ -39,10 +40,9 @@ enum State {
     Over,
 }
 
-/// One answer.
+/// One answer; its number is its place in the list.
 #[derive(Debug, Default)]
 struct Choice {
-    index: u32,
     role_sent: bool,
     finished: bool,
     /// Calls so far: their indexes count from 0 without gaps.
@@ -207,12 +207,11 @@ impl Encoder {
         delta: impl FnOnce(&mut JsonWriter<'_>),
         end: impl FnOnce(&mut JsonWriter<'_>),
     ) {
-        let index = self.choices.get(choice).map_or(0, |choice| choice.index);
         let usage = self.context.request.stream_options.include_usage;
         let list = |w: &mut JsonWriter<'_>| {
             w.array(|w| {
                 w.object(|w| {
-                    w.num("index", index);
+                    w.num("index", choice);
                     w.object_field("delta", delta);
                     end(w);
                 });
@@ -239,10 +238,9 @@ impl Encoder {
             self.delta_chunk(out, choice, |w| w.str(member, text));
             return;
         }
-        let index = self.choices.get(choice).map_or(0, |choice| choice.index);
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b"[{\"index\":");
-        index.write(out);
+        choice.write(out);
         out.extend_from_slice(b",\"delta\":{\"");
         out.extend_from_slice(member.as_bytes());
         out.extend_from_slice(b"\":");
@@ -256,19 +254,15 @@ impl Encoder {
 
     /// Position of an answer in `choices`. Clients collect answers in a list, so those before it are begun first.
     fn choice(&mut self, index: u32, out: &mut Vec<u8>) -> usize {
-        /// The most answers that can be asked for.
-        const MOST: u32 = 128;
-        if let Some(at) = self.choices.iter().position(|choice| choice.index == index) {
-            return at;
-        }
-        for earlier in 0..index.min(MOST) {
-            if self.choices.iter().all(|choice| choice.index != earlier) {
-                self.choices.push(Choice { index: earlier, ..Choice::default() });
-                self.role(self.choices.len() - 1, false, out);
+        let at = index.min(MAX_CHOICES) as usize;
+        while self.choices.len() <= at {
+            let new = self.choices.len();
+            self.choices.push(Choice::default());
+            if new < at {
+                self.role(new, false, out);
             }
         }
-        self.choices.push(Choice { index, ..Choice::default() });
-        self.choices.len() - 1
+        at
     }
 
     /// The first chunk of an answer says who speaks.

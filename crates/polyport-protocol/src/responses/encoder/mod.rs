@@ -72,8 +72,6 @@ pub struct Encoder {
     ended: bool,
     created: i64,
     tier: Option<Text>,
-    /// The answer that is shown: a client of this protocol sees one.
-    choice: Option<u32>,
     /// Finished items by output index.
     items: Vec<Option<Vec<u8>>>,
     ids: HashSet<String>,
@@ -103,7 +101,6 @@ impl Encoder {
             ended: false,
             created,
             tier: None,
-            choice: None,
             items: Vec::new(),
             ids: HashSet::new(),
             message: None,
@@ -196,12 +193,12 @@ impl Encoder {
         }
     }
 
-    /// Whether an event of this answer is for the client; starts the stream if nothing did.
+    /// Whether an event of this answer is for the client, who sees the first; starts the stream if nothing did.
     fn is_shown(&mut self, choice: u32, out: &mut Vec<u8>) -> bool {
         if !self.started {
             self.start(StreamStart::default(), out);
         }
-        self.finish.is_none() && *self.choice.get_or_insert(choice) == choice
+        self.finish.is_none() && choice == 0
     }
 
     fn start(&mut self, start: StreamStart, out: &mut Vec<u8>) {

@@ -16,16 +16,17 @@ use serde_json::value::RawValue;
 
 use self::calls::{CallHead, arguments_of, head};
 use self::reasoning::Thought;
-use super::item::{ItemReader, citation};
+use super::item::ItemReader;
 use super::lanes::{Key, Lanes};
 use super::response::{self, CallIds, failure, finish_of, own_ext, read_item, read_usage, reason_of, seconds};
-use super::types::{Item, Logprob, ResponseObject, StreamEvent};
+use super::types::{Item, ResponseObject, StreamEvent};
 use crate::context::Target;
 use crate::json::{Str, raw_str};
 use crate::sse::Frame;
 use crate::stream::Step;
 
 mod calls;
+mod message;
 mod reasoning;
 
 /// Most audio kept, in bytes.
@@ -138,6 +139,9 @@ impl Decoder {
     }
 
     fn dispatch(&mut self, kind: &str, event: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Step {
+        if self.is_stray(kind, &event, data) {
+            return Step::Ok;
+        }
         match kind {
             "response.created" => self.start(event.response, data, out),
             "response.in_progress" | "response.queued" => {
@@ -288,6 +292,23 @@ impl Decoder {
 
     // ------------------------------------------------------------------------------------------------------------ items
 
+    /// Whether an event grows an item of another kind than the one at its place: it would run into the wrong part.
+    fn is_stray(&self, kind: &str, event: &StreamEvent<'_>, data: &Text) -> bool {
+        let Some(wanted) = grown_by(kind, event) else { return false };
+        let known = self.items.get(&self.index(event, data)).map_or(Kind::Unknown, |slot| slot.kind);
+        !matches!(known, Kind::Unknown | Kind::Whole) && known != wanted
+    }
+
+    /// Says what an item is. If another kind of item was begun at its place, that one ends here.
+    fn name_kind(&mut self, index: u32, kind: Kind, out: &mut Vec<Event>) {
+        let known = self.slot(index).kind;
+        if known != kind && known != Kind::Unknown {
+            self.end_item(index, true, out);
+            self.items.insert(index, Slot::default());
+        }
+        self.slot(index).kind = kind;
+    }
+
     /// Which item an event is about: by its place, else by its id, else the last one.
     fn index(&self, event: &StreamEvent<'_>, data: &Text) -> u32 {
         if let Some(index) = event.output_index {
@@ -334,8 +355,8 @@ impl Decoder {
         let index = self.index(event, data);
         let wire_kind = item.kind.as_deref().unwrap_or_default().to_owned();
         let kind = kind_of(&wire_kind);
+        self.name_kind(index, kind, out);
         let slot = self.slot(index);
-        slot.kind = kind;
         slot.id = item.id.as_ref().map(|id| id.to_text(data)).or(slot.id.take());
         slot.phase = item.phase.as_ref().map(|phase| phase.to_text(data));
         match kind {
@@ -362,9 +383,9 @@ impl Decoder {
         let Ok(item) = serde_json::from_str::<Item<'_>>(wire.get()) else { return };
         let wire_kind = item.kind.as_deref().unwrap_or_default().to_owned();
         let kind = kind_of(&wire_kind);
+        self.name_kind(index, kind, out);
         let slot = self.slot(index);
         slot.done = true;
-        slot.kind = kind;
         if slot.id.is_none() {
             slot.id = item.id.as_ref().map(|id| id.to_text(data));
         }
@@ -414,168 +435,6 @@ impl Decoder {
             }
         }
         self.lanes.end(key, PartStatus::Complete, out);
-    }
-
-    // --------------------------------------------------------------------------------------------------------- messages
-
-    /// The content part of an event about a message.
-    fn content_key(&mut self, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) -> Key {
-        let item = self.open_item(event, Kind::Message, data, out);
-        let content = event.content_index.map_or(0, |index| u32::try_from(index.0.max(0)).unwrap_or(u32::MAX));
-        Key { item, content }
-    }
-
-    fn part_added(&mut self, event: &StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
-        match event.part.as_ref().and_then(|part| part.kind.as_deref()) {
-            Some("output_text" | "text") => {
-                let key = self.content_key(event, data, out);
-                self.begin_text(key, event.item_id.as_ref(), data, out);
-            }
-            Some("refusal") => {
-                let key = self.content_key(event, data, out);
-                self.begin_refusal(key, out);
-            }
-            Some("reasoning_text") => {
-                let index = self.open_item(event, Kind::Reasoning, data, out);
-                self.begin_thought(index, false, out);
-            }
-            Some("summary_text") => {
-                let index = self.open_item(event, Kind::Reasoning, data, out);
-                self.begin_thought(index, true, out);
-            }
-            _ => {}
-        }
-    }
-
-    fn begin_text(&mut self, key: Key, item_id: Option<&Str<'_>>, data: &Text, out: &mut Vec<Event>) {
-        let slot = self.items.entry(key.item).or_default();
-        if slot.closed.contains(&key.content) {
-            return;
-        }
-        let id = slot.id.clone().or_else(|| item_id.map(|id| id.to_text(data)));
-        let phase = slot.phase.clone();
-        self.lanes.begin(key, || PartStart::Text { item_id: id, phase }, out);
-    }
-
-    fn begin_refusal(&mut self, key: Key, out: &mut Vec<Event>) {
-        if !self.slot(key.item).closed.contains(&key.content) {
-            self.refused = true;
-            self.lanes.begin(key, || PartStart::Refusal, out);
-        }
-    }
-
-    fn text_delta(&mut self, event: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
-        let key = self.content_key(&event, data, out);
-        self.begin_text(key, event.item_id.as_ref(), data, out);
-        self.lanes.delta(key, delta_text(&event, data), out);
-        self.logprobs(key, event.logprobs, false, data, out);
-    }
-
-    /// Log probabilities; those of a done event only if no delta had any.
-    fn logprobs(
-        &mut self,
-        key: Key,
-        tokens: Option<Vec<Logprob<'_>>>,
-        repeated: bool,
-        data: &Text,
-        out: &mut Vec<Event>,
-    ) {
-        let tokens = tokens.unwrap_or_default();
-        let Some(lane) = self.lanes.get(key) else { return };
-        if tokens.is_empty() || (repeated && lane.has_logprobs) {
-            return;
-        }
-        lane.has_logprobs = true;
-        let part = lane.part;
-        let tokens = tokens.into_iter().map(|token| token.into_neutral(data)).collect();
-        self.lanes.push(key, Event::Logprobs { choice: 0, part, tokens }, out);
-    }
-
-    fn cite(&mut self, key: Key, annotation: &RawValue, data: &Text, out: &mut Vec<Event>) {
-        let Some(citation) = citation(annotation, data) else { return };
-        let Some(lane) = self.lanes.get(key) else { return };
-        let Some(part) = lane.part else { return };
-        lane.cited += 1;
-        self.lanes.push(key, Event::Citation { part, citation: Box::new(citation) }, out);
-    }
-
-    fn part_done(&mut self, event: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
-        let kind = event.part.as_ref().and_then(|part| part.kind.as_deref()).unwrap_or_default().to_owned();
-        if matches!(kind.as_str(), "reasoning_text" | "summary_text") {
-            let at = if kind == "summary_text" { event.summary_index } else { event.content_index };
-            let (index, at) = self.thought_place(&event, at, data, out);
-            let text = event.part.as_ref().and_then(|part| part.text.as_deref());
-            return self.thought_whole(index, kind == "summary_text", at, text, out);
-        }
-        let key = self.content_key(&event, data, out);
-        match kind.as_str() {
-            "output_text" | "text" => self.begin_text(key, event.item_id.as_ref(), data, out),
-            "refusal" => self.begin_refusal(key, out),
-            _ => return,
-        }
-        let Some(part) = event.part else { return };
-        if let Some(text) = part.refusal.as_ref().or(part.text.as_ref()) {
-            self.lanes.complete(key, text, out);
-        }
-        let cited = self.lanes.get(key).map_or(0, |lane| lane.cited);
-        for annotation in part.annotations.unwrap_or_default().into_iter().skip(cited) {
-            self.cite(key, annotation, data, out);
-        }
-        self.logprobs(key, part.logprobs, true, data, out);
-        self.close_content(key, PartStatus::Complete, out);
-    }
-
-    fn close_content(&mut self, key: Key, status: PartStatus, out: &mut Vec<Event>) {
-        self.slot(key.item).closed.push(key.content);
-        self.lanes.end(key, status, out);
-    }
-
-    fn message_done(&mut self, index: u32, wire: &RawValue, status: Option<&str>, data: &Text, out: &mut Vec<Event>) {
-        let cut = if status == Some("incomplete") { PartStatus::Incomplete } else { PartStatus::Complete };
-        let parts = read_item(&mut self.reader, wire, data);
-        for (content, part) in parts.into_iter().enumerate() {
-            let key = Key { item: index, content: u32::try_from(content).unwrap_or(u32::MAX) };
-            if self.slot(index).closed.contains(&key.content) {
-                continue;
-            }
-            match part.kind {
-                PartKind::Text(text) => {
-                    self.begin_text(key, None, data, out);
-                    self.lanes.complete(key, &text.text, out);
-                    self.finish_text(key, text.citations, text.logprobs, out);
-                }
-                PartKind::Refusal(text) => {
-                    self.begin_refusal(key, out);
-                    self.lanes.complete(key, &text, out);
-                }
-                _ => {
-                    self.lanes.open(key);
-                    self.lanes.push(key, Event::Part { choice: 0, part: Box::new(part) }, out);
-                }
-            }
-            self.close_content(key, cut, out);
-        }
-        for key in self.lanes.of_item(index) {
-            self.close_content(key, cut, out);
-        }
-    }
-
-    /// What the stream did not tell of a text.
-    fn finish_text(
-        &mut self,
-        key: Key,
-        citations: Vec<polyport_types::Citation>,
-        tokens: Vec<polyport_types::TokenLogprob>,
-        out: &mut Vec<Event>,
-    ) {
-        let Some(lane) = self.lanes.get(key) else { return };
-        let (Some(part), cited, told) = (lane.part, lane.cited, lane.has_logprobs) else { return };
-        for citation in citations.into_iter().skip(cited) {
-            self.lanes.push(key, Event::Citation { part, citation: Box::new(citation) }, out);
-        }
-        if !told && !tokens.is_empty() {
-            self.lanes.push(key, Event::Logprobs { choice: 0, part: Some(part), tokens }, out);
-        }
     }
 
     // ------------------------------------------------------------------------------------------------------------ audio
@@ -662,12 +521,21 @@ impl Decoder {
 
     /// Parts whose end the stream never told.
     fn close_all(&mut self, complete: bool, out: &mut Vec<Event>) {
+        let mut items: Vec<u32> = self.lanes.all().iter().map(|key| key.item).collect();
+        items.dedup();
+        for item in items {
+            self.end_item(item, complete, out);
+        }
+    }
+
+    /// Ends the open parts of an item.
+    fn end_item(&mut self, index: u32, complete: bool, out: &mut Vec<Event>) {
         let status = if complete { PartStatus::Complete } else { PartStatus::Incomplete };
-        for key in self.lanes.all() {
-            match self.slot(key.item).kind {
+        for key in self.lanes.of_item(index) {
+            match self.slot(index).kind {
                 Kind::Function | Kind::Custom => {
                     let word = if complete { None } else { Some("incomplete") };
-                    self.call_done(key.item, None, word, out);
+                    self.call_done(index, None, word, out);
                 }
                 _ => self.lanes.end(key, status, out),
             }
@@ -694,6 +562,24 @@ fn kind_of(wire: &str) -> Kind {
         "custom_tool_call" => Kind::Custom,
         "web_search_call" | "file_search_call" | "code_interpreter_call" | "mcp_call" => Kind::Hosted,
         _ => Kind::Whole,
+    }
+}
+
+/// The kind of item that an event adds to.
+fn grown_by(event: &str, wire: &StreamEvent<'_>) -> Option<Kind> {
+    let (family, _) = event.strip_prefix("response.")?.split_once('.')?;
+    match family {
+        "output_text" | "refusal" => Some(Kind::Message),
+        "content_part" => match wire.part.as_ref()?.kind.as_deref()? {
+            "output_text" | "text" | "refusal" => Some(Kind::Message),
+            "reasoning_text" | "summary_text" => Some(Kind::Reasoning),
+            _ => None,
+        },
+        "reasoning_text" | "reasoning_summary_text" | "reasoning_summary_part" => Some(Kind::Reasoning),
+        "function_call_arguments" => Some(Kind::Function),
+        "custom_tool_call_input" => Some(Kind::Custom),
+        "mcp_call_arguments" | "code_interpreter_call_code" => Some(Kind::Hosted),
+        _ => None,
     }
 }
 

@@ -8,7 +8,10 @@ use polyport_protocol::{
     encode_request, encode_response, resolve,
 };
 
+use polyport_testkit::grammar::Check;
+
 use super::*;
+use crate::wire;
 
 fn target() -> Target {
     Target::plain(Protocol::Gemini, "m")
@@ -643,5 +646,26 @@ fn foreign_signatures_return_to_their_words() {
         let model = body["contents"][1]["parts"].as_array().unwrap();
         assert_eq!(model.len(), 1, "{model:?}");
         assert_eq!(model[0]["thoughtSignature"], "skip_thought_signature_validator");
+    }
+}
+
+#[test]
+fn answers_are_begun_in_their_order_and_none_may_be_missing() {
+    let chunk = |index: u32, finish: &str| {
+        let candidate = json!({"content": {"parts": [{"text": format!("t{index}")}], "role": "model"}, "index": index, "finishReason": finish});
+        format!("data: {}\r\n\r\n", json!({"candidates": [candidate], "modelVersion": "m", "responseId": "r"}))
+    };
+    let target = Target::plain(Protocol::Gemini, "m");
+    let swapped = chunk(1, "STOP") + &chunk(0, "STOP");
+    let events = wire::events(&target, [swapped.as_bytes()], BodyEnd::Clean);
+    Validator::check_all(&events).unwrap();
+    for client in [ClientProtocol::Gemini, ClientProtocol::Chat] {
+        let seen =
+            Check::new(client).stream(&wire::streamed(client, wire::curious(client, Protocol::Messages), &events));
+        let texts: Vec<String> = seen.unwrap().choices.into_iter().map(|choice| choice.text).collect();
+        assert_eq!(texts, ["t0", "t1"], "{client}");
+    }
+    for broken in [chunk(0, "STOP") + &chunk(2, "STOP"), chunk(0, "STOP") + &chunk(128, "STOP")] {
+        wire::collected(&wire::events(&target, [broken.as_bytes()], BodyEnd::Clean)).unwrap_err();
     }
 }

@@ -1,5 +1,7 @@
 //! Event-stream bytes and transport.
 
+use polyport_protocol::StreamDecoder;
+
 use super::*;
 
 const WORDS: &str = "你好🙂 and “quotes” — naïve";
@@ -68,7 +70,7 @@ fn kb_3_a_quote_of_three_bytes_survives_a_cut_inside_it() {
     let at = stream.find('“').expect("the quote") + 1;
     let target = Target::plain(Protocol::Chat, "model");
     let (left, right) = stream.as_bytes().split_at(at);
-    let response = collect(events_of(&target, &[left, right], BodyEnd::Clean)).expect("an answer");
+    let response = collected(&events_of(&target, &[left, right], BodyEnd::Clean)).expect("an answer");
     assert_eq!(response.candidates[0].parts[0].as_text().expect("text"), "“");
 }
 
@@ -98,12 +100,12 @@ fn kb_6_an_event_over_two_chunks_is_one_event() {
 fn kb_7_a_line_of_32_mebibytes_passes_and_the_limit_is_an_error() {
     let image = "A".repeat(32 << 20);
     let stream = gemini(&[parts(&json!([{"inlineData": {"mimeType": "image/png", "data": image}}]), Some("STOP"))]);
-    assert!(collect(events(Protocol::Gemini, &stream)).is_ok());
+    assert!(collected(&events(Protocol::Gemini, &stream)).is_ok());
     let mut decoder = StreamDecoder::new(&Target::plain(Protocol::Gemini, "model"), 1 << 20);
     let mut out = Vec::new();
     decoder.push(Bytes::from(stream), &mut out);
     decoder.finish(BodyEnd::Clean, &mut out);
-    let fault = collect(out).expect_err("too long");
+    let fault = collected(&out).expect_err("too long");
     assert!(fault.message.contains("1048576"), "{}", fault.message);
 }
 

@@ -1,5 +1,7 @@
 //! Finish reasons and the end of streams.
 
+use polyport_protocol::{StreamDecoder, StreamEncoder};
+
 use super::*;
 
 fn text_delta(text: &str) -> Value {
@@ -84,7 +86,7 @@ fn kb_61_63_127_a_cut_stream_is_an_error_for_every_client() {
             [(stream.as_bytes().get(..end), BodyEnd::Broken), (stream.as_bytes().get(..end), BodyEnd::Clean)]
         {
             let events = events_of(&target, &[piece.expect("a piece")], end);
-            let fault = collect(events.clone()).expect_err("a cut stream is no answer");
+            let fault = collected(&events).expect_err("a cut stream is no answer");
             assert_eq!(fault.class, polyport_types::FaultClass::UpstreamProtocol, "{provider}");
             for client in ClientProtocol::ALL {
                 let bytes = written(client, provider, &events);

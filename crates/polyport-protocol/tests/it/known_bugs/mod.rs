@@ -10,23 +10,16 @@ mod responses_events;
 mod tools;
 mod usage;
 
-use std::sync::Arc;
-
 use ::bytes::Bytes;
-use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
-    CarrierKey, ClientContext, Encoded, RequestHead, Restorer, StreamDecoder, StreamEncoder, Target, collect,
-    decode_request, encode_request, encode_response, resolve,
+    CarrierKey, ClientContext, Encoded, RequestHead, Restore, Restorer, Target, decode_request, encode_response,
 };
 use polyport_testkit::grammar::{Check, Summary};
-use polyport_types::{
-    ClientProtocol, Event, Fault, FinishReason, Losses, Protocol, ReasoningControl, ReasoningMode, ReasoningVisibility,
-    Request, Response, Validator,
-};
+use polyport_types::{ClientProtocol, Event, Fault, FinishReason, Protocol, Response, Validator};
 use serde_json::{Value, json};
 
-const MAX_EVENT: usize = 64 << 20;
+use crate::wire::{self, MAX_EVENT, collected, curious, streamed};
 
 /// The events of a provider's stream; they always keep the rules.
 fn events(provider: Protocol, stream: impl AsRef<[u8]>) -> Vec<Event> {
@@ -34,12 +27,7 @@ fn events(provider: Protocol, stream: impl AsRef<[u8]>) -> Vec<Event> {
 }
 
 fn events_of(target: &Target, pieces: &[&[u8]], end: BodyEnd) -> Vec<Event> {
-    let mut decoder = StreamDecoder::new(target, MAX_EVENT);
-    let mut events = Vec::new();
-    for piece in pieces {
-        decoder.push(Bytes::copy_from_slice(piece), &mut events);
-    }
-    decoder.finish(end, &mut events);
+    let events = wire::events(target, pieces.iter().copied(), end);
     if let Err(problem) = Validator::check_all(&events) {
         panic!("illegal events: {problem}\n{events:#?}");
     }
@@ -48,48 +36,22 @@ fn events_of(target: &Target, pieces: &[&[u8]], end: BodyEnd) -> Vec<Event> {
 
 /// The whole answer of a provider's stream.
 fn answer(provider: Protocol, stream: impl AsRef<[u8]>) -> Response {
-    collect(events(provider, stream)).expect("an answer")
+    collected(&events(provider, stream)).expect("an answer")
 }
 
 /// The fault a provider's stream ends with.
 fn fault(provider: Protocol, stream: impl AsRef<[u8]>) -> Fault {
-    collect(events(provider, stream)).expect_err("a fault")
+    collected(&events(provider, stream)).expect_err("a fault")
 }
 
-fn collect(events: Vec<Event>) -> Result<Response, Fault> {
-    let mut collector = collect::Collector::new();
-    for event in events {
-        collector.push(event);
-    }
-    collector.into_response()
-}
-
-/// A client that wants to see reasoning and usage.
+/// A client that wants to see everything.
 fn context(client: ClientProtocol, provider: Protocol) -> ClientContext {
-    let mut request = Request::new(client, "alias");
-    request.reasoning = Some(ReasoningControl {
-        mode: ReasoningMode::Adaptive,
-        visibility: Some(ReasoningVisibility::Summary),
-        summary: Some("auto".into()),
-        ..ReasoningControl::default()
-    });
-    request.stream = true;
-    request.stream_options.include_usage = true;
-    ClientContext {
-        carrier: Some(Arc::new(CarrierKey::new([3; 32]))),
-        input_estimate: 11,
-        ..ClientContext::fixed(request, provider)
-    }
+    ClientContext { input_estimate: 11, ..curious(client, provider) }
 }
 
 /// The bytes a client of `client` gets for these events.
 fn written(client: ClientProtocol, provider: Protocol, events: &[Event]) -> Vec<u8> {
-    let mut encoder = StreamEncoder::new(client, context(client, provider));
-    let mut out = Vec::new();
-    for event in events {
-        encoder.encode(event.clone(), &mut out);
-    }
-    out
+    streamed(client, context(client, provider), events)
 }
 
 /// What a strict client of `client` understands of a provider's stream: as a stream, and whole where it is an answer. Both agree.
@@ -100,7 +62,7 @@ fn seen(client: ClientProtocol, provider: Protocol, stream: impl AsRef<[u8]>) ->
     let streamed = check
         .stream(&bytes)
         .unwrap_or_else(|problem| panic!("{client}: {problem}\n{}", String::from_utf8_lossy(&bytes)));
-    if let Ok(response) = collect(events) {
+    if let Ok(response) = collected(&events) {
         let body = encode_response(client, &context(client, provider), &response);
         let whole = check
             .answer(&body)
@@ -210,14 +172,12 @@ fn translated(client: ClientProtocol, body: &Value, provider: Protocol) -> Value
     serde_json::from_slice(&encoded.body).expect("JSON")
 }
 
-fn translated_for(client: ClientProtocol, body: &Value, target: &Target) -> (Encoded, polyport_protocol::Restore) {
-    let key = CarrierKey::new([3; 32]);
+fn translated_for(client: ClientProtocol, body: &Value, target: &Target) -> (Encoded, Restore) {
+    let key = CarrierKey::new([7; 32]);
     let head = RequestHead { model: Some("alias".into()), ..RequestHead::default() };
     let request = decode_request(client, &head, Bytes::from(body.to_string())).expect("a request");
-    let mut losses = Losses::new();
-    let context = ResolveContext { carrier: Some(&key), signatures: &|_| Vec::new() };
-    let (request, restore) = resolve(target, request, &context, &mut losses);
-    (encode_request(target, &request, &mut losses), restore)
+    let (encoded, restore, _) = wire::sent(target, request, Some(&key));
+    (encoded, restore)
 }
 
 /// The reason the first answer stopped.
@@ -226,7 +186,7 @@ fn reason(response: &Response) -> FinishReason {
 }
 
 /// Applies what a request's translation has to undo.
-fn restored(restore: polyport_protocol::Restore, events: Vec<Event>) -> Vec<Event> {
+fn restored(restore: Restore, events: Vec<Event>) -> Vec<Event> {
     let mut restorer = Restorer::new(restore);
     let mut out = Vec::new();
     for event in events {

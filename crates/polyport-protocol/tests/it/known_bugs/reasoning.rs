@@ -1,5 +1,7 @@
 //! Reasoning and signatures.
 
+use std::sync::Arc;
+
 use super::*;
 
 fn thinking_block(index: u32, text: &str, signature: &str) -> Vec<Value> {
@@ -41,7 +43,7 @@ fn kb_75_a_signed_call_is_no_reasoning() {
 fn kb_76_stream_and_whole_answer_keep_the_same_signatures() {
     let call = json!([{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "QUJD"}]);
     let events = events(Protocol::Gemini, gemini(&[parts(&call, Some("STOP"))]));
-    let response = collect(events.clone()).expect("an answer");
+    let response = collected(&events).expect("an answer");
     for client in ClientProtocol::ALL {
         let streamed = Check::new(client).stream(&written(client, Protocol::Gemini, &events)).expect("legal");
         let whole = encode_response(client, &context(client, Protocol::Gemini), &response);
@@ -80,7 +82,7 @@ fn history_with(reasoning: &Value) -> Value {
 
 #[test]
 fn kb_78_79_80_foreign_signatures_never_reach_a_provider() {
-    let key = CarrierKey::new([3; 32]);
+    let key = CarrierKey::new([7; 32]);
     let foreign = |family, kind| {
         let signature = polyport_types::Signature::new(family, kind, "FOREIGN");
         key.seal(&signature, polyport_protocol::carrier::Placement::Own, 0)
@@ -169,7 +171,7 @@ fn kb_88_think_tags_are_split_in_streams_and_whole_answers() {
     for at in 1..text.len() {
         let (left, right) = text.split_at(at);
         let stream = chat(&[delta(&json!({"content": left})), delta(&json!({"content": right})), finish("stop")]);
-        let response = collect(events_of(&target, &[stream.as_bytes()], BodyEnd::Clean)).expect("an answer");
+        let response = collected(&events_of(&target, &[stream.as_bytes()], BodyEnd::Clean)).expect("an answer");
         let summary = Check::new(ClientProtocol::Chat)
             .answer(&encode_response(ClientProtocol::Chat, &context(ClientProtocol::Chat, Protocol::Chat), &response))
             .expect("legal");

@@ -1,5 +1,9 @@
 //! Token counts.
 
+use std::sync::Arc;
+
+use polyport_protocol::StreamEncoder;
+
 use super::*;
 
 fn counted(client: ClientProtocol, provider: Protocol, stream: &str) -> polyport_testkit::grammar::Usage {
@@ -57,7 +61,7 @@ fn kb_91_92_93_input_tokens_stand_at_the_start_and_at_the_end() {
     ];
     for (provider, stream) in streams {
         let events = events(provider, &stream);
-        let exact = collect(events.clone()).expect("an answer").usage.input_total();
+        let exact = collected(&events).expect("an answer").usage.input_total();
         let bytes = written(ClientProtocol::Messages, provider, &events);
         let find = |kind: &str| -> Value {
             let text = String::from_utf8_lossy(&bytes);

@@ -547,3 +547,22 @@ fn an_error_before_the_start_is_a_stream_all_the_same() {
     encoder.encode(Event::End, &mut out);
     assert_eq!(out.len(), len);
 }
+
+#[test]
+fn an_item_of_another_kind_takes_the_place_of_the_one_before() {
+    let (parts, finish) = parts(&[
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Let me see."}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "function_call", "id": "fc",
+            "call_id": "c1", "name": "f", "arguments": ""}}),
+        json!({"type": "response.function_call_arguments.delta", "output_index": 0, "delta": "{\"a\":1}"}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "stray"}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": {"type": "function_call", "id": "fc",
+            "call_id": "c1", "name": "f", "arguments": "{\"a\":1}"}}),
+        completed(json!([])),
+    ]);
+    assert_eq!(finish, FinishReason::ToolCalls);
+    let [said, called] = parts.as_slice() else { panic!("{parts:#?}") };
+    assert_eq!(said.as_text().map(|text| &**text), Some("Let me see."));
+    let PartKind::ToolCall(call) = &called.kind else { panic!("{called:?}") };
+    assert_eq!((&*call.arguments, call.status), ("{\"a\":1}", PartStatus::Complete));
+}
