@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Cut, Exchange, FakeProvider, Hold, Script, Step};
+use super::{Answer, Cut, Exchange, FakeProvider, Hold, Outcome, Script, Step};
 
 pub(super) fn load(provider: &FakeProvider, script: &Value) -> Result<(), String> {
     add(&mut provider.shared.script(), script)
@@ -130,7 +130,8 @@ fn step(value: &Value) -> Result<Step, String> {
     Ok(if is("gzip") { step.gzip() } else { step })
 }
 
-/// A request for `/fake/requests`; credentials are shown by their length only.
+/// A request for `/fake/requests` and what became of it (`open`, `sent`, or `left` by the other side); credentials are shown by
+/// their length only.
 pub(super) fn describe(exchange: &Exchange) -> Value {
     let secret = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
     let headers = exchange.headers().iter().map(|(name, value)| {
@@ -146,5 +147,10 @@ pub(super) fn describe(exchange: &Exchange) -> Value {
         "headers": headers.collect::<serde_json::Map<_, _>>(),
         "body": exchange.json(),
         "violations": exchange.violations(),
+        "outcome": match exchange.outcome() {
+            Outcome::Open => "open",
+            Outcome::Sent => "sent",
+            Outcome::Left(_) => "left",
+        },
     })
 }
