@@ -22,6 +22,8 @@ pub struct Endpoint {
     headers: HeaderMap,
     /// An empty path stands for `/v1` (Chat and Responses servers of the generic kind).
     default_v1: bool,
+    /// The address of [`Call::Generate`], where it does not hold the model.
+    generate: Option<Uri>,
 }
 
 /// Headers that follow from the address, the body and the connection.
@@ -124,7 +126,7 @@ impl Endpoint {
         };
         // `Url` writes the braces of `{model}` percent-encoded.
         let path = url.path().trim_end_matches('/').replace("%7Bmodel%7D", "{model}").replace("%7bmodel%7d", "{model}");
-        Ok(Self {
+        let mut endpoint = Self {
             protocol,
             scheme,
             authority: authority.parse().map_err(|_| EndpointError::Host)?,
@@ -132,7 +134,12 @@ impl Endpoint {
             query: url.query().filter(|query| !query.is_empty()).map(str::to_owned),
             headers: HeaderMap::new(),
             default_v1,
-        })
+            generate: None,
+        };
+        if protocol != Protocol::Gemini && !endpoint.path.contains("{model}") {
+            endpoint.generate = endpoint.built(Call::Generate { model: "", stream: false }).ok();
+        }
+        Ok(endpoint)
     }
 
     /// Adds a header to every request.
@@ -174,6 +181,13 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError::Path`] if the model's name cannot stand in an address.
     pub fn uri(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
+        match (call, &self.generate) {
+            (Call::Generate { .. }, Some(uri)) => Ok(uri.clone()),
+            _ => self.built(call),
+        }
+    }
+
+    fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
         let (mut path, extra_query) = match self.protocol {
             Protocol::Chat | Protocol::Responses => self.openai_path(call),
             Protocol::Messages => self.messages_path(call),
