@@ -260,11 +260,18 @@ macro_rules! wire {
 }
 pub(crate) use wire;
 
-/// Reads a whole body. The text is checked once to be UTF-8; on failure it is read again to find the path of the mistake.
+/// Reads a whole body. On failure it is read again, by a general parser that names the mistake and its path.
 ///
 /// # Errors
-/// [`DecodeError`] with the path (`messages[2].role`) and the parser's words.
+/// [`DecodeError`] with the path (`messages[2].role`) and the parser's words, or for JSON that is nested deeper than [`MAX_DEPTH`].
 pub(crate) fn from_text<'a, T: Deserialize<'a>>(body: &'a Text) -> Result<T, DecodeError> {
+    let mut reader = crate::scan::reader::Reader::new(body);
+    if let Ok(value) = T::deserialize(&mut reader)
+        && reader.end().is_ok()
+    {
+        return Ok(value);
+    }
+    check_depth(body.as_bytes())?;
     match serde_json::from_str(body) {
         Ok(value) => Ok(value),
         Err(error) => {
@@ -292,7 +299,6 @@ fn sentence(error: &serde_json::Error) -> String {
 /// # Errors
 /// [`DecodeError`] naming the byte.
 pub fn body_text(body: bytes::Bytes) -> Result<Text, DecodeError> {
-    check_depth(&body)?;
     utf8(&body)?;
     // `ByteString` checks again: cheap beside the parse, and the only safe way to it.
     ByteString::try_from(body).map_err(|_| DecodeError::body("the body is not valid UTF-8"))
@@ -586,14 +592,28 @@ pub fn write_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends the first `length` bytes of `text`. Runs of text between two escapes are short: a block of fixed size, cut afterwards, costs
+/// less than a call that copies as many bytes as there are.
+#[inline]
+fn push_run(out: &mut Vec<u8>, text: &[u8], length: usize) {
+    match text.first_chunk::<32>() {
+        Some(block) if length <= block.len() => {
+            let end = out.len() + length;
+            out.extend_from_slice(block);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(text.get(..length).unwrap_or(text)),
+    }
+}
+
 /// Appends the inside of a JSON string.
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut rest = text.as_bytes();
     loop {
-        let (plain, after) = rest.split_at(crate::scan::plain(rest));
-        out.extend_from_slice(plain);
-        let Some((&byte, after)) = after.split_first() else { return };
+        let run = crate::scan::plain(rest);
+        push_run(out, rest, run);
+        let Some((&byte, after)) = rest.get(run..).and_then(<[u8]>::split_first) else { return };
         rest = after;
         let short = match byte {
             b'"' | b'\\' => byte,

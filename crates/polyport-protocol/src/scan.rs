@@ -3,6 +3,8 @@
 //! Bodies that pass through are read only this way. A general parser spends most of its time in the strings of a prompt, which hold an
 //! escape every few dozen bytes; here plain text is skipped eight bytes at a time.
 
+pub(crate) mod reader;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
