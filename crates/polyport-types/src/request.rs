@@ -1,8 +1,10 @@
 //! What a client asks.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{CacheTtl, ClientProtocol, Extras, Part, RawJson, Text, Tool, ToolChoice};
+use crate::{CacheTtl, ClientProtocol, Extras, Part, PartKind, RawJson, Text, Tool, ToolChoice};
 
 /// A request in the neutral form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,7 +120,35 @@ impl Request {
             ClientProtocol::Responses => "input",
             ClientProtocol::Gemini => "contents",
         };
-        format!("/{list}/{}", message.index)
+        // Made for every message, to be told only if something is lost.
+        let mut path = String::with_capacity(24);
+        // Writing to a String cannot fail.
+        write!(path, "/{list}/{}", message.index).ok();
+        path
+    }
+
+    /// About how many bytes the request is when it is written: the room an encoder begins with. Media are not counted.
+    #[must_use]
+    pub fn about_bytes(&self) -> usize {
+        const AROUND: usize = 64;
+        let words = |part: &Part| AROUND + part.as_text().map_or(0, |text| text.len());
+        let all = |parts: &[Part]| parts.iter().map(words).sum::<usize>();
+        let instructions: usize = self.instructions.iter().map(|instruction| all(&instruction.parts)).sum();
+        let messages = self.messages.iter().flat_map(|message| &message.parts).map(|part| match &part.kind {
+            PartKind::ToolCall(call) => 2 * AROUND + call.arguments.len(),
+            PartKind::ToolResult(result) => 2 * AROUND + all(&result.parts),
+            _ => words(part),
+        });
+        let tools = self.tools.iter().map(|tool| match tool {
+            Tool::Function(tool) => {
+                let described = tool.description.as_ref().map_or(0, |text| text.len());
+                2 * AROUND + described + tool.schema.as_ref().map_or(0, |schema| schema.as_str().len())
+            }
+            Tool::Custom(_) | Tool::Server(_) => 4 * AROUND,
+        });
+        let texts = instructions + messages.sum::<usize>() + tools.sum::<usize>();
+        // Escapes make code an eighth longer.
+        512 + texts + texts / 8
     }
 }
 

@@ -1,7 +1,8 @@
 //! Requests of Gemini clients, read.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use foldhash::HashMap;
 use polyport_types::{
     Authority, ClientProtocol, Extras, ImageDetail, Instruction, Message, Part, PartKind, Request, Role, StreamOptions,
     Text,

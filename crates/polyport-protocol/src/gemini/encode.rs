@@ -15,7 +15,7 @@ const CONFIG: &str = "generationConfig";
 /// Writes a resolved request for a provider.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    let mut body = Vec::with_capacity(4096);
+    let mut body = Vec::with_capacity(request.about_bytes());
     JsonWriter::new(&mut body).object(|w| members(w, target, request, losses));
     Encoded { body: adapted(&target.profile, body), headers: Vec::new() }
 }
@@ -78,7 +78,7 @@ fn extra_members(w: &mut JsonWriter<'_>, members: &serde_json::Map<String, serde
 /// Writes a request for the `countTokens` method of a provider: everything that costs tokens counts.
 #[must_use]
 pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    let mut body = Vec::with_capacity(4096);
+    let mut body = Vec::with_capacity(request.about_bytes());
     JsonWriter::new(&mut body).object(|w| {
         w.object_field("generateContentRequest", |w| {
             w.key("model");

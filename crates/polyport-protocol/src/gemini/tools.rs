@@ -1,7 +1,6 @@
 //! `tools` and `toolConfig`, both ways.
 
-use std::collections::HashSet;
-
+use foldhash::{HashSet, HashSetExt as _};
 use polyport_types::{
     Extras, FunctionTool, LossAction, LossCode, Losses, McpServer, Protocol, RawJson, Request, ServerTool,
     ServerToolKind, Text, Tool, ToolChoice, ToolRef,

@@ -281,9 +281,7 @@ impl<'r> Draft<'r> {
         if !self.betas.is_empty() {
             headers.push(("anthropic-beta", self.betas.join(",")));
         }
-        // Most of a body is text that is copied as it is.
-        let size = self.request.messages.len() * 512 + self.request.tools.len() * 1024 + 1024;
-        let mut body = Vec::with_capacity(size);
+        let mut body = Vec::with_capacity(self.request.about_bytes());
         JsonWriter::new(&mut body).object(|w| self.members(&mut Members { w, draft: &self, written: Vec::new() }));
         Encoded { body, headers }
     }

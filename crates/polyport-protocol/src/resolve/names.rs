@@ -1,7 +1,6 @@
 //! Names of tools under the rules of the target, reversible within one request.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use polyport_types::{Protocol, Text};
 
 use super::short_hash;

@@ -3,8 +3,7 @@
 //! Providers refuse a history in which a call is not answered or an answer has no call. Interrupted clients and clients that cut
 //! old history produce both.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use polyport_types::{
     LossAction, LossCode, Message, Part, PartKind, Protocol, Request, Role, Text, ToolCallKind, ToolResult,
 };

@@ -1,7 +1,6 @@
 //! Tools that the client runs: names, kinds and schemas the target takes, and the history of their calls.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashSet, HashSetExt as _};
 use polyport_types::{
     CustomFormat, CustomTool, Extras, FunctionTool, GrammarSyntax, LossAction, LossCode, PartKind, Protocol, RawJson,
     Request, ServerTool, Text, Tool, ToolCall, ToolCallKind, ToolChoice, ToolRef,

@@ -1,7 +1,6 @@
 //! A client's `messages`.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt as _};
 use polyport_types::{
     Authority, CacheMark, Document, DocumentSource, Extras, Family, Instruction, Media, MediaSource, Message, Part,
     PartKind, PartStatus, Protocol, RawJson, Request, Role, Signature, SignatureKind, Text, TextPart, ToolCall,

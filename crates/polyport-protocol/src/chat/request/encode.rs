@@ -21,7 +21,7 @@ const MAX_IDENTIFIER: usize = 64;
 /// Writes a resolved request for a provider: no `null` members but `content`, the same bytes for the same request.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    let mut out = Vec::with_capacity(4096);
+    let mut out = Vec::with_capacity(request.about_bytes());
     JsonWriter::new(&mut out).object(|w| {
         let mut body = Body { w, target, request, losses };
         body.field("model", |body| body.w.string(&body.target.model));

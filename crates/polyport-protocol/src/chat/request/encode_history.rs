@@ -3,8 +3,9 @@
 //! Runs of assistant messages become one; the results of its calls follow at once, in the order of the calls; media
 //! of results come in a user message after them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use polyport_types::{
     Authority, ClientProtocol, Extras, Family, Instruction, LossAction, LossCode, Losses, Message, Part, PartKind,
     PartStatus, Role, Signature, Text, ToolCall, ToolCallKind, ToolResult,
@@ -96,7 +97,7 @@ struct Assembly<'r, 'x, 'w, 'b> {
     out: Vec<Outgoing<'r>>,
     answers: HashMap<&'r Text, VecDeque<Answer<'r>>>,
     /// Results that were written after their call, by message and part.
-    used: std::collections::HashSet<(usize, usize)>,
+    used: HashSet<(usize, usize)>,
 }
 
 impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
@@ -110,7 +111,7 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
                 }
             }
         }
-        Self { body, out: Vec::new(), answers, used: std::collections::HashSet::new() }
+        Self { body, out: Vec::new(), answers, used: HashSet::new() }
     }
 
     fn run(mut self) -> Vec<Outgoing<'r>> {

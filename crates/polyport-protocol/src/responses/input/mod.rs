@@ -3,8 +3,8 @@
 //! Two steps: messages become [`Unit`]s, one for each item; then the units are written, when it is known what follows each.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use foldhash::{HashSet, HashSetExt as _};
 use polyport_types::{
     Family, LossAction, LossCode, Losses, Media, MediaSource, Message, Part, PartKind, Protocol, RawJson, Reasoning,
     ReasoningText, Request, Role, ServerToolCall, Signature, SignatureKind, Text, TextPart, ToolCall, ToolCallKind,

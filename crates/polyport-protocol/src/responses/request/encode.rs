@@ -20,7 +20,7 @@ use crate::{Encoded, Target};
 /// Writes a resolved request for a provider.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    let mut body = Vec::with_capacity(1024);
+    let mut body = Vec::with_capacity(request.about_bytes());
     let mut w = JsonWriter::new(&mut body);
     w.object(|w| Encoder { target, request, native: request.source == ClientProtocol::Responses }.body(w, losses));
     Encoded { body, headers: Vec::new() }
