@@ -1,17 +1,15 @@
 //! Log lines on standard error, written by a thread of their own: a full disk or a pipe that nobody reads must not stop the gateway.
 
-use std::fmt;
+mod line;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use polyport_server::config::{Log, LogFormat};
-use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// Lines that may wait. What comes beyond is dropped and counted.
 const WAITING: usize = 4096;
@@ -37,23 +35,10 @@ pub(crate) fn start(log: &Log) -> Flush {
         LogFormat::Text if anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never => {
             subscriber.with_ansi(true).try_init().ok()
         }
-        // The formatter for colours costs most of a line even when it writes none.
-        LogFormat::Text => subscriber.with_ansi(false).fmt_fields(debug_fn(plain_field).delimited(" ")).try_init().ok(),
+        LogFormat::Text => subscriber.fmt_fields(line::Fields).event_format(line::Line).try_init().ok(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init().ok(),
     };
     flush
-}
-
-/// `name=value`; the message without its name.
-fn plain_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
-    match field.name() {
-        "message" => write!(writer, "{value:?}"),
-        name => {
-            writer.write_str(name)?;
-            writer.write_char('=')?;
-            write!(writer, "{value:?}")
-        }
-    }
 }
 
 /// Writes what waits when it is dropped.

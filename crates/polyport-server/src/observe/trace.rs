@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use polyport_types::{ClientProtocol, FaultClass, Losses, Text, Usage};
-use tracing::{Level, Span, debug, field, info, info_span};
+use tracing::{Level, Span, debug, info, info_span};
 
 use super::metrics::{ReasonLabels, RequestLabels, Word};
 use crate::app::App;
@@ -67,7 +67,7 @@ pub(crate) struct Record {
 impl Record {
     /// The record of a request that has just begun.
     pub(crate) fn new(app: Arc<App>, id: &RequestId, protocol: ClientProtocol, route: &'static str) -> Self {
-        let span = info_span!("request", id = %id.text(), protocol = protocol.as_str(), route);
+        let span = info_span!("request", id = &**id.text(), protocol = protocol.as_str(), route);
         app.metrics.inflight.inc();
         Self {
             app,
@@ -157,27 +157,27 @@ impl Record {
         };
         let counted = !self.usage.is_absent();
         let (provider, upstream_model) = match &self.target {
-            Some((provider, model)) => (Some(field::display(clean(provider))), Some(field::display(clean(model)))),
+            Some((provider, model)) => (Some(clean(provider)), Some(clean(model))),
             None => (None, None),
         };
         self.span.in_scope(|| {
             info!(
                 status = self.status,
                 outcome = words,
-                gen_ai.request.model = %clean(&self.model),
-                gen_ai.provider.name = provider,
-                gen_ai.response.model = upstream_model,
+                gen_ai.request.model = &*clean(&self.model),
+                gen_ai.provider.name = provider.as_deref(),
+                gen_ai.response.model = upstream_model.as_deref(),
                 stream = self.stream,
                 passthrough = self.passthrough,
                 attempts = self.attempts,
                 losses = self.losses,
-                loss_report = self.loss_report.as_deref().map(field::display),
+                loss_report = self.loss_report.as_deref(),
                 gen_ai.usage.input_tokens = counted.then(|| self.usage.input_total()),
                 gen_ai.usage.output_tokens = counted.then(|| self.usage.output_total()),
                 gen_ai.usage.cache_read.input_tokens = self.usage.cache_read,
                 gen_ai.usage.cache_creation.input_tokens = Some(self.usage.cache_write()).filter(|&count| count > 0),
                 gen_ai.usage.reasoning.output_tokens = self.usage.reasoning,
-                upstream.request_id = self.upstream_id.as_deref().map(clean).map(field::display),
+                upstream.request_id = self.upstream_id.as_deref().map(clean).as_deref(),
                 upstream.ttft_ms = ttft.map(millis),
                 duration_ms = millis(total),
                 "request ended"
