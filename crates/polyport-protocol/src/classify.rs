@@ -36,15 +36,26 @@ pub struct ProviderAnswer<'a> {
 pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
     let body = String::from_utf8_lossy(&answer.body);
     let details = Details::read(&body);
+    let reset_at = details.reset_at;
     let of_day = details.is_of_day(Some(answer.status)).then(|| until_next_day(answer.now));
     let mut fault = details.fault(Some(answer.status), &body);
     // The longest hint that applies counts: asking earlier only fails again.
-    let hints = [fault.retry_after, retry_after(answer.header, answer.now), of_day];
+    let named = reset_at.and_then(|at| until(at, answer.now));
+    let hints = [fault.retry_after, retry_after(answer.header, answer.now), named, of_day];
     fault.retry_after = hints.into_iter().flatten().max();
+    fault.of_model |= rejects_model_only(answer.header);
     if fault.class == FaultClass::RateLimited && fault.retry_after.is_some_and(|after| after > SHORT) {
         fault.class = FaultClass::RateLimitedWindow;
     }
     fault
+}
+
+/// Whether of the windows of an Anthropic plan only the one for single models is used up.
+fn rejects_model_only(header: &dyn Fn(&str) -> Option<String>) -> bool {
+    let rejected = |window: &str| {
+        header(&format!("anthropic-ratelimit-unified-{window}-status")).is_some_and(|status| status == "rejected")
+    };
+    rejected("7d_oi") && !rejected("5h") && !rejected("7d")
 }
 
 /// The same for an error found inside a successful answer or a stream: `status` is what the HTTP layer said, if that means
@@ -76,6 +87,8 @@ struct Details {
     /// Google `QuotaFailure` ids.
     quota_ids: Vec<String>,
     retry_after: Option<Duration>,
+    /// When a limit starts anew, Unix seconds.
+    reset_at: Option<i64>,
 }
 
 impl Details {
@@ -100,6 +113,7 @@ impl Details {
             code: self.code.or(self.kind).map(Text::from),
             upstream_status: status,
             retry_after: self.retry_after,
+            of_model: !self.quota_ids.is_empty() && self.quota_ids.iter().all(|id| id.contains("PerModel")),
             from_upstream: true,
         }
     }
@@ -189,10 +203,12 @@ impl Details {
             self.open_router(metadata, depth);
         }
         if self.retry_after.is_none()
-            && let Some(seconds) = object.get("resets_in_seconds").and_then(Value::as_f64)
+            && let Some(seconds) = object.get("resets_in_seconds").and_then(Value::as_u64)
         {
-            self.retry_after = seconds_to_wait(seconds);
+            // Windows of plans last up to a week.
+            self.retry_after = Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero() && *wait <= 8 * DAY);
         }
+        self.reset_at = self.reset_at.or_else(|| object.get("resets_at").and_then(Value::as_i64));
     }
 
     /// A message may itself be the JSON of another error.
@@ -245,6 +261,9 @@ impl Details {
     }
 
     fn open_router(&mut self, metadata: &serde_json::Map<String, Value>, depth: u8) {
+        let reset = metadata.get("headers").and_then(|headers| headers.get("X-RateLimit-Reset"));
+        let millis = reset.and_then(|reset| reset.as_i64().or_else(|| reset.as_str()?.trim().parse().ok()));
+        self.reset_at = self.reset_at.or_else(|| millis.map(|millis| millis / 1000));
         if let Some(Value::String(raw)) = metadata.get("raw") {
             let outer = std::mem::take(&mut self.message);
             self.message(raw, depth);

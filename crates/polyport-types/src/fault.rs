@@ -121,6 +121,9 @@ pub struct Fault {
     pub upstream_status: Option<u16>,
     /// When a repetition makes sense.
     pub retry_after: Option<Duration>,
+    /// A limit that was reached is one of this model, not of the whole credential.
+    #[serde(default)]
+    pub of_model: bool,
     /// Whether the error comes from the provider (then its text is kept) or from Polyport itself.
     pub from_upstream: bool,
 }
@@ -136,6 +139,7 @@ impl Fault {
             code: None,
             upstream_status: None,
             retry_after: None,
+            of_model: false,
             from_upstream: false,
         }
     }

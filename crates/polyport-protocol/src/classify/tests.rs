@@ -213,6 +213,55 @@ fn a_quota_of_the_day_waits_for_the_next() {
 }
 
 #[test]
+fn a_reset_may_be_named_in_the_body() {
+    let now = 1_800_000_000;
+    let wait = |body: &str| {
+        let header = |_: &str| None;
+        let answer = ProviderAnswer { status: 429, header: &header, body: Bytes::from(body.to_owned()), now };
+        let fault = classify(&answer);
+        (fault.class, fault.retry_after.map(|after| after.as_secs()))
+    };
+    let window = FaultClass::RateLimitedWindow;
+    let plan =
+        r#"{"error":{"type":"usage_limit_reached","message":"limit","plan_type":"plus","resets_at":1800086400}}"#;
+    assert_eq!(wait(plan), (window, Some(86_400)));
+    let days = r#"{"error":{"type":"usage_limit_reached","message":"limit","resets_in_seconds":345600}}"#;
+    assert_eq!(wait(days), (window, Some(345_600)));
+    let free = r#"{"error":{"code":429,"message":"free models","metadata":{"headers":{"X-RateLimit-Reset":"1800000042000"}}}}"#;
+    assert_eq!(wait(free), (FaultClass::RateLimited, Some(42)));
+    let past = r#"{"error":{"code":429,"message":"free models","metadata":{"headers":{"X-RateLimit-Reset":"7"}}}}"#;
+    assert_eq!(wait(past), (FaultClass::RateLimited, None));
+}
+
+#[test]
+fn a_limit_of_one_model_is_told_from_one_of_the_account() {
+    let quotas = |ids: &[&str]| {
+        let violations: Vec<_> = ids.iter().map(|id| serde_json::json!({"quotaId": id})).collect();
+        let body = serde_json::json!({"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED",
+            "details": [{"@type": "x/google.rpc.QuotaFailure", "violations": violations}]}});
+        classify_body(Some(429), &body.to_string()).of_model
+    };
+    let (of_model, of_project) =
+        ("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "GenerateRequestsPerDayPerProject");
+    assert!(quotas(&[of_model]));
+    assert!(!quotas(&[of_project]));
+    assert!(!quotas(&[of_model, of_project]), "the account is out, too");
+    assert!(!quotas(&[]));
+
+    let windows = |rejected: &'static [&str]| {
+        let header = move |name: &str| {
+            let window = name.strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")?;
+            Some(if rejected.contains(&window) { "rejected" } else { "allowed" }.to_owned())
+        };
+        let answer = ProviderAnswer { status: 429, header: &header, body: Bytes::from_static(b"{}"), now: 0 };
+        classify(&answer).of_model
+    };
+    assert!(windows(&["7d_oi"]));
+    assert!(!windows(&["7d_oi", "7d"]));
+    assert!(!windows(&["5h"]));
+}
+
+#[test]
 fn google_names_the_wrong_field() {
     let body = r#"{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT","details":[
         {"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"contents","description":"x"}]}]}}"#;

@@ -41,7 +41,7 @@ struct Rest {
 fn rest(fault: &Fault) -> Option<(bool, bool, Duration)> {
     let (model, credential, default) = match fault.class {
         FaultClass::RateLimited => (true, true, Duration::from_secs(2)),
-        FaultClass::RateLimitedWindow => (false, true, Duration::from_secs(600)),
+        FaultClass::RateLimitedWindow => (fault.of_model, true, Duration::from_secs(600)),
         FaultClass::AccountBroken => (false, true, Duration::from_secs(600)),
         FaultClass::AuthInvalid => (false, true, Duration::from_secs(30)),
         FaultClass::CapacityModel => (true, false, Duration::from_secs(30)),
@@ -139,6 +139,19 @@ mod tests {
         health.clear();
         assert_eq!(health.exclusion(&one, Some(0)), None);
         assert_eq!(health.cause(&[one]), None);
+    }
+
+    #[test]
+    fn a_quota_of_one_model_leaves_the_others() {
+        let health = Health::default();
+        let (one, two) = (Target::new("p", "one"), Target::new("p", "two"));
+        let of_day = Fault::new(FaultClass::RateLimitedWindow, "");
+        health.failed(&one, Some(0), &Fault { of_model: true, ..of_day.clone() });
+        assert!(health.exclusion(&one, Some(0)).is_some());
+        assert_eq!(health.exclusion(&two, Some(0)), None);
+        assert_eq!(health.exclusion(&one, Some(1)), None);
+        health.failed(&one, Some(0), &of_day);
+        assert!(health.exclusion(&two, Some(0)).is_some(), "a window of the plan is for all models");
     }
 
     #[test]
