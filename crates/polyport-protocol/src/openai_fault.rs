@@ -150,6 +150,45 @@ mod tests {
     }
 
     #[test]
+    fn every_class_has_its_status_type_and_code() {
+        use FaultClass as C;
+        const REQUEST: &str = "invalid_request_error";
+        const UNAVAILABLE: &str = "service_unavailable_error";
+        for (class, status, kind, code) in [
+            (C::BadRequest, 400, REQUEST, None),
+            (C::ContextTooLong, 400, REQUEST, Some("context_length_exceeded")),
+            (C::TooLarge, 413, REQUEST, Some("request_too_large")),
+            (C::PolicyRefused, 400, REQUEST, Some("content_policy_violation")),
+            (C::ModelNotFound, 404, REQUEST, Some("model_not_found")),
+            (C::NotFound, 404, REQUEST, None),
+            (C::MethodNotAllowed, 405, REQUEST, Some("method_not_supported")),
+            (C::UnsupportedMediaType, 415, REQUEST, Some("unsupported_content_type")),
+            (C::ClientAuth, 401, REQUEST, Some("invalid_api_key")),
+            (C::AuthInvalid, 502, "server_error", Some("upstream_auth")),
+            (C::PermissionDenied, 403, REQUEST, Some("model_not_allowed")),
+            (C::AccountBroken, 503, UNAVAILABLE, None),
+            (C::LocalQuota, 429, "insufficient_quota", Some("insufficient_quota")),
+            (C::LocalRate, 429, "rate_limit_error", Some("rate_limit_exceeded")),
+            (C::RateLimited, 429, "rate_limit_error", Some("rate_limit_exceeded")),
+            (C::RateLimitedWindow, 429, "rate_limit_error", Some("rate_limit_exceeded")),
+            (C::Overloaded, 503, UNAVAILABLE, Some("server_is_overloaded")),
+            (C::CapacityModel, 503, UNAVAILABLE, Some("server_is_overloaded")),
+            (C::NoUpstream, 503, UNAVAILABLE, Some("server_is_overloaded")),
+            (C::ServerError, 500, "server_error", None),
+            (C::Internal, 500, "server_error", None),
+            (C::UpstreamProtocol, 502, "server_error", None),
+            (C::Transport, 502, "server_error", None),
+            (C::Timeout, 504, "server_error", Some("timeout")),
+            (C::ToolUseFailed, 400, REQUEST, Some("tool_use_failed")),
+        ] {
+            let error = error_body(&Fault::new(class, "why"));
+            let body: serde_json::Value = serde_json::from_slice(&error.body).unwrap();
+            let expected = serde_json::json!({"error": {"message": "why", "type": kind, "param": null, "code": code}});
+            assert_eq!((error.status, body), (status, expected), "{class:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_provider_key_is_no_client_401() {
         let error = error_body(&Fault::new(FaultClass::AuthInvalid, "the provider refused the credential"));
         assert_eq!(error.status, 502);
