@@ -1,8 +1,8 @@
 //! What whole and streamed answers to a client have in common.
 
 use polyport_types::{
-    Citation, Family, FinishReason, IndexUnit, Media, PromptBlock, Protocol, RawJson, Signature, Text, TokenLogprob,
-    ToolCallKind,
+    Citation, Family, FinishReason, IndexUnit, Media, MediaSource, PromptBlock, Protocol, RawJson, Signature, Text,
+    TokenLogprob, ToolCallKind,
 };
 
 use super::media;
@@ -153,22 +153,30 @@ pub(super) fn write_image(w: &mut JsonWriter<'_>, image: &Media) {
     });
 }
 
-/// Members of a spoken answer.
-pub(super) fn write_audio(w: &mut JsonWriter<'_>, audio: &Media, context: &ClientContext) {
-    match &audio.id {
+/// Members of a spoken answer: there is room for one, so pieces of samples are joined.
+pub(super) fn write_audio(w: &mut JsonWriter<'_>, pieces: &[&Media], context: &ClientContext) {
+    match pieces.iter().find_map(|piece| piece.id.as_ref()) {
         Some(id) => w.str("id", id),
         None => w.str("id", &format!("audio_{}", context.id)),
     }
-    match &audio.source {
-        polyport_types::MediaSource::Base64 { mime, data } => match media::wav_of_samples(mime, data) {
-            Some(wav) if wants_wav(context) => w.str("data", &wav),
-            _ => w.str("data", data),
-        },
-        polyport_types::MediaSource::Url { .. } | polyport_types::MediaSource::FileId { .. } => w.str("data", ""),
+    let data: Vec<(&str, &str)> = pieces
+        .iter()
+        .filter_map(|piece| match &piece.source {
+            MediaSource::Base64 { mime, data } => Some((&**mime, &**data)),
+            MediaSource::Url { .. } | MediaSource::FileId { .. } => None,
+        })
+        .collect();
+    let (_, first) = data.first().copied().unwrap_or_default();
+    match media::samples(&data) {
+        Some((rate, samples)) if wants_wav(context) => w.str("data", &media::wav(rate, &samples)),
+        Some((_, samples)) if data.len() > 1 => w.str("data", &media::base64(&samples)),
+        _ => w.str("data", first),
     }
     // An hour is how long such an id lives.
-    w.num("expires_at", audio.expires_at.unwrap_or(context.now.saturating_add(3600)));
-    w.str("transcript", audio.transcript.as_deref().unwrap_or_default());
+    let expires_at = pieces.iter().find_map(|piece| piece.expires_at);
+    w.num("expires_at", expires_at.unwrap_or(context.now.saturating_add(3600)));
+    let transcripts: Vec<&str> = pieces.iter().filter_map(|piece| piece.transcript.as_deref()).collect();
+    w.str("transcript", &transcripts.concat());
 }
 
 /// Whether the client asked for spoken answers as WAV.

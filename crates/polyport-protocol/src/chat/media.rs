@@ -81,32 +81,49 @@ pub(super) fn mime_of_base64_audio(data: &str) -> Text {
     Text::from_static(mime)
 }
 
-/// Bare 16-bit samples (`audio/L16;rate=24000`, as Gemini speaks) as a WAV file, in base64; `None` for anything else.
-pub(super) fn wav_of_samples(mime: &str, data: &str) -> Option<String> {
-    let mut words = mime.split(';').map(str::trim);
-    if !words
-        .next()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("audio/l16") || kind.eq_ignore_ascii_case("audio/pcm"))
-    {
+/// Bare 16-bit samples (`audio/L16;rate=24000`, as Gemini speaks) of all pieces of one kind, and how many they are in a second; `None`
+/// for anything else.
+pub(super) fn samples(pieces: &[(&str, &str)]) -> Option<(u32, Vec<u8>)> {
+    let (kind, _) = pieces.first()?;
+    let mut words = kind.split(';').map(str::trim);
+    let name = words.next()?;
+    if !(name.eq_ignore_ascii_case("audio/l16") || name.eq_ignore_ascii_case("audio/pcm")) {
         return None;
     }
-    let rate: u32 = words.find_map(|word| word.strip_prefix("rate=")).unwrap_or("24000").parse().ok()?;
-    let samples = BASE64.decode(data).ok()?;
-    let size = u32::try_from(samples.len()).ok()?;
+    let rate = words.find_map(|word| word.strip_prefix("rate=")).unwrap_or("24000").parse().ok()?;
+    let mut samples = Vec::new();
+    for (mime, data) in pieces {
+        if mime != kind {
+            return None;
+        }
+        samples.append(&mut BASE64.decode(data).ok()?);
+    }
+    Some((rate, samples))
+}
+
+/// Samples as a WAV file, in base64.
+pub(super) fn wav(rate: u32, samples: &[u8]) -> String {
+    // A longer file than the format can name is read to its end all the same.
+    let size = u32::try_from(samples.len()).unwrap_or(u32::MAX);
     let mut wav = Vec::with_capacity(samples.len() + 44);
     wav.extend_from_slice(b"RIFF");
-    wav.extend_from_slice(&size.checked_add(36)?.to_le_bytes());
+    wav.extend_from_slice(&size.saturating_add(36).to_le_bytes());
     wav.extend_from_slice(b"WAVEfmt ");
     // Length of the format, then PCM in one channel.
     wav.extend_from_slice(&[16, 0, 0, 0, 1, 0, 1, 0]);
     wav.extend_from_slice(&rate.to_le_bytes());
-    wav.extend_from_slice(&rate.checked_mul(2)?.to_le_bytes());
+    wav.extend_from_slice(&rate.saturating_mul(2).to_le_bytes());
     // Bytes and bits of a sample.
     wav.extend_from_slice(&[2, 0, 16, 0]);
     wav.extend_from_slice(b"data");
     wav.extend_from_slice(&size.to_le_bytes());
-    wav.extend_from_slice(&samples);
-    Some(BASE64.encode(wav))
+    wav.extend_from_slice(samples);
+    base64(&wav)
+}
+
+/// Bytes in base64.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
 }
 
 /// Reads `detail`.

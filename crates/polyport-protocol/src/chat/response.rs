@@ -92,7 +92,7 @@ struct Message<'r> {
     reasoning: Vec<&'r Part>,
     calls: Vec<(&'r ToolCall, Option<Text>)>,
     annotations: Vec<(&'r Citation, u32, u32)>,
-    audio: Option<&'r Media>,
+    audio: Vec<&'r Media>,
     images: Vec<&'r Media>,
     signature: Option<&'r Signature>,
     /// Members of a provider's message without a slot.
@@ -110,7 +110,7 @@ impl<'r> Message<'r> {
             reasoning: Vec::new(),
             calls: Vec::new(),
             annotations: Vec::new(),
-            audio: None,
+            audio: Vec::new(),
             images: Vec::new(),
             signature: None,
             rest: Vec::new(),
@@ -150,7 +150,7 @@ impl<'r> Message<'r> {
             PartKind::Reasoning(_) => self.reasoning.push(part),
             PartKind::ToolCall(call) => self.call(call, part.signature.as_ref()),
             PartKind::Image(image) => self.images.push(image),
-            PartKind::Audio(audio) => self.audio = Some(audio),
+            PartKind::Audio(audio) => self.audio.push(audio),
             PartKind::ExecutableCode { language, code, .. } => {
                 self.content.push_str(&fenced(&language.to_lowercase(), code));
             }
@@ -207,7 +207,7 @@ impl<'r> Message<'r> {
     fn write_message(&self, w: &mut JsonWriter<'_>, legacy: bool) {
         w.str("role", "assistant");
         let blocked = self.response.prompt_block.is_some();
-        let elsewhere = !self.calls.is_empty() || self.audio.is_some() || (self.refusal.is_some() && !blocked);
+        let elsewhere = !self.calls.is_empty() || !self.audio.is_empty() || (self.refusal.is_some() && !blocked);
         if self.content.is_empty() && elsewhere {
             w.null("content");
         } else {
@@ -240,10 +240,8 @@ impl<'r> Message<'r> {
                 }
             });
         }
-        if let Some(audio) = self.audio {
-            w.object_field("audio", |w| {
-                answer::write_audio(w, audio, self.context);
-            });
+        if !self.audio.is_empty() {
+            w.object_field("audio", |w| answer::write_audio(w, &self.audio, self.context));
         }
         if !self.images.is_empty() {
             w.array_field("images", |w| self.images.iter().for_each(|image| answer::write_image(w, image)));

@@ -562,7 +562,7 @@ impl Encoder {
 
     fn audio(&mut self, at: usize, audio: &Media, out: &mut Vec<u8>) {
         let context = self.context.clone();
-        self.delta_chunk(out, at, |w| w.object_field("audio", |w| answer::write_audio(w, audio, &context)));
+        self.delta_chunk(out, at, |w| w.object_field("audio", |w| answer::write_audio(w, &[audio], &context)));
     }
 
     fn finish(&mut self, finish: Finish, out: &mut Vec<u8>) {
