@@ -15,9 +15,12 @@ pub(super) struct Names {
     rule: Rule,
     /// Namespaces are known: names need not be joined.
     namespaces: bool,
-    given: HashMap<(Option<Text>, Text), Text>,
+    given: HashMap<Known, Text>,
     used: HashSet<Text>,
 }
+
+/// How the client knows a tool: its namespace, its name, and whether a provider fixes its schema.
+type Known = (Option<Text>, Text, bool);
 
 /// What a protocol allows in a name.
 #[derive(Clone, Copy)]
@@ -43,7 +46,25 @@ impl Names {
 
     /// The name the target sees. The same name gives the same each time.
     pub(super) fn give(&mut self, namespace: Option<&Text>, name: &Text) -> Text {
-        let key = (namespace.filter(|_| !self.namespaces).cloned(), name.clone());
+        self.give_as((namespace.filter(|_| !self.namespaces).cloned(), name.clone(), false))
+    }
+
+    /// The name of a tool whose schema its provider fixes: never that of another tool.
+    pub(super) fn give_builtin(&mut self, name: &Text) -> Text {
+        self.give_as((None, name.clone(), true))
+    }
+
+    /// The name in a call: of the tool it was made for, or of the only one with that name.
+    pub(super) fn give_call(&mut self, namespace: Option<&Text>, name: &Text, builtin: bool) -> Text {
+        let plain = namespace.filter(|_| !self.namespaces).is_none();
+        match self.exact(name, builtin).filter(|_| plain) {
+            Some(given) => given.clone(),
+            None => self.give(namespace, name),
+        }
+    }
+
+    fn give_as(&mut self, key: Known) -> Text {
+        let name = &key.1;
         if let Some(given) = self.given.get(&key) {
             return given.clone();
         }
@@ -63,12 +84,17 @@ impl Names {
         given
     }
 
-    /// The name given to any tool of this name, whatever its namespace.
-    pub(super) fn find(&self, name: &Text) -> Option<&Text> {
-        if let Some(given) = self.given.get(&(None, name.clone())) {
+    /// The name given to a tool without namespace, of this kind if there are two.
+    fn exact(&self, name: &Text, builtin: bool) -> Option<&Text> {
+        [builtin, !builtin].into_iter().find_map(|builtin| self.given.get(&(None, name.clone(), builtin)))
+    }
+
+    /// The name given to any tool of this name, whatever its namespace; of this kind if there are two.
+    pub(super) fn find(&self, name: &Text, builtin: bool) -> Option<&Text> {
+        if let Some(given) = self.exact(name, builtin) {
             return Some(given);
         }
-        let mut same = self.given.iter().filter(|((_, own), _)| own == name).map(|(_, given)| given);
+        let mut same = self.given.iter().filter(|((_, own, _), _)| own == name).map(|(_, given)| given);
         // Only a name that several namespaces use is ambiguous: the smallest is as good as any, and always the same.
         let first = same.next()?;
         Some(same.fold(first, |least, given| if given < least { given } else { least }))
@@ -146,7 +172,20 @@ mod tests {
         assert_eq!(names.give(Some(&namespace), &"find".into()), "crm__find");
         assert_eq!(names.give(None, &"crm__find".into()), "crm__find_2");
         assert_eq!(names.give(Some(&namespace), &"find".into()), "crm__find");
-        assert_eq!(names.find(&"find".into()).map(|name| &**name), Some("crm__find"));
+        assert_eq!(names.find(&"find".into(), false).map(|name| &**name), Some("crm__find"));
+    }
+
+    #[test]
+    fn builtins_share_their_names_with_nobody() {
+        let mut names = Names::new(Protocol::Chat, false);
+        let patch = Text::from("apply_patch");
+        assert_eq!(names.give(None, &patch), "apply_patch");
+        assert_eq!(names.give_builtin(&patch), "apply_patch_2");
+        assert_eq!(names.give_call(None, &patch, true), "apply_patch_2");
+        assert_eq!(names.give_call(None, &patch, false), "apply_patch");
+        let shell = Text::from("shell");
+        assert_eq!(names.give_builtin(&shell), "shell");
+        assert_eq!(names.give_call(None, &shell, false), "shell", "there is no other");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
             Tool::Custom(tool) if takes_custom(job) => custom(job, *tool, &mut names, place),
             Tool::Custom(tool) => custom_as_function(job, &tool, &mut names, place),
             Tool::Server(tool) if !job.same && server_tools::is_client_tool(&tool) => {
-                builtin_as_function(job, &tool, &mut names, &mut emulated)
+                builtin_as_function(job, &tool, &mut names, &mut emulated, place)
             }
             Tool::Server(tool) => Tool::Server(tool),
         });
@@ -56,11 +56,12 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
             match &mut part.kind {
                 PartKind::ToolCall(call) => self::call(job, call, &mut names),
                 PartKind::ToolResult(result) => {
+                    let builtin = matches!(result.kind, ToolCallKind::Builtin(_));
                     if !keeps_kind(job, &result.kind) {
                         result.kind = ToolCallKind::Function;
                     }
                     if let Some(name) = result.name.take() {
-                        let known = names.find(&name).cloned();
+                        let known = names.find(&name, builtin).cloned();
                         result.name = Some(known.unwrap_or_else(|| names.give(None, &name)));
                     }
                 }
@@ -326,7 +327,13 @@ pub(super) fn object_with(member: &str, schema: Value) -> Value {
 }
 
 /// A tool with a fixed schema that the client runs, as a function.
-fn builtin_as_function(job: &mut Job<'_>, tool: &ServerTool, names: &mut Names, emulated: &mut Emulated) -> Tool {
+fn builtin_as_function(
+    job: &mut Job<'_>,
+    tool: &ServerTool,
+    names: &mut Names,
+    emulated: &mut Emulated,
+    place: Place,
+) -> Tool {
     let openai = super::is_openai(job.source.into());
     let (name, description, schema) = if openai {
         let action = builtin::openai(tool);
@@ -335,7 +342,8 @@ fn builtin_as_function(job: &mut Job<'_>, tool: &ServerTool, names: &mut Names, 
         let (description, schema) = builtin::anthropic(tool);
         (tool.name.clone(), description, schema)
     };
-    let given = names.give(None, &name);
+    let given = names.give_builtin(&name);
+    report_name(job, &name, None, &given, place);
     emulated.0.insert(tool.name.clone(), given.clone());
     // Anthropic's calls look like those of functions; only `OpenAI` has items of their own for them.
     let kind = if openai { ToolCallKind::Builtin(name.clone()) } else { ToolCallKind::Function };
@@ -353,7 +361,8 @@ fn builtin_as_function(job: &mut Job<'_>, tool: &ServerTool, names: &mut Names, 
 
 /// A call in the history.
 fn call(job: &mut Job<'_>, call: &mut ToolCall, names: &mut Names) {
-    let given = names.give(call.namespace.as_ref(), &call.name);
+    let builtin = matches!(call.kind, ToolCallKind::Builtin(_));
+    let given = names.give_call(call.namespace.as_ref(), &call.name, builtin);
     if given != call.name || (call.namespace.is_some() && !job.to(Protocol::Responses)) {
         let origin = ToolOrigin {
             name: std::mem::replace(&mut call.name, given.clone()),
@@ -382,7 +391,7 @@ fn call(job: &mut Job<'_>, call: &mut ToolCall, names: &mut Names) {
 fn rename_choice(job: &Job<'_>, choice: &mut ToolChoice, names: &Names, emulated: &Emulated) {
     let custom = takes_custom(job);
     let rename = |name: &mut Text| {
-        let given = emulated.0.get(name).or_else(|| names.find(name));
+        let given = names.find(name, false).or_else(|| emulated.0.get(name));
         if let Some(given) = given {
             *name = given.clone();
         }
@@ -397,7 +406,7 @@ fn rename_choice(job: &Job<'_>, choice: &mut ToolChoice, names: &Names, emulated
         ToolChoice::Validated { names } => names.iter_mut().for_each(rename),
         ToolChoice::Server { kind, name } if !job.same && kind.runs_at_client() => {
             let wanted = name.clone().or_else(|| emulated_kind(kind));
-            let given = wanted.as_ref().and_then(|name| emulated.0.get(name).or_else(|| names.find(name)));
+            let given = wanted.as_ref().and_then(|name| emulated.0.get(name).or_else(|| names.find(name, true)));
             if let Some(given) = given {
                 *choice = ToolChoice::Tool(ToolRef { name: given.clone(), custom: false });
             }

@@ -164,6 +164,47 @@ fn tools_with_a_fixed_schema_are_offered_as_functions() {
 }
 
 #[test]
+fn a_tool_and_a_builtin_of_one_name_keep_apart() {
+    let own = Tool::Custom(Box::new(CustomTool {
+        name: "apply_patch".into(),
+        namespace: None,
+        description: None,
+        format: CustomFormat::Text,
+        ext: Extras::new(),
+    }));
+    let fixed = hosted(server(ServerToolKind::ApplyPatch, "apply_patch"));
+    let builtin = || ToolCallKind::Builtin("apply_patch".into());
+    for tools in [vec![own.clone(), fixed.clone()], vec![fixed, own]] {
+        let mut request = asking(ClientProtocol::Responses, tools);
+        request.messages.push(assistant(vec![
+            call_of("a", "apply_patch", "patch", ToolCallKind::Custom),
+            call_of("b", "apply_patch", r#"{"type":"delete_file","path":"x"}"#, builtin()),
+        ]));
+        request.messages.push(results(vec![result("a", "done"), result("b", "done")]));
+        request.tool_choice = Some(ToolChoice::Tool(ToolRef { name: "apply_patch".into(), custom: true }));
+        for target in [plain(Protocol::Chat), plain(Protocol::Messages), plain(Protocol::Gemini)] {
+            let outcome = run(&target, request.clone());
+            let given = names(&outcome.request);
+            assert_ne!(given[0], given[1]);
+            let kind_of = |name: &str| outcome.restore.tools.get(name).map(|origin| origin.kind.clone());
+            let called: Vec<&Text> = outcome.request.messages[1]
+                .parts
+                .iter()
+                .map(|part| if let PartKind::ToolCall(call) = &part.kind { &call.name } else { panic!() })
+                .collect();
+            assert_eq!(kind_of(called[1]), Some(builtin()));
+            assert_ne!(kind_of(called[0]), Some(builtin()));
+            let Some(ToolChoice::Tool(chosen)) = &outcome.request.tool_choice else { panic!() };
+            assert_eq!(&chosen.name, called[0]);
+            for name in called {
+                let back = outcome.restore.tools.get(name).map_or("apply_patch", |origin| &origin.name);
+                assert_eq!(back, "apply_patch");
+            }
+        }
+    }
+}
+
+#[test]
 fn tools_of_providers_are_kept_only_where_they_exist() {
     let search = || {
         hosted(ServerTool {
