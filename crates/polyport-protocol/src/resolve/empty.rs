@@ -2,7 +2,7 @@
 
 use polyport_types::{LossAction, LossCode, Message, Part, PartKind, Protocol, ReasoningMode, Request, Role};
 
-use super::{Job, Tally};
+use super::{Job, Place, Tally};
 
 /// Asks for what a prefilled answer asks for.
 const GO_ON: &str = "Continue your last message from exactly where it stops.";
@@ -35,6 +35,12 @@ pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
         }
     }
     request.messages.retain(|message| !says_nothing(message));
+    if last.is_some() && request.messages.is_empty() && job.to(Protocol::Responses) {
+        // A history in which nobody said anything is still one; the other encoders see to that themselves.
+        request.messages.push(Message::new(Role::User, 0, vec![Part::text(".")]));
+        let place = Place::Message(job.source, 0);
+        job.losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, place, "");
+    }
     if let Some((place, detail)) = dropped.take("messages") {
         job.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, place, detail);
     }
