@@ -152,9 +152,7 @@ fn instructions(w: &mut JsonWriter<'_>, target: &Target, request: &Request, own:
 
 /// Writes the tier in Google's words.
 fn service_tier(w: &mut JsonWriter<'_>, request: &Request, losses: &mut Losses) {
-    let fast = request.ext.get("speed").is_some_and(|speed| speed.as_str() == "\"fast\"");
     let mapped = match request.service_tier.as_deref() {
-        _ if fast => Some("priority"),
         None | Some("auto") => return,
         Some("default" | "standard_only") => {
             w.str("serviceTier", "standard");
@@ -171,7 +169,7 @@ fn service_tier(w: &mut JsonWriter<'_>, request: &Request, losses: &mut Losses) 
         }
         Some(_) => None,
     };
-    let path = if fast { "/speed" } else { "/service_tier" };
+    let path = "/service_tier";
     match mapped {
         Some(tier) => {
             w.str("serviceTier", tier);
@@ -219,11 +217,11 @@ fn without_slot(request: &Request, own: bool, losses: &mut Losses) {
     if state.conversation.is_some() {
         losses.error(LossCode::StateUnsupported, "/conversation", "the provider keeps no conversations");
     }
-    for (name, _) in request.ext.iter() {
+    for (name, value) in request.ext.iter() {
         let path = format!("/{name}");
         match &**name {
-            // It became the tier.
-            "speed" => {}
+            // Any other speed became the tier.
+            "speed" if value.as_str() == "\"standard\"" => {}
             "moderation" => losses.warn(LossCode::ModerationDropped, Dropped, path, ""),
             "user" => losses.info(LossCode::IdentityDropped, Dropped, path, ""),
             "diagnostics" | "user_profile_id" | "workspace_id" | "inference_geo" => {
