@@ -54,6 +54,8 @@ pub struct Profile {
     pub reasoning_placeholder: Option<String>,
     /// How thinking is switched.
     pub thinking_control: ThinkingControl,
+    /// `thinking` may hold a budget in tokens (Kimi).
+    pub thinking_budget: bool,
     /// `enable_thinking: false` must be sent when not streaming (`DashScope`).
     pub thinking_off_unless_stream: bool,
     /// How usage is counted.
@@ -96,7 +98,7 @@ pub struct Profile {
     pub cache_ttl_12h: bool,
     /// Gemini: ids on function calls and responses are accepted.
     pub accepts_call_ids: bool,
-    /// Gemini: the bypass value for missing signatures is sent as base64 instead of the literal text.
+    /// Google: the bypass value for missing signatures is sent as base64 instead of the literal text.
     pub sentinel_base64: bool,
     /// Gemini: use the JSON Schema fields (`parametersJsonSchema`); false uses the OpenAPI form.
     pub json_schema_fields: bool,
@@ -206,6 +208,7 @@ impl Default for Profile {
             reasoning_back_when: ReasoningBackWhen::ToolTurns,
             reasoning_placeholder: Option::None,
             thinking_control: ThinkingControl::Effort,
+            thinking_budget: false,
             thinking_off_unless_stream: false,
             usage_rule: UsageRule::Standard,
             image_input: ImageInput::Url,
@@ -325,7 +328,7 @@ pub struct Capabilities {
     pub mid_system: bool,
     /// A conversation may end with the assistant's words to be continued.
     pub prefill: bool,
-    /// Function calls of the current turn must carry signatures (Gemini 3 and later).
+    /// Function calls of the current turn must carry signatures (Gemini 3 and later, at Google).
     pub needs_signatures: bool,
     /// Media inside tool results are understood (Gemini 3 and later).
     pub tool_result_media: bool,

@@ -121,10 +121,11 @@ fn known(job: &mut Job<'_>, effort: Effort) -> Option<Effort> {
 fn openai(job: &mut Job<'_>, control: &mut ReasoningControl, wanted: Wanted) {
     let switch = job.to(Protocol::Chat) && job.profile().thinking_control != ThinkingControl::Effort;
     let budgets = switch
-        && matches!(
-            job.profile().thinking_control,
-            ThinkingControl::EnableThinking | ThinkingControl::ThinkingType | ThinkingControl::OpenRouter
-        );
+        && match job.profile().thinking_control {
+            ThinkingControl::EnableThinking | ThinkingControl::OpenRouter => true,
+            ThinkingControl::ThinkingType => job.profile().thinking_budget,
+            ThinkingControl::Effort | ThinkingControl::TemplateKwargs | ThinkingControl::None => false,
+        };
     if !budgets {
         control.budget_tokens = None;
     }
