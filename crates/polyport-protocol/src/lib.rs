@@ -22,9 +22,11 @@
 //! | [`estimate`] | how many tokens a request is |
 //! | [`classify`] | what kind of failure a provider's answer is |
 //! | [`embeddings`] | embeddings of `OpenAI` and Gemini |
+//! | `bypass` | what stands for a missing signature |
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
 
+mod bypass;
 mod capabilities;
 pub mod carrier;
 pub mod chat;

@@ -9,12 +9,8 @@ use polyport_types::{
 
 use super::decode::is_positional;
 use super::pieces::{Piece, Pieces};
-use crate::Target;
 use crate::json::JsonWriter;
-
-/// Bypass value for a missing signature, and its base64.
-const SENTINEL: &str = "skip_thought_signature_validator";
-const SENTINEL_BASE64: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+use crate::{Target, bypass};
 
 /// One entry of `contents`.
 struct Turn<'r> {
@@ -246,7 +242,7 @@ impl<'r> Turns<'r> {
         if !self.target.capabilities.needs_signatures {
             return;
         }
-        let sentinel = if self.target.profile.sentinel_base64 { SENTINEL_BASE64 } else { SENTINEL };
+        let sentinel = bypass::value(&self.target.profile);
         // The current turn begins after the last words of the user. A turn with results beside words belongs to it:
         // one bypass too many does no harm.
         let start = self.turns.iter().rposition(|turn| !turn.model && turn.results.is_empty()).map_or(0, |at| at + 1);

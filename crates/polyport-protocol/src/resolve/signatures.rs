@@ -4,13 +4,14 @@
 //! to the family and scope it was issued for, unchanged and to the part it belongs to; everything else is dropped.
 
 use polyport_types::{
-    ClientProtocol, DocumentSource, Family, LossAction, LossCode, Message, Part, PartKind, Protocol, Reasoning,
+    ClientProtocol, DocumentSource, Family, LossAction, LossCode, Losses, Message, Part, PartKind, Protocol, Reasoning,
     ReasoningMode, ReasoningText, Request, Role, Signature, SignatureKind,
 };
 
 use super::{Job, Place, Tally, state};
 use crate::carrier::{self, Placement};
 use crate::profile::ReasoningBack;
+use crate::{Target, bypass};
 
 /// Opens carriers, gives each signature to its part and adds those that were kept for the client.
 pub(super) fn open(job: &mut Job<'_>, messages: &mut Vec<Message>) {
@@ -381,9 +382,13 @@ fn is_reasoning(part: &Part) -> bool {
     matches!(part.kind, PartKind::Reasoning(_))
 }
 
-/// Takes every signature out of a request, and what is nothing without one. For the one repetition after a provider refused a
-/// signature: call it on the client's own request, then [`super::resolve`] that without kept signatures.
-pub fn strip_signatures(request: &mut Request) {
+/// Takes every signature out of a request, and what is nothing without one; a bypass value that stood in the `refused` body gets its
+/// other form. For the one repetition after a provider refused a signature: call it on the client's own request, then
+/// [`super::resolve`] that without kept signatures.
+pub fn strip_signatures(target: &mut Target, request: &mut Request, refused: &[u8], losses: &mut Losses) {
+    bypass::other_form(target, refused);
+    let detail = "the provider refused the signatures of earlier reasoning";
+    losses.warn(LossCode::SignatureForeignDropped, LossAction::Dropped, "", detail);
     let had_parts: Vec<bool> = request.messages.iter().map(|message| !message.parts.is_empty()).collect();
     for message in &mut request.messages {
         message.parts.retain_mut(|part| {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_provider::AuthHeader;
 use polyport_routing::retry::counts;
@@ -101,12 +102,19 @@ impl From<Fault> for Failed {
 }
 
 /// What is changed about a request that a provider has refused, before it is repeated once.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Repairs {
-    /// Signatures are left out.
-    pub(crate) unsigned: bool,
+    /// Signatures are left out after this was refused.
+    pub(crate) unsigned: Option<Refused>,
     /// A refused member was learned.
     learned: bool,
+}
+
+/// A body that a provider refused, and how.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) body: Bytes,
+    pub(crate) fault: Fault,
 }
 
 /// Tries the slots in order.
@@ -216,10 +224,10 @@ async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
         x.record.to = if slot.upstream.client.is_some() { to.as_str() } else { "echo" };
         let mut sent = Sent::default();
         // Boxed: the futures around this one are moved often and hold room for the larger of the two.
-        let result = if !repairs.unsigned && passthrough::fits(x, slot).await? {
+        let result = if repairs.unsigned.is_none() && passthrough::fits(x, slot).await? {
             Box::pin(passthrough::attempt(x, slot, &mut sent)).await
         } else {
-            Box::pin(translate::attempt(x, slot, repairs, &mut sent)).await
+            Box::pin(translate::attempt(x, slot, &repairs, &mut sent)).await
         };
         let failed = match result {
             Ok(ready) => {
@@ -231,8 +239,8 @@ async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
         x.app.metrics.attempts(&slot.target.provider, failed.fault.class.as_str()).inc();
         let fault = &failed.fault;
         let (provider, model) = (&slot.target.provider, &slot.target.model);
-        if !repairs.unsigned && is_about_signatures(fault) {
-            repairs.unsigned = true;
+        if repairs.unsigned.is_none() && is_about_signatures(fault) {
+            repairs.unsigned = Some(Refused { body: sent.body, fault: fault.clone() });
         } else if !repairs.learned && x.app.learned.learn(provider, model, fault, &sent.body) {
             repairs.learned = true;
         } else {
@@ -245,7 +253,7 @@ async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
 /// What went out.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    pub(crate) body: bytes::Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// Whether a provider complains about signatures of earlier reasoning.

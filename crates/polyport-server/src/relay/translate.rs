@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use polyport_protocol::collect::{Collector, into_events};
-use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::resolve::{ResolveContext, strip_signatures};
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
     CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, decode_response,
@@ -17,8 +17,8 @@ use polyport_protocol::{
 };
 use polyport_provider::{ProviderBody, echo};
 use polyport_types::{
-    ClientProtocol, Event, Fault, Loss, LossAction, LossCode, Losses, PartKind, PartStart, Protocol, Request, Response,
-    Severity, Text, Usage,
+    ClientProtocol, Event, Fault, Loss, LossAction, LossCode, Losses, PartStart, Protocol, Request, Response, Severity,
+    Text, Usage,
 };
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ use super::account::{Keeper, Kept};
 use super::attempt::{Failed, Repairs, Sent, Slot};
 use super::resume::{Following, Resume, Taken, joined};
 use super::stream::{Live, Step, Turn};
-use super::useful::{Content, useful};
+use super::useful::{Content, Revocable, useful};
 use super::wire::{self, Opened, Patience};
 use super::{Exchange, Ready, stream_headers};
 use crate::app::App;
@@ -36,6 +36,9 @@ use crate::observe::{Outcome, Record};
 /// After the finish of the only answer, usage is waited for no longer than this.
 const LATE_USAGE: Duration = Duration::from_secs(2);
 
+/// Calls that may be taken back are held until this much was read.
+const HELD: usize = 1 << 20;
+
 /// One write to the client holds about this much at most.
 const FULL: usize = 64 << 10;
 
@@ -43,7 +46,12 @@ const FULL: usize = 64 << 10;
 ///
 /// # Errors
 /// [`Failed`] when it gave no output.
-pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sent: &mut Sent) -> Result<Ready, Failed> {
+pub(crate) async fn attempt(
+    x: &mut Exchange,
+    slot: &Slot,
+    repairs: &Repairs,
+    sent: &mut Sent,
+) -> Result<Ready, Failed> {
     let request = x.request_for(slot).await?;
     let target = slot.codec_target(x);
     if request.state.background == Some(true) && target.protocol == Protocol::Responses && target.profile.stateful {
@@ -57,7 +65,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
         carrier: Arc::clone(&x.runtime.config.carrier),
         app: Arc::clone(&x.app),
         owner: x.caller.owner().clone(),
-        unsigned: repairs.unsigned,
+        unsigned: repairs.unsigned.as_ref().map(|refused| refused.body.clone()),
         encode: slot.upstream.client.is_some(),
     };
     let translated = x.off_worker(move || work.run()).await?;
@@ -79,6 +87,10 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, repairs: Repairs, sen
     let (body, dropped) =
         x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
     note_dropped(&mut losses, &dropped);
+    if let Some(refused) = repairs.unsigned.as_ref().filter(|refused| refused.body == body) {
+        // Nothing could be left out: the same again would be refused again.
+        return Err(refused.fault.clone().into());
+    }
     sent.body = body.clone();
     let reasons = wire::reasons(&target.capabilities, wire::asks_to_reason(&resolved));
     let target = target.offering(&resolved);
@@ -211,9 +223,10 @@ impl Reading {
     async fn live(self, x: &mut Exchange, slot: &Slot, opened: Opened) -> Result<Ready, Failed> {
         let decoder = StreamDecoder::new(&self.target, x.runtime.config.limits.event_bytes);
         let Opened { body, patience, .. } = opened;
+        let protocol = self.target.protocol;
         let headers = self.stream_headers(x, slot);
         let mut translation = Translation::new(x, slot, self, Some(decoder), body, Some(patience));
-        translation.hold_back().await?;
+        translation.hold_back(protocol).await?;
         x.record.first_output();
         Ok(Ready::Live { headers, live: Live::Translation(Box::new(translation)) })
     }
@@ -263,7 +276,8 @@ struct Work {
     carrier: Arc<CarrierKey>,
     app: Arc<App>,
     owner: Text,
-    unsigned: bool,
+    /// Signatures are left out: the provider refused those of this body.
+    unsigned: Option<Bytes>,
     encode: bool,
 }
 
@@ -275,14 +289,14 @@ struct Translated {
 }
 
 impl Work {
-    fn run(self) -> Translated {
+    fn run(mut self) -> Translated {
         let mut losses = Losses::new();
         let mut request = Request::clone(&self.request);
-        if self.unsigned {
-            strip_signatures(&mut request, &mut losses);
+        if let Some(refused) = &self.unsigned {
+            strip_signatures(&mut self.target, &mut request, refused, &mut losses);
         }
         let signatures = |anchor: &str| {
-            if self.unsigned { Vec::new() } else { self.app.signatures.get(&self.owner, anchor) }
+            if self.unsigned.is_some() { Vec::new() } else { self.app.signatures.get(&self.owner, anchor) }
         };
         let context = ResolveContext { carrier: Some(&self.carrier), signatures: &signatures };
         let (resolved, restore) = resolve(&self.target, request, &context, &mut losses);
@@ -290,23 +304,6 @@ impl Work {
             if self.encode { encode_request(&self.target, &resolved, &mut losses) } else { Encoded::default() };
         Translated { resolved, restore, losses, encoded }
     }
-}
-
-/// Leaves out every signature, and reasoning that is nothing without one.
-fn strip_signatures(request: &mut Request, losses: &mut Losses) {
-    for message in &mut request.messages {
-        message.parts.retain_mut(|part| {
-            part.signature = None;
-            !matches!(part.kind, PartKind::Reasoning(_))
-        });
-    }
-    request.messages.retain(|message| !message.parts.is_empty());
-    losses.warn(
-        polyport_types::LossCode::SignatureForeignDropped,
-        polyport_types::LossAction::Dropped,
-        "",
-        "the provider refused the signatures of earlier reasoning",
-    );
 }
 
 fn note_dropped(losses: &mut Losses, dropped: &[Text]) {
@@ -453,14 +450,17 @@ impl Translation {
     }
 
     /// Waits for output that may be shown. Until then a failure is a failure of the attempt, not of the stream.
-    async fn hold_back(&mut self) -> Result<(), Fault> {
+    async fn hold_back(&mut self, protocol: Protocol) -> Result<(), Fault> {
         let mut seen = 0;
+        let mut read = 0;
+        let mut calls = Revocable::new(protocol == Protocol::Gemini);
         loop {
             let Some(decoder) = &mut self.decoder else { return Ok(()) };
             let Some(patience) = &mut self.patience else { return Ok(()) };
             match tokio::time::timeout_at(patience.deadline(), self.body.chunk()).await {
                 Err(_) => return Err(patience.fault(&self.provider)),
                 Ok(Ok(Some(chunk))) => {
+                    read += chunk.len();
                     decoder.push(chunk, &mut self.events);
                     patience.hear(false);
                 }
@@ -470,7 +470,8 @@ impl Translation {
             for event in self.events.iter().skip(seen) {
                 match event {
                     Event::Error(fault) => return Err(Fault::clone(fault)),
-                    Event::Finish(finish) => useful(&finish.reason, Content::Nothing)?,
+                    Event::Finish(finish) => useful(&finish.reason, calls.content())?,
+                    event if read <= HELD && calls.hold(event) => continue,
                     event if !is_output(event) => continue,
                     _ => {}
                 }

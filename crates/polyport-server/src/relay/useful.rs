@@ -1,6 +1,6 @@
 //! Whether what a provider called an answer is one.
 
-use polyport_types::{Fault, FaultClass, FinishReason, Part, PartKind};
+use polyport_types::{Event, Fault, FaultClass, FinishReason, Part, PartId, PartKind, PartStart};
 
 /// What an answer holds beside reasoning.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,37 @@ impl Content {
             _ => Self::Shown,
         });
         kinds.max().unwrap_or(Self::Nothing)
+    }
+}
+
+/// Calls at the beginning of a stream whose finish may yet say that they were a mistake. Gemini gives calls whole, so waiting for the
+/// finish costs little; the other protocols never take one back.
+#[derive(Debug)]
+pub(super) struct Revocable {
+    possible: bool,
+    parts: Vec<PartId>,
+}
+
+impl Revocable {
+    pub(super) fn new(possible: bool) -> Self {
+        Self { possible, parts: Vec::new() }
+    }
+
+    /// Whether the event belongs to such a call.
+    pub(super) fn hold(&mut self, event: &Event) -> bool {
+        match event {
+            Event::PartStart { part, start: PartStart::ToolCall(_), .. } if self.possible => {
+                self.parts.push(*part);
+                true
+            }
+            Event::Delta { part, .. } | Event::PartEnd { part, .. } => self.parts.contains(part),
+            _ => false,
+        }
+    }
+
+    /// What was held.
+    pub(super) fn content(&self) -> Content {
+        if self.parts.is_empty() { Content::Nothing } else { Content::Calls }
     }
 }
 

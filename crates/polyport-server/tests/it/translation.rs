@@ -223,10 +223,23 @@ async fn a_tool_call_that_cannot_be_read_is_asked_for_again() {
     assert_eq!(fake.requests().len(), 4);
     // A call that the provider itself takes back is no content either.
     let undeclared = r#"{"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"name":"list_files","args":{}},"thoughtSignature":"c2lnbmF0dXJl"}]},"finishMessage":"Unexpected tool call","finishReason":"UNEXPECTED_TOOL_CALL"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":3}}"#;
+    // Streamed, the finish may come in one event with the call or after it.
+    let whole = format!("data: {undeclared}\r\n\r\n");
+    let call = r#"data: {"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"name":"list_files","args":{}}}]},"index":0}]}"#;
+    let finish = r#"data: {"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"finishReason":"UNEXPECTED_TOOL_CALL","index":0}]}"#;
+    let parted = format!("{call}\r\n\r\n{finish}\r\n\r\n");
     for client in [ClientProtocol::Chat, ClientProtocol::Responses, ClientProtocol::Messages] {
-        fake.script(Step::json(undeclared));
-        fake.script(Step::text("now it works"));
-        assert_eq!(ask(&gateway, client, false).await.text(), "now it works", "{client}");
+        for (stream, answer) in [
+            (false, Step::json(undeclared)),
+            (true, Step::sse(&whole)),
+            (true, Step::sse(&parted).split_at(&[call.len() + 4])),
+        ] {
+            fake.script(answer);
+            fake.script(Step::text("now it works"));
+            let read = ask(&gateway, client, stream).await;
+            assert_eq!(read.text(), "now it works", "{client}");
+            assert!(read.tool_calls().is_empty(), "{client}");
+        }
     }
 }
 
@@ -246,6 +259,38 @@ async fn refused_signatures_are_left_out_once() {
     let sent: Vec<String> =
         fake.requests().iter().map(|exchange| String::from_utf8_lossy(exchange.body()).into_owned()).collect();
     assert_eq!(sent.iter().map(|body| body.contains("EXPIRED")).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn a_refused_bypass_is_repeated_in_its_other_form_and_then_no_more() {
+    let fake = FakeProvider::builder(Protocol::Gemini).lenient().start().await;
+    let gateway = Gateway::to(&fake, Protocol::Gemini).await;
+    let refusal = "Thought signature is not valid";
+    let body = json!({"model":"m","messages":[
+        {"role":"user","content":"hi"},
+        {"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"look","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"c1","content":"seen"}],
+        "tools":[{"type":"function","function":{"name":"look"}}]});
+    fake.script(Step::error(400, refusal));
+    fake.script(Step::text("fine"));
+    assert_eq!(post(gateway.address, "/v1/chat/completions", &[], &body).await.status, 200);
+    let bypass = |number: usize| {
+        let sent = fake.requests()[number].json();
+        sent["contents"][1]["parts"][0]["thoughtSignature"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(bypass(0), "skip_thought_signature_validator");
+    assert_eq!(bypass(1), "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=");
+
+    fake.script(Step::error(400, refusal));
+    fake.script(Step::error(400, refusal));
+    assert_eq!(post(gateway.address, "/v1/chat/completions", &[], &body).await.status, 400);
+    assert_eq!(fake.requests().len(), 4);
+
+    // Where nothing can be left out, the same is not sent twice.
+    fake.script(Step::error(400, refusal));
+    let body = json!({"model":"m","messages":[{"role":"user","content":"hi"}]});
+    assert_eq!(post(gateway.address, "/v1/chat/completions", &[], &body).await.status, 400);
+    assert_eq!(fake.requests().len(), 5);
 }
 
 #[tokio::test]

@@ -16,11 +16,11 @@ use super::encode_parts::{
     Piece, PieceKind, joined, pieces, reasoning_of, reasoning_text, result_pieces, write_content,
 };
 use super::encode_tools::full_name;
-use crate::carrier;
 use crate::chat::reasoning::{self, BREAK};
 use crate::json::JsonWriter;
 use crate::profile::{EmptyContent, ReasoningBack, ReasoningBackWhen, SystemRole};
 use crate::repair;
+use crate::{bypass, carrier};
 
 /// One wire message before it is written.
 struct Outgoing<'r> {
@@ -417,14 +417,21 @@ fn write_message(body: &mut Body<'_, '_, '_>, message: &Outgoing<'_>, after_user
         thoughts.write(w);
         if !message.calls.is_empty() {
             w.array_field("tool_calls", |w| {
+                // The first call of each step of the running turn needs one.
+                let mut bypass = (after_user && target.capabilities.needs_signatures).then(|| bypass::value(profile));
                 for part in &message.calls {
-                    if let PartKind::ToolCall(call) = &part.kind {
-                        write_call(w, call, part.signature.as_ref().filter(|_| google), &message.path, losses);
+                    let PartKind::ToolCall(call) = &part.kind else { continue };
+                    let own = google_value(part.signature.as_ref().filter(|_| google));
+                    let stand_in = bypass.take().filter(|_| own.is_none());
+                    if stand_in.is_some() {
+                        let path = message.path.clone();
+                        losses.warn(LossCode::SignatureSentinel, LossAction::Synthesised, path, "");
                     }
+                    write_call(w, call, own.or(stand_in), &message.path, losses);
                 }
             });
         }
-        write_google_signature(w, message.signature.filter(|_| google));
+        write_google_signature(w, google_value(message.signature.filter(|_| google)));
         let has_prefix = kept.iter().any(|(name, _)| **name == "prefix");
         for (name, value) in kept {
             w.raw(name, value);
@@ -532,7 +539,7 @@ impl<'r> Thoughts<'r> {
     }
 }
 
-fn write_call(w: &mut JsonWriter<'_>, call: &ToolCall, signature: Option<&Signature>, path: &str, losses: &mut Losses) {
+fn write_call(w: &mut JsonWriter<'_>, call: &ToolCall, signature: Option<&str>, path: &str, losses: &mut Losses) {
     w.object(|w| {
         let name = full_name(call.namespace.as_ref(), &call.name);
         w.str("id", &call.id);
@@ -565,12 +572,17 @@ fn write_call(w: &mut JsonWriter<'_>, call: &ToolCall, signature: Option<&Signat
     });
 }
 
-/// `extra_content` for Google's compatible endpoint.
-fn write_google_signature(w: &mut JsonWriter<'_>, signature: Option<&Signature>) {
+/// A signature of Google's, as it is.
+fn google_value(signature: Option<&Signature>) -> Option<&str> {
     let native = |signature: &&Signature| signature.family == Family::Google && !carrier::is_token(&signature.value);
-    if let Some(signature) = signature.filter(native) {
+    signature.filter(native).map(|signature| &*signature.value)
+}
+
+/// `extra_content` for Google's compatible endpoint.
+fn write_google_signature(w: &mut JsonWriter<'_>, signature: Option<&str>) {
+    if let Some(signature) = signature {
         w.object_field("extra_content", |w| {
-            w.object_field("google", |w| w.str("thought_signature", &signature.value));
+            w.object_field("google", |w| w.str("thought_signature", signature));
         });
     }
 }

@@ -6,7 +6,7 @@ use polyport_protocol::carrier::{CarrierKey, Placement};
 use polyport_protocol::profile::ReasoningBack;
 use polyport_protocol::resolve::strip_signatures;
 use polyport_types::{
-    ClientProtocol, Effort, Family, LossAction, LossCode, PartKind, Protocol, Reasoning, ReasoningControl,
+    ClientProtocol, Effort, Family, LossAction, LossCode, Losses, PartKind, Protocol, Reasoning, ReasoningControl,
     ReasoningMode, ReasoningText, Request, Signature, SignatureKind,
 };
 
@@ -256,7 +256,9 @@ fn stripping_leaves_a_request_that_resolves_without_signatures() {
     request.reasoning =
         Some(ReasoningControl { mode: ReasoningMode::On, budget_tokens: Some(2000), ..ReasoningControl::default() });
     request.limits.max_output_tokens = Some(4000);
-    strip_signatures(&mut request);
+    let mut losses = Losses::new();
+    strip_signatures(&mut plain(Protocol::Messages), &mut request, b"{}", &mut losses);
+    assert!(losses.header().is_some_and(|header| header.starts_with("signature.foreign_dropped")));
     assert_eq!(outline(&request)[1], "assistant: <hm.> | run(c1)");
     let outcome = run(&plain(Protocol::Messages), request);
     assert_eq!(outline(&outcome.request)[1], "assistant: run(c1)");

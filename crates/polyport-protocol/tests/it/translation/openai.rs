@@ -94,6 +94,77 @@ fn both_names_of_a_user_go_to_openai_and_are_named_elsewhere() {
 }
 
 #[test]
+fn a_budget_goes_only_to_servers_that_know_budgets() {
+    let body = json!({"model": "m", "max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 4000},
+        "messages": [{"role": "user", "content": "a"}]});
+    for (profile, model, budget) in
+        [("deepseek", "deepseek-v4-pro", None), ("zai", "glm-4.6", None), ("moonshot", "kimi-k2.5", Some(4000))]
+    {
+        let sent = send(ClientProtocol::Messages, &at(Protocol::Chat, Some(profile), model), &body);
+        assert_eq!(sent.body["thinking"]["type"], "enabled", "{profile}");
+        assert_eq!(
+            sent.body["thinking"].get("budget_tokens"),
+            budget.map(|budget| json!(budget)).as_ref(),
+            "{profile}"
+        );
+        let said = [LossCode::ReasoningMapped, LossCode::ReasoningUnsupported].map(|code| sent.severity(code));
+        assert_eq!(said.iter().any(Option::is_some), budget.is_none(), "{profile}: {:?}", sent.losses);
+    }
+}
+
+#[test]
+fn unsigned_calls_get_the_bypass_at_googles_compatible_endpoint() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "done"});
+    let mut signed = call("d");
+    signed["extra_content"] = json!({"google": {"thought_signature": "c2lnbmVk"}});
+    let body = chat(json!({"messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": null, "tool_calls": [call("a")]}, result("a"),
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": null, "tool_calls": [call("b"), call("c")]}, result("b"), result("c"),
+        {"role": "assistant", "content": null, "tool_calls": [signed]}, result("d")]}));
+    let signatures = |host: &str, model: &str| {
+        let sent = send(ClientProtocol::Chat, &at(Protocol::Chat, Some(host), model), &body);
+        let calls =
+            sent.body["messages"].as_array().unwrap().iter().filter_map(|message| message["tool_calls"].as_array());
+        let found: Vec<String> = calls
+            .flatten()
+            .map(|call| call["extra_content"]["google"]["thought_signature"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        (found, sent.severity(LossCode::SignatureSentinel))
+    };
+    let bypass = "skip_thought_signature_validator";
+    let (found, said) = signatures("gemini-compat", "gemini-3-pro-preview");
+    assert_eq!(found, ["", bypass, "", "c2lnbmVk"], "only in the running turn, once a step");
+    assert_eq!(said, Some(Severity::Warn));
+    for (host, model) in [("gemini-compat", "gemini-2.5-flash"), ("openrouter", "google/gemini-3-pro-preview")] {
+        let (found, said) = signatures(host, model);
+        assert!(!found.contains(&bypass.to_owned()) && said.is_none(), "{host} {model}: {found:?}");
+    }
+}
+
+#[test]
+fn a_history_that_says_nothing_is_still_a_legal_one() {
+    for messages in [
+        json!([{"role": "user", "content": ""}]),
+        json!([{"role": "user", "content": " "}, {"role": "assistant", "content": ""}]),
+        json!([{"role": "user", "content": []}]),
+        json!([{"role": "assistant", "content": ""}]),
+    ] {
+        let body = json!({"model": "m", "messages": messages});
+        for (protocol, list) in
+            [(Protocol::Responses, "input"), (Protocol::Messages, "messages"), (Protocol::Gemini, "contents")]
+        {
+            let sent = send(ClientProtocol::Chat, &at(protocol, None, "m"), &body);
+            let list = sent.body[list].as_array().unwrap();
+            assert!(!list.is_empty(), "{protocol}: {}", sent.body);
+            assert!(!list.iter().any(|item| item["content"] == json!([])), "{protocol}: {}", sent.body);
+        }
+    }
+}
+
+#[test]
 fn an_effort_the_model_does_not_know_is_reported() {
     let body = || chat(json!({"reasoning_effort": "none"}));
     let sent = send(ClientProtocol::Chat, &at(Protocol::Chat, None, "gpt-5"), &body());
@@ -153,4 +224,11 @@ fn speed_is_a_tier_of_openai() {
         assert_eq!(sent.body["service_tier"], "fast");
         assert!(sent.losses.is_empty(), "{:?}", sent.losses);
     }
+    let sent = send(ClientProtocol::Messages, &at(Protocol::Gemini, None, "gemini-2.5-pro"), &body);
+    assert_eq!(sent.body["serviceTier"], "priority");
+    assert_eq!(sent.severity(LossCode::ServiceTierMapped), Some(Severity::Warn));
+    let usual =
+        json!({"model": "m", "max_tokens": 50, "speed": "standard", "messages": [{"role": "user", "content": "a"}]});
+    let sent = send(ClientProtocol::Messages, &at(Protocol::Gemini, None, "gemini-2.5-pro"), &usual);
+    assert!(sent.body.get("serviceTier").is_none() && sent.losses.is_empty(), "{:?}", sent.losses);
 }
