@@ -52,7 +52,8 @@ pub mod stream;
 mod tables;
 
 use bytes::Bytes;
-use polyport_types::{ClientProtocol, Fault, Losses, Protocol, Request, Response};
+use polyport_types::{ClientProtocol, Fault, Losses, Protocol, Request, Response, Usage};
+use serde_json::value::RawValue;
 
 pub use carrier::CarrierKey;
 pub use classify::ProviderAnswer;
@@ -137,6 +138,19 @@ pub fn decode_response(target: &Target, body: Bytes) -> Result<Response, Fault> 
         Protocol::Responses => responses::decode_response(target, &text),
         Protocol::Messages => messages::decode_response(target, &text),
         Protocol::Gemini => gemini::decode_response(target, &text),
+    }
+}
+
+/// Reads the usage object of an answer that is not decoded otherwise; `None` if it counts nothing.
+#[must_use]
+pub fn read_usage(target: &Target, counts: Bytes) -> Option<Usage> {
+    let body = json::body_text(counts).ok()?;
+    let raw: &RawValue = serde_json::from_str(&body).ok()?;
+    match target.protocol {
+        Protocol::Chat => chat::read_usage(raw, target.profile.usage_rule, &body),
+        Protocol::Responses => Some(responses::read_usage(raw, target, &body)),
+        Protocol::Messages => Some(messages::read_usage(raw, target.profile.input_includes_cache, &body)),
+        Protocol::Gemini => gemini::read_usage(raw, &body),
     }
 }
 

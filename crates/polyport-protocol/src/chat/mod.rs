@@ -27,3 +27,4 @@ pub use fault::encode_fault;
 pub use request::{decode_request, encode_request};
 pub use response::{decode_response, encode_response};
 pub use stream::{Decoder, Encoder};
+pub(crate) use usage::read as read_usage;

@@ -9,7 +9,7 @@ use crate::json::{self, Int, JsonWriter, Pairs, Str};
 use crate::profile::UsageRule;
 
 /// Reads a usage object. `None` if it says nothing: it is no object, holds no counts, or all of them are zero.
-pub(super) fn read(raw: &RawValue, rule: UsageRule, body: &Text) -> Option<Usage> {
+pub(crate) fn read(raw: &RawValue, rule: UsageRule, body: &Text) -> Option<Usage> {
     let wire: WireUsage<'_> = serde_json::from_str(raw.get()).ok()?;
     let prompt = wire.prompt_tokens.map(Int::count);
     let completion = wire.completion_tokens.map(Int::count);

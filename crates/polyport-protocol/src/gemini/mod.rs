@@ -36,3 +36,4 @@ pub use fault::encode_fault;
 pub use response::{decode_response, encode_response};
 pub use stream::Decoder;
 pub use stream_encoder::Encoder;
+pub(crate) use usage::read as read_usage;

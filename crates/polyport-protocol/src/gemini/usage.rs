@@ -7,7 +7,7 @@ use super::types::{Many, ModalityCount, UsageMetadata};
 use crate::json::{self, Int, JsonWriter};
 
 /// Reads token counts; `None` if there are none (Vertex sends only the kind of traffic on its way).
-pub(super) fn read(raw: &RawValue, body: &Text) -> Option<Usage> {
+pub(crate) fn read(raw: &RawValue, body: &Text) -> Option<Usage> {
     let wire: UsageMetadata<'_> = serde_json::from_str(raw.get()).ok()?;
     let [prompt, cached, candidates, thoughts, tool_prompt, total] =
         [wire.prompt, wire.cached, wire.candidates, wire.thoughts, wire.tool_prompt, wire.total]

@@ -36,3 +36,4 @@ pub use fault::encode_fault;
 pub use request::{decode_count_request, decode_request};
 pub use response::{decode_response, encode_response, uncarried_signatures};
 pub use stream::{Decoder, Encoder};
+pub(crate) use usage::read as read_usage;

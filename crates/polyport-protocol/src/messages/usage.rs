@@ -20,6 +20,13 @@ const KNOWN: [&str; 8] = [
     "service_tier",
 ];
 
+/// Reads one usage object that says all.
+pub(crate) fn read(usage: &RawValue, includes_cache: bool, body: &Text) -> Usage {
+    let mut meter = Meter::default();
+    meter.take(usage, body);
+    meter.usage(includes_cache)
+}
+
 /// The counters of one answer while it comes in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Meter {

@@ -249,7 +249,7 @@ fn status_of(finish: &FinishReason) -> ResponseStatus {
 }
 
 /// Reads `usage`.
-pub(super) fn read_usage(value: &RawValue, target: &Target, body: &Text) -> Usage {
+pub(crate) fn read_usage(value: &RawValue, target: &Target, body: &Text) -> Usage {
     let wire: UsageObject<'_> = serde_json::from_str(value.get()).unwrap_or_default();
     let input = wire.input_tokens.map(crate::json::Int::count);
     let output = wire.output_tokens.map(crate::json::Int::count);

@@ -7,7 +7,7 @@ use polyport_protocol::embeddings::{
     decode_openai_response, encode_gemini_requests, encode_gemini_response, encode_openai_request,
     encode_openai_response,
 };
-use polyport_protocol::{RequestHead, estimate, json};
+use polyport_protocol::{RequestHead, estimate, json, read_usage};
 use polyport_provider::Call as Ask;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Text};
 
@@ -139,7 +139,8 @@ impl Embedding {
             counts.as_ref().and_then(|peek| peek.get(&answer, "usage").or_else(|| peek.get(&answer, "usageMetadata")));
         if let Some(usage) = usage {
             let protocol = if self.protocol == ClientProtocol::Gemini { Protocol::Gemini } else { Protocol::Chat };
-            relay::usage::read(protocol, usage, &mut record.usage);
+            let target = relay::counting(protocol, slot);
+            record.usage = read_usage(&target, Bytes::copy_from_slice(usage)).unwrap_or_default();
         }
         Ok(Answered { body: answer, losses: Losses::new() })
     }

@@ -281,7 +281,7 @@ mod tests {
                 out
             };
             let tapped = |pieces: &[&[u8]]| {
-                let mut tap = Tap::new(protocol);
+                let mut tap = Tap::new(Target::plain(protocol, ""));
                 pieces.iter().for_each(|piece| tap.push(piece));
                 tap.finish();
                 (tap.usage(), tap.finished(), tap.failed(), tap.at_boundary())
@@ -313,7 +313,7 @@ mod tests {
         for (name, protocol, stream) in streams() {
             let events = understood(protocol, &stream);
             let failed = events.iter().any(|event| matches!(event, Event::Error(_)));
-            let mut tap = Tap::new(protocol);
+            let mut tap = Tap::new(Target::plain(protocol, ""));
             let mut with_pings = Vec::new();
             for (at, byte) in stream.iter().enumerate() {
                 tap.push(&[*byte]);

@@ -38,7 +38,6 @@ pub(crate) mod resume;
 pub(crate) mod stream;
 pub(crate) mod tap;
 pub(crate) mod translate;
-pub(crate) mod usage;
 mod useful;
 pub(crate) mod wire;
 
@@ -61,6 +60,7 @@ use crate::observe::{Outcome, Record};
 use origin::Origin;
 use peek::Peek;
 
+pub(crate) use passthrough::counting;
 pub(crate) use stream::RelayBody;
 
 /// A request on its way.

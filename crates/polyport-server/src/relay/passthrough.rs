@@ -1,5 +1,6 @@
 //! Client and provider speak the same protocol: the body goes as it is but for a declared list of edits, and so does the answer.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -11,9 +12,9 @@ use polyport_protocol::profile::{
     ThinkingControl, ToolIdRule,
 };
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{Restore, StreamDecoder, scan};
+use polyport_protocol::{Restore, StreamDecoder, Target, read_usage, scan};
 use polyport_provider::ProviderBody;
-use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text, Usage};
+use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text};
 use tokio::time::Instant;
 
 use super::account::Holder;
@@ -26,7 +27,7 @@ use super::stream::{Live, Step, Turn, later_error};
 use super::tap::Tap;
 use super::translate::{Answerer, Reading, is_output};
 use super::wire::{self, Patience};
-use super::{Exchange, Ready, stream_headers, usage};
+use super::{Exchange, Ready, stream_headers};
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
 
@@ -310,9 +311,9 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
     }
     let protocol = Protocol::from(x.wire);
     let counts = if protocol == Protocol::Gemini { "usageMetadata" } else { "usage" };
-    if let Some(counts) = peek.get(&bytes, counts) {
-        let mut usage = Usage::default();
-        usage::read(protocol, counts, &mut usage);
+    if let Some(counts) = peek.get(&bytes, counts)
+        && let Some(usage) = read_usage(&counting(protocol, slot), Bytes::copy_from_slice(counts))
+    {
         x.record.usage = usage;
     }
     if let Some(mut holder) = x.holder(slot)
@@ -328,6 +329,11 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
         return Ok(peek.edited(&bytes, &edits));
     }
     Ok(bytes)
+}
+
+/// A target that counts as the provider does.
+pub(crate) fn counting(protocol: Protocol, slot: &Slot) -> Target {
+    Target { profile: Arc::clone(&slot.upstream.config.profile), ..Target::plain(protocol, "") }
 }
 
 /// Headers of the client that mean something to the provider of the same protocol.
@@ -423,7 +429,7 @@ impl Passthrough {
             protocol: x.wire,
             provider: slot.target.provider.clone(),
             body,
-            tap: Tap::new(Protocol::from(x.wire)).keep_end(holder.is_some()),
+            tap: Tap::new(counting(Protocol::from(x.wire), slot)).keep_end(holder.is_some()),
             holder,
             background,
             framed,

@@ -4,13 +4,12 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
-use polyport_protocol::{StreamDecoder, Target};
+use polyport_protocol::{StreamDecoder, Target, read_usage};
 use polyport_types::{Event, Protocol, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::stream::ResponsesTail;
-use super::usage;
 
 /// Longest line of which anything is kept, in bytes; longer ones are images and final objects, of which only the ends are read.
 const LONGEST: usize = 8 << 20;
@@ -31,7 +30,8 @@ finders! {
 /// What a stream has shown so far.
 #[derive(Debug)]
 pub(crate) struct Tap {
-    protocol: Protocol,
+    /// Whose words it reads, and how that server counts.
+    target: Target,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// The line is too long to be kept.
@@ -57,9 +57,9 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    pub(crate) fn new(protocol: Protocol) -> Self {
+    pub(crate) fn new(target: Target) -> Self {
         Self {
-            protocol,
+            target,
             line: Vec::new(),
             overlong: false,
             boundary: true,
@@ -94,7 +94,7 @@ impl Tap {
 
     /// What readers of the protocol wait for after a finished answer, and the provider did not send.
     pub(crate) fn missing(&self) -> &'static [u8] {
-        match self.protocol {
+        match self.target.protocol {
             Protocol::Chat if self.finished && !self.done => b"data: [DONE]\n\n",
             Protocol::Chat | Protocol::Responses | Protocol::Messages | Protocol::Gemini => b"",
         }
@@ -166,7 +166,7 @@ impl Tap {
         self.blank = line.is_empty();
         let Some(data) = line.strip_prefix(b"data:") else { return };
         let data = data.strip_prefix(b" ").unwrap_or(data);
-        match self.protocol {
+        match self.target.protocol {
             Protocol::Chat => self.chat(data),
             Protocol::Messages => self.messages(data),
             Protocol::Responses => self.responses(data),
@@ -261,7 +261,7 @@ impl Tap {
     /// Counts the way the decoder does, which knows where vendors put their counts.
     fn count(&mut self, data: &[u8]) {
         let mut events = Vec::new();
-        let mut decoder = StreamDecoder::new(&Target::plain(self.protocol, ""), usize::MAX);
+        let mut decoder = StreamDecoder::new(&self.target, usize::MAX);
         decoder.push(Bytes::from([b"data: ", data, b"\n\n"].concat()), &mut events);
         for event in events {
             if let Event::Usage(usage) = event {
@@ -285,8 +285,9 @@ impl Tap {
             usage: Option<&'a RawValue>,
         }
         let Ok(holder) = serde_json::from_slice::<Holder<'_>>(data) else { return };
-        if let Some(counts) = holder.response.usage {
-            usage::read(self.protocol, counts.get().as_bytes(), &mut self.usage);
+        let counts = holder.response.usage.map(|counts| Bytes::copy_from_slice(counts.get().as_bytes()));
+        if let Some(usage) = counts.and_then(|counts| read_usage(&self.target, counts)) {
+            *self.usage = usage;
         }
     }
 }
@@ -324,7 +325,7 @@ mod tests {
     use super::*;
 
     fn run(protocol: Protocol, stream: &str, step: usize) -> Tap {
-        let mut tap = Tap::new(protocol);
+        let mut tap = Tap::new(Target::plain(protocol, ""));
         for piece in stream.as_bytes().chunks(step) {
             tap.push(piece);
         }
