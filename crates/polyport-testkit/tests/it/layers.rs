@@ -12,8 +12,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-protocol", &["polyport-types"]),
     ("polyport-routing", &["polyport-types"]),
     ("polyport-provider", &["polyport-types", "polyport-protocol"]),
-    ("polyport-server", &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-provider"]),
-    ("polyport", &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-provider", "polyport-server"]),
+    ("polyport-store", &["polyport-types"]),
+    (
+        "polyport-server",
+        &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-provider", "polyport-store"],
+    ),
+    (
+        "polyport",
+        &[
+            "polyport-types",
+            "polyport-protocol",
+            "polyport-routing",
+            "polyport-provider",
+            "polyport-store",
+            "polyport-server",
+        ],
+    ),
     ("polyport-testkit", &["polyport-types"]),
     ("polyport-bench", &[]),
 ];
@@ -85,7 +99,7 @@ fn pure_crates_use_harmless_crates_only() {
 #[test]
 fn the_environment_is_read_by_the_configuration_only() {
     let crates = workspace_root().expect("workspace").join("crates");
-    for name in ["polyport-provider", "polyport-server"] {
+    for name in ["polyport-provider", "polyport-store", "polyport-server"] {
         let source = crates.join(name).join("src");
         for file in sources(&source).iter().filter(|file| !file.starts_with(source.join("config"))) {
             assert!(!code(file).contains("std::env::"), "{} reads the environment", file.display());

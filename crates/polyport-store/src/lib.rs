@@ -1,0 +1,47 @@
+//! All SQL: what outlives a restart, in SQLite or, with the same statements, in Postgres.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`db`] | [`Store`]: opening, connections, transactions, the number of changes |
+//! | `location`, `lock`, `migrate` | where the database is, one process per file, the schema |
+//! | [`key`], `seal` | the master key, and values that only it opens |
+//! | [`table`] | objects with a revision: list, get, create, update, delete |
+//! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
+//! | [`health`] | states and counters of credentials |
+//! | [`settings`], [`kept`] | single values; what is remembered between requests for a time |
+//! | [`backup`], [`rotate`] | copies of the database, a new master key |
+//!
+//! Nothing here is on the path of a request: the gateway answers from a snapshot in memory and goes on with it while the database is away
+//! ([`Error::Unavailable`]). Every wait has a bound.
+
+pub mod backup;
+pub mod credentials;
+pub mod db;
+pub mod error;
+pub mod health;
+pub mod kept;
+pub mod key;
+mod location;
+mod lock;
+mod migrate;
+pub mod pools;
+pub mod providers;
+pub mod rotate;
+pub mod routes;
+mod seal;
+pub mod settings;
+pub mod table;
+
+pub use backup::{RestoreError, Restored, restore};
+pub use credentials::{Credential, Credentials, Held, Tokens};
+pub use db::{Store, Timeouts};
+pub use error::{Error, OpenError};
+pub use health::{Health, State, Tally};
+pub use kept::{Bounds, Keep, Kind};
+pub use key::{KeyError, KeyId, MasterKey};
+pub use location::default_url;
+pub use pools::{Pool, PoolTarget};
+pub use providers::Provider;
+pub use rotate::Rotated;
+pub use routes::Route;
+pub use table::{Stored, Table};

@@ -1,0 +1,527 @@
+//! What the store does, whichever database it has.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use polyport_store::{
+    Bounds, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, PoolTarget, Provider, Route, State, Tally,
+    Tokens,
+};
+use polyport_types::Secret;
+use serde_json::json;
+
+use crate::place::Place;
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Each test on a file, and all of them by name for the test that has a server.
+macro_rules! suite {
+    ($($name:ident),+ $(,)?) => {
+        pub(crate) const ALL: &[(&str, fn(Place) -> Running)] =
+            &[$((stringify!($name), |place| Box::pin($name(place)))),+];
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Place::sqlite()).await;
+            })+
+        }
+    };
+}
+
+suite!(
+    objects_are_made_read_changed_and_deleted,
+    of_two_changes_of_one_revision_one_wins,
+    names_are_taken_once_and_kept,
+    credentials_keep_everything_people_say,
+    secrets_come_back_and_go_with_their_credential,
+    the_same_secret_is_found_again,
+    of_two_renewals_one_wins,
+    what_was_written_is_there_after_opening_again,
+    counters_add_up_and_the_last_state_counts,
+    things_are_kept_for_their_owner_until_they_expire,
+    the_oldest_go_first_beyond_the_bounds,
+    settings_are_single_values,
+    changes_count_what_the_snapshot_holds,
+    writers_at_once_do_not_lose_one_another,
+    another_master_key_locks_secrets_and_leaves_them,
+    a_new_master_key_seals_everything_anew,
+    a_sealed_value_moved_to_another_row_does_not_open,
+    hostile_text_is_only_text,
+    an_odd_row_is_an_error_of_that_kind,
+);
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+fn provider(name: &str) -> Provider {
+    Provider { name: name.to_owned(), enabled: true, definition: json!({"preset": "openai", "n": 1}) }
+}
+
+fn held(text: &str, version: i64) -> Held {
+    Held::Open(Tokens { secret: secret(text), version })
+}
+
+async fn objects_are_made_read_changed_and_deleted(place: Place) {
+    let store = place.open().await;
+    assert!(store.providers().list().await.unwrap().is_empty());
+    let made = store.providers().create(provider("a")).await.unwrap();
+    assert_eq!((made.revision, made.value.clone()), (1, provider("a")));
+    assert_eq!(store.providers().get(&made.id).await.unwrap(), made);
+
+    let changed = Provider { enabled: false, definition: json!({"base_url": "http://x"}), ..provider("a") };
+    let updated = store.providers().update(&made.id, 1, changed.clone()).await.unwrap();
+    assert_eq!((updated.revision, &updated.value, updated.created_at), (2, &changed, made.created_at));
+    assert_eq!(store.providers().list().await.unwrap(), [updated]);
+
+    let pool = Pool {
+        name: "sonnet".into(),
+        enabled: true,
+        tier: Some("normal".into()),
+        strategy: "round_robin".into(),
+        targets: vec![
+            PoolTarget { target: "a/x".into(), weight: 3, priority: 0 },
+            PoolTarget { target: "b/y".into(), weight: 1, priority: 1 },
+        ],
+        settings: json!({"fallback": "haiku"}),
+    };
+    let made_pool = store.pools().create(pool.clone()).await.unwrap();
+    assert_eq!(store.pools().get(&made_pool.id).await.unwrap().value, pool);
+    let route = Route {
+        name: "gpt".into(),
+        enabled: true,
+        priority: -5,
+        matches: json!({"model_contains": "gpt"}),
+        target: "openai".into(),
+        settings: json!({}),
+    };
+    let made_route = store.routes().create(route.clone()).await.unwrap();
+    assert_eq!(store.routes().list().await.unwrap()[0].value, route);
+
+    store.providers().delete(&made.id, None).await.unwrap();
+    store.pools().delete(&made_pool.id, Some(1)).await.unwrap();
+    store.routes().delete(&made_route.id, None).await.unwrap();
+    let missing = |what| Error::NotFound { what, id: made.id.clone() };
+    assert_eq!(store.providers().get(&made.id).await.unwrap_err(), missing("provider"));
+    assert_eq!(store.providers().delete(&made.id, None).await.unwrap_err(), missing("provider"));
+    assert_eq!(store.pools().update(&made.id, 1, pool).await.unwrap_err(), missing("pool"));
+    assert_eq!(store.credentials().secret(&made.id).await.unwrap_err(), missing("credential"));
+}
+
+async fn of_two_changes_of_one_revision_one_wins(place: Place) {
+    let store = place.open().await;
+    let made = store.providers().create(provider("a")).await.unwrap();
+    let table = store.providers();
+    let (one, two) = tokio::join!(table.update(&made.id, 1, provider("a")), table.update(&made.id, 1, provider("a")));
+    assert!(one.is_ok() != two.is_ok());
+    let conflict = one.err().or(two.err()).unwrap();
+    assert_eq!(conflict, Error::Conflict { what: "provider", expected: 1, found: 2 });
+    let refused = store.providers().delete(&made.id, Some(1)).await.unwrap_err();
+    assert_eq!(refused, Error::Conflict { what: "provider", expected: 1, found: 2 });
+    store.providers().delete(&made.id, Some(2)).await.unwrap();
+}
+
+async fn names_are_taken_once_and_kept(place: Place) {
+    let store = place.open().await;
+    let made = store.providers().create(provider("a")).await.unwrap();
+    let taken = store.providers().create(provider("a")).await.unwrap_err();
+    assert_eq!(taken, Error::Taken { what: "provider", name: "a".into() });
+    let fixed = store.providers().update(&made.id, 1, provider("b")).await.unwrap_err();
+    assert_eq!(fixed, Error::Fixed { what: "provider", member: "name" });
+    assert_eq!(store.providers().list().await.unwrap(), [made]);
+}
+
+async fn credentials_keep_everything_people_say(place: Place) {
+    let store = place.open().await;
+    let mut credential = Credential::new("claude", "oauth", "team account");
+    let plain = store.credentials().create(credential.clone(), &secret("k"), &secret("k")).await.unwrap();
+    assert_eq!(store.credentials().get(&plain.id).await.unwrap().value, credential);
+    credential.enabled = false;
+    credential.priority = 2;
+    credential.weight = 7;
+    credential.max_concurrent = Some(4);
+    credential.per_minute = Some(60);
+    credential.auth_header = Some("x-api-key".into());
+    credential.auth_format = Some("{key}".into());
+    credential.settings = json!({"project": "p", "list": [1, null]});
+    let changed = store.credentials().update(&plain.id, 1, credential.clone()).await.unwrap();
+    assert_eq!(store.credentials().list().await.unwrap(), std::slice::from_ref(&changed));
+    assert_eq!(changed.value, credential);
+    assert_eq!(store.credentials().secret(&plain.id).await.unwrap(), held("k", 1));
+    credential.provider = "other".into();
+    let fixed = store.credentials().update(&plain.id, 2, credential).await.unwrap_err();
+    assert_eq!(fixed, Error::Fixed { what: "credential", member: "provider" });
+}
+
+async fn secrets_come_back_and_go_with_their_credential(place: Place) {
+    let store = place.open().await;
+    let credentials = store.credentials();
+    let long = "é".repeat(100_000);
+    let first =
+        credentials.create(Credential::new("a", "api_key", ""), &secret("sk-1"), &secret("sk-1")).await.unwrap();
+    let second = credentials.create(Credential::new("a", "oauth", ""), &secret(&long), &secret("x")).await.unwrap();
+    assert_eq!(credentials.secret(&first.id).await.unwrap(), held("sk-1", 1));
+    assert_eq!(credentials.secret(&second.id).await.unwrap(), held(&long, 1));
+    assert_eq!(credentials.secrets().await.unwrap().len(), 2);
+
+    let replaced = credentials.replace_secret(&first.id, 1, &secret("sk-2"), &secret("sk-2")).await.unwrap();
+    assert_eq!(replaced.revision, 2);
+    assert_eq!(credentials.secret(&first.id).await.unwrap(), held("sk-2", 2));
+    let stale = credentials.replace_secret(&first.id, 1, &secret("sk-3"), &secret("sk-3")).await.unwrap_err();
+    assert_eq!(stale, Error::Conflict { what: "credential", expected: 1, found: 2 });
+
+    store.health().flush(&[Tally { credential: first.id.clone(), requests: 1, ..Tally::default() }]).await.unwrap();
+    credentials.delete(&first.id, None).await.unwrap();
+    assert_eq!(credentials.secrets().await.unwrap().keys().collect::<Vec<_>>(), [&second.id]);
+    assert!(store.health().list().await.unwrap().is_empty());
+}
+
+async fn the_same_secret_is_found_again(place: Place) {
+    let store = place.open().await;
+    let add = async |provider: &str, key: &str| {
+        let credential = Credential::new(provider, "api_key", "mine");
+        store.credentials().create(credential, &secret(key), &secret(key)).await
+    };
+    let first = add("a", "sk-1").await.unwrap();
+    assert_eq!(add("a", "sk-1").await.unwrap_err(), Error::Taken { what: "credential", name: "mine".into() });
+    add("b", "sk-1").await.unwrap();
+    let other = add("a", "sk-2").await.unwrap();
+    assert_eq!(store.credentials().list().await.unwrap().len(), 3);
+    let taken = store.credentials().replace_secret(&other.id, 1, &secret("sk-1"), &secret("sk-1")).await.unwrap_err();
+    assert!(matches!(taken, Error::Taken { .. }));
+    assert_eq!(store.credentials().get(&other.id).await.unwrap().revision, 1);
+    // A renewed token is another text for the same account.
+    store.credentials().save_tokens(&first.id, 1, &secret("renewed")).await.unwrap();
+    assert!(matches!(add("a", "sk-1").await.unwrap_err(), Error::Taken { .. }));
+}
+
+async fn of_two_renewals_one_wins(place: Place) {
+    let store = place.open().await;
+    let credentials = store.credentials();
+    let id = credentials.create(Credential::new("a", "oauth", ""), &secret("t0"), &secret("t0")).await.unwrap().id;
+    let before = store.changes().await.unwrap();
+    let (one, two) = (secret("t1"), secret("t2"));
+    let (first, second) = tokio::join!(credentials.save_tokens(&id, 1, &one), credentials.save_tokens(&id, 1, &two));
+    let winner = if first.is_ok() { "t1" } else { "t2" };
+    assert!(first.is_ok() != second.is_ok());
+    assert_eq!(first.err().or(second.err()).unwrap(), Error::Conflict { what: "secret", expected: 1, found: 2 });
+    assert_eq!(credentials.secret(&id).await.unwrap(), held(winner, 2));
+    assert_eq!(credentials.save_tokens(&id, 2, &secret("t3")).await.unwrap(), 3);
+    assert_eq!(credentials.get(&id).await.unwrap().revision, 1);
+    assert_eq!(store.changes().await.unwrap(), before);
+}
+
+async fn what_was_written_is_there_after_opening_again(place: Place) {
+    let store = place.open().await;
+    let made = store.providers().create(provider("a")).await.unwrap();
+    let credential = Credential::new("a", "api_key", "k");
+    let id = store.credentials().create(credential, &secret("sk"), &secret("sk")).await.unwrap().id;
+    store.credentials().save_tokens(&id, 1, &secret("sk2")).await.unwrap();
+    let (changes, key) = (store.changes().await.unwrap(), store.key_id().await);
+    store.close().await;
+    assert!(matches!(store.providers().list().await, Err(Error::Unavailable(_))));
+    drop(store);
+
+    let store = place.open().await;
+    assert_eq!(store.key_id().await, key);
+    assert_eq!(store.changes().await.unwrap(), changes);
+    assert_eq!(store.providers().list().await.unwrap(), [made]);
+    assert_eq!(store.credentials().secret(&id).await.unwrap(), held("sk2", 2));
+    assert!(store.locked().await.unwrap().is_empty());
+}
+
+async fn counters_add_up_and_the_last_state_counts(place: Place) {
+    let store = place.open().await;
+    let health = store.health();
+    let tally = |name: &str, state, status| Tally {
+        credential: name.to_owned(),
+        state,
+        requests: 3,
+        successes: 2,
+        failures: 1,
+        statuses: BTreeMap::from([(200, 2), (status, 1)]),
+        last_used_at: Some(1_000),
+    };
+    let invalid = State::Invalid { reason: "revoked".into() };
+    health.flush(&[tally("a", Some(State::Cooling { until: 9 }), 429), tally("b", None, 500)]).await.unwrap();
+    health
+        .flush(&[tally("a", None, 401), Tally { last_used_at: None, ..tally("b", Some(invalid.clone()), 401) }])
+        .await
+        .unwrap();
+    let all = health.list().await.unwrap();
+    let expected = |name: &str, state: State, statuses: &[(u16, i64)]| Health {
+        credential: name.into(),
+        state,
+        requests: 6,
+        successes: 4,
+        failures: 2,
+        statuses: statuses.iter().copied().collect(),
+        last_used_at: Some(1_000),
+    };
+    assert_eq!(
+        all,
+        [
+            expected("a", State::Cooling { until: 9 }, &[(200, 4), (401, 1), (429, 1)]),
+            expected("b", invalid, &[(200, 4), (401, 1), (500, 1)]),
+        ]
+    );
+    for state in [State::Exhausted { until: 77 }, State::Ready] {
+        health.flush(&[tally("a", Some(state.clone()), 1)]).await.unwrap();
+        assert_eq!(health.list().await.unwrap()[0].state, state);
+    }
+    health.forget(&["a", "none"]).await.unwrap();
+    let left = health.list().await.unwrap();
+    assert_eq!(left.iter().map(|health| health.credential.as_str()).collect::<Vec<_>>(), ["b"]);
+    // Begun anew, without what was forgotten.
+    health.flush(&[tally("a", None, 200)]).await.unwrap();
+    assert_eq!(health.list().await.unwrap()[0].requests, 3);
+}
+
+fn keep(kind: Kind, owner: &str, name: &str, body: &str) -> Keep {
+    Keep {
+        kind,
+        owner: owner.into(),
+        name: name.into(),
+        body: body.into(),
+        expires_at: 1_000,
+        first_counts: kind == Kind::Signature,
+    }
+}
+
+async fn things_are_kept_for_their_owner_until_they_expire(place: Place) {
+    let store = place.open().await;
+    let kept = store.kept();
+    kept.put(
+        &[
+            keep(Kind::Answer, "alice", "r1", "one"),
+            keep(Kind::Passed, "alice", "r1", "two"),
+            keep(Kind::Answer, "alice/", "r1", "three"),
+        ],
+        0,
+    )
+    .await
+    .unwrap();
+    let get = async |kind, owner: &str, name: &str, now| {
+        let body = store.kept().get(kind, owner, name, now).await.unwrap();
+        body.map(|body| String::from_utf8(body).unwrap())
+    };
+    assert_eq!(get(Kind::Answer, "alice", "r1", 999).await.as_deref(), Some("one"));
+    assert_eq!(get(Kind::Passed, "alice", "r1", 0).await.as_deref(), Some("two"));
+    assert_eq!(get(Kind::Answer, "alice/", "r1", 0).await.as_deref(), Some("three"));
+    assert_eq!(get(Kind::Answer, "bob", "r1", 0).await, None);
+    assert_eq!(get(Kind::Answer, "alice", "r2", 0).await, None);
+    assert_eq!(get(Kind::Answer, "alice", "r1", 1_000).await, None);
+
+    kept.put(&[keep(Kind::Answer, "alice", "r1", "again")], 0).await.unwrap();
+    assert_eq!(get(Kind::Answer, "alice", "r1", 0).await.as_deref(), Some("again"));
+    kept.put(&[keep(Kind::Signature, "a", "s", "first"), keep(Kind::Signature, "a", "s", "second")], 0).await.unwrap();
+    assert_eq!(get(Kind::Signature, "a", "s", 0).await.as_deref(), Some("first"));
+    assert!(!kept.remove(Kind::Answer, "bob", "r1").await.unwrap());
+    assert!(kept.remove(Kind::Answer, "alice", "r1").await.unwrap());
+    assert_eq!(get(Kind::Answer, "alice", "r1", 0).await, None);
+
+    let wide = Bounds { count: 100, bytes: 1 << 20 };
+    assert_eq!(kept.prune(Kind::Answer, wide, 999).await.unwrap(), 0);
+    assert_eq!(kept.prune(Kind::Answer, wide, 1_000).await.unwrap(), 1);
+    assert_eq!(get(Kind::Passed, "alice", "r1", 0).await.as_deref(), Some("two"));
+}
+
+async fn the_oldest_go_first_beyond_the_bounds(place: Place) {
+    let store = place.open().await;
+    let kept = store.kept();
+    let names = ["1", "2", "3", "4"];
+    for (at, name) in names.iter().enumerate() {
+        kept.put(&[keep(Kind::Answer, "a", name, &"x".repeat(100))], at as i64).await.unwrap();
+    }
+    kept.put(&[keep(Kind::Passed, "a", "1", "other")], 0).await.unwrap();
+    let left = async || {
+        let mut left = Vec::new();
+        for name in names {
+            if store.kept().get(Kind::Answer, "a", name, 0).await.unwrap().is_some() {
+                left.push(name);
+            }
+        }
+        left
+    };
+    assert_eq!(kept.prune(Kind::Answer, Bounds { count: 3, bytes: 1 << 20 }, 0).await.unwrap(), 1);
+    assert_eq!(left().await, ["2", "3", "4"]);
+    assert_eq!(kept.prune(Kind::Answer, Bounds { count: 3, bytes: 320 }, 0).await.unwrap(), 1);
+    assert_eq!(left().await, ["3", "4"]);
+    assert_eq!(kept.prune(Kind::Answer, Bounds { count: 0, bytes: 0 }, 0).await.unwrap(), 2);
+    assert!(kept.get(Kind::Passed, "a", "1", 0).await.unwrap().is_some());
+}
+
+async fn settings_are_single_values(place: Place) {
+    let store = place.open().await;
+    let settings = store.settings();
+    assert_eq!(settings.get("a").await.unwrap(), None);
+    settings.set("a", &json!({"x": [1]})).await.unwrap();
+    settings.set("a", &json!("y")).await.unwrap();
+    settings.set("b", &json!(null)).await.unwrap();
+    assert_eq!(settings.get("a").await.unwrap(), Some(json!("y")));
+    let all = [("a".to_owned(), json!("y")), ("b".to_owned(), json!(null))];
+    assert_eq!(settings.list().await.unwrap(), all);
+    assert!(settings.remove("a").await.unwrap());
+    assert!(!settings.remove("a").await.unwrap());
+}
+
+async fn changes_count_what_the_snapshot_holds(place: Place) {
+    let store = place.open().await;
+    let mut last = store.changes().await.unwrap();
+    let mut grew = async |what: &str, grows: bool| {
+        let now = store.changes().await.unwrap();
+        assert_eq!(now > last, grows, "{what}");
+        last = now;
+    };
+    let made = store.providers().create(provider("a")).await.unwrap();
+    grew("create", true).await;
+    assert!(store.providers().create(provider("a")).await.is_err());
+    grew("refused", false).await;
+    store.providers().update(&made.id, 1, provider("a")).await.unwrap();
+    grew("update", true).await;
+    store.settings().set("x", &json!(1)).await.unwrap();
+    grew("setting", true).await;
+    store.health().flush(&[Tally { credential: "c".into(), requests: 1, ..Tally::default() }]).await.unwrap();
+    grew("counters", false).await;
+    store.kept().put(&[keep(Kind::Answer, "a", "b", "c")], 0).await.unwrap();
+    grew("kept", false).await;
+    store.providers().delete(&made.id, None).await.unwrap();
+    grew("delete", true).await;
+}
+
+async fn writers_at_once_do_not_lose_one_another(place: Place) {
+    let store = place.open().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            store.providers().create(provider(&format!("p{number}"))).await.unwrap();
+            let tally = Tally { credential: "c".into(), requests: 1, statuses: [(200, 1)].into(), ..Tally::default() };
+            store.health().flush(&[tally]).await.unwrap();
+            store.providers().list().await.unwrap();
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(store.providers().list().await.unwrap().len(), 40);
+    assert_eq!(store.changes().await.unwrap(), 40);
+    let health = store.health().list().await.unwrap();
+    assert_eq!((health[0].requests, health[0].statuses[&200]), (40, 40));
+}
+
+async fn another_master_key_locks_secrets_and_leaves_them(place: Place) {
+    let (right, wrong) = (MasterKey::generate(), MasterKey::generate());
+    let store = place.open_with_key(&right).await;
+    let credential = Credential::new("a", "oauth", "");
+    let id = store.credentials().create(credential, &secret("t"), &secret("t")).await.unwrap().id;
+    store.kept().put(&[keep(Kind::Answer, "o", "n", "b")], 0).await.unwrap();
+    store.close().await;
+    drop(store);
+
+    let store = place.open_with_key(&wrong).await;
+    assert_eq!(store.credentials().secret(&id).await.unwrap(), Held::Locked(right.id()));
+    assert_eq!(store.credentials().secrets().await.unwrap()[&id], Held::Locked(right.id()));
+    assert_eq!(store.locked().await.unwrap(), [(id.clone(), right.id())]);
+    assert_eq!(store.kept().get(Kind::Answer, "o", "n", 0).await.unwrap(), None);
+    let refused = store.credentials().save_tokens(&id, 1, &secret("u")).await.unwrap_err();
+    assert_eq!(refused, Error::Locked(right.id()));
+    assert!(refused.to_string().contains(&right.id().to_string()), "{refused}");
+    // New ones work beside it.
+    let beside = Credential::new("a", "oauth", "");
+    let other = store.credentials().create(beside, &secret("v"), &secret("v")).await.unwrap().id;
+    assert_eq!(store.credentials().secret(&other).await.unwrap(), held("v", 1));
+    store.close().await;
+    drop(store);
+
+    let store = place.open_with_key(&right).await;
+    assert_eq!(store.credentials().secret(&id).await.unwrap(), held("t", 1));
+    assert_eq!(store.credentials().secret(&other).await.unwrap(), Held::Locked(wrong.id()));
+    // A person may enter it again.
+    store.credentials().replace_secret(&other, 1, &secret("v"), &secret("v")).await.unwrap();
+    assert_eq!(store.credentials().secret(&other).await.unwrap(), held("v", 2));
+}
+
+async fn a_new_master_key_seals_everything_anew(place: Place) {
+    let (old, new, foreign) = (MasterKey::generate(), MasterKey::generate(), MasterKey::generate());
+    let add = async |store: &polyport_store::Store, text: &str| {
+        let credential = Credential::new("a", "api_key", "mine");
+        store.credentials().create(credential, &secret(text), &secret(text)).await.map(|made| made.id)
+    };
+    let store = place.open_with_key(&foreign).await;
+    let locked = add(&store, "foreign").await.unwrap();
+    store.close().await;
+    drop(store);
+
+    let store = place.open_with_key(&old).await;
+    let first = add(&store, "k1").await.unwrap();
+    let second = add(&store, "k2").await.unwrap();
+    store.credentials().save_tokens(&second, 1, &secret("k2b")).await.unwrap();
+    store.kept().put(&[keep(Kind::Answer, "o", "n", "body")], 0).await.unwrap();
+    let rotated = store.rotate_key(new.clone()).await.unwrap();
+    assert_eq!((rotated.resealed, rotated.untouched.as_slice()), (3, std::slice::from_ref(&locked)));
+    let check = async |store: &polyport_store::Store| {
+        assert_eq!(store.key_id().await, new.id());
+        assert_eq!(store.credentials().secret(&first).await.unwrap(), held("k1", 1));
+        assert_eq!(store.credentials().secret(&second).await.unwrap(), held("k2b", 2));
+        assert_eq!(store.credentials().secret(&locked).await.unwrap(), Held::Locked(foreign.id()));
+        assert_eq!(store.kept().get(Kind::Answer, "o", "n", 0).await.unwrap().unwrap(), b"body");
+        assert!(matches!(add(store, "k1").await, Err(Error::Taken { .. })), "identities move with the key");
+        assert!(matches!(add(store, "k2").await, Err(Error::Taken { .. })));
+    };
+    check(&store).await;
+    store.close().await;
+    drop(store);
+    let store = place.open_with_key(&new).await;
+    check(&store).await;
+    store.close().await;
+    drop(store);
+    let store = place.open_with_key(&old).await;
+    assert_eq!(store.credentials().secret(&first).await.unwrap(), Held::Locked(new.id()));
+}
+
+async fn a_sealed_value_moved_to_another_row_does_not_open(place: Place) {
+    let store = place.open().await;
+    let mut ids = Vec::new();
+    for text in ["one", "two"] {
+        let credential = Credential::new("a", "api_key", "");
+        ids.push(store.credentials().create(credential, &secret(text), &secret(text)).await.unwrap().id);
+    }
+    store.close().await;
+    drop(store);
+    place
+        .run(&format!(
+            "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE credential = '{}') WHERE credential = '{}'",
+            ids[0], ids[1]
+        ))
+        .await;
+    let store = place.open().await;
+    assert_eq!(store.credentials().secret(&ids[0]).await.unwrap(), held("one", 1));
+    assert_eq!(store.credentials().secret(&ids[1]).await.unwrap(), Held::Damaged);
+    let refused = store.credentials().save_tokens(&ids[1], 1, &secret("x")).await.unwrap_err();
+    assert_eq!(refused, Error::Unreadable("secret"));
+}
+
+async fn hostile_text_is_only_text(place: Place) {
+    let store = place.open().await;
+    for text in ["'; DROP TABLE providers; --", "%_\\\"`$1?", "名前🦀\u{202e}", &"x".repeat(50_000)] {
+        let made = store.providers().create(provider(text)).await.unwrap();
+        assert_eq!(store.providers().get(&made.id).await.unwrap().value.name, text);
+        store.settings().set(text, &json!(text)).await.unwrap();
+        assert_eq!(store.settings().get(text).await.unwrap(), Some(json!(text)));
+        assert!(matches!(store.providers().get(text).await, Err(Error::NotFound { .. })));
+    }
+    assert_eq!(store.providers().list().await.unwrap().len(), 4);
+}
+
+async fn an_odd_row_is_an_error_of_that_kind(place: Place) {
+    let store = place.open().await;
+    store.providers().create(provider("a")).await.unwrap();
+    store.close().await;
+    drop(store);
+    place.run("UPDATE providers SET definition = '{'").await;
+    let store = place.open().await;
+    assert_eq!(store.providers().list().await.unwrap_err(), Error::Unreadable("provider"));
+    store.pools().list().await.unwrap();
+}
