@@ -29,12 +29,14 @@ fn command(program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// OpenAI, Anthropic and Google SDKs for Python, then LangChain, each in an environment of its own because their pins differ.
+/// OpenAI, Anthropic and Google SDKs for Python, Anthropic's of the version before, then LangChain, each in an environment of its
+/// own because their pins differ.
 pub(crate) fn python() -> Result<()> {
     build()?;
     let tests = "tests/e2e/python";
     for (name, requirements, only) in [
         ("sdk", "requirements.txt", ["--ignore", "test_langchain.py"].as_slice()),
+        ("anthropic-1", "requirements-anthropic-1.txt", ["test_anthropic.py"].as_slice()),
         ("langchain", "requirements-langchain.txt", ["test_langchain.py"].as_slice()),
     ] {
         let folder = format!("{PYTHON}/{name}");

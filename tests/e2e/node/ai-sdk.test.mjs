@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText, tool } from "ai";
 import { z } from "zod";
 
@@ -17,12 +18,19 @@ before(async () => {
   const openai = createOpenAI({ baseURL: gateway.url + "/v1", apiKey: KEY });
   const anthropic = createAnthropic({ baseURL: gateway.url + "/v1", apiKey: KEY });
   const google = createGoogleGenerativeAI({ baseURL: gateway.url + "/v1beta", apiKey: KEY });
-  models = (name) => ({ chat: openai.chat(name), responses: openai(name), messages: anthropic(name), gemini: google(name) });
+  const compatible = createOpenAICompatible({ name: "polyport", baseURL: gateway.url + "/v1", apiKey: KEY });
+  models = (name) => ({
+    chat: openai.chat(name),
+    compatible: compatible(name),
+    responses: openai(name),
+    messages: anthropic(name),
+    gemini: google(name),
+  });
 });
 after(() => gateway?.stop());
 
 for (const provider of PROVIDERS) {
-  for (const client of PROVIDERS) {
+  for (const client of [...PROVIDERS, "compatible"]) {
     test(`${client} client, ${provider} provider: text, stream, tool`, async () => {
       const model = models(`${provider}-ok`)[client];
       const whole = await generateText({ model, prompt: "Say hello", maxRetries: 0 });

@@ -8,12 +8,19 @@ import OpenAI from "openai";
 
 import { ASK, KEY, PROVIDERS, TINY_PNG, start } from "./gateway.mjs";
 
-let gateway, openai, anthropic, google;
+/** The API version of Anthropic's SDK itself, and each version by name. */
+const VERSIONS = [undefined, "2023-06-01", "2026-10-21"];
+
+let gateway, openai, anthropic, anthropics, google;
 
 before(async () => {
   gateway = await start();
   openai = new OpenAI({ baseURL: gateway.url + "/v1", apiKey: KEY, maxRetries: 0 });
-  anthropic = new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 });
+  anthropics = VERSIONS.map((version) => {
+    const defaultHeaders = version ? { "anthropic-version": version } : {};
+    return new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0, defaultHeaders });
+  });
+  [anthropic] = anthropics;
   google = new GoogleGenAI({ apiKey: KEY, httpOptions: { baseUrl: gateway.url } });
 });
 after(() => gateway?.stop());
@@ -37,10 +44,10 @@ for (const provider of PROVIDERS) {
           : openai.chat.completions.create({ model, ...body });
       const respond = (body) =>
         stream ? openai.responses.stream({ model, ...body }).finalResponse() : openai.responses.create({ model, ...body });
-      const message = (body) =>
+      const message = (body, client = anthropic) =>
         stream
-          ? anthropic.messages.stream({ model, max_tokens: 500, ...body }).finalMessage()
-          : anthropic.messages.create({ model, max_tokens: 500, ...body });
+          ? client.messages.stream({ model, max_tokens: 500, ...body }).finalMessage()
+          : client.messages.create({ model, max_tokens: 500, ...body });
       const generate = async (body) => {
         if (!stream) return [await google.models.generateContent({ model, ...body })];
         const chunks = [];
@@ -101,30 +108,33 @@ for (const provider of PROVIDERS) {
         assert.ok(second.output_text);
       });
 
-      test("messages: text, image, structured output, tool round trip", async () => {
-        const answer = await message({
-          messages: [{ role: "user", content: [
-            { type: "image", source: { type: "base64", media_type: "image/png", data: TINY_PNG } },
-            { type: "text", text: "What is this?" },
-          ] }],
+      for (const [index, version] of VERSIONS.entries()) {
+        test(`messages ${version ?? "as it comes"}: text, image, structured output, tool round trip`, async () => {
+          const client = anthropics[index];
+          const answer = await message({
+            messages: [{ role: "user", content: [
+              { type: "image", source: { type: "base64", media_type: "image/png", data: TINY_PNG } },
+              { type: "text", text: "What is this?" },
+            ] }],
+          }, client);
+          assert.equal(answer.stop_reason, "end_turn");
+          assert.ok(answer.usage.input_tokens > 0);
+          const person = await message({
+            messages: [{ role: "user", content: "Invent a person" }],
+            output_config: { format: { type: "json_schema", schema: PERSON } },
+          }, client);
+          assert.deepEqual(keys(person.content.find((block) => block.type === "text").text), ["age", "name"]);
+          const tools = [{ name: "get_weather", description: "Weather", input_schema: PARAMETERS }];
+          const messages = [{ role: "user", content: ASK }];
+          const first = await message({ messages, tools }, client);
+          const call = first.content.find((block) => block.type === "tool_use");
+          assert.deepEqual(call.input, { city: "Oslo" });
+          messages.push({ role: "assistant", content: first.content });
+          messages.push({ role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "3 degrees" }] });
+          const second = await message({ messages, tools }, client);
+          assert.equal(second.stop_reason, "end_turn");
         });
-        assert.equal(answer.stop_reason, "end_turn");
-        assert.ok(answer.usage.input_tokens > 0);
-        const person = await message({
-          messages: [{ role: "user", content: "Invent a person" }],
-          output_config: { format: { type: "json_schema", schema: PERSON } },
-        });
-        assert.deepEqual(keys(person.content.find((block) => block.type === "text").text), ["age", "name"]);
-        const tools = [{ name: "get_weather", description: "Weather", input_schema: PARAMETERS }];
-        const messages = [{ role: "user", content: ASK }];
-        const first = await message({ messages, tools });
-        const call = first.content.find((block) => block.type === "tool_use");
-        assert.deepEqual(call.input, { city: "Oslo" });
-        messages.push({ role: "assistant", content: first.content });
-        messages.push({ role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "3 degrees" }] });
-        const second = await message({ messages, tools });
-        assert.equal(second.stop_reason, "end_turn");
-      });
+      }
 
       test("gemini: text, image, structured output, tool round trip", async () => {
         const chunks = await generate({

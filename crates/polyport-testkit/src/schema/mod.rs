@@ -137,7 +137,7 @@ impl Judge {
         }
         match self.protocol {
             Protocol::Chat => chat::rules(body, &mut report),
-            Protocol::Responses => responses::rules(body, &mut report),
+            Protocol::Responses => responses::rules(body, self.house, &mut report),
             Protocol::Messages => {
                 let circumstances =
                     messages::Circumstances { version: self.version.as_deref(), betas: &self.betas, house: self.house };
@@ -258,10 +258,15 @@ fn correct(protocol: Protocol, schema: &mut Value) {
     match protocol {
         // Derived from the type of requests that do not stream, which knows only `false`.
         Protocol::Messages => schema["properties"]["stream"] = json!({ "type": "boolean" }),
-        // Generated images come back by their id alone.
         Protocol::Responses => {
-            let members = schema["$defs"]["ImageGenToolCall"]["required"].as_array_mut();
-            members.into_iter().for_each(|required| required.retain(|name| name == "type" || name == "id"));
+            let mut needed = |component: &str, keep: &dyn Fn(&Value) -> bool| {
+                let members = schema["$defs"][component]["required"].as_array_mut();
+                members.into_iter().for_each(|required| required.retain(keep));
+            };
+            // Generated images come back by their id alone.
+            needed("ImageGenToolCall", &|name| name == "type" || name == "id");
+            // The document says what it means when `strict` is omitted, but only where a namespace holds the function.
+            needed("FunctionTool", &|name| name != "strict");
         }
         // One tool stands for a list of one.
         Protocol::Gemini => {

@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::Report;
 use super::dialect::{self, is_plain_name, items, text_of};
 
-pub(super) fn rules(body: &Value, report: &mut Report) {
+pub(super) fn rules(body: &Value, house: bool, report: &mut Report) {
     dialect::refuse_carriers(body, "", report);
     dialect::openai_metadata(body, report);
     limits(body, report);
-    tools(body, report);
+    tools(body, house, report);
     format(body, report);
     history(body, report);
 }
@@ -51,7 +51,7 @@ fn limits(body: &Value, report: &mut Report) {
     }
 }
 
-fn tools(body: &Value, report: &mut Report) {
+fn tools(body: &Value, house: bool, report: &mut Report) {
     let mut names = HashSet::new();
     let extra = items(body, "input").iter().filter(|item| text_of(item, "type") == Some("additional_tools"));
     let all: Vec<&Value> = items(body, "tools").iter().chain(extra.flat_map(|item| items(item, "tools"))).collect();
@@ -65,6 +65,8 @@ fn tools(body: &Value, report: &mut Report) {
         if text_of(tool, "type") != Some("function") {
             continue;
         }
+        // Without it the service tries strictness, which other protocols did not ask for.
+        report.require(!house || tool.get("strict").is_some(), &path, "`strict` is left to the service");
         let schema = tool.get("parameters").unwrap_or(&Value::Null);
         if tool.get("strict") == Some(&Value::Bool(true)) {
             dialect::openai_strict(schema, &format!("{path}/parameters"), report);

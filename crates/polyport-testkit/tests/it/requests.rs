@@ -197,3 +197,11 @@ fn members_outside_the_published_schemas_are_refused() {
         assert!(violations.iter().any(|v| v.contains("nonsense")), "{violations:?}");
     }
 }
+
+#[test]
+fn only_a_client_leaves_strictness_to_the_service() {
+    let body = r#"{"model":"m","input":"x","tools":[{"type":"function","name":"f","parameters":{"type":"object"}}]}"#;
+    let body = serde_json::from_str(body).expect("JSON");
+    assert_eq!(schema::validate_request(Protocol::Responses, &body), Ok(()));
+    assert!(schema::validate_encoded(Protocol::Responses, &body).is_err());
+}
