@@ -1,12 +1,12 @@
 //! Whether a provider's model, or a whole provider, may be tried: it rests when it fails too often, and is tried out before it is
 //! trusted again.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use polyport_types::FaultClass;
 
-use crate::latency::PeakEwma;
+use crate::latency::{Histogram, PeakEwma};
 use crate::roster::Barred;
 use crate::state::{Millis, RestPolicy, Saved, State, Trouble, Verdict, verdict};
 
@@ -24,6 +24,8 @@ pub(crate) struct Breaker {
     probing: AtomicBool,
     inner: Mutex<Inner>,
     pub(crate) latency: PeakEwma,
+    pub(crate) first_tokens: Histogram,
+    pub(crate) in_flight: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -180,7 +182,9 @@ impl Breaker {
 
     /// Whether nothing is known that would be missed.
     pub(crate) fn idle(&self, now: Millis) -> bool {
-        self.until.load(Ordering::SeqCst) == 0 && self.inner.lock().recent.bucket + 2 < now / BUCKET
+        self.until.load(Ordering::SeqCst) == 0
+            && self.in_flight.load(Ordering::Relaxed) == 0
+            && self.inner.lock().recent.bucket + 2 < now / BUCKET
     }
 
     /// What it is in.

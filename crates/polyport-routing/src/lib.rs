@@ -6,15 +6,23 @@
 //! | module | question |
 //! |---|---|
 //! | [`catalog`] | which targets stand behind the model a client asks for? |
-//! | [`mod@plan`] | in which order are targets and their credentials tried? |
-//! | [`roster`] | which credential of a provider takes the next attempt? |
+//! | [`walk`] | which attempt is next? |
+//! | [`sticky`] | where is the prompt cache of this conversation warm? |
+//! | [`fleet`] | what do the requests to all providers share? |
 //! | [`provider`] | may a provider's model be tried, and what did the attempt show? |
+//! | [`roster`] | which credential of a provider takes the next attempt? |
 //! | [`state`] | what does a failure prove, and what rests how long? |
 //! | [`retry`] | an attempt failed: what next? |
+//! | [`budget`] | may it be repeated at all? |
+//! | [`hedge`] | when is a second attempt worth it? |
+//! | [`mod@plan`] | the order of targets and credentials, all at once |
 
 mod bits;
 mod breaker;
+pub mod budget;
 pub mod catalog;
+pub mod fleet;
+pub mod hedge;
 mod latency;
 pub mod plan;
 pub mod provider;
@@ -23,13 +31,23 @@ pub mod retry;
 pub mod roster;
 mod shares;
 pub mod state;
+pub mod sticky;
 mod tally;
+pub mod walk;
 
-pub use catalog::{Catalog, CatalogError, Hints, Resolved, Route, RouteTo, Rule, Target, TargetSpec, UnknownModel};
+pub use budget::{BudgetPolicy, RetryBudget};
+pub use catalog::{
+    Catalog, CatalogError, Hints, List, Match, Mode, NoRoute, Pool, Resolved, Route, RouteTo, Rule, Stage, Target,
+    TargetSpec, Tier, UnknownModel,
+};
+pub use fleet::{Fleet, ProviderSpec};
+pub use hedge::{Hedge, HedgePolicy};
 pub use plan::{Attempt, Excluded, Exclusion, Plan, Slots, plan};
 pub use polyport_types::Pattern;
 pub use provider::{Lease, ProviderHealth, Rested};
 pub use retry::{Failure, History, Next, RetryPolicy, next};
 pub use roster::{Ask, Barred, Member, Pace, Picked, Roster, Strategy, Subset, Tried};
 pub use state::{Ladder, Millis, RestPolicy, Saved, Scope, State, Trouble};
+pub use sticky::{Binding, Guided, Sticky, StickyCounts};
 pub use tally::Counts;
+pub use walk::{Nothing, Walk};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 use polyport_types::{FaultClass, Text};
@@ -46,6 +47,17 @@ impl ProviderHealth {
         }
     }
 
+    /// The same provider with other credentials or rules: what is known of those that stay is kept.
+    #[must_use]
+    pub fn changed(&self, members: Vec<Member>, strategy: Strategy, policy: RestPolicy, now: Millis) -> Self {
+        let changed = Self {
+            roster: Arc::new(Roster::after(members, strategy, Some(&self.roster))),
+            ..Self::new(self.name.clone(), Vec::new(), strategy, policy)
+        };
+        changed.restore(&self.export(now), now);
+        changed
+    }
+
     /// Its name in the configuration.
     #[must_use]
     pub fn name(&self) -> &Text {
@@ -73,10 +85,7 @@ impl ProviderHealth {
     /// Why no credential of it can be tried with this model; `None` if at least one can.
     #[must_use]
     pub fn barred(&self, ask: &Ask<'_>, tried: &Tried) -> Option<Barred> {
-        if let Some(barred) = self.whole.barred(ask.now) {
-            return Some(barred);
-        }
-        if let Some(barred) = self.known(ask.model).and_then(|target| target.barred(ask.now)) {
+        if let Some(barred) = self.barred_model(ask.model, ask.now) {
             return Some(barred);
         }
         if self.roster.is_empty() {
@@ -86,6 +95,18 @@ impl ProviderHealth {
             return None;
         }
         Some(self.why_none(ask, tried))
+    }
+
+    /// Why this model cannot be tried with any credential.
+    #[must_use]
+    pub fn barred_model(&self, model: &str, now: Millis) -> Option<Barred> {
+        self.whole.barred(now).or_else(|| self.known(model)?.barred(now))
+    }
+
+    /// Attempts under way with this model.
+    #[must_use]
+    pub fn in_flight(&self, model: &str) -> u32 {
+        self.known(model).map_or(0, |target| target.in_flight.load(Ordering::Relaxed))
     }
 
     /// Why no credential can be used: the reason of the one that can be used first.
@@ -121,6 +142,7 @@ impl ProviderHealth {
         if let Some(barred) = self.whole.barred(ask.now).or_else(|| target.barred(ask.now)) {
             return Err(barred);
         }
+        target.in_flight.fetch_add(1, Ordering::Relaxed);
         let mut lease = Lease {
             health: Arc::clone(self),
             target,
@@ -167,6 +189,12 @@ impl ProviderHealth {
     #[must_use]
     pub fn ailing(&self, model: &str, now: Millis) -> bool {
         self.known(model).is_some_and(|target| target.ailing(&self.policy, now))
+    }
+
+    /// The time within which this share, in percent, of its answers began lately; `None` with fewer than `least` of them.
+    #[must_use]
+    pub fn first_token(&self, model: &str, percent: u8, least: u32) -> Option<Millis> {
+        self.known(model)?.first_tokens.percentile(percent, least)
     }
 
     /// How long its answers take to begin, in milliseconds; 0 if that is not known.
@@ -303,6 +331,7 @@ impl Lease {
     /// The answer has begun, `millis` after it was asked for, and is good.
     pub fn succeeded(&mut self, status: Option<u16>, millis: u32, now: Millis) {
         self.target.latency.record(millis, now);
+        self.target.first_tokens.record(millis);
         self.alive(Some(millis), now);
         self.end(Ended::Well, status, now);
     }
@@ -399,6 +428,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.release_probes();
     }
 }

@@ -16,6 +16,20 @@ pub struct RetryPolicy {
     pub max_wait: Duration,
 }
 
+impl RetryPolicy {
+    /// The same for a client that says how long it waits, from the first byte of its request on.
+    #[must_use]
+    pub fn within(&self, client: Option<Duration>) -> Self {
+        Self { patience: client.map_or(self.patience, |client| client.min(self.patience)), ..self.clone() }
+    }
+
+    /// What is left of the time for all attempts together: no attempt may take longer.
+    #[must_use]
+    pub fn left(&self, elapsed: Duration) -> Duration {
+        self.patience.saturating_sub(elapsed)
+    }
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_attempts: 3, patience: Duration::from_secs(600), max_wait: Duration::from_secs(5) }
@@ -48,6 +62,8 @@ pub struct History {
     pub refreshable: bool,
     /// Something of the answer has reached the client.
     pub committed: bool,
+    /// Too many attempts were repeated lately, of all requests: see [`crate::RetryBudget`].
+    pub over_budget: bool,
     /// Since the request began.
     pub elapsed: Duration,
     /// A random number, used to spread waits: 0 is the shortest, 255 the longest.
@@ -155,6 +171,9 @@ pub fn next(policy: &RetryPolicy, failure: Failure, history: &History) -> Next {
     let left = policy.max_attempts.saturating_sub(history.failures);
     let spare = left > history.targets_left;
     let cheap = !counts(failure.class);
+    if history.over_budget && !cheap {
+        return Next::GiveUp;
+    }
 
     if let Some(after) = wait(&allowed.same, failure, history)
         && !history.repeated
@@ -286,6 +305,21 @@ mod tests {
         // More targets than attempts: still all of them.
         assert_eq!(go(C::ServerError, with(4, 0, 2)), Next::NextTarget);
         assert_eq!(go(C::ServerError, History { repeated: true, ..with(1, 1, 0) }), Next::NextCredential);
+    }
+
+    #[test]
+    fn over_budget_only_what_costs_nothing_goes_on() {
+        let over = History { over_budget: true, ..with(1, 1, 1) };
+        assert_eq!(go(C::ServerError, over), Next::GiveUp);
+        assert_eq!(go(C::RateLimited, over), Next::NextCredential);
+    }
+
+    #[test]
+    fn a_clients_patience_bounds_all_attempts() {
+        let policy = RetryPolicy::default().within(Some(Duration::from_secs(60)));
+        assert_eq!(policy.left(Duration::from_secs(45)), Duration::from_secs(15));
+        assert_eq!(policy.left(Duration::from_secs(61)), Duration::ZERO);
+        assert_eq!(RetryPolicy::default().within(Some(Duration::from_secs(9000))), RetryPolicy::default());
     }
 
     #[test]

@@ -2,3 +2,7 @@
 
 #[path = "it/roster.rs"]
 mod roster;
+#[path = "it/sticky.rs"]
+mod sticky;
+#[path = "it/walk.rs"]
+mod walk;

@@ -30,7 +30,11 @@ pub(super) struct File {
     /// first slash) or the name of another model here. A target `provider/*` gets the name the client asked for; a `*` inside a
     /// longer name stands for what the `*` of the pattern matched. Clients may also ask for `provider/model` directly.
     pub(super) models: Named<Several<Target>>,
-    /// Rules for names that `models` does not list, tried in order.
+    /// Virtual models: a name and the targets behind it, of one provider or many, and how one of them is chosen. Names of vendors'
+    /// models that hold a word of the pool's tier (`claude-haiku-4-5-20251001`) reach it as well.
+    pub(super) pools: Named<Pool>,
+    /// Rules that look at the request. Those that look at a header or at the caller are asked before `models` and `pools`, the others
+    /// for names that these do not list; lower `priority` first, then in order.
     pub(super) routes: Vec<Route>,
     /// The provider that gets names no other rule knows. Default: the only provider, if there is just one.
     pub(super) default_provider: Option<String>,
@@ -201,10 +205,59 @@ pub(super) struct Target {
     pub(super) priority: Option<u32>,
 }
 
+impl Short for String {
+    fn of_text(text: &str) -> Self {
+        text.to_owned()
+    }
+}
+
 impl Short for Target {
     fn of_text(text: &str) -> Self {
         Self { target: text.to_owned(), weight: None, priority: None }
     }
+}
+
+/// A virtual model.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Pool {
+    /// What kind of model it offers: names that hold one of the words of the tier reach it.
+    pub(super) tier: Option<Tier>,
+    /// Words to reach it by instead of those of its tier. They stand alone in a name: `mini` is in `gpt-5-mini`, not in `gemini`.
+    #[schemars(example = &["haiku", "flash-lite"])]
+    pub(super) words: Vec<String>,
+    /// What it consists of.
+    pub(super) targets: Several<Target>,
+    /// How one of its targets is chosen. Default: `round_robin`.
+    pub(super) strategy: Option<Strategy>,
+    /// Other pools, tried in order when none of its targets can be.
+    pub(super) fallbacks: Vec<String>,
+}
+
+/// What kind of model a pool offers.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tier {
+    /// Small and quick: `haiku`, `flash-lite`, `mini`, `nano`, `lite`, `small`, `instant`.
+    Tool,
+    /// For everyday work: `sonnet`, `flash`, `medium`.
+    Normal,
+    /// The most able: `opus`, `pro`, `large`, `ultra`.
+    Advanced,
+}
+
+/// How one of several is chosen.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Strategy {
+    /// In turns: over the providers first, then over the models of each, by weight.
+    RoundRobin,
+    /// The one with the fewest requests under way, by weight.
+    LeastBusy,
+    /// The one whose answers begin soonest.
+    Latency,
+    /// The first that can be used.
+    Ordered,
 }
 
 /// A rule that looks at the request instead of listing model names.
@@ -214,18 +267,44 @@ pub(super) struct Route {
     /// When the rule holds; all conditions given must.
     #[serde(rename = "match")]
     pub(super) when: Match,
-    /// Where to: a provider (which gets the name as asked for), `provider/model`, or a model of `models`.
+    /// Where to: a provider (which gets the name as asked for), `provider/model`, a model of `models`, or a pool. `provider/*` keeps
+    /// the name; a `*` inside a longer name stands for what the `*` of `match.model` matched.
     pub(super) to: String,
+    /// Lower is asked first. Default: 1.
+    pub(super) priority: Option<u32>,
+    /// Asked before `models` and `pools`. Default: true if it looks at a header or at the caller, otherwise false.
+    pub(super) overrides: Option<bool>,
+    /// How requests reach the provider. Default: `translation.mode`.
+    pub(super) mode: Option<Mode>,
+    /// Only these keys of the provider, by name. Default: all.
+    pub(super) keys: Vec<String>,
 }
 
 /// When a route holds.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Match {
-    /// The model name holds this text, in any case.
-    pub(super) model_contains: Option<String>,
+    /// The model name is this one, or like this pattern with `*`.
+    pub(super) model: Option<String>,
+    /// The model name holds this text, or one of these, in any case.
+    pub(super) model_contains: Several<String>,
     /// The client speaks this protocol.
     pub(super) protocol: Option<Protocol>,
+    /// Headers and what their values are like; `*` stands for anything.
+    #[schemars(example = &serde_json::json!({ "x-team": "platform-*" }))]
+    pub(super) header: Named<String>,
+    /// The name of the client key, or of its user, is this one or one of these; `*` stands for anything.
+    pub(super) caller: Several<String>,
+}
+
+/// How requests reach a provider.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    /// Converted where client and provider speak different protocols.
+    Transform,
+    /// As they are, to providers that speak the client's protocol; for others the request is refused.
+    Direct,
 }
 
 /// Abilities of a model that differ from the shipped table.
@@ -238,6 +317,8 @@ pub(super) struct Abilities(pub(super) Map<String, Value>);
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Translation {
+    /// How requests reach providers, where their route does not say otherwise. Default: `transform`.
+    pub(super) mode: Option<Mode>,
     /// What to do when something cannot be carried. Default: `lenient`.
     pub(super) losses: Option<Losses>,
     /// The model name answers carry. Default: `requested`.

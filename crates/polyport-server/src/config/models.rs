@@ -1,6 +1,8 @@
-//! The sections `models`, `routes` and `default_provider`.
+//! The sections `models`, `pools`, `routes` and `default_provider`.
 
-use polyport_routing::{Catalog, CatalogError, Pattern, Route, RouteTo, TargetSpec};
+use polyport_routing::{
+    Catalog, CatalogError, List, Match, Mode, Pattern, Pool, Route, RouteTo, Strategy, TargetSpec, Tier,
+};
 use polyport_types::{ClientProtocol, Text};
 
 use super::check::{Context, steps};
@@ -11,7 +13,9 @@ use super::tree::Step;
 
 /// What clients may ask for. Mistakes are noted; the catalogue is then empty.
 pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<'_>) -> Catalog {
-    let mut catalog = Catalog::default().with_direct(file.access.direct_models.unwrap_or(true));
+    let mut catalog = Catalog::default()
+        .with_direct(file.access.direct_models.unwrap_or(true))
+        .with_mode(file.translation.mode.map(mode).unwrap_or_default());
     for Checked { provider, claims } in providers {
         let claims = claims.iter().map(|claim| Pattern::new(claim.as_str())).collect();
         catalog = catalog.with_provider(provider.name.clone(), provider.protocol(), provider.models.clone(), claims);
@@ -29,13 +33,18 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
         catalog = catalog.with_provider(echo.name.clone(), echo.protocol(), echo.models, Vec::new());
     }
     for (name, targets) in &file.models.0 {
-        if let Some(specs) = specs(name, &targets.0, file, context) {
+        if let Some(specs) = specs(List::Model, name, &targets.0, file, context) {
             catalog = catalog.with_model(name.as_str(), specs);
+        }
+    }
+    for (name, given) in &file.pools.0 {
+        if let Some(pool) = pool(name, given, file, context) {
+            catalog = catalog.with_pool(pool);
         }
     }
     let mut routes = Vec::new();
     for (at, given) in file.routes.iter().enumerate() {
-        if let Some(route) = route(at, given, file, context) {
+        if let Some(route) = route(at, given, file, providers, context) {
             catalog = catalog.with_route(route);
             routes.push(at);
         }
@@ -57,12 +66,20 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
 }
 
 /// The targets of a model, without those of disabled providers. `None` if nothing is left.
-fn specs(name: &str, targets: &[file::Target], file: &File, context: &mut Context<'_>) -> Option<Vec<TargetSpec>> {
-    let at = |index: usize| if targets.len() == 1 { steps!["models", name] } else { steps!["models", name, index] };
+fn specs(
+    list: List,
+    name: &str,
+    targets: &[file::Target],
+    file: &File,
+    context: &mut Context<'_>,
+) -> Option<Vec<TargetSpec>> {
+    let path = list_path(list, name);
+    let at = |index: usize| if targets.len() == 1 { path.clone() } else { [path.clone(), steps![index]].concat() };
     let mut specs = Vec::with_capacity(targets.len());
     let mut disabled = 0;
     if name.is_empty() {
-        context.error(&steps!["models", name], "the name of a model is empty", "name it, or use the pattern `*`");
+        let message = format!("the name of a {} is empty", list.as_str());
+        context.error(&path, message, "name it, or use the pattern `*` in `models`");
     }
     for (index, target) in targets.iter().enumerate() {
         if target.target.is_empty() {
@@ -85,32 +102,119 @@ fn specs(name: &str, targets: &[file::Target], file: &File, context: &mut Contex
     }
     if specs.is_empty() && !targets.is_empty() {
         if disabled == targets.len() {
-            let message = "all its providers are disabled, so the model is left out";
-            context.warning(&steps!["models", name], message, "enable one of them, or remove the model");
+            let message = format!("all its providers are disabled, so the {} is left out", list.as_str());
+            context.warning(&path, message, format!("enable one of them, or remove the {}", list.as_str()));
         }
         return None;
     }
     Some(specs)
 }
 
-fn route(at: usize, given: &file::Route, file: &File, context: &mut Context<'_>) -> Option<Route> {
+/// Where a list of targets stands.
+fn list_path(list: List, name: &str) -> Vec<Step> {
+    match list {
+        List::Model => steps!["models", name],
+        List::Pool => steps!["pools", name, "targets"],
+    }
+}
+
+fn pool(name: &str, given: &file::Pool, file: &File, context: &mut Context<'_>) -> Option<Pool> {
+    if Pattern::is_glob(name) {
+        let remedy = "use `words` to reach a pool by many names, or a pattern in `models`";
+        context.error(&steps!["pools", name], "the name of a pool holds `*`", remedy);
+        return None;
+    }
+    for (at, word) in given.words.iter().enumerate() {
+        if word.trim().is_empty() {
+            context.error(&steps!["pools", name, "words", at], "the word is empty", "leave it out");
+        }
+    }
+    Some(Pool {
+        name: name.into(),
+        tier: given.tier.map(|tier| match tier {
+            file::Tier::Tool => Tier::Tool,
+            file::Tier::Normal => Tier::Normal,
+            file::Tier::Advanced => Tier::Advanced,
+        }),
+        words: given.words.iter().map(|word| Text::from(word.trim())).collect(),
+        targets: specs(List::Pool, name, &given.targets.0, file, context)?,
+        strategy: given.strategy.map(strategy).unwrap_or_default(),
+        fallbacks: given.fallbacks.iter().map(|to| Text::from(to.as_str())).collect(),
+    })
+}
+
+fn strategy(given: file::Strategy) -> Strategy {
+    match given {
+        file::Strategy::RoundRobin => Strategy::RoundRobin,
+        file::Strategy::LeastBusy => Strategy::LeastBusy,
+        file::Strategy::Latency => Strategy::Latency,
+        file::Strategy::Ordered => Strategy::Ordered,
+    }
+}
+
+fn mode(given: file::Mode) -> Mode {
+    match given {
+        file::Mode::Transform => Mode::Transform,
+        file::Mode::Direct => Mode::Direct,
+    }
+}
+
+fn route(
+    at: usize,
+    given: &file::Route,
+    file: &File,
+    providers: &[Checked],
+    context: &mut Context<'_>,
+) -> Option<Route> {
     let path = steps!["routes", at];
-    if given.when.model_contains.is_none() && given.when.protocol.is_none() {
-        let remedy = "give `match: { model_contains: … }` or `match: { protocol: … }`, or use `default_provider`";
+    let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text.as_str())).collect();
+    let when = Match {
+        model: given.when.model.as_deref().map(Pattern::new),
+        contains: given.when.model_contains.0.iter().map(|part| Text::from(part.as_str())).collect(),
+        protocol: given.when.protocol.map(client_protocol),
+        headers: given.when.header.0.iter().map(|(name, value)| (lower(name), Pattern::new(value.as_str()))).collect(),
+        callers: patterns(&given.when.caller.0),
+    };
+    if when.is_empty() {
+        let remedy =
+            "give `match` a `model`, `model_contains`, `protocol`, `header` or `caller`, or use `default_provider`";
         context.error(&path, "the route has no condition", remedy);
         return None;
     }
     if given.to.is_empty() {
-        context.error(&path, "the route leads nowhere", "set `to` to a provider, `provider/model` or a model");
+        let remedy = "set `to` to a provider, `provider/model`, a model or a pool";
+        context.error(&path, "the route leads nowhere", remedy);
         return None;
     }
+    keys_known(at, given, providers, context);
     let to = Text::from(given.to.as_str());
     let is_provider = file.providers.0.iter().any(|(name, _)| *name == given.to) || given.to == "echo";
     Some(Route {
-        model_contains: given.when.model_contains.as_deref().map(Text::from),
-        protocol: given.when.protocol.map(client_protocol),
+        when,
         to: if is_provider { RouteTo::Provider(to) } else { RouteTo::Model(to) },
+        priority: given.priority.unwrap_or(1),
+        overrides: given.overrides,
+        mode: given.mode.map(mode),
+        keys: given.keys.iter().map(|key| Text::from(key.as_str())).collect(),
     })
+}
+
+fn lower(name: &str) -> Text {
+    name.to_ascii_lowercase().into()
+}
+
+/// The keys of a route have to be some provider's: a misspelt one would leave the route without any.
+fn keys_known(at: usize, given: &file::Route, providers: &[Checked], context: &mut Context<'_>) {
+    let provider = given.to.split_once('/').map_or(given.to.as_str(), |(provider, _)| provider);
+    let one = providers.iter().find(|checked| checked.provider.name == *provider);
+    let of = one.map_or(providers, std::slice::from_ref);
+    let known: Vec<&str> =
+        of.iter().flat_map(|checked| checked.provider.credentials()).map(|key| &*key.label).collect();
+    for (index, key) in given.keys.iter().enumerate().filter(|(_, key)| !known.contains(&key.as_str())) {
+        let whose = if one.is_some() { format!("`{provider}`") } else { "any provider".to_owned() };
+        let message = format!("`{key}` is not the name of a key of {whose}");
+        context.error(&steps!["routes", at, "keys", index], message, super::read::suggestion(key, &known, "known are"));
+    }
 }
 
 fn client_protocol(protocol: file::Protocol) -> ClientProtocol {
@@ -125,13 +229,25 @@ fn client_protocol(protocol: file::Protocol) -> ClientProtocol {
 /// `routes` are the positions in the file of the routes that went into the catalogue.
 fn note(error: &CatalogError, file: &File, routes: &[usize], context: &mut Context<'_>) {
     let (path, remedy): (Vec<Step>, String) = match error {
-        CatalogError::Dangling { model, to } => (target_path(file, model, to), missing(file, to)),
-        CatalogError::GlobToModel { model, to } => (target_path(file, model, to), "write `provider/*`".to_owned()),
-        CatalogError::Cycle { model, path } => {
-            let to = path.last().map_or("", String::as_str);
-            (target_path(file, model, to), "let one of them lead to `provider/model`".to_owned())
+        CatalogError::Dangling { list, name, to } => (target_path(file, *list, name, to), missing(file, to)),
+        CatalogError::GlobToModel { model, to } => {
+            (target_path(file, List::Model, model, to), "write `provider/*`".to_owned())
         }
-        CatalogError::Empty { model } => (steps!["models", &**model], "give `provider/model`".to_owned()),
+        CatalogError::Cycle { list, name, path } => {
+            let to = path.last().map_or("", String::as_str);
+            (target_path(file, *list, name, to), "let one of them lead to `provider/model`".to_owned())
+        }
+        CatalogError::Empty { list, name } => (list_path(*list, name), "give `provider/model`".to_owned()),
+        CatalogError::Twice(name) => (steps!["pools", &**name], "give one of them another name".to_owned()),
+        CatalogError::Fallback { pool, to } => {
+            let pools: Vec<&str> = file.pools.0.iter().map(|(name, _)| name.as_str()).collect();
+            let others: Vec<&str> = pools.into_iter().filter(|name| *name != &**pool).collect();
+            (fallback_path(file, pool, to), super::read::suggestion(to, &others, "pools are"))
+        }
+        CatalogError::FallbackCycle { pool, path } => {
+            let next = path.get(1).map_or("", String::as_str);
+            (fallback_path(file, pool, next), "leave one of the fall-backs out".to_owned())
+        }
         CatalogError::Route { index, to } => {
             (steps!["routes", routes.get(*index).copied().unwrap_or(*index), "to"], missing(file, to))
         }
@@ -140,15 +256,24 @@ fn note(error: &CatalogError, file: &File, routes: &[usize], context: &mut Conte
     context.error(&path, error.to_string(), remedy);
 }
 
-/// The path of the entry of `model` that holds `to`.
-fn target_path(file: &File, model: &str, to: &str) -> Vec<Step> {
-    let targets = file.models.0.iter().find(|(name, _)| name == model).map(|(_, targets)| targets.0.as_slice());
-    match targets {
-        Some(targets) if targets.len() > 1 => match targets.iter().position(|target| target.target == to) {
-            Some(at) => steps!["models", model, at],
-            None => steps!["models", model],
-        },
-        _ => steps!["models", model],
+/// The path of the entry of a list that holds `to`.
+fn target_path(file: &File, list: List, name: &str, to: &str) -> Vec<Step> {
+    let path = list_path(list, name);
+    let targets = match list {
+        List::Model => file.models.0.iter().find(|(known, _)| known == name).map(|(_, targets)| &targets.0),
+        List::Pool => file.pools.0.iter().find(|(known, _)| known == name).map(|(_, pool)| &pool.targets.0),
+    };
+    match targets.filter(|targets| targets.len() > 1).and_then(|all| all.iter().position(|one| one.target == to)) {
+        Some(at) => [path, steps![at]].concat(),
+        None => path,
+    }
+}
+
+fn fallback_path(file: &File, pool: &str, to: &str) -> Vec<Step> {
+    let given = file.pools.0.iter().find(|(name, _)| name == pool).map(|(_, pool)| &pool.fallbacks);
+    match given.and_then(|fallbacks| fallbacks.iter().position(|fallback| fallback == to)) {
+        Some(at) => steps!["pools", pool, "fallbacks", at],
+        None => steps!["pools", pool],
     }
 }
 
@@ -161,7 +286,8 @@ fn missing(file: &File, to: &str) -> String {
         }
         None => {
             let models = file.models.0.iter().map(|(name, _)| name.as_str());
-            let names: Vec<&str> = models.chain(providers).filter(|name| *name != to).collect();
+            let pools = file.pools.0.iter().map(|(name, _)| name.as_str());
+            let names: Vec<&str> = models.chain(pools).chain(providers).filter(|name| *name != to).collect();
             super::read::suggestion(to, &names, "known are")
         }
     }

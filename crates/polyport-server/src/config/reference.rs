@@ -65,6 +65,7 @@ pub fn markdown() -> String {
         ("providers.NAME", "Provider"),
         ("providers.NAME.timeouts", "Timeouts"),
         ("models.NAME[]", "Target"),
+        ("pools.NAME", "Pool"),
         ("routes[]", "Route"),
         ("routes[].match", "Match"),
         ("translation", "Translation"),

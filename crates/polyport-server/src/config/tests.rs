@@ -50,7 +50,7 @@ fn address(config: &Config, name: &str) -> String {
 }
 
 fn route(config: &Config, model: &str) -> (String, Rule) {
-    let resolved = config.catalog.resolve(model, Hints { protocol: Some(ClientProtocol::Chat) }).unwrap();
+    let resolved = config.catalog.resolve(model, Hints::new(ClientProtocol::Chat)).unwrap();
     let first = &resolved.targets[0];
     (format!("{}/{}", first.provider, first.model), resolved.rule)
 }
@@ -285,6 +285,74 @@ default_provider: opnai
     ] {
         assert!(found.contains(words), "{words}\n---\n{found}");
     }
+}
+
+#[test]
+fn pools_and_routes_as_people_write_them() {
+    let text = r#"
+providers:
+  a: { base_url: "http://h/v1", keys: [{ name: day, key: k1 }, { name: night, key: k2 }] }
+  b: { protocol: messages, base_url: "http://i" }
+pools:
+  haiku: { tier: tool, targets: a/small }
+  sonnet:
+    tier: normal
+    targets: [{ target: a/m1, weight: 2 }, b/m1]
+    strategy: least_busy
+    fallbacks: [haiku]
+  quick: { words: [turbo], targets: haiku }
+routes:
+  - { match: { model: "ft:*" }, to: "a/tuned-*", priority: 5 }
+  - { match: { model_contains: [x, ft] }, to: b, mode: direct }
+  - { match: { header: { X-Team: "plat*" }, caller: [ci, "batch-*"] }, to: a, keys: [night] }
+"#;
+    let config = load(text).config;
+    let catalog = &config.catalog;
+    let of = |model: &str| catalog.resolve(model, Hints::default()).unwrap();
+    assert_eq!(of("claude-haiku-4-5-20251001").rule, Rule::Word { pool: "haiku".into(), word: "haiku".into() });
+    assert_eq!(
+        (of("sonnet").stages.len(), of("sonnet").stages[0].strategy),
+        (2, polyport_routing::Strategy::LeastBusy)
+    );
+    assert_eq!(&*of("my-turbo").targets[0].model, "small");
+    // The lower number is asked first.
+    assert_eq!((of("ft:1").rule, of("ft:1").mode), (Rule::Route(1), polyport_routing::Mode::Direct));
+    let hints = Hints { headers: &[("x-team", "platform")], callers: &["batch-7"], ..Hints::default() };
+    let exception = catalog.resolve("haiku", hints).unwrap();
+    assert_eq!((exception.rule, &*exception.keys), (Rule::Route(2), &["night".into()][..]));
+}
+
+#[test]
+fn all_mistakes_of_pools_and_routes_are_found() {
+    let text = r#"
+providers: { a: { base_url: "http://h/v1", keys: [{ name: day, key: k1 }] } }
+models: { m: a/x }
+pools:
+  m: { targets: a/x }
+  haiku: { tier: tool, targets: [a/x, nowhere/y], fallbacks: [haiko] }
+  one: { targets: a/x, fallbacks: [two] }
+  two: { targets: a/x, fallbacks: [one] }
+  none: {}
+  "g*": { targets: a/x }
+routes:
+  - { match: { caller: ci }, to: a, keys: [dya] }
+  - { match: { model: x }, to: haikku }
+"#;
+    let found = problems(text).join("\n");
+    for words in [
+        "p.yaml:5:3: error: pools.m: `m` is both a model and a pool",
+        "p.yaml:6:39: error: pools.haiku.targets[1]: pool `haiku` leads to `nowhere/y`",
+        "p.yaml:6:63: error: pools.haiku.fallbacks[0]: pool `haiku` falls back to `haiko`, which is no pool",
+        "pools.one.fallbacks[0]: pool `one` falls back to itself: one → two → one",
+        "pool `none` has no targets",
+        "pools.g*: the name of a pool holds `*`",
+        "routes[0].keys[0]: `dya` is not the name of a key of `a`; did you mean `day`?",
+        "routes[1].to: the route leads to `haikku`, which is neither a provider, a model, a pool nor `provider/model`; did you mean `haiku`?",
+    ] {
+        assert!(found.contains(words), "{words}\n---\n{found}");
+    }
+    let unknown = problems("pools: { p: { targets: echo/echo, strategie: ordered } }").join("\n");
+    assert!(unknown.contains("did you mean `strategy`?"), "{unknown}");
 }
 
 #[test]

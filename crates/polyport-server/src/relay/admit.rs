@@ -67,8 +67,8 @@ pub(crate) fn slots_of(app: &App, runtime: &Runtime, model: &str, client: Client
     let resolved = runtime
         .config
         .catalog
-        .resolve(model, Hints { protocol: Some(client) })
-        .map_err(|unknown| Fault::new(FaultClass::ModelNotFound, unknown.to_string()))?;
+        .resolve(model, Hints::new(client))
+        .map_err(|none| Fault::new(none.class(), none.to_string()))?;
     let plan = plan(
         &resolved.targets,
         if resolved.targets.len() > 1 { runtime.next_turn() } else { 0 },

@@ -161,8 +161,7 @@ impl Asking<'_> {
                 format!("is kept under a credential of provider `{provider}` that is configured no more: start anew");
             return reference.elsewhere(&why);
         };
-        let targets =
-            self.runtime.config.catalog.resolve(self.model, Hints { protocol: Some(ClientProtocol::Responses) });
+        let targets = self.runtime.config.catalog.resolve(self.model, Hints::new(ClientProtocol::Responses));
         let target = targets.ok().and_then(|found| found.targets.iter().find(|to| to.provider == *provider).cloned());
         let resting = |target: Target| match self.app.health.exclusion(&target, slot.credential) {
             Some(Exclusion::Cooling { for_ms }) => Some(Duration::from_millis(for_ms)),

@@ -21,7 +21,7 @@ use crate::out;
 pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
     let config = super::load(args)?.config;
     let protocol = ClientProtocol::from(what.protocol);
-    let resolved = match config.catalog.resolve(&what.model, Hints { protocol: Some(protocol) }) {
+    let resolved = match config.catalog.resolve(&what.model, Hints::new(protocol)) {
         Ok(resolved) => resolved,
         Err(unknown) if args.json => {
             out::json(&json!({ "model": what.model, "error": unknown.to_string() }));
@@ -107,6 +107,8 @@ fn convert(
 fn rule(rule: &Rule) -> String {
     match rule {
         Rule::Model(name) => format!("`models` lists `{name}`"),
+        Rule::Pool(name) => format!("`{name}` is a pool"),
+        Rule::Word { pool, word } => format!("names with `{word}` reach the pool `{pool}`"),
         Rule::Direct => "the name is `provider/model`".to_owned(),
         Rule::Glob(pattern) => format!("the pattern `{pattern}` of `models` fits"),
         Rule::Route(index) => format!("`routes[{index}]` fits"),

@@ -14,7 +14,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let catalog = &config.catalog;
     let mut models: Vec<(String, Vec<Target>)> = catalog
         .names()
-        .filter_map(|name| Some((name.to_string(), catalog.resolve(name, Hints::default()).ok()?.targets)))
+        .filter_map(|name| Some((name.to_string(), catalog.resolve(name, Hints::default()).ok()?.targets.to_vec())))
         .collect();
     models.extend(catalog.globs().map(|(pattern, targets)| (pattern.to_owned(), targets.to_vec())));
     if args.json {

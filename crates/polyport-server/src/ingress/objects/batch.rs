@@ -65,10 +65,10 @@ fn requests<'b>(peek: &Peek, body: &'b [u8]) -> Option<Vec<&'b RawValue>> {
 
 /// The provider's name of a model.
 fn known_as(runtime: &Runtime, slot: &Slot, model: &str) -> Option<Text> {
-    let hints = Hints { protocol: Some(ClientProtocol::Messages) };
+    let hints = Hints::new(ClientProtocol::Messages);
     let resolved = runtime.config.catalog.resolve(model, hints).ok()?;
-    let target = resolved.targets.into_iter().find(|target| target.provider == slot.target.provider)?;
-    Some(target.model)
+    let target = resolved.targets.iter().find(|target| target.provider == slot.target.provider)?;
+    Some(target.model.clone())
 }
 
 /// One request of a batch.

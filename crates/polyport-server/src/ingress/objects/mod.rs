@@ -270,9 +270,9 @@ impl Seeking<'_> {
 
     /// The slot with its provider's name of the model; a name that does not lead there stays as it is.
     fn with_model(&self, mut slot: Slot, model: Option<&str>) -> Slot {
-        let hints = polyport_routing::Hints { protocol: Some(self.protocol) };
+        let hints = polyport_routing::Hints::new(self.protocol);
         let resolved = model.and_then(|model| self.runtime.config.catalog.resolve(model, hints).ok());
-        let mut targets = resolved.into_iter().flat_map(|resolved| resolved.targets);
+        let mut targets = resolved.into_iter().flat_map(|resolved| resolved.targets.to_vec());
         let provider = &slot.target.provider;
         let model = targets.find(|target| target.provider == *provider).map(|target| target.model);
         slot.target.model = model.unwrap_or_default();

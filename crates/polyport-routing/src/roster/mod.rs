@@ -4,6 +4,11 @@
 //! stand side by side, and sets of slots are bits: a choice reads some hundred words and allocates nothing. What rests, is at its limit
 //! of concurrent attempts, or ahead of its pace, is a bit as well, cleared by the first who looks when the time has come.
 
+mod choice;
+mod member;
+mod picked;
+mod tried;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -12,225 +17,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use polyport_types::{FaultClass, Text};
 
-use crate::bits::{Bits, nth, place, window};
+pub use self::member::{Barred, Member, Pace, Strategy};
+pub use self::picked::Picked;
+pub use self::tried::Tried;
+use self::tried::mark;
+use crate::bits::{Bits, place, window};
 use crate::latency::PeakEwma;
 use crate::rests::{Mark, Rests};
-use crate::shares::{Class, due, mix};
 use crate::state::{Millis, Saved, State, Verdict};
-use crate::tally::{Counts, Ended, Tally, sweep};
-
-/// A credential as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// What it is known by over restarts and changes of the configuration; not the secret.
-    pub id: Text,
-    /// Share among credentials of the same priority; at least 1.
-    pub weight: u32,
-    /// Lower goes first; the others are used when none of these can be.
-    pub priority: u32,
-    /// Attempts at once; 0 for any number.
-    pub concurrency: u32,
-    /// Attempts over time.
-    pub pace: Option<Pace>,
-    /// Switched off.
-    pub disabled: bool,
-}
-
-impl Member {
-    /// A credential of weight 1 and priority 1 without limits.
-    #[must_use]
-    pub fn new(id: impl Into<Text>) -> Self {
-        Self { id: id.into(), weight: 1, priority: 1, concurrency: 0, pace: None, disabled: false }
-    }
-}
-
-/// How often a credential may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Attempts in [`Pace::per`]; at least 1.
-    pub requests: u32,
-    /// Milliseconds.
-    pub per: Millis,
-    /// Attempts that may come at once; at least 1.
-    pub burst: u32,
-}
-
-impl Pace {
-    /// Microseconds between two attempts.
-    fn interval(self) -> u64 {
-        (self.per.saturating_mul(1000) / u64::from(self.requests.max(1))).max(1)
-    }
-
-    /// Microseconds by which an attempt may come early.
-    fn tolerance(self) -> u64 {
-        self.interval().saturating_mul(u64::from(self.burst.max(1) - 1))
-    }
-}
-
-/// How one of several is chosen, credentials as well as targets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// In turns, by weight.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest attempts under way, by weight.
-    LeastBusy,
-    /// The one whose answers begin soonest.
-    Latency,
-}
-
-/// Why a credential or target is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Barred {
-    /// Switched off.
-    Disabled,
-    /// Refused by the provider; somebody has to act.
-    Invalid,
-    /// Its access token is being renewed.
-    Refreshing,
-    /// Resting.
-    Cooling {
-        /// Until then.
-        until: Millis,
-        /// After this kind of failure.
-        cause: FaultClass,
-    },
-    /// Quota or money is used up.
-    Exhausted {
-        /// Until then.
-        until: Millis,
-        /// After this kind of failure.
-        cause: FaultClass,
-    },
-    /// Its rest is over and one attempt is trying it out.
-    Probing,
-    /// As many attempts are under way as it may have.
-    Busy,
-    /// It was used as often as its pace allows.
-    Ahead {
-        /// Until then.
-        until: Millis,
-    },
-    /// It does not belong to the keys of this route.
-    NotOfRoute,
-    /// It was tried in this request.
-    Tried,
-}
-
-impl Barred {
-    /// The word for logs and `explain`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Invalid => "invalid",
-            Self::Refreshing => "refreshing",
-            Self::Cooling { .. } => "cooling",
-            Self::Exhausted { .. } => "exhausted",
-            Self::Probing => "probing",
-            Self::Busy => "busy",
-            Self::Ahead { .. } => "ahead of its pace",
-            Self::NotOfRoute => "not of this route",
-            Self::Tried => "tried",
-        }
-    }
-
-    /// When it may be used again, if that is known.
-    #[must_use]
-    pub fn until(self) -> Option<Millis> {
-        match self {
-            Self::Cooling { until, .. } | Self::Exhausted { until, .. } | Self::Ahead { until } => Some(until),
-            Self::Disabled
-            | Self::Invalid
-            | Self::Refreshing
-            | Self::Probing
-            | Self::Busy
-            | Self::NotOfRoute
-            | Self::Tried => None,
-        }
-    }
-
-    /// The failure behind it.
-    #[must_use]
-    pub fn cause(self) -> Option<FaultClass> {
-        match self {
-            Self::Cooling { cause, .. } | Self::Exhausted { cause, .. } => Some(cause),
-            Self::Invalid => Some(FaultClass::AuthInvalid),
-            Self::Disabled
-            | Self::Refreshing
-            | Self::Probing
-            | Self::Busy
-            | Self::Ahead { .. }
-            | Self::NotOfRoute
-            | Self::Tried => None,
-        }
-    }
-}
-
-/// Credentials tried in one request with one target.
-#[derive(Clone, Debug, Default)]
-pub struct Tried {
-    few: [u32; FEW],
-    count: u32,
-    many: Vec<u64>,
-}
-
-/// Tried credentials kept without an allocation.
-const FEW: usize = 8;
-
-impl Tried {
-    /// How many.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// Notes the one attempt that a provider without credentials gets.
-    pub(crate) fn note_keyless(&mut self) -> Result<(), Barred> {
-        if self.count > 0 {
-            return Err(Barred::Tried);
-        }
-        self.add(0);
-        Ok(())
-    }
-
-    fn add(&mut self, slot: u32) {
-        if self.many.is_empty() {
-            if let Some(place) = self.few.get_mut(self.count as usize) {
-                *place = slot;
-                self.count += 1;
-                return;
-            }
-            for slot in self.few {
-                mark(&mut self.many, slot);
-            }
-        }
-        mark(&mut self.many, slot);
-        self.count += 1;
-    }
-
-    fn word(&self, at: usize) -> u64 {
-        if !self.many.is_empty() {
-            return self.many.get(at).copied().unwrap_or_default();
-        }
-        self.few
-            .iter()
-            .take(self.count as usize)
-            .map(|&slot| place(slot))
-            .filter(|(word, _)| *word == at)
-            .fold(0, |bits, (_, bit)| bits | bit)
-    }
-}
-
-fn mark(words: &mut Vec<u64>, slot: u32) {
-    let (word, bit) = place(slot);
-    if words.len() <= word {
-        words.resize(word + 1, 0);
-    }
-    if let Some(word) = words.get_mut(word) {
-        *word |= bit;
-    }
-}
+use crate::tally::{Counts, Tally, sweep};
 
 /// Some credentials of a roster: the keys of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,7 +53,8 @@ struct Seat {
     /// The theoretical arrival time of its pace, in microseconds.
     arrival: AtomicU64,
     latency: PeakEwma,
-    tally: Tally,
+    /// Shared with the rosters of earlier configurations, whose attempts may still be under way.
+    tally: Arc<Tally>,
 }
 
 /// Slots of one priority.
@@ -287,6 +83,7 @@ enum Off {
 pub struct Roster {
     seats: Box<[Seat]>,
     slots: Box<[u32]>,
+    ids: HashMap<Text, u32>,
     tiers: Vec<Tier>,
     strategy: Strategy,
     off: Bits,
@@ -303,20 +100,30 @@ pub struct Roster {
     in_flight: AtomicU32,
 }
 
+/// With more credentials than this, not each is asked when it comes back.
+const LOOKED_AT: usize = 64;
+
 /// Models of which rests are kept apart.
 const MOST_MODELS: usize = 256;
-
-/// Above so many candidates two are compared instead of all.
-const COMPARED: u32 = 64;
 
 impl Roster {
     /// Makes a roster; indices elsewhere are positions in `members`.
     #[must_use]
     pub fn new(members: Vec<Member>, strategy: Strategy) -> Self {
-        let mut seats: Vec<Seat> =
-            members.into_iter().zip(0..).map(|(member, index)| Seat::new(member, index)).collect();
-        seats.sort_by_key(|seat| (seat.member.priority, Reverse(seat.member.weight), seat.index));
+        Self::after(members, strategy, None)
+    }
+
+    /// Makes a roster that takes over turns and counters of another; rests are restored apart.
+    pub(crate) fn after(members: Vec<Member>, strategy: Strategy, before: Option<&Self>) -> Self {
+        let seat = |(member, index)| Seat::new(member, index, before);
+        let mut seats: Vec<Seat> = members.into_iter().zip(0..).map(seat).collect();
+        seats.sort_by_key(|seat| {
+            // Weights mean nothing where the order decides.
+            let weight = if strategy == Strategy::Ordered { 1 } else { seat.member.weight };
+            (seat.member.priority, Reverse(weight), seat.index)
+        });
         let count = seats.len();
+        let ids = seats.iter().map(|seat| (seat.member.id.clone(), seat.index)).collect();
         let mut slots = vec![0; count];
         let mut tiers: Vec<(u32, Tier)> = Vec::new();
         let off = Bits::new(count);
@@ -330,6 +137,7 @@ impl Roster {
                 offs.insert(slot, Off::Disabled);
             }
             let Member { weight, priority, .. } = seat.member;
+            let weight = if strategy == Strategy::Ordered { 1 } else { weight };
             match tiers.last_mut() {
                 Some((of, tier)) if *of == priority => match tier.classes.last_mut() {
                     Some(span) if span.weight == weight => span.end = slot + 1,
@@ -341,6 +149,7 @@ impl Roster {
         Self {
             seats: seats.into(),
             slots: slots.into(),
+            ids,
             tiers: tiers.into_iter().map(|(_, tier)| tier).collect(),
             strategy,
             off,
@@ -353,7 +162,7 @@ impl Roster {
             any_models: AtomicBool::new(false),
             models: RwLock::default(),
             dirty: Bits::new(count),
-            turn: AtomicU64::new(0),
+            turn: AtomicU64::new(before.map_or(0, Self::turn)),
             in_flight: AtomicU32::new(0),
         }
     }
@@ -383,7 +192,13 @@ impl Roster {
     /// The position of the credential with this id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<usize> {
-        self.members().position(|member| *member.id == *id)
+        self.ids.get(id).map(|&index| index as usize)
+    }
+
+    /// The id of a credential.
+    #[must_use]
+    pub fn id(&self, index: usize) -> Option<&Text> {
+        self.at(index).map(|(_, seat)| &seat.member.id)
     }
 
     /// The turn of the next request, without taking it.
@@ -460,6 +275,13 @@ impl Roster {
         Some(picked)
     }
 
+    /// Notes a credential as tried.
+    pub fn note(&self, index: usize, tried: &mut Tried) {
+        if let Some((slot, _)) = self.at(index) {
+            tried.add(slot);
+        }
+    }
+
     /// How many credentials could be tried now, counted up to `most`.
     #[must_use]
     pub fn available(&self, ask: &Ask<'_>, tried: &Tried, most: u32) -> u32 {
@@ -523,7 +345,7 @@ impl Roster {
     #[must_use]
     pub fn earliest(&self, ask: &Ask<'_>) -> Option<Millis> {
         self.wake(ask.now);
-        if self.seats.len() <= COMPARED as usize {
+        if self.seats.len() <= LOOKED_AT {
             let none = Tried::default();
             return (0..self.seats.len()).filter_map(|index| self.barred(index, ask, &none)?.until()).min();
         }
@@ -758,60 +580,6 @@ impl Roster {
         !barred & among & window(at, 0, self.seats.len() as u32)
     }
 
-    fn choose(&self, ask: &Ask<'_>, tried: &Tried, overlay: Option<&Rests>) -> Option<u32> {
-        // A second choice in one request must not always fall on the neighbour.
-        let turn = if tried.count == 0 { ask.turn } else { mix(ask.turn ^ (u64::from(tried.count) << 32)) };
-        let usable = |at: usize| self.usable(at, ask, tried, overlay);
-        self.tiers.iter().find_map(|tier| match self.strategy {
-            Strategy::RoundRobin => round_robin(&tier.classes, turn, usable),
-            Strategy::LeastBusy => self.compared(tier, turn, usable, Self::busy),
-            Strategy::Latency => self.compared(tier, turn, usable, Self::slow),
-        })
-    }
-
-    /// The cheapest of a tier: of all where they are few, of two where they are many.
-    fn compared(
-        &self,
-        tier: &Tier,
-        turn: u64,
-        usable: impl Fn(usize) -> u64,
-        cost: impl Fn(&Seat) -> f64,
-    ) -> Option<u32> {
-        let (start, end) = (tier.classes.first()?.start, tier.classes.last()?.end);
-        let count = population(start, end, &usable);
-        if count == 0 {
-            return None;
-        }
-        let cheaper = |best: Option<(f64, u32)>, slot: u32| {
-            let cost = self.seat(slot).map_or(f64::INFINITY, &cost);
-            match best {
-                Some((least, _)) if least <= cost => best,
-                _ => Some((cost, slot)),
-            }
-        };
-        let compared = count.min(COMPARED);
-        let ranks = (0..compared).map(|step| {
-            let spot = if count <= COMPARED {
-                turn.wrapping_add(u64::from(step))
-            } else {
-                mix(turn ^ (u64::from(step) << 40))
-            };
-            (spot % u64::from(count)) as u32
-        });
-        let tries = if count <= COMPARED { compared as usize } else { 2 };
-        let slots = ranks.take(tries).filter_map(|rank| select(start, end, rank, &usable));
-        slots.fold(None, cheaper).map(|(_, slot)| slot)
-    }
-
-    fn busy(seat: &Seat) -> f64 {
-        f64::from(seat.in_flight.load(Ordering::Relaxed)) / f64::from(seat.member.weight.max(1))
-    }
-
-    fn slow(seat: &Seat) -> f64 {
-        f64::from(seat.latency.millis()) * f64::from(seat.in_flight.load(Ordering::Relaxed) + 1)
-            / f64::from(seat.member.weight.max(1))
-    }
-
     /// Takes a slot, unless somebody else took the last place in it meanwhile.
     fn enter(self: &Arc<Self>, slot: u32, overlay: Option<&Arc<Rests>>, now: Millis) -> Option<Picked> {
         let seat = self.seat(slot)?;
@@ -876,14 +644,15 @@ impl Roster {
 }
 
 impl Seat {
-    fn new(member: Member, index: u32) -> Self {
+    fn new(member: Member, index: u32, before: Option<&Roster>) -> Self {
+        let before = before.and_then(|roster| roster.at(roster.find(&member.id)?)).map(|(_, seat)| seat);
         Self {
             member,
             index,
             in_flight: AtomicU32::new(0),
-            arrival: AtomicU64::new(0),
+            arrival: AtomicU64::new(before.map_or(0, |seat| seat.arrival.load(Ordering::SeqCst))),
             latency: PeakEwma::default(),
-            tally: Tally::default(),
+            tally: before.map(|seat| Arc::clone(&seat.tally)).unwrap_or_default(),
         }
     }
 }
@@ -896,130 +665,4 @@ fn state_of(mark: Mark) -> State {
 /// When the next attempt fits the pace.
 fn ends(arrival: &AtomicU64, pace: Pace) -> Millis {
     arrival.load(Ordering::SeqCst).saturating_sub(pace.tolerance()).div_ceil(1000)
-}
-
-/// Different weights of one priority that are told apart.
-const CLASSES: usize = 16;
-
-fn round_robin(spans: &[Span], turn: u64, usable: impl Fn(usize) -> u64) -> Option<u32> {
-    let class = |span: &Span| Class { weight: span.weight, count: population(span.start, span.end, &usable) };
-    let due = if spans.len() <= CLASSES {
-        let mut classes = [Class::default(); CLASSES];
-        for (place, span) in classes.iter_mut().zip(spans) {
-            *place = class(span);
-        }
-        due(&classes, turn)
-    } else {
-        due(&spans.iter().map(class).collect::<Vec<_>>(), turn)
-    }?;
-    let span = spans.get(due.class)?;
-    select(span.start, span.end, due.member, &usable)
-}
-
-/// How many of the slots `start..end` can be used.
-fn population(start: u32, end: u32, usable: &impl Fn(usize) -> u64) -> u32 {
-    words(start, end).map(|at| (usable(at) & window(at, start, end)).count_ones()).sum()
-}
-
-/// The `rank`-th usable slot of `start..end`; the first if others have taken so many meanwhile that there is none.
-fn select(start: u32, end: u32, mut rank: u32, usable: &impl Fn(usize) -> u64) -> Option<u32> {
-    let mut first = None;
-    for at in words(start, end) {
-        let word = usable(at) & window(at, start, end);
-        let slot = |bit: u32| at as u32 * 64 + bit;
-        if first.is_none() {
-            first = nth(word, 0).map(slot);
-        }
-        let here = word.count_ones();
-        if rank < here {
-            return nth(word, rank).map(slot);
-        }
-        rank -= here;
-    }
-    first
-}
-
-fn words(start: u32, end: u32) -> std::ops::Range<usize> {
-    start as usize / 64..(end as usize).div_ceil(64)
-}
-
-/// A credential in use. Dropping it gives its place back.
-#[derive(Debug)]
-pub struct Picked {
-    roster: Arc<Roster>,
-    /// The model's rests, if this attempt tries out the credential with the model.
-    overlay: Option<Arc<Rests>>,
-    slot: u32,
-    index: u32,
-    began: Millis,
-    /// This attempt tries out the credential.
-    probes: bool,
-    ended: bool,
-}
-
-impl Picked {
-    /// The credential's position in the configuration.
-    #[must_use]
-    pub fn index(&self) -> usize {
-        self.index as usize
-    }
-
-    /// When it was taken.
-    #[must_use]
-    pub fn began(&self) -> Millis {
-        self.began
-    }
-
-    /// Whether this attempt tries out a credential that rested.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.probes || self.overlay.is_some()
-    }
-
-    /// The provider took the credential; an answer began after `millis`.
-    pub(crate) fn accepted(&mut self, model: &str, millis: Option<u32>, now: Millis) {
-        let roster = &self.roster;
-        roster.rests.succeeded(self.slot, self.began);
-        if let Some(rests) = roster.overlay(model, now) {
-            rests.succeeded(self.slot, self.began);
-        }
-        if let (Some(seat), Some(millis)) = (roster.seat(self.slot), millis) {
-            seat.latency.record(millis, now);
-        }
-        // The others need not wait for the end of this answer.
-        self.release_probes();
-    }
-
-    fn release_probes(&mut self) {
-        if std::mem::take(&mut self.probes) {
-            self.roster.rests.leave(self.slot);
-        }
-        if let Some(rests) = self.overlay.take() {
-            rests.leave(self.slot);
-        }
-    }
-
-    /// Counts the attempt, once.
-    pub(crate) fn end(&mut self, ended: Ended, status: Option<u16>, now: Millis) {
-        if !std::mem::replace(&mut self.ended, true)
-            && let Some(seat) = self.roster.seat(self.slot)
-        {
-            seat.tally.note(ended, status, now);
-            self.roster.dirty.set(self.slot);
-        }
-    }
-}
-
-impl Drop for Picked {
-    fn drop(&mut self) {
-        self.end(Ended::Unjudged, None, self.began);
-        self.release_probes();
-        if let Some(seat) = self.roster.seat(self.slot) {
-            seat.in_flight.fetch_sub(1, Ordering::SeqCst);
-            self.roster.in_flight.fetch_sub(1, Ordering::Relaxed);
-            if seat.member.concurrency > 0 {
-                self.roster.settle(self.slot, seat);
-            }
-        }
-    }
 }
