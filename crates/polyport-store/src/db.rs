@@ -146,6 +146,7 @@ impl Store {
                 .max_connections(connections)
                 .acquire_timeout(timeouts.connect)
                 .after_connect(move |connection, _| Box::pin(async move { connection.execute(setup).await.map(drop) }))
+                .after_release(|connection, _| Box::pin(is_clean(connection)))
                 .connect_lazy_with(options.clone())
         };
         let (writing, reading) = match engine {
@@ -257,18 +258,25 @@ impl Store {
         within(self.0.timeouts.call, work).await
     }
 
-    /// Says once, at the start, when secrets are sealed under another key.
-    async fn report_key(&self) -> Result<(), OpenError> {
-        let locked = self.locked().await?;
-        if let Some(first) = locked.first() {
+    /// Says once, at the start, when secrets are sealed under another key. When none is left, the present key is that of the database.
+    async fn report_key(&self) -> Result<(), Error> {
+        let (locked, present) = (self.locked().await?, self.key_id().await);
+        if let Some((_, other)) = locked.first() {
             tracing::error!(
                 secrets = locked.len(),
-                sealed_under = %first.1,
-                present_key = %self.key_id().await,
+                sealed_under = %other,
+                present_key = %present,
                 "secrets are sealed under another master key and cannot be used; put that key back, or enter them again"
             );
+            return Ok(());
         }
-        Ok(())
+        self.timed(async {
+            let mut change = self.begin().await?;
+            let mark = sqlx::query("UPDATE meta SET key_id = $1 WHERE key_id <> $1").bind(present.to_string());
+            mark.execute(change.connection()).await?;
+            change.commit().await
+        })
+        .await
     }
 }
 
@@ -293,6 +301,14 @@ impl Change {
         sqlx::query("UPDATE meta SET changes = changes + 1").execute(self.connection()).await?;
         self.commit().await
     }
+}
+
+/// Whether a connection may be used again. SQLite ends a transaction by itself when the disk is full; the driver's own end of it then fails,
+/// and it would take the connection for one inside a transaction ever after.
+async fn is_clean(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    // Waits for an end that is under way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Bounds the time of some work.

@@ -31,6 +31,8 @@ pub mod routes;
 mod seal;
 pub mod settings;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use backup::{RestoreError, Restored, restore};
 pub use credentials::{Credential, Credentials, Held, Tokens};

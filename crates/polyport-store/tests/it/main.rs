@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod backup;
+mod faults;
 mod place;
 mod postgres;
 mod suite;

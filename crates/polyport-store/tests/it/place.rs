@@ -1,6 +1,6 @@
 //! Where a test has its database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use polyport_store::{MasterKey, Store, default_url};
 use tempfile::TempDir;
@@ -26,6 +26,10 @@ impl Place {
         self.folder.path().join("data")
     }
 
+    pub(crate) fn file(&self) -> PathBuf {
+        self.data().join("polyport.db")
+    }
+
     pub(crate) fn url(&self) -> String {
         self.url.clone().unwrap_or_else(|| default_url(&self.data()))
     }
@@ -39,13 +43,44 @@ impl Place {
     }
 }
 
+/// All bytes of all files in a folder.
+pub(crate) fn bytes_below(folder: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            bytes.extend(std::fs::read(path).unwrap());
+        }
+    }
+    bytes
+}
+
+pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// The rights of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
 impl Place {
     /// Runs a statement past the store, which must be closed.
     pub(crate) async fn run(&self, sql: &str) {
-        use sqlx::{AnyConnection, Connection};
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url()).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        run(&self.url(), sql).await;
     }
+
+    /// The same in another file.
+    pub(crate) async fn run_in(&self, file: &Path, sql: &str) {
+        run(&format!("sqlite://{}", file.display()), sql).await;
+    }
+}
+
+async fn run(url: &str, sql: &str) {
+    use sqlx::{AnyConnection, Connection};
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }

@@ -89,13 +89,21 @@ impl Server {
         let joint = if self.url.contains('?') { '&' } else { '?' };
         format!("{}{joint}options[search_path]={schema}", self.url)
     }
+
+    /// The process, if it was started here.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.own.as_ref().map(|(child, _)| child.id())
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some((child, _)) = &mut self.own {
-            // Its children end with it.
-            child.kill().ok();
+            // Ends its connections and gives its memory back.
+            let asked = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
+            if !asked.is_ok_and(|status| status.success()) {
+                child.kill().ok();
+            }
             child.wait().ok();
         }
     }

@@ -41,6 +41,7 @@ const HARMLESS: &[&str] = &[
     "blake3",
     "bytes",
     "bytestring",
+    "foldhash",
     "jiff",
     "memchr",
     "schemars",
