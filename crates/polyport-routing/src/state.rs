@@ -1,6 +1,6 @@
 //! States of credentials and what a failure proves: what rests, for how long, and how it comes back.
 
-use polyport_types::{FaultClass, Text};
+use polyport_types::{Fault, FaultClass, Text};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970, UTC. Times are always arguments in this crate.
@@ -89,7 +89,20 @@ pub struct Trouble<'a> {
     pub message: &'a str,
 }
 
-impl Trouble<'_> {
+impl<'a> Trouble<'a> {
+    /// What a fault of a provider says.
+    #[must_use]
+    pub fn of(fault: &'a Fault, now: Millis) -> Self {
+        let after = fault.retry_after.map(|after| Millis::try_from(after.as_millis()).unwrap_or(Millis::MAX));
+        Self {
+            class: fault.class,
+            status: fault.upstream_status,
+            retry_at: after.map(|after| now.saturating_add(after)),
+            scope: fault.of_model.then_some(Scope::CredentialModel),
+            message: &fault.message,
+        }
+    }
+
     /// A failure of which only the kind is known.
     #[must_use]
     pub fn new(class: FaultClass) -> Self {
@@ -340,6 +353,16 @@ mod tests {
         }
         let account = Trouble { scope: Some(Scope::Credential), ..Trouble::new(C::RateLimited) };
         assert_eq!(scope(&policy, &account), Some(Scope::Credential));
+    }
+
+    #[test]
+    fn a_fault_says_when_and_what() {
+        let fault =
+            Fault::new(C::RateLimitedWindow, "used up").with_retry_after(std::time::Duration::from_millis(1500));
+        let trouble = Trouble::of(&fault, NOW);
+        assert_eq!((trouble.retry_at, trouble.scope, trouble.message), (Some(NOW + 1500), None, "used up"));
+        let of_model = Fault { of_model: true, ..fault };
+        assert_eq!(scope(&RestPolicy::default(), &Trouble::of(&of_model, NOW)), Some(Scope::CredentialModel));
     }
 
     #[test]
