@@ -319,11 +319,21 @@ pub fn utf8(body: &[u8]) -> Result<&str, DecodeError> {
 /// # Errors
 /// [`DecodeError`] naming the byte.
 pub fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
-    match too_deep(json) {
+    refuse_deeper(json, MAX_DEPTH)
+}
+
+/// Refuses a body that is nested deeper than `limit`, where that is less than what every decoder refuses by itself.
+///
+/// # Errors
+/// [`DecodeError`] naming the byte.
+pub fn check_depth_below(json: &[u8], limit: usize) -> Result<(), DecodeError> {
+    if limit < MAX_DEPTH { refuse_deeper(json, limit) } else { Ok(()) }
+}
+
+fn refuse_deeper(json: &[u8], limit: usize) -> Result<(), DecodeError> {
+    match deeper_than(json, limit) {
         None => Ok(()),
-        Some(at) => {
-            Err(DecodeError::body(format!("the body is nested deeper than {MAX_DEPTH} levels at byte {}", at + 1)))
-        }
+        Some(at) => Err(DecodeError::body(format!("the body is nested deeper than {limit} levels at byte {}", at + 1))),
     }
 }
 
@@ -334,6 +344,10 @@ pub const MAX_DEPTH: usize = 128;
 /// notice; those of others would.
 #[must_use]
 pub fn too_deep(json: &[u8]) -> Option<usize> {
+    deeper_than(json, MAX_DEPTH)
+}
+
+fn deeper_than(json: &[u8], limit: usize) -> Option<usize> {
     let mut depth: usize = 0;
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -341,7 +355,7 @@ pub fn too_deep(json: &[u8]) -> Option<usize> {
             b'"' => at += crate::scan::string_end(json.get(at + 1..).unwrap_or_default()),
             b'{' | b'[' => {
                 depth += 1;
-                if depth > MAX_DEPTH {
+                if depth > limit {
                     return Some(at);
                 }
             }

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::provider::Service;
 use crate::config::{Config, Provider};
-use crate::observe::Metrics;
+use crate::gate::Gate;
+use crate::observe::{Memory, Metrics, Pressure};
 use crate::relay::health::Health;
 use crate::relay::learned::Learned;
 use crate::state::{ResponseStore, SignatureTable};
@@ -22,17 +23,29 @@ use crate::state::{ResponseStore, SignatureTable};
 #[derive(Debug)]
 pub(crate) struct App {
     runtime: ArcSwap<Runtime>,
-    clients: Mutex<HashMap<ClientSettings, Client>>,
+    shared: Shared,
+    pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
     pub(crate) learned: Learned,
     pub(crate) health: Health,
+    /// Requests let in, those that wait included.
     pub(crate) in_flight: Arc<AtomicUsize>,
+    /// Places of requests that are answered.
+    pub(crate) places: Arc<Gate>,
     per_key: Mutex<HashMap<Text, Arc<AtomicUsize>>>,
     draining: AtomicBool,
     /// Cancelled when open streams have had their time.
     pub(crate) cut: CancellationToken,
+}
+
+/// What outlives a configuration.
+#[derive(Debug, Default)]
+struct Shared {
+    clients: Mutex<HashMap<ClientSettings, Client>>,
+    /// Places at the providers, by their names.
+    gates: Mutex<HashMap<Text, Arc<Gate>>>,
 }
 
 /// What one configuration makes of it. Requests keep the one they began with.
@@ -50,6 +63,8 @@ pub(crate) struct Upstream {
     pub(crate) config: Arc<Provider>,
     /// None for the built-in model.
     pub(crate) client: Option<Client>,
+    /// Places of requests at this provider.
+    pub(crate) gate: Arc<Gate>,
     /// Moves on with every request: credentials take turns.
     turn: AtomicU64,
     /// Counts good attempts.
@@ -68,17 +83,19 @@ pub struct SetupError {
 
 impl App {
     pub(crate) fn new(config: Arc<Config>) -> Result<Self, SetupError> {
-        let clients = Mutex::default();
-        let runtime = Runtime::new(config, &clients)?;
+        let shared = Shared::default();
+        let runtime = Runtime::new(config, &shared)?;
         Ok(Self {
             runtime: ArcSwap::from_pointee(runtime),
-            clients,
+            shared,
+            memory: Memory::of_process(),
             metrics: Metrics::new(),
             responses: ResponseStore::new(),
             signatures: SignatureTable::new(),
             learned: Learned::default(),
             health: Health::default(),
             in_flight: Arc::default(),
+            places: Arc::default(),
             per_key: Mutex::default(),
             draining: AtomicBool::new(false),
             cut: CancellationToken::new(),
@@ -96,7 +113,7 @@ impl App {
     }
 
     pub(crate) fn reload(&self, config: Arc<Config>) -> Result<(), SetupError> {
-        match Runtime::new(config, &self.clients) {
+        match Runtime::new(config, &self.shared) {
             Ok(runtime) => {
                 self.runtime.store(Arc::new(runtime));
                 // Rests were earned with the old keys.
@@ -119,6 +136,18 @@ impl App {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// How scarce memory is.
+    pub(crate) fn pressure(&self) -> Pressure {
+        let limit = self.runtime().config.limits.memory_bytes;
+        let pressure = self.memory.pressure(limit);
+        self.metrics.memory(pressure, self.memory.bytes());
+        // Side tables are no place for more.
+        let scarce = pressure >= Pressure::Soft;
+        self.signatures.rest(scarce);
+        self.responses.rest(scarce);
+        pressure
+    }
+
     /// How many requests of a key are open.
     pub(crate) fn key_counter(&self, key: &Text) -> Arc<AtomicUsize> {
         Arc::clone(self.per_key.lock().entry(key.clone()).or_default())
@@ -126,10 +155,10 @@ impl App {
 }
 
 impl Runtime {
-    fn new(config: Arc<Config>, clients: &Mutex<HashMap<ClientSettings, Client>>) -> Result<Self, SetupError> {
+    fn new(config: Arc<Config>, shared: &Shared) -> Result<Self, SetupError> {
         let mut providers = HashMap::new();
         for provider in config.providers() {
-            let upstream = Upstream::new(Arc::clone(provider), clients)?;
+            let upstream = Upstream::new(Arc::clone(provider), shared)?;
             providers.insert(provider.name.clone(), Arc::new(upstream));
         }
         Ok(Self { config, providers, turn: AtomicU64::new(0) })
@@ -145,14 +174,16 @@ impl Runtime {
 }
 
 impl Upstream {
-    fn new(config: Arc<Provider>, clients: &Mutex<HashMap<ClientSettings, Client>>) -> Result<Self, SetupError> {
+    fn new(config: Arc<Provider>, shared: &Shared) -> Result<Self, SetupError> {
         let client = match &config.service {
             Service::Echo => None,
             Service::Http(http) => Some(
-                client(&http.client, clients).map_err(|error| SetupError { provider: config.name.clone(), error })?,
+                client(&http.client, &shared.clients)
+                    .map_err(|error| SetupError { provider: config.name.clone(), error })?,
             ),
         };
-        Ok(Self { config, client, turn: AtomicU64::new(0), answered: OnceLock::new() })
+        let gate = Arc::clone(shared.gates.lock().entry(config.name.clone()).or_default());
+        Ok(Self { config, client, gate, turn: AtomicU64::new(0), answered: OnceLock::new() })
     }
 
     /// The counter of attempts that gave an answer.

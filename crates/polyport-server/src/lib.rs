@@ -6,6 +6,7 @@
 //! | `listen` | connections, their limits, graceful shutdown |
 //! | `router` | every route |
 //! | `ingress` | from HTTP to the relay |
+//! | `gate` | places for a number of requests at once |
 //! | `relay` | the life of a request |
 //! | `state` | what is kept between requests |
 //! | `observe` | records and figures |
@@ -14,6 +15,7 @@ mod app;
 mod body;
 pub mod config;
 mod error;
+mod gate;
 mod id;
 mod ingress;
 mod listen;

@@ -334,6 +334,7 @@ pub(crate) async fn answer(
     in_flight: InFlight,
 ) -> Result<Response<Body>, Infallible> {
     let framing = in_flight.framing();
+    let http1 = request.version() < http::Version::HTTP_2;
     let (head, body) = request.into_parts();
     let id = RequestId::new();
     let mut response = match ingress::framing::check(&head, framing) {
@@ -349,6 +350,10 @@ pub(crate) async fn answer(
             response
         }
     };
+    if http1 && app.pressure() >= observe::Pressure::Soft {
+        // A connection that is not kept holds no buffers.
+        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
     response.body_mut().keep(in_flight);
     Ok(response)
 }

@@ -2,6 +2,7 @@
 //! signatures that clients cannot carry.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -96,6 +97,7 @@ pub(crate) struct ResponseStore {
     answers: Cache<Text, Arc<Stored>>,
     held: Cache<Name, Arc<Held>>,
     passed: Cache<Name, Arc<Passed>>,
+    resting: AtomicBool,
 }
 
 impl ResponseStore {
@@ -113,7 +115,12 @@ impl ResponseStore {
             })
             .time_to_live(KEPT)
             .build();
-        Self { answers, held, passed }
+        Self { answers, held, passed, resting: AtomicBool::new(false) }
+    }
+
+    /// While memory is scarce, what is only useful is not kept. What a client was told to be kept is.
+    pub(crate) fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
     }
 
     pub(crate) fn put(&self, id: Text, stored: Stored) {
@@ -153,7 +160,9 @@ impl ResponseStore {
 
     /// Keeps what passed through.
     pub(crate) fn pass(&self, owner: &Text, id: &str, passed: Passed) {
-        self.passed.insert(name(owner, id), Arc::new(passed));
+        if !self.resting.load(Ordering::Relaxed) {
+            self.passed.insert(name(owner, id), Arc::new(passed));
+        }
     }
 
     /// What passed through when this answer was made.
@@ -170,12 +179,18 @@ fn name(owner: &Text, id: &str) -> Name {
 #[derive(Debug)]
 pub(crate) struct SignatureTable {
     signatures: Cache<(Text, Text), Arc<[Signature]>>,
+    resting: AtomicBool,
 }
 
 impl SignatureTable {
     pub(crate) fn new() -> Self {
         let signatures = Cache::builder().max_capacity(SIGNATURES).time_to_live(KEPT).build();
-        Self { signatures }
+        Self { signatures, resting: AtomicBool::new(false) }
+    }
+
+    /// While memory is scarce, nothing new is kept.
+    pub(crate) fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
     }
 
     /// Keeps signatures that `owner` got from a target of this scope. What is known of a text stays: the same history then gives the same
@@ -184,7 +199,7 @@ impl SignatureTable {
         for signature in &mut signatures {
             signature.scope.get_or_insert(scope);
         }
-        if signatures.is_empty() {
+        if signatures.is_empty() || self.resting.load(Ordering::Relaxed) {
             return;
         }
         let (keeps_first, name) = (carrier::is_text_anchor(&anchor), (owner.clone(), anchor));

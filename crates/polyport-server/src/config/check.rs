@@ -160,6 +160,8 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         ("expansion", given.expansion),
         ("streams", given.streams.map(|streams| streams as usize)),
         ("requests", given.requests),
+        ("json_depth", given.json_depth),
+        ("memory", given.memory.map(|size| size.0)),
         ("requests_per_key", given.requests_per_key),
         ("connections", given.connections),
         ("connections_per_address", given.connections_per_address),
@@ -184,8 +186,13 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         ("keep_alive", given.keep_alive),
         ("commit_after", given.commit_after),
         ("client_write", given.client_write),
+        ("queue_time", given.queue_time),
     ] {
         positive(name, value == Some(Span(Duration::ZERO)));
+    }
+    if given.json_depth.is_some_and(|depth| depth > default.json_depth) {
+        let message = format!("bodies nested deeper than {} are never read", default.json_depth);
+        context.error(&steps!["limits", "json_depth"], message, "give a smaller number");
     }
     let size = |given: Option<Size>, default: usize| given.map_or(default, |size| size.0);
     let time = |given: Option<Span>, default: Duration| given.map_or(default, |span| span.0);
@@ -200,6 +207,8 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         upload_bytes: size(given.upload, default.upload_bytes),
         upload_time: time(given.upload_time, default.upload_time),
         expansion: given.expansion.unwrap_or(default.expansion),
+        json_depth: given.json_depth.unwrap_or(default.json_depth),
+        memory_bytes: given.memory.map(|size| size.0 as u64),
         parse_inline_bytes: default.parse_inline_bytes,
         event_bytes: size(given.event, default.event_bytes),
         answer_bytes: size(given.answer, default.answer_bytes),
@@ -207,6 +216,8 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         commit_after: time(given.commit_after, default.commit_after),
         client_write: time(given.client_write, default.client_write),
         requests: given.requests.unwrap_or(default.requests),
+        queue: given.queue.unwrap_or(default.queue),
+        queue_time: time(given.queue_time, default.queue_time),
         requests_per_key: given.requests_per_key.unwrap_or(default.requests_per_key),
         connections: given.connections.or(default.connections),
         connections_per_address: given.connections_per_address.unwrap_or(default.connections_per_address),

@@ -147,6 +147,9 @@ pub(super) struct Provider {
     pub(super) models: Vec<String>,
     /// How long to wait for it, where `limits` does not fit.
     pub(super) timeouts: Timeouts,
+    /// Requests in flight at once at this provider; more go to another target or wait. Default: no bound of its own.
+    #[schemars(range(min = 1))]
+    pub(super) requests: Option<usize>,
     /// False leaves it out. Default: true.
     pub(super) enabled: Option<bool>,
 }
@@ -397,9 +400,19 @@ pub(super) struct Limits {
     pub(super) commit_after: Option<Span>,
     /// A client that takes no bytes for this long is given up. Default: `60s`.
     pub(super) client_write: Option<Span>,
+    /// Objects and arrays inside one another in a request body; more than 128 are never read. Default: 128.
+    #[schemars(range(min = 1, max = 128))]
+    pub(super) json_depth: Option<usize>,
+    /// Memory that the process may hold. From 80 % of it connections are not kept and side tables take nothing more; from 90 % new
+    /// requests are refused. Default: what the machine has, or the control group allows.
+    pub(super) memory: Option<Size>,
     /// Requests in flight at once. Default: 4096.
     pub(super) requests: Option<usize>,
-    /// Requests in flight at once of one client key. Default: 64.
+    /// Requests that may wait for a place, for the gateway and for each provider; more are refused at once. Default: 1024.
+    pub(super) queue: Option<usize>,
+    /// How long a request may wait for a place. Default: `10s`.
+    pub(super) queue_time: Option<Span>,
+    /// Requests in flight at once of one client key; more are refused at once. Default: 64.
     pub(super) requests_per_key: Option<usize>,
     /// Connections at once, never more than three quarters of the files that the process may open. Default: as many, up to 65536.
     pub(super) connections: Option<usize>,

@@ -144,6 +144,10 @@ pub struct Limits {
     pub upload_time: Duration,
     /// A compressed body may grow by this factor.
     pub expansion: usize,
+    /// Objects and arrays inside one another in a request body.
+    pub json_depth: usize,
+    /// Bytes of memory the process may hold; `None` for what the machine or its control group has.
+    pub memory_bytes: Option<u64>,
     /// Bodies above this are parsed off the async workers.
     pub parse_inline_bytes: usize,
     /// Bytes of one event of a provider's stream, and of one line.
@@ -157,8 +161,12 @@ pub struct Limits {
     pub commit_after: Duration,
     /// A client that takes no bytes for this long is given up.
     pub client_write: Duration,
-    /// Requests in flight at once; more wait or are refused.
+    /// Requests in flight at once; more wait.
     pub requests: usize,
+    /// How many may wait, for the gateway and for each provider; more are refused.
+    pub queue: usize,
+    /// How long they may wait.
+    pub queue_time: Duration,
     /// The same for one client key.
     pub requests_per_key: usize,
     /// Connections at once; `None` derives it from the files the process may open.
@@ -184,6 +192,8 @@ impl Default for Limits {
             upload_bytes: 512 << 20,
             upload_time: Duration::from_secs(30 * 60),
             expansion: 100,
+            json_depth: polyport_protocol::json::MAX_DEPTH,
+            memory_bytes: None,
             parse_inline_bytes: 256 << 10,
             event_bytes: 16 << 20,
             answer_bytes: 64 << 20,
@@ -191,6 +201,8 @@ impl Default for Limits {
             commit_after: Duration::from_secs(10),
             client_write: Duration::from_secs(60),
             requests: 4096,
+            queue: 1024,
+            queue_time: Duration::from_secs(10),
             requests_per_key: 64,
             connections: None,
             connections_per_address: 256,

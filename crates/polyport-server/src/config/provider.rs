@@ -21,6 +21,8 @@ pub struct Provider {
     pub profile: Arc<Profile>,
     /// Hash of name, address and credentials: reasoning signatures of one scope are useless in another.
     pub scope: u32,
+    /// Requests in flight at once; `None` without a bound of its own.
+    pub requests: Option<usize>,
     /// Models it is known to serve; empty when that is not known.
     pub models: Vec<Text>,
 }
@@ -109,6 +111,7 @@ impl Provider {
                 timeouts: Timeouts::default(),
             })),
             scope: 0,
+            requests: None,
             models: Vec::new(),
         }
     }
@@ -122,6 +125,7 @@ impl Provider {
             table: Text::new(),
             profile: Arc::new(Profile::of_protocol(Protocol::Chat)),
             scope: 0,
+            requests: None,
             models: vec![Text::from_static("echo")],
         }
     }

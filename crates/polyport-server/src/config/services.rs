@@ -72,6 +72,9 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         context.warning(&at, message, "set the variable, or give `keys`");
     }
     let timeouts = timeouts(given, defaults, &at, context);
+    if given.requests == Some(0) {
+        context.error(&child(&at, "requests"), "zero would refuse everything", "leave it out for no bound");
+    }
     let client = ClientSettings {
         connect_timeout: given.timeouts.connect.map_or(defaults.connect, |span| span.0),
         proxy: proxy(given, &at, context),
@@ -84,6 +87,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         service: Service::Http(Box::new(service)),
         table: profile_name.into(),
         profile: Arc::new(profile),
+        requests: given.requests,
         models: given.models.iter().map(|model| Text::from(model.as_str())).collect(),
     };
     Some(Checked { provider, claims: preset.map(|preset| preset.claims.clone()).unwrap_or_default() })
@@ -486,6 +490,7 @@ fn of_preset(
         table: preset.name.as_str().into(),
         profile: Arc::new(Profile::named(&preset.name)?),
         scope: scope(&preset.name, address),
+        requests: None,
         models,
     };
     Some(Checked { provider, claims: preset.claims.clone() })

@@ -490,6 +490,7 @@ fn what_people_write_wrongly_is_told_with_its_remedy() {
         ("server: { host: example.com }", "server.host: this is not an IP address; write an IP address: 127.0.0.1"),
         ("limits: { idle: 120 }", "limits.idle: expected a time with its unit, such as `500ms`"),
         ("limits: { idle: 2hours }", "limits.idle: expected a time with its unit"),
+        ("limits: { json_depth: 129 }", "limits.json_depth: bodies nested deeper than 128 are never read"),
         ("limits: { event: 16 }", "limits.event: expected a size with its unit, such as `64KiB`"),
         (
             "log: { level: loud }",
@@ -607,6 +608,8 @@ fn every_limit_has_its_default_and_can_be_changed() {
     assert_eq!((limits.keep_alive, limits.client_write), (minute / 4, minute));
     assert_eq!((limits.connections, limits.connections_per_address), (None, 256));
     assert_eq!((limits.requests, limits.requests_per_key), (4096, 64));
+    assert_eq!((limits.queue, limits.queue_time), (1024, minute / 6));
+    assert_eq!((limits.json_depth, limits.memory_bytes), (128, None));
     let waits = Timeouts::default();
     assert_eq!((waits.first_byte, waits.first_byte_reasoning), (minute * 2, minute * 10));
     assert_eq!((waits.idle, waits.total), (minute * 2, minute * 30));
@@ -616,7 +619,7 @@ fn every_limit_has_its_default_and_can_be_changed() {
         request_body: 7KiB, inline_media: 8KiB, expansion: 9, event: 10KiB, answer: 11KiB, keep_alive: 12s,
         client_write: 13s, connections: 14, connections_per_address: 15, requests: 16, requests_per_key: 17, drain: 18s,
         commit_after: 19s, first_byte: 20s, first_byte_reasoning: 21s, idle: 22s, total: 23s, connect: 24s,
-        upload: 25KiB, upload_time: 26s }";
+        upload: 25KiB, upload_time: 26s, json_depth: 27, memory: 28MiB, queue: 29, queue_time: 30s }";
     let providers = "\nproviders: { p: { protocol: chat, base_url: \"http://127.0.0.1:1/v1\" } }";
     let config = load(&format!("{all}{providers}")).config;
     let expected = Limits {
@@ -631,6 +634,8 @@ fn every_limit_has_its_default_and_can_be_changed() {
         expansion: 9,
         upload_bytes: 25 << 10,
         upload_time: Duration::from_secs(26),
+        json_depth: 27,
+        memory_bytes: Some(28 << 20),
         parse_inline_bytes: limits.parse_inline_bytes,
         event_bytes: 10 << 10,
         answer_bytes: 11 << 10,
@@ -640,6 +645,8 @@ fn every_limit_has_its_default_and_can_be_changed() {
         connections_per_address: 15,
         requests: 16,
         requests_per_key: 17,
+        queue: 29,
+        queue_time: Duration::from_secs(30),
         drain: Duration::from_secs(18),
         commit_after: Duration::from_secs(19),
     };

@@ -9,6 +9,8 @@ use http::request::Parts;
 use polyport_types::{Fault, FaultClass, Text};
 
 use crate::app::{App, Runtime};
+use crate::config::Limits;
+use crate::gate::{Permit, Queue};
 
 /// Longest key looked at, in bytes.
 const LONGEST_KEY: usize = 1024;
@@ -124,20 +126,20 @@ fn is_local_name(host: &str) -> bool {
 pub(crate) struct Place {
     all: Arc<AtomicUsize>,
     key: Option<Arc<AtomicUsize>>,
+    /// None while its body is read, and while it waits.
+    permit: Option<Permit>,
 }
 
 impl Place {
-    /// Takes a place, if the limits leave one.
+    /// Lets a request in, if the limits leave room for it: to be answered, or to wait for that.
     ///
     /// # Errors
     /// `LocalRate` with the time after which to try again.
     pub(crate) fn take(app: &App, runtime: &Runtime, caller: &Caller) -> Result<Self, Fault> {
         let limits = &runtime.config.limits;
-        let mut place = Self { all: Arc::clone(&app.in_flight), key: None };
-        let full =
-            |words: &str| Fault::new(FaultClass::LocalRate, words).with_retry_after(std::time::Duration::from_secs(1));
+        let mut place = Self { all: Arc::clone(&app.in_flight), key: None, permit: None };
         // From here on dropping `place` gives back what was counted.
-        if place.all.fetch_add(1, Ordering::Relaxed) >= limits.requests {
+        if place.all.fetch_add(1, Ordering::Relaxed) >= limits.requests.saturating_add(limits.queue) {
             return Err(full("the gateway is answering as many requests as it may"));
         }
         if let Some(counter) = &caller.counter {
@@ -148,6 +150,23 @@ impl Place {
         }
         Ok(place)
     }
+
+    /// Waits until the request may be answered.
+    ///
+    /// # Errors
+    /// `LocalRate` if that takes too long.
+    pub(crate) async fn wait(&mut self, app: &App, limits: &Limits) -> Result<(), Fault> {
+        // The length of the line was seen to when the request was let in.
+        let queue = Queue { length: usize::MAX, time: limits.queue_time };
+        let permit = app.places.take(limits.requests, queue).await;
+        self.permit = Some(permit.map_err(|_| full("the gateway is answering as many requests as it may"))?);
+        Ok(())
+    }
+}
+
+/// There is no room for a request now.
+fn full(words: &str) -> Fault {
+    Fault::new(FaultClass::LocalRate, words).with_retry_after(std::time::Duration::from_secs(1))
 }
 
 impl Drop for Place {

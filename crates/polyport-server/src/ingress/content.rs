@@ -69,11 +69,14 @@ impl Content {
         let spool = if matches!(kind, Kind::Json) || body::is_compressed(head) {
             Spool::Memory(body::read(head, body, BodyLimits::new(limits, limits.request_body_bytes)).await?)
         } else {
-            let limits = BodyLimits { time: limits.upload_time, ..BodyLimits::new(limits, limits.upload_bytes) };
-            Spool::read(head, body, limits, &config.data).await?
+            let bounds = BodyLimits { time: limits.upload_time, ..BodyLimits::new(limits, limits.upload_bytes) };
+            Spool::read(head, body, bounds, &config.data).await?
         };
         match (kind, spool) {
-            (Kind::Json, Spool::Memory(body)) => Ok(Self::Json(body)),
+            (Kind::Json, Spool::Memory(body)) => {
+                polyport_protocol::json::check_depth_below(&body, limits.json_depth)?;
+                Ok(Self::Json(body))
+            }
             (Kind::Form(boundary), spool) => Self::form(spool, boundary).await,
             (Kind::Json | Kind::Other, spool) => Ok(Self::Other(spool)),
         }

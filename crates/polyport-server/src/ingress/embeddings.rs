@@ -44,14 +44,14 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
         record.model = model.clone();
         let slots = slots_of(&app, &runtime, &model, protocol)?;
         let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
-        let mut slot = course.first()?;
+        let mut slot = course.first(&mut record).await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
             record.sent();
             match asking.ask(&slot, &model, &mut record).await {
                 Ok(answered) => return Ok(answered),
-                Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
+                Err(fault) => slot = course.after(slot, fault.into(), &mut record).await?,
             }
         }
     }

@@ -42,7 +42,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             slots = at_its_place(asking, &reference, slots)?;
         }
         let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
-        let mut slot = course.first()?;
+        let mut slot = course.first(&mut record).await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
@@ -51,7 +51,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             let ask = Ask::Other { path, model: &slot.target.model, query: None };
             match wire::post(&slot, ask, request_headers(&parts.headers), body).await {
                 Ok(opened) => return Ok((slot, opened)),
-                Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
+                Err(fault) => slot = course.after(slot, fault.into(), &mut record).await?,
             }
         }
     }

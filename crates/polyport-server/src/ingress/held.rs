@@ -130,7 +130,7 @@ async fn ask(call: Call, slot: Slot, path: &str) -> Result<Asked, Response<Body>
     let query = without_key(parts.uri.query().unwrap_or_default());
     let mut course = Course::new(app, runtime, [slot].into());
     let result = async {
-        let mut slot = course.first()?;
+        let mut slot = course.first(&mut record).await?;
         record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
         record.to = slot.upstream.config.protocol().as_str();
         loop {
@@ -141,7 +141,7 @@ async fn ask(call: Call, slot: Slot, path: &str) -> Result<Asked, Response<Body>
             match wire::send(&slot, method.clone(), ask, headers, body.clone()).await {
                 Ok(opened) => return Ok((slot, opened)),
                 Err(fault) if method != Method::GET => return Err(fault),
-                Err(fault) => slot = course.after(slot, fault.into(), record.elapsed()).await?,
+                Err(fault) => slot = course.after(slot, fault.into(), &mut record).await?,
             }
         }
     }

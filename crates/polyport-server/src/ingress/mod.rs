@@ -17,22 +17,26 @@ pub(crate) mod spool;
 pub(crate) mod stored;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
-use polyport_protocol::RequestHead;
-use polyport_types::{ClientProtocol, Fault, Text};
+use polyport_protocol::{RequestHead, json};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
 use crate::app::{App, Runtime};
 use crate::body::Body;
 use crate::id::RequestId;
-use crate::observe::Record;
+use crate::observe::{Pressure, Record};
 use crate::{error, observe, relay};
 use access::{Caller, Place};
 use body::BodyLimits;
 use content::Content;
+
+/// A client that found no memory left comes back after this time.
+const SHORT_OF_MEMORY: Duration = Duration::from_secs(5);
 
 /// A request whose head is known.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ impl Call {
         match body::read(&entered.parts, body, BodyLimits::new(limits, bytes)).await {
             Ok(body) => {
                 entered.body = body;
-                Ok(entered)
+                entered.begin(protocol).await
             }
             Err(fault) => Err(entered.refuse(protocol, &fault)),
         }
@@ -80,7 +84,7 @@ impl Call {
     ) -> Result<(Entered, Content), Response<Body>> {
         let (entered, body) = self.admit(protocol, route).await?;
         match Content::read(&entered, body, raw).await {
-            Ok(content) => Ok((entered, content)),
+            Ok(content) => Ok((entered.begin(protocol).await?, content)),
             Err(fault) => Err(entered.refuse(protocol, &fault)),
         }
     }
@@ -89,8 +93,13 @@ impl Call {
     async fn admit(self, protocol: ClientProtocol, route: &'static str) -> Result<(Entered, Incoming), Response<Body>> {
         let Self { app, runtime, id, head: parts, body } = self;
         let mut record = Box::new(Record::new(Arc::clone(&app), &id, protocol, route));
-        let admitted = access::caller(&app, &runtime, &parts)
-            .and_then(|caller| Ok((Place::take(&app, &runtime, &caller)?, caller)));
+        let admitted = access::caller(&app, &runtime, &parts).and_then(|caller| {
+            if app.pressure() == Pressure::Hard {
+                let fault = Fault::new(FaultClass::NoUpstream, "the gateway is short of memory: try again later");
+                return Err(fault.with_retry_after(SHORT_OF_MEMORY));
+            }
+            Ok((Place::take(&app, &runtime, &caller)?, caller))
+        });
         match admitted {
             Ok((place, caller)) => {
                 record.place = Some(place);
@@ -125,6 +134,21 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
+    /// Waits for the request's turn, now that all of it is here.
+    async fn begin(mut self, protocol: ClientProtocol) -> Result<Self, Response<Body>> {
+        let limits = &self.runtime.config.limits;
+        let deep = json::check_depth_below(&self.body, limits.json_depth).map_err(Fault::from);
+        let waited = match (deep, &mut self.record.place) {
+            (Err(fault), _) => Err(fault),
+            (Ok(()), Some(place)) => place.wait(&self.app, limits).await,
+            (Ok(()), None) => Ok(()),
+        };
+        match waited {
+            Ok(()) => Ok(self),
+            Err(fault) => Err(self.refuse(protocol, &fault)),
+        }
+    }
+
     /// Ends the request with an error.
     fn refuse(self, protocol: ClientProtocol, fault: &Fault) -> Response<Body> {
         relay::refuse(protocol, &self.id, *self.record, fault)

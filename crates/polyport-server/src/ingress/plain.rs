@@ -44,6 +44,7 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
         return call.refuse(ClientProtocol::Chat, &fault);
     }
+    call.app.pressure();
     let mut response = Response::new(Body::from(call.app.metrics.render().into_bytes()));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

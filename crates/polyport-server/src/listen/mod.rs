@@ -84,6 +84,11 @@ impl Handle {
         self.app.reload(config)
     }
 
+    /// Reads the memory that the process holds in another way: in bytes, `None` where that is not known.
+    pub fn measure_memory_with(&self, held: impl Fn() -> Option<u64> + Send + Sync + 'static) {
+        self.app.memory.measure_with(Arc::new(held));
+    }
+
     /// A change of the configuration had mistakes and was not taken: the figures say so.
     pub fn reload_refused(&self) {
         self.app.metrics.reloaded(false);

@@ -15,6 +15,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::Pressure;
+
 /// Seconds, doubling; long enough for models that think.
 const SECONDS: [f64; 17] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36];
@@ -117,6 +119,8 @@ pub(crate) struct Metrics {
     pub(crate) streams: Gauge<i64, AtomicI64>,
     pub(crate) reload_ok: Gauge<i64, AtomicI64>,
     reload_time: Gauge<f64, AtomicU64>,
+    memory: Gauge<i64, AtomicI64>,
+    memory_pressure: Gauge<i64, AtomicI64>,
 }
 
 fn seconds() -> Histogram {
@@ -154,6 +158,8 @@ impl Metrics {
             streams: Gauge::default(),
             reload_ok: Gauge::default(),
             reload_time: Gauge::default(),
+            memory: Gauge::default(),
+            memory_pressure: Gauge::default(),
             registry: Registry::default(),
         };
         this.reloaded(true);
@@ -191,6 +197,17 @@ impl Metrics {
             Unit::Seconds,
             this.reload_time.clone(),
         );
+        registry.register_with_unit(
+            "process_resident_memory",
+            "Memory that the process holds",
+            Unit::Bytes,
+            this.memory.clone(),
+        );
+        registry.register(
+            "polyport_memory_pressure",
+            "Whether memory is scarce (1) or almost used up (2)",
+            this.memory_pressure.clone(),
+        );
         registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..this }
     }
@@ -200,6 +217,12 @@ impl Metrics {
         self.reload_ok.set(i64::from(good));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reload_time.set(now.as_secs_f64());
+    }
+
+    /// How much memory is held.
+    pub(crate) fn memory(&self, pressure: Pressure, bytes: u64) {
+        self.memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.memory_pressure.set(pressure as i64);
     }
 
     /// All figures in the `OpenMetrics` text form.

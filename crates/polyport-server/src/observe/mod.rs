@@ -1,7 +1,9 @@
 //! What the gateway tells about itself: one record per request, and metrics.
 
+pub(crate) mod memory;
 pub(crate) mod metrics;
 pub(crate) mod trace;
 
+pub(crate) use memory::{Memory, Pressure};
 pub(crate) use metrics::Metrics;
 pub(crate) use trace::{Outcome, Record, ended};

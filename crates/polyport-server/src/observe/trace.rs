@@ -10,6 +10,7 @@ use tracing::{Level, Span, debug, info, info_span};
 
 use super::metrics::{ReasonLabels, RequestLabels, Word};
 use crate::app::App;
+use crate::gate::Permit;
 use crate::id::RequestId;
 use crate::ingress::access::Place;
 
@@ -61,6 +62,8 @@ pub(crate) struct Record {
     loss_report: Option<String>,
     /// The request's place among those in flight.
     pub(crate) place: Option<Place>,
+    /// Its place at the provider, where those are numbered.
+    pub(crate) at_provider: Option<Permit>,
     ended: bool,
 }
 
@@ -89,6 +92,7 @@ impl Record {
             losses: 0,
             loss_report: None,
             place: None,
+            at_provider: None,
             ended: false,
         }
     }

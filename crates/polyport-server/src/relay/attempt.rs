@@ -13,6 +13,8 @@ use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 use super::admit::Slotted;
 use super::{Answered, Exchange, Ready, passthrough, translate};
 use crate::app::{App, Runtime, Upstream};
+use crate::gate::Queue;
+use crate::observe::Record;
 use crate::observe::metrics::{LossLabels, ReasonLabels, Word};
 use crate::state::Held;
 
@@ -125,11 +127,11 @@ pub(crate) async fn all(mut x: Exchange, slots: Slotted) -> Answered {
 }
 
 async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
-    let mut slot = course.first()?;
+    let mut slot = course.first(&mut x.record).await?;
     loop {
         match with_repairs(x, &slot).await {
             Ok(ready) => return Ok(ready),
-            Err(failed) => slot = course.after(slot, failed, x.record.elapsed()).await?,
+            Err(failed) => slot = course.after(slot, failed, &mut x.record).await?,
         }
     }
 }
@@ -148,17 +150,51 @@ impl Course {
         Self { app, runtime, slots, history: History::default() }
     }
 
-    /// What to try first.
-    pub(crate) fn first(&mut self) -> Result<Slot, Fault> {
-        self.slots.pop_front().ok_or_else(|| Fault::new(FaultClass::NoUpstream, "nothing can be tried"))
+    /// What to try first, with its place at the provider.
+    pub(crate) async fn first(&mut self, record: &mut Record) -> Result<Slot, Fault> {
+        let slot = self.slots.pop_front();
+        let slot = slot.ok_or_else(|| Fault::new(FaultClass::NoUpstream, "nothing can be tried"))?;
+        self.enter(slot, record).await
     }
 
-    /// What to try after a failure, once it is time for it.
+    /// Takes a place at the provider. Where none is free, another target with a free place goes first; without one the request waits.
+    async fn enter(&mut self, slot: Slot, record: &mut Record) -> Result<Slot, Fault> {
+        record.at_provider = None;
+        let free = |slot: &Slot| match slot.upstream.config.requests {
+            None => Some(None),
+            Some(places) => slot.upstream.gate.try_take(places).map(Some),
+        };
+        if let Some(permit) = free(&slot) {
+            record.at_provider = permit;
+            return Ok(slot);
+        }
+        let mut others = self.slots.iter().enumerate();
+        if let Some((at, permit)) = others.find_map(|(at, other)| Some((at, free(other)?)))
+            && let Some(other) = self.slots.remove(at)
+        {
+            self.slots.push_front(slot);
+            record.at_provider = permit;
+            return Ok(other);
+        }
+        let limits = &self.runtime.config.limits;
+        let queue = Queue { length: limits.queue, time: limits.queue_time };
+        let places = slot.upstream.config.requests.unwrap_or(usize::MAX);
+        let permit = slot.upstream.gate.take(places, queue).await.map_err(|_| {
+            let words = format!("provider `{}` is answering as many requests as it may", slot.target.provider);
+            Fault::new(FaultClass::NoUpstream, words).with_retry_after(Duration::from_secs(1))
+        })?;
+        record.at_provider = Some(permit);
+        Ok(slot)
+    }
+
+    /// What to try after a failure, once it is time for it, with its place at the provider.
     ///
     /// # Errors
     /// The failure, when nothing may follow it.
-    pub(crate) async fn after(&mut self, slot: Slot, failed: Failed, elapsed: Duration) -> Result<Slot, Fault> {
+    pub(crate) async fn after(&mut self, slot: Slot, failed: Failed, record: &mut Record) -> Result<Slot, Fault> {
         let Failed { fault, unable } = failed;
+        let elapsed = record.elapsed();
+        record.at_provider = None;
         let decision = if unable { self.unable(&slot) } else { self.decide(&slot, &fault, elapsed) };
         let following = match decision {
             Next::GiveUp => None,
@@ -184,7 +220,7 @@ impl Course {
         };
         let Some(following) = following else { return Err(fault) };
         self.app.metrics.failovers.get_or_create(&ReasonLabels { reason: Word(fault.class.as_str()) }).inc();
-        Ok(following)
+        self.enter(following, record).await
     }
 
     /// After a target that cannot carry the request comes one that may.

@@ -7,6 +7,7 @@ mod client_faults;
 mod endpoints;
 mod faults;
 mod known_bugs;
+mod limits;
 mod objects;
 mod passthrough;
 mod provider_faults;

@@ -136,7 +136,7 @@ async fn go(
     let path = asked.path.as_str();
     let result = async {
         let mut course = Course::new(Arc::clone(&app), Arc::clone(&runtime), slots?);
-        let mut slot = course.first()?;
+        let mut slot = course.first(&mut record).await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
@@ -151,7 +151,7 @@ async fn go(
             match wire::send(&slot, method.clone(), ask, headers, body).await {
                 Ok(opened) => return Ok((slot, opened)),
                 Err(fault) if method == Method::GET || was_refused(&fault) => {
-                    slot = course.after(slot, fault.into(), record.elapsed()).await?;
+                    slot = course.after(slot, fault.into(), &mut record).await?;
                 }
                 Err(fault) => return Err(fault),
             }
