@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{models, shell};
 
@@ -48,9 +48,12 @@ fn deny(args: &Args) -> Result<()> {
         }
         shell::run("cargo", &["install", "--locked", "cargo-deny"])?;
     }
-    let mut what = vec!["deny", "--locked", "check", "licenses", "bans", "sources"];
-    if args.advisories {
-        what.push("advisories");
+    // What needs no database of others comes first and counts without it.
+    shell::run("cargo", &["deny", "--locked", "check", "licenses", "bans", "sources"])?;
+    if !args.advisories {
+        println!("published vulnerabilities were not looked for: that needs the network, ask for it with --advisories");
+        return Ok(());
     }
-    shell::run("cargo", &what)
+    shell::run("cargo", &["deny", "--locked", "check", "advisories"])
+        .context("a dependency has a published vulnerability, or the database of these (a git repository) was not reached: see above")
 }
