@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use zeroize::Zeroizing;
 
-use crate::db::{Change, Store};
+use crate::db::{Change, Store, within};
 use crate::error::{Error, is_taken};
 use crate::key::{KeyId, MasterKey};
 use crate::seal::{Locked, Place, open, seal};
@@ -99,6 +99,17 @@ impl Object for Credential {
     }
 }
 
+/// A credential to make.
+#[derive(Clone, Debug)]
+pub struct NewCredential {
+    /// What people say about it.
+    pub credential: Credential,
+    /// An API key, or the tokens of an account.
+    pub secret: Secret,
+    /// What tells accounts apart: the key, or an account's first refresh token. Only a keyed digest of it is stored.
+    pub identity: Secret,
+}
+
 /// The secret of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
@@ -140,23 +151,33 @@ impl<'s> Credentials<'s> {
         self.table.get(id).await
     }
 
-    /// Makes one. `identity` is what tells accounts apart (the key, or an account's first refresh token): a second one of the same
-    /// provider is [`Error::Taken`]. Only a keyed digest of it is stored.
-    pub async fn create(
-        &self,
-        credential: Credential,
-        secret: &Secret,
-        identity: &Secret,
-    ) -> Result<Stored<Credential>, Error> {
+    /// Makes one. A second one of the same provider and identity is [`Error::Taken`].
+    pub async fn create(&self, new: NewCredential) -> Result<Stored<Credential>, Error> {
         self.store()
             .timed(async {
                 let mut change = self.store().begin().await?;
-                let made = insert(&mut change, credential).await?;
-                write_secret(&mut change, &made, secret, identity).await?;
+                let made = add(&mut change, new).await?;
                 change.commit_change().await?;
                 Ok(made)
             })
             .await
+    }
+
+    /// Makes many at once. Those that are there already are told one by one, and the others are made; any other error undoes all.
+    pub async fn import(&self, all: Vec<NewCredential>) -> Result<Vec<Result<Stored<Credential>, Error>>, Error> {
+        within(self.store().inner().timeouts.bulk, async {
+            let mut change = self.store().begin().await?;
+            let mut results = Vec::with_capacity(all.len());
+            for new in all {
+                match add(&mut change, new).await {
+                    Err(error) if !matches!(error, Error::Taken { .. }) => return Err(error),
+                    result => results.push(result),
+                }
+            }
+            change.commit_change().await?;
+            Ok(results)
+        })
+        .await
     }
 
     /// Changes what people say about one, if it still is as it was read.
@@ -267,6 +288,18 @@ async fn sealed_of(connection: &mut AnyConnection, id: &str) -> Result<AnyRow, E
     let row = sqlx::query("SELECT sealed, version FROM secrets WHERE credential = $1").bind(id);
     let row = row.fetch_optional(connection).await?;
     row.ok_or_else(|| Error::NotFound { what: Credential::WHAT, id: id.to_owned() })
+}
+
+/// Looks for the identity first: a server ends a transaction at the first row that is refused.
+async fn add(change: &mut Change, new: NewCredential) -> Result<Stored<Credential>, Error> {
+    let identity = identity_of(&change.key, &digest(&new.credential.provider, &new.identity));
+    let found = sqlx::query("SELECT credential FROM secrets WHERE identity = $1").bind(identity);
+    if found.fetch_optional(change.connection()).await?.is_some() {
+        return Err(Error::Taken { what: Credential::WHAT, name: new.credential.label });
+    }
+    let made = insert(change, new.credential).await?;
+    write_secret(change, &made, &new.secret, &new.identity).await?;
+    Ok(made)
 }
 
 async fn write_secret(

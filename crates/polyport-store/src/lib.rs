@@ -35,7 +35,7 @@ pub mod table;
 mod tests;
 
 pub use backup::{RestoreError, Restored, restore};
-pub use credentials::{Credential, Credentials, Held, Tokens};
+pub use credentials::{Credential, Credentials, Held, NewCredential, Tokens};
 pub use db::{Store, Timeouts};
 pub use error::{Error, OpenError};
 pub use health::{Health, State, Tally};

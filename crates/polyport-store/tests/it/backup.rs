@@ -3,10 +3,9 @@
 use std::fs;
 
 use polyport_store::{Error, Held, MasterKey, OpenError, Provider, RestoreError, Store, restore};
-use polyport_types::Secret;
 use serde_json::json;
 
-use crate::place::{Place, mode};
+use crate::place::{Place, entry, mode};
 
 fn provider(name: &str) -> Provider {
     Provider { name: name.to_owned(), enabled: true, definition: json!({}) }
@@ -22,8 +21,7 @@ async fn a_copy_taken_in_use_comes_back() {
     let store = place.open().await;
     store.providers().create(provider("a")).await.unwrap();
     let credential = polyport_store::Credential::new("a", "api_key", "");
-    let secret = Secret::new("sk".to_owned());
-    let id = store.credentials().create(credential, &secret, &secret).await.unwrap().id;
+    let id = store.credentials().create(entry(credential, "sk", "sk")).await.unwrap().id;
     let copy = place.data().join("copies/it's one.db");
     store.backup(&copy).await.unwrap();
     assert_eq!(mode(&copy), 0o600);

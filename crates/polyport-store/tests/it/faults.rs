@@ -9,18 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use polyport_store::{Credential, Error, Held, Keep, Kind, MasterKey, OpenError, Provider, Store, Tally, Timeouts};
-use polyport_types::Secret;
 use serde_json::json;
 
-use crate::place::{Place, bytes_below, contains, mode};
+use crate::place::{Place, bytes_below, contains, entry, mode, secret};
 use crate::postgres::Server;
 
 fn provider(name: &str) -> Provider {
     Provider { name: name.to_owned(), enabled: true, definition: json!({}) }
-}
-
-fn secret(text: &str) -> Secret {
-    Secret::new(text.to_owned())
 }
 
 async fn refused(place: &Place) -> OpenError {
@@ -120,7 +115,7 @@ async fn child_that_writes_until_it_is_killed() {
         Some(credential) => credential.id.clone(),
         None => {
             let credential = Credential::new("a", "oauth", "");
-            store.credentials().create(credential, &secret("token-1"), &secret("t")).await.unwrap().id
+            store.credentials().create(entry(credential, "token-1", "t")).await.unwrap().id
         }
     };
     loop {
@@ -248,7 +243,7 @@ async fn s0_22_no_secret_can_be_read_in_any_file() {
     let store = place.open_with_key(&key).await;
     let texts = ["sk-very-secret-key", "1//refresh-token", "the-body-of-an-answer", "1//renewed-token"];
     let credential = Credential::new("a", "oauth", "visible-label");
-    let id = store.credentials().create(credential, &secret(texts[1]), &secret(texts[0])).await.unwrap().id;
+    let id = store.credentials().create(entry(credential, texts[1], texts[0])).await.unwrap().id;
     let keep = Keep {
         kind: Kind::Answer,
         owner: "o".into(),
@@ -288,8 +283,7 @@ async fn s13_a_malformed_key_file_is_refused_and_kept() {
 async fn a_rotation_cut_short_leaves_one_key_file_that_opens() {
     let place = Place::sqlite();
     let store = place.open().await;
-    let id =
-        store.credentials().create(Credential::new("a", "oauth", ""), &secret("t"), &secret("t")).await.unwrap().id;
+    let id = store.credentials().create(entry(Credential::new("a", "oauth", ""), "t", "t")).await.unwrap().id;
     let (key, next) = (place.data().join("master.key"), place.data().join("master.key.next"));
     let old = fs::read(&key).unwrap();
     store.rotate_key(MasterKey::generate()).await.unwrap();

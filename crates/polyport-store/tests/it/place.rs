@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use polyport_store::{MasterKey, Store, default_url};
+use polyport_store::{Credential, MasterKey, NewCredential, Store, default_url};
+use polyport_types::Secret;
 use tempfile::TempDir;
 
 /// A data folder of its own, and a database in it or on a server.
@@ -41,6 +42,14 @@ impl Place {
     pub(crate) async fn open_with_key(&self, key: &MasterKey) -> Store {
         Store::open(&self.url(), &self.data(), Some(key.clone())).await.unwrap()
     }
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+pub(crate) fn entry(credential: Credential, text: &str, identity: &str) -> NewCredential {
+    NewCredential { credential, secret: secret(text), identity: secret(identity) }
 }
 
 /// All bytes of all files in a folder.

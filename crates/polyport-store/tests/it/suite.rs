@@ -7,10 +7,9 @@ use polyport_store::{
     Bounds, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, PoolTarget, Provider, Route, State, Tally,
     Tokens,
 };
-use polyport_types::Secret;
 use serde_json::json;
 
-use crate::place::Place;
+use crate::place::{Place, entry, secret};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -36,6 +35,7 @@ suite!(
     credentials_keep_everything_people_say,
     secrets_come_back_and_go_with_their_credential,
     the_same_secret_is_found_again,
+    many_are_made_at_once_and_each_is_answered,
     of_two_renewals_one_wins,
     what_was_written_is_there_after_opening_again,
     counters_add_up_and_the_last_state_counts,
@@ -50,10 +50,6 @@ suite!(
     hostile_text_is_only_text,
     an_odd_row_is_an_error_of_that_kind,
 );
-
-fn secret(text: &str) -> Secret {
-    Secret::new(text.to_owned())
-}
 
 fn provider(name: &str) -> Provider {
     Provider { name: name.to_owned(), enabled: true, definition: json!({"preset": "openai", "n": 1}) }
@@ -135,7 +131,7 @@ async fn names_are_taken_once_and_kept(place: Place) {
 async fn credentials_keep_everything_people_say(place: Place) {
     let store = place.open().await;
     let mut credential = Credential::new("claude", "oauth", "team account");
-    let plain = store.credentials().create(credential.clone(), &secret("k"), &secret("k")).await.unwrap();
+    let plain = store.credentials().create(entry(credential.clone(), "k", "k")).await.unwrap();
     assert_eq!(store.credentials().get(&plain.id).await.unwrap().value, credential);
     credential.enabled = false;
     credential.priority = 2;
@@ -158,9 +154,8 @@ async fn secrets_come_back_and_go_with_their_credential(place: Place) {
     let store = place.open().await;
     let credentials = store.credentials();
     let long = "é".repeat(100_000);
-    let first =
-        credentials.create(Credential::new("a", "api_key", ""), &secret("sk-1"), &secret("sk-1")).await.unwrap();
-    let second = credentials.create(Credential::new("a", "oauth", ""), &secret(&long), &secret("x")).await.unwrap();
+    let first = credentials.create(entry(Credential::new("a", "api_key", ""), "sk-1", "sk-1")).await.unwrap();
+    let second = credentials.create(entry(Credential::new("a", "oauth", ""), &long, "x")).await.unwrap();
     assert_eq!(credentials.secret(&first.id).await.unwrap(), held("sk-1", 1));
     assert_eq!(credentials.secret(&second.id).await.unwrap(), held(&long, 1));
     assert_eq!(credentials.secrets().await.unwrap().len(), 2);
@@ -181,7 +176,7 @@ async fn the_same_secret_is_found_again(place: Place) {
     let store = place.open().await;
     let add = async |provider: &str, key: &str| {
         let credential = Credential::new(provider, "api_key", "mine");
-        store.credentials().create(credential, &secret(key), &secret(key)).await
+        store.credentials().create(entry(credential, key, key)).await
     };
     let first = add("a", "sk-1").await.unwrap();
     assert_eq!(add("a", "sk-1").await.unwrap_err(), Error::Taken { what: "credential", name: "mine".into() });
@@ -196,10 +191,59 @@ async fn the_same_secret_is_found_again(place: Place) {
     assert!(matches!(add("a", "sk-1").await.unwrap_err(), Error::Taken { .. }));
 }
 
+async fn many_are_made_at_once_and_each_is_answered(place: Place) {
+    let store = place.open().await;
+    let key = |text: &str| entry(Credential::new("a", "api_key", text), text, text);
+    store.credentials().create(key("k2")).await.unwrap();
+    let before = store.changes().await.unwrap();
+    let results = store.credentials().import(["k1", "k2", "k3", "k1"].map(key).to_vec()).await.unwrap();
+    let made: Vec<bool> = results.iter().map(Result::is_ok).collect();
+    assert_eq!(made, [true, false, true, false]);
+    assert_eq!(*results[3].as_ref().unwrap_err(), Error::Taken { what: "credential", name: "k1".into() });
+    assert_eq!(store.changes().await.unwrap(), before + 1);
+    let secrets = store.credentials().secrets().await.unwrap();
+    let labels: Vec<String> = store.credentials().list().await.unwrap().into_iter().map(|c| c.value.label).collect();
+    assert_eq!((secrets.len(), labels), (3, vec!["k2".to_owned(), "k1".to_owned(), "k3".to_owned()]));
+}
+
+/// Scale: run with `--ignored --nocapture` to see the figures.
+#[tokio::test]
+#[ignore = "figures"]
+async fn ten_thousand_credentials() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    let key = |n: i32| entry(Credential::new("a", "api_key", "k"), &format!("sk-{n}"), &format!("sk-{n}"));
+    let begun = std::time::Instant::now();
+    store.credentials().import((0..10_000).map(key).collect()).await.unwrap();
+    eprintln!("imported in {:?}", begun.elapsed());
+    store.close().await;
+    drop(store);
+    let begun = std::time::Instant::now();
+    let store = place.open().await;
+    eprintln!("opened in {:?}", begun.elapsed());
+    assert_eq!(store.credentials().list().await.unwrap().len(), 10_000);
+    assert_eq!(store.credentials().secrets().await.unwrap().len(), 10_000);
+    eprintln!("opened and read in {:?}", begun.elapsed());
+    let ids: Vec<String> = store.credentials().list().await.unwrap().into_iter().map(|c| c.id).collect();
+    let begun = std::time::Instant::now();
+    let tally =
+        |id: &String| Tally { credential: id.clone(), requests: 1, statuses: [(200, 1)].into(), ..Tally::default() };
+    store.health().flush(&ids.iter().map(tally).collect::<Vec<_>>()).await.unwrap();
+    eprintln!("counters flushed in {:?}", begun.elapsed());
+    let begun = std::time::Instant::now();
+    for version in 1..=100 {
+        store.credentials().save_tokens(&ids[0], version, &secret("t")).await.unwrap();
+    }
+    eprintln!("tokens saved in {:?} each", begun.elapsed() / 100);
+    let begun = std::time::Instant::now();
+    store.rotate_key(MasterKey::generate()).await.unwrap();
+    eprintln!("rotated in {:?}", begun.elapsed());
+}
+
 async fn of_two_renewals_one_wins(place: Place) {
     let store = place.open().await;
     let credentials = store.credentials();
-    let id = credentials.create(Credential::new("a", "oauth", ""), &secret("t0"), &secret("t0")).await.unwrap().id;
+    let id = credentials.create(entry(Credential::new("a", "oauth", ""), "t0", "t0")).await.unwrap().id;
     let before = store.changes().await.unwrap();
     let (one, two) = (secret("t1"), secret("t2"));
     let (first, second) = tokio::join!(credentials.save_tokens(&id, 1, &one), credentials.save_tokens(&id, 1, &two));
@@ -216,7 +260,7 @@ async fn what_was_written_is_there_after_opening_again(place: Place) {
     let store = place.open().await;
     let made = store.providers().create(provider("a")).await.unwrap();
     let credential = Credential::new("a", "api_key", "k");
-    let id = store.credentials().create(credential, &secret("sk"), &secret("sk")).await.unwrap().id;
+    let id = store.credentials().create(entry(credential, "sk", "sk")).await.unwrap().id;
     store.credentials().save_tokens(&id, 1, &secret("sk2")).await.unwrap();
     let (changes, key) = (store.changes().await.unwrap(), store.key_id().await);
     store.close().await;
@@ -415,7 +459,7 @@ async fn another_master_key_locks_secrets_and_leaves_them(place: Place) {
     let (right, wrong) = (MasterKey::generate(), MasterKey::generate());
     let store = place.open_with_key(&right).await;
     let credential = Credential::new("a", "oauth", "");
-    let id = store.credentials().create(credential, &secret("t"), &secret("t")).await.unwrap().id;
+    let id = store.credentials().create(entry(credential, "t", "t")).await.unwrap().id;
     store.kept().put(&[keep(Kind::Answer, "o", "n", "b")], 0).await.unwrap();
     store.close().await;
     drop(store);
@@ -430,7 +474,7 @@ async fn another_master_key_locks_secrets_and_leaves_them(place: Place) {
     assert!(refused.to_string().contains(&right.id().to_string()), "{refused}");
     // New ones work beside it.
     let beside = Credential::new("a", "oauth", "");
-    let other = store.credentials().create(beside, &secret("v"), &secret("v")).await.unwrap().id;
+    let other = store.credentials().create(entry(beside, "v", "v")).await.unwrap().id;
     assert_eq!(store.credentials().secret(&other).await.unwrap(), held("v", 1));
     store.close().await;
     drop(store);
@@ -447,7 +491,7 @@ async fn a_new_master_key_seals_everything_anew(place: Place) {
     let (old, new, foreign) = (MasterKey::generate(), MasterKey::generate(), MasterKey::generate());
     let add = async |store: &polyport_store::Store, text: &str| {
         let credential = Credential::new("a", "api_key", "mine");
-        store.credentials().create(credential, &secret(text), &secret(text)).await.map(|made| made.id)
+        store.credentials().create(entry(credential, text, text)).await.map(|made| made.id)
     };
     let store = place.open_with_key(&foreign).await;
     let locked = add(&store, "foreign").await.unwrap();
@@ -486,7 +530,7 @@ async fn a_sealed_value_moved_to_another_row_does_not_open(place: Place) {
     let mut ids = Vec::new();
     for text in ["one", "two"] {
         let credential = Credential::new("a", "api_key", "");
-        ids.push(store.credentials().create(credential, &secret(text), &secret(text)).await.unwrap().id);
+        ids.push(store.credentials().create(entry(credential, text, text)).await.unwrap().id);
     }
     store.close().await;
     drop(store);
