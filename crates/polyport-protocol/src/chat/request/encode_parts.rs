@@ -222,7 +222,8 @@ fn file_piece<'r>(
             None => FileSource::Data { mime, data },
         },
         MediaSource::Base64 { mime, data } => FileSource::Data { mime, data },
-        MediaSource::Url { url, .. } if body.is_own() => FileSource::Url(url),
+        // Without a colon it would be read as base64.
+        MediaSource::Url { url, .. } if body.is_own() && url.contains(':') => FileSource::Url(url),
         MediaSource::Url { .. } => {
             body.losses.error(LossCode::MediaUnsupported, path, "documents by address");
             return;

@@ -117,7 +117,7 @@ impl Calls {
                 slot.name = joined;
             }
         }
-        if piece.custom {
+        if piece.custom && slot.state == State::Waiting {
             slot.kind = ToolCallKind::Custom;
         }
         if !delta.extra.is_empty() && slot.state == State::Waiting && slot.ext.is_empty() {
@@ -182,8 +182,11 @@ impl Calls {
         if piece.name.is_none() {
             return false;
         }
+        let begun = slot.state != State::Waiting;
         match (slot.index, index) {
             (Some(have), Some(new)) => have != new,
+            // A function does not become free-form once it has begun.
+            _ if begun && piece.custom && slot.kind == ToolCallKind::Function => true,
             _ => slot.scan.is_complete() && piece.has_text() && !slot.repeats(piece.text),
         }
     }

@@ -119,7 +119,7 @@ impl Decoder {
     }
 
     pub(super) fn close_content(&mut self, key: Key, status: PartStatus, out: &mut Vec<Event>) {
-        self.slot(key.item).closed.push(key.content);
+        self.slot(key.item).closed.insert(key.content);
         self.lanes.end(key, status, out);
     }
 

@@ -3,7 +3,7 @@
 //! Items are told apart by their `output_index`: their ids may change while they stream. Everything that only a later event tells —
 //! arguments without deltas, an item that was never announced, a response that lists more than was streamed — is made up for then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,6 +31,9 @@ mod reasoning;
 
 /// Most audio kept, in bytes.
 const MAX_AUDIO: usize = 64 << 20;
+
+/// Most items of an answer: those without a place are looked for among all.
+const MAX_ITEMS: usize = 4096;
 
 /// Provider stream to events.
 #[derive(Debug)]
@@ -62,7 +65,7 @@ struct Slot {
     /// Arguments that arrived before the head, or white space at their beginning.
     early: String,
     /// Content parts of a message that have ended.
-    closed: Vec<u32>,
+    closed: BTreeSet<u32>,
     /// What is known of the texts of reasoning.
     thought: Thought,
     done: bool,
@@ -122,11 +125,13 @@ impl Decoder {
             return self.fail(out);
         }
         let step = self.dispatch(&kind, event, data, out);
-        if step == Step::Ok && self.lanes.is_full() {
-            self.failed = Some(protocol_fault("too many parts of the answer overlap"));
-            return self.fail(out);
-        }
-        step
+        let many = match step {
+            Step::Ok if self.lanes.is_full() => "too many parts of the answer overlap",
+            Step::Ok if self.items.len() > MAX_ITEMS => "the answer has too many items",
+            step => return step,
+        };
+        self.failed = Some(protocol_fault(many));
+        self.fail(out)
     }
 
     /// Takes the end of the body; `broken` says that it was cut. The caller appends `End`.

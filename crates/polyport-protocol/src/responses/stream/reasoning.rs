@@ -1,5 +1,7 @@
 //! Reasoning items of a stream.
 
+use std::collections::BTreeMap;
+
 use polyport_types::{Event, PartStart, PartStatus, Text};
 use serde_json::value::RawValue;
 
@@ -18,7 +20,7 @@ pub(super) struct Thought {
     /// The open part has text.
     pub(super) spoken: bool,
     /// Texts by kind and index.
-    pub(super) texts: Vec<(bool, u32, String)>,
+    pub(super) texts: BTreeMap<(bool, u32), String>,
 }
 impl Decoder {
     pub(super) fn thought_place(
@@ -65,10 +67,7 @@ impl Decoder {
         let next = thought.spoken && thought.paragraph != Some(at);
         thought.spoken = true;
         thought.paragraph = Some(at);
-        match thought.texts.iter_mut().find(|(kind, place, _)| (*kind, *place) == (summary, at)) {
-            Some((_, _, known)) => known.push_str(text),
-            None => thought.texts.push((summary, at, text.to_string())),
-        }
+        thought.texts.entry((summary, at)).or_default().push_str(text);
         let is_summary = thought.summary == Some(true);
         if next && is_summary {
             if let Some(part) = self.lanes.get(key).and_then(|lane| lane.part) {
@@ -91,9 +90,8 @@ impl Decoder {
     ) {
         let Some(whole) = whole.filter(|whole| !whole.is_empty()) else { return };
         let thought = &self.slot(index).thought;
-        let known = thought.texts.iter().find(|(kind, place, _)| (*kind, *place) == (summary, at));
-        let rest = match known {
-            Some((_, _, known)) => whole.strip_prefix(known.as_str()).unwrap_or_default(),
+        let rest = match thought.texts.get(&(summary, at)) {
+            Some(known) => whole.strip_prefix(known.as_str()).unwrap_or_default(),
             None => whole,
         };
         if !rest.is_empty() {
