@@ -5,7 +5,7 @@ use std::fmt;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Uri};
-use polyport_types::{Protocol, Secret};
+use polyport_types::{Protocol, Secret, Text};
 use url::Url;
 
 /// The address of a provider, checked, with what every request to it needs.
@@ -368,6 +368,17 @@ pub struct AuthHeader {
 }
 
 impl AuthHeader {
+    /// Sixteen hexadecimal digits that tell it from others and show nothing of it.
+    #[must_use]
+    pub fn digest(&self) -> Text {
+        let hash = blake3::Hasher::new()
+            .update(self.name.as_str().as_bytes())
+            .update(b"\n")
+            .update(self.value.as_bytes())
+            .finalize();
+        hash.to_hex().chars().take(16).collect::<String>().into()
+    }
+
     /// Puts it into a request.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());

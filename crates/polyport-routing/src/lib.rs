@@ -15,7 +15,6 @@
 //! | [`retry`] | an attempt failed: what next? |
 //! | [`budget`] | may it be repeated at all? |
 //! | [`hedge`] | when is a second attempt worth it? |
-//! | [`mod@plan`] | the order of targets and credentials, all at once |
 
 mod bits;
 mod breaker;
@@ -24,7 +23,6 @@ pub mod catalog;
 pub mod fleet;
 pub mod hedge;
 mod latency;
-pub mod plan;
 pub mod provider;
 mod rests;
 pub mod retry;
@@ -42,7 +40,6 @@ pub use catalog::{
 };
 pub use fleet::{Fleet, ProviderSpec};
 pub use hedge::{Hedge, HedgePolicy};
-pub use plan::{Attempt, Excluded, Exclusion, Plan, Slots, plan};
 pub use polyport_types::Pattern;
 pub use provider::{Lease, ProviderHealth, Rested};
 pub use retry::{Failure, History, Next, RetryPolicy, next};
@@ -50,4 +47,4 @@ pub use roster::{Ask, Barred, Member, Pace, Picked, Roster, Strategy, Subset, Tr
 pub use state::{Ladder, Millis, RestPolicy, Saved, Scope, State, Trouble};
 pub use sticky::{Binding, Guided, Sticky, StickyCounts};
 pub use tally::Counts;
-pub use walk::{Nothing, Walk};
+pub use walk::{Attempt, Excluded, Nothing, Walk};

@@ -169,11 +169,9 @@ pub fn next(policy: &RetryPolicy, failure: Failure, history: &History) -> Next {
         return Next::GiveUp;
     }
     let left = policy.max_attempts.saturating_sub(history.failures);
-    let spare = left > history.targets_left;
+    // Another target is always tried: it may be well, and one that is not rests after a few failures.
+    let spare = left > history.targets_left && !history.over_budget;
     let cheap = !counts(failure.class);
-    if history.over_budget && !cheap {
-        return Next::GiveUp;
-    }
 
     if let Some(after) = wait(&allowed.same, failure, history)
         && !history.repeated
@@ -308,9 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn over_budget_only_what_costs_nothing_goes_on() {
+    fn over_budget_only_other_targets_and_what_costs_nothing_are_tried() {
         let over = History { over_budget: true, ..with(1, 1, 1) };
-        assert_eq!(go(C::ServerError, over), Next::GiveUp);
+        assert_eq!(go(C::ServerError, over), Next::NextTarget);
+        assert_eq!(go(C::ServerError, History { over_budget: true, ..with(1, 1, 0) }), Next::GiveUp);
         assert_eq!(go(C::RateLimited, over), Next::NextCredential);
     }
 

@@ -5,19 +5,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
+use http::HeaderMap;
 use parking_lot::Mutex;
+use polyport_provider::auth::Account;
 use polyport_provider::{Client, ClientError, ClientSettings};
+use polyport_routing::{Hints, Resolved, RetryBudget, Target};
 use polyport_types::Text;
+use polyport_types::{ClientProtocol, Fault};
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::provider::Service;
 use crate::config::{Config, Provider};
+use crate::credentials::Credentials;
 use crate::gate::Gate;
 use crate::observe::{Memory, Metrics, Pressure};
-use crate::relay::health::Health;
 use crate::relay::learned::Learned;
 use crate::state::{ResponseStore, SignatureTable};
+use crate::tasks::Tasks;
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -25,11 +30,15 @@ pub(crate) struct App {
     runtime: ArcSwap<Runtime>,
     shared: Shared,
     pub(crate) memory: Memory,
+    /// What runs beside the requests.
+    pub(crate) tasks: Tasks,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
     pub(crate) learned: Learned,
-    pub(crate) health: Health,
+    /// How many attempts may be repeated.
+    pub(crate) repeats: RetryBudget,
     /// Requests let in, those that wait included.
     pub(crate) in_flight: Arc<AtomicUsize>,
     /// Places of requests that are answered.
@@ -53,8 +62,15 @@ struct Shared {
 pub(crate) struct Runtime {
     pub(crate) config: Arc<Config>,
     providers: HashMap<Text, Arc<Upstream>>,
-    /// Moves on with every request: targets take turns.
-    turn: AtomicU64,
+}
+
+/// What routes may look at beside the model's name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks<'a> {
+    /// The client's headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// The name of its key.
+    pub(crate) caller: &'a str,
 }
 
 /// A provider ready to be asked.
@@ -65,8 +81,8 @@ pub(crate) struct Upstream {
     pub(crate) client: Option<Client>,
     /// Places of requests at this provider.
     pub(crate) gate: Arc<Gate>,
-    /// Moves on with every request: credentials take turns.
-    turn: AtomicU64,
+    /// Those of its credentials that are accounts, by position.
+    accounts: Box<[Option<Arc<Account>>]>,
     /// Counts good attempts.
     answered: OnceLock<Counter<u64, AtomicU64>>,
 }
@@ -82,18 +98,23 @@ pub struct SetupError {
 }
 
 impl App {
-    pub(crate) fn new(config: Arc<Config>) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &Arc<Config>) -> Result<Self, SetupError> {
         let shared = Shared::default();
-        let runtime = Runtime::new(config, &shared)?;
+        let tasks = Tasks::default();
+        let credentials = Credentials::new(tasks.clone());
+        let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
+        credentials.configure(config);
         Ok(Self {
             runtime: ArcSwap::from_pointee(runtime),
             shared,
             memory: Memory::of_process(),
+            tasks,
+            credentials,
             metrics: Metrics::new(),
             responses: ResponseStore::new(),
             signatures: SignatureTable::new(),
             learned: Learned::default(),
-            health: Health::default(),
+            repeats: RetryBudget::new(polyport_routing::BudgetPolicy::default()),
             in_flight: Arc::default(),
             places: Arc::default(),
             per_key: Mutex::default(),
@@ -112,12 +133,11 @@ impl App {
         self.runtime.load_full()
     }
 
-    pub(crate) fn reload(&self, config: Arc<Config>) -> Result<(), SetupError> {
-        match Runtime::new(config, &self.shared) {
+    pub(crate) fn reload(&self, config: &Arc<Config>) -> Result<(), SetupError> {
+        match Runtime::new(Arc::clone(config), &self.shared, &self.credentials) {
             Ok(runtime) => {
+                self.credentials.configure(config);
                 self.runtime.store(Arc::new(runtime));
-                // Rests were earned with the old keys.
-                self.health.clear();
                 self.metrics.reloaded(true);
                 Ok(())
             }
@@ -155,26 +175,43 @@ impl App {
 }
 
 impl Runtime {
-    fn new(config: Arc<Config>, shared: &Shared) -> Result<Self, SetupError> {
+    fn new(config: Arc<Config>, shared: &Shared, credentials: &Arc<Credentials>) -> Result<Self, SetupError> {
         let mut providers = HashMap::new();
         for provider in config.providers() {
-            let upstream = Upstream::new(Arc::clone(provider), shared)?;
+            let upstream = Upstream::new(Arc::clone(provider), shared, credentials)?;
             providers.insert(provider.name.clone(), Arc::new(upstream));
         }
-        Ok(Self { config, providers, turn: AtomicU64::new(0) })
+        Ok(Self { config, providers })
+    }
+
+    /// The targets behind a model name.
+    ///
+    /// # Errors
+    /// `ModelNotFound`, or `BadRequest` where only what needs conversion would fit.
+    pub(crate) fn resolve(&self, model: &str, client: ClientProtocol, asks: Asks<'_>) -> Result<Resolved, Fault> {
+        let catalog = &self.config.catalog;
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        for name in catalog.headers() {
+            let value = asks.headers.get(&**name).and_then(|value| value.to_str().ok());
+            headers.extend(value.map(|value| (&**name, value)));
+        }
+        let hints = Hints { protocol: Some(client), headers: &headers, callers: &[asks.caller] };
+        let resolved = catalog.resolve(model, hints);
+        resolved.map_err(|none| Fault::new(none.class(), none.to_string()))
+    }
+
+    /// Whether a target's provider is there and fits.
+    pub(crate) fn fits(&self, target: &Target, fits: impl Fn(&Upstream) -> bool) -> bool {
+        self.provider(&target.provider).is_some_and(|upstream| fits(upstream))
     }
 
     pub(crate) fn provider(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.providers.get(name)
     }
-
-    pub(crate) fn next_turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
-    }
 }
 
 impl Upstream {
-    fn new(config: Arc<Provider>, shared: &Shared) -> Result<Self, SetupError> {
+    fn new(config: Arc<Provider>, shared: &Shared, credentials: &Arc<Credentials>) -> Result<Self, SetupError> {
         let client = match &config.service {
             Service::Echo => None,
             Service::Http(http) => Some(
@@ -183,16 +220,18 @@ impl Upstream {
             ),
         };
         let gate = Arc::clone(shared.gates.lock().entry(config.name.clone()).or_default());
-        Ok(Self { config, client, gate, turn: AtomicU64::new(0), answered: OnceLock::new() })
+        let accounts = client.as_ref().map(|client| credentials.accounts_of(&config, client)).unwrap_or_default();
+        Ok(Self { config, client, gate, accounts, answered: OnceLock::new() })
+    }
+
+    /// The account at this position, if the credential there is one.
+    pub(crate) fn account(&self, credential: usize) -> Option<&Arc<Account>> {
+        self.accounts.get(credential)?.as_ref()
     }
 
     /// The counter of attempts that gave an answer.
     pub(crate) fn answered(&self, metrics: &Metrics) -> &Counter<u64, AtomicU64> {
         self.answered.get_or_init(|| metrics.attempts(&self.config.name, "ok"))
-    }
-
-    pub(crate) fn next_turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
     }
 }
 

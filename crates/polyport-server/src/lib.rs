@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`] | what the file, the environment and the command line say, checked |
+//! | `credentials` | keys and accounts while the gateway runs |
 //! | `listen` | connections, their limits, graceful shutdown |
 //! | `router` | every route |
 //! | `ingress` | from HTTP to the relay |
@@ -13,7 +14,9 @@
 
 mod app;
 mod body;
+mod clock;
 pub mod config;
+mod credentials;
 mod error;
 mod gate;
 mod id;
@@ -26,4 +29,6 @@ mod state;
 mod tasks;
 
 pub use app::SetupError;
+pub use clock::now;
+pub use credentials::fleet;
 pub use listen::{Handle, ServeError, Server, serve};

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::sync::Cache;
 use polyport_protocol::carrier;
-use polyport_provider::AuthHeader;
 use polyport_types::{Message, Request, Response, Signature, Text};
 
 /// How long things are kept.
@@ -69,8 +68,8 @@ impl Stored {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) provider: Text,
-    /// None at a provider that needs none.
-    pub(crate) credential: Option<AuthHeader>,
+    /// The credential's id; none at a provider that needs none.
+    pub(crate) credential: Option<Text>,
     /// The provider's name of the model; empty for what belongs to none.
     pub(crate) model: Text,
     /// The name the client knows the model by.

@@ -3,6 +3,7 @@
 //! A refresh is one task of its own, whoever waits for it: a client that leaves cannot cut it between the token server's answer and the
 //! moment the new refresh token is durable.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,6 +29,9 @@ const LAST_SECONDS_MS: i64 = 60_000;
 /// Waits after failed refreshes: the first, doubled each time up to the longest.
 const FIRST_WAIT_MS: i64 = 2_000;
 const LONGEST_WAIT_MS: i64 = 300_000;
+
+/// Replaced refresh tokens that are remembered: a file that is read again may still hold them.
+const REPLACED: usize = 8;
 
 /// Tokens that cannot be saved are offered again after this time.
 const SAVE_AGAIN_MS: i64 = 5_000;
@@ -123,6 +127,8 @@ struct Refreshing {
     running: Option<watch::Receiver<Option<Result<(), RefreshError>>>>,
     /// Rotated tokens that are not durable yet, with the refresh token they replace.
     unsaved: Option<Secret>,
+    /// Refresh tokens that were replaced, the last ones.
+    replaced: VecDeque<Secret>,
 }
 
 impl fmt::Debug for Account {
@@ -157,7 +163,12 @@ impl Account {
             clock,
             due,
             held: ArcSwap::from_pointee(Held { tokens, header, generation: 0, refreshed_at_ms: 0 }),
-            refreshing: Mutex::new(Refreshing { standing: Standing::Good, running: None, unsaved: None }),
+            refreshing: Mutex::new(Refreshing {
+                standing: Standing::Good,
+                running: None,
+                unsaved: None,
+                replaced: VecDeque::new(),
+            }),
         })
     }
 
@@ -228,6 +239,25 @@ impl Account {
         outcome.unwrap_or_else(|| {
             Err(RefreshError::Unavailable { reason: "the refresh was broken off".into(), retry_after: None })
         })
+    }
+
+    /// Whether this is its refresh token, or one that was replaced lately.
+    #[must_use]
+    pub fn knows(&self, refresh: &Secret) -> bool {
+        self.held.load().tokens.refresh == *refresh || self.refreshing.lock().replaced.contains(refresh)
+    }
+
+    /// Fetches a new access token if it is time for it.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    pub async fn keep_fresh(self: &Arc<Self>) -> Result<(), RefreshError> {
+        let generation = self.held.load().generation;
+        // Looked at after the generation: a refresh in between is then noticed.
+        if self.next_refresh_ms().is_none_or(|due| due > (self.clock)()) {
+            return Ok(());
+        }
+        self.refresh(generation).await
     }
 
     /// Fetches a new access token now, whatever happened before: for operators who have mended something.
@@ -301,8 +331,13 @@ impl Account {
             tracing::error!(account = %self.label, %error, rotated, "refreshed tokens are kept in memory only");
         }
         let header = tokens.access.as_ref().and_then(|access| self.style.header(access).ok());
-        if rotated && saved.is_err() {
-            self.refreshing.lock().unsaved = Some(before.clone());
+        if rotated {
+            let mut refreshing = self.refreshing.lock();
+            refreshing.replaced.truncate(REPLACED - 1);
+            refreshing.replaced.push_front(before.clone());
+            if saved.is_err() {
+                refreshing.unsaved = Some(before.clone());
+            }
         }
         let generation = old.generation + 1;
         self.held.store(Arc::new(Held { tokens, header, generation, refreshed_at_ms: now_ms }));

@@ -44,6 +44,33 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// These targets in this order, whatever the catalogue says.
+    #[must_use]
+    pub fn ordered(targets: Vec<Target>) -> Self {
+        let Chain { targets, stages } = Chain::of(vec![(None, Strategy::Ordered, targets)]);
+        Self { targets, stages, rule: Rule::Direct, mode: Mode::Transform, keys: Arc::default() }
+    }
+
+    /// Only with the credentials of these names.
+    #[must_use]
+    pub fn with_keys(self, keys: impl Into<Arc<[Text]>>) -> Self {
+        Self { keys: keys.into(), ..self }
+    }
+
+    /// Without the targets for which `keep` does not hold; there may be none left.
+    #[must_use]
+    pub fn filtered(self, keep: impl Fn(&Target) -> bool) -> Self {
+        if self.targets.iter().all(&keep) {
+            return self;
+        }
+        let stage = |stage: &Stage| {
+            let targets = self.targets.get(stage.targets.clone()).unwrap_or_default();
+            (stage.pool.clone(), stage.strategy, targets.iter().filter(|target| keep(target)).cloned().collect())
+        };
+        let Chain { targets, stages } = Chain::of(self.stages.iter().map(stage).collect());
+        Self { targets, stages, ..self }
+    }
+
     /// What the turns of these targets are counted under: requests that reach the same pool or list by different names share them.
     #[must_use]
     pub fn turns_of(&self) -> &str {
@@ -174,26 +201,18 @@ impl Catalog {
         let Some(protocol) = hints.protocol.filter(|_| resolved.mode == Mode::Direct) else { return Ok(resolved) };
         let fits =
             |target: &Target| self.providers.get(&target.provider).is_some_and(|entry| hints.speaks(entry.protocol));
-        if resolved.targets.iter().all(fits) {
-            return Ok(resolved);
-        }
-        let stage = |stage: &Stage| {
-            let targets = resolved.targets.get(stage.targets.clone()).unwrap_or_default();
-            (stage.pool.clone(), stage.strategy, targets.iter().filter(|target| fits(target)).cloned().collect())
-        };
-        let Chain { targets, stages } = Chain::of(resolved.stages.iter().map(stage).collect());
-        if targets.is_empty() {
+        let targets = Arc::clone(&resolved.targets);
+        let resolved = resolved.filtered(fits);
+        if resolved.targets.is_empty() {
             let mut providers: Vec<Text> = Vec::new();
-            for target in
-                resolved.targets.iter().filter(|target| !providers.contains(&target.provider)).collect::<Vec<_>>()
-            {
+            for target in &*targets {
                 if !providers.contains(&target.provider) {
                     providers.push(target.provider.clone());
                 }
             }
             return Err(NoRoute::NotDirect { model: model.into(), protocol, providers });
         }
-        Ok(Resolved { targets, stages, ..resolved })
+        Ok(resolved)
     }
 
     fn lookup(&self, model: &str, hints: &Hints<'_>) -> Option<Resolved> {

@@ -406,6 +406,11 @@ impl Roster {
         });
     }
 
+    /// An invalid credential may be tried again: its access token was renewed. What rests goes on resting.
+    pub fn set_valid(&self, index: usize) {
+        self.turn_off(index, |off| off.filter(|off| !matches!(off, Off::Invalid(_))));
+    }
+
     /// Forgets all failures of a credential: it was mended, or a health check went well. A disabled one stays disabled.
     pub fn revive(&self, index: usize) {
         self.turn_off(index, |off| off.filter(|off| *off == Off::Disabled));

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::units::{Named, Several, Short, Size, Span};
+use super::units::{Named, Rate, Several, Short, Size, Span};
 
 /// Configuration of Polyport, normally `polyport.yaml`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -125,7 +125,11 @@ pub(super) struct Provider {
     pub(super) base_url: Option<String>,
     /// Its keys; requests take turns over them. A text, `env:NAME` or `file:PATH`, or a list of these. Default: the usual environment
     /// variable of the preset.
-    pub(super) keys: Option<Several<Key>>,
+    pub(super) keys: Option<Several<ProviderKey>>,
+    /// Accounts it is used with instead of keys, or beside them.
+    pub(super) oauth: Option<OAuth>,
+    /// How the next of its keys and accounts is chosen. Default: `round_robin`.
+    pub(super) strategy: Option<Strategy>,
     /// Header for the key. Default: by protocol (`authorization`, `x-api-key`, `x-goog-api-key`).
     #[schemars(example = &"api-key")]
     pub(super) auth_header: Option<String>,
@@ -152,6 +156,107 @@ pub(super) struct Provider {
     pub(super) requests: Option<usize>,
     /// False leaves it out. Default: true.
     pub(super) enabled: Option<bool>,
+}
+
+/// A key of a provider: its text, `env:NAME` or `file:PATH`, alone or with its share and limits.
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProviderKey {
+    /// Name for logs, pages and `keys` of routes. Default: where the key comes from.
+    pub(super) name: Option<String>,
+    /// The key: its text, `env:NAME` or `file:PATH`.
+    pub(super) key: String,
+    /// Share among keys of the same priority. Default: 1.
+    #[schemars(range(min = 1))]
+    pub(super) weight: Option<u32>,
+    /// Lower goes first; the others are used while none of these can be. Default: 1.
+    #[schemars(range(min = 1))]
+    pub(super) priority: Option<u32>,
+    /// Requests in flight at once. Default: any number.
+    #[schemars(range(min = 1))]
+    pub(super) requests: Option<u32>,
+    /// Requests over time, such as `60/m`. Default: any number.
+    pub(super) pace: Option<Rate>,
+    /// False leaves it unused. Default: true.
+    pub(super) enabled: Option<bool>,
+}
+
+impl std::fmt::Debug for ProviderKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderKey").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Short for ProviderKey {
+    fn of_text(text: &str) -> Self {
+        Self { key: text.to_owned(), ..Self::default() }
+    }
+}
+
+/// Accounts whose access tokens are fetched and refreshed with OAuth.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OAuth {
+    /// Address of the token endpoint. Default: what `file` says.
+    #[schemars(example = &"https://oauth2.googleapis.com/token")]
+    pub(super) token_url: Option<String>,
+    /// The OAuth client the accounts were opened with. Default: what `file` says.
+    pub(super) client_id: Option<String>,
+    /// Its secret: a text, `env:NAME` or `file:PATH`; public clients have none.
+    pub(super) client_secret: Option<String>,
+    /// Scopes to ask for at every refresh. Default: none, which keeps those of the log-in.
+    pub(super) scope: Option<String>,
+    /// How the refresh is written: `form`, as the standard says, or `json`. Default: `form`.
+    pub(super) body: Option<Body>,
+    /// The accounts. A refresh token that the token server replaces is kept in the data folder.
+    pub(super) accounts: Vec<OAuthAccount>,
+    /// A JSON file with `oauth_config` and `projects`, each with `project_id`, `refresh_token`, `access_token` and `expires_at`. It is
+    /// watched, and new tokens are written back to it. Relative to the configuration file.
+    #[schemars(example = &"data/tokens.json")]
+    pub(super) file: Option<String>,
+    /// An access token is refreshed this long before it expires. Default: `5m`.
+    pub(super) refresh_ahead: Option<Span>,
+    /// An account is refreshed at the latest this long after the last time, used or not. Default: only ahead of expiry.
+    pub(super) keep_alive: Option<Span>,
+}
+
+/// How the request for a new token is written.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Body {
+    /// As a form.
+    Form,
+    /// As JSON.
+    Json,
+}
+
+/// An account.
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OAuthAccount {
+    /// Name for logs, pages and `keys` of routes. Default: `account 1`, `account 2`, …
+    pub(super) name: Option<String>,
+    /// Its refresh token: a text, `env:NAME` or `file:PATH`.
+    pub(super) refresh_token: String,
+    /// Share among keys and accounts of the same priority. Default: 1.
+    #[schemars(range(min = 1))]
+    pub(super) weight: Option<u32>,
+    /// Lower goes first; the others are used while none of these can be. Default: 1.
+    #[schemars(range(min = 1))]
+    pub(super) priority: Option<u32>,
+    /// Requests in flight at once. Default: any number.
+    #[schemars(range(min = 1))]
+    pub(super) requests: Option<u32>,
+    /// Requests over time, such as `60/m`. Default: any number.
+    pub(super) pace: Option<Rate>,
+    /// False leaves it unused. Default: true.
+    pub(super) enabled: Option<bool>,
+}
+
+impl std::fmt::Debug for OAuthAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OAuthAccount").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// What a provider speaks.
@@ -261,6 +366,17 @@ pub(super) enum Strategy {
     Latency,
     /// The first that can be used.
     Ordered,
+}
+
+impl From<Strategy> for polyport_routing::Strategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::RoundRobin => Self::RoundRobin,
+            Strategy::LeastBusy => Self::LeastBusy,
+            Strategy::Latency => Self::Latency,
+            Strategy::Ordered => Self::Ordered,
+        }
+    }
 }
 
 /// A rule that looks at the request instead of listing model names.

@@ -8,6 +8,7 @@
 
 pub mod access;
 mod check;
+mod credentials;
 mod data;
 pub mod discover;
 mod env;
@@ -44,7 +45,7 @@ pub use live::{Live, Reload, Watch};
 pub use load::{Arguments, Loaded, Purpose, Source};
 pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
-pub use provider::{Credential, HttpService, Provider, Service, Timeouts};
+pub use provider::{AccountSettings, Credential, HttpService, Means, Provider, Service, Timeouts};
 
 /// The port Polyport listens on unless told otherwise: P-O-L-Y on a phone keypad.
 pub const DEFAULT_PORT: u16 = 7659;

@@ -1,8 +1,6 @@
 //! The sections `models`, `pools`, `routes` and `default_provider`.
 
-use polyport_routing::{
-    Catalog, CatalogError, List, Match, Mode, Pattern, Pool, Route, RouteTo, Strategy, TargetSpec, Tier,
-};
+use polyport_routing::{Catalog, CatalogError, List, Match, Mode, Pattern, Pool, Route, RouteTo, TargetSpec, Tier};
 use polyport_types::{ClientProtocol, Text};
 
 use super::check::{Context, steps};
@@ -138,18 +136,9 @@ fn pool(name: &str, given: &file::Pool, file: &File, context: &mut Context<'_>) 
         }),
         words: given.words.iter().map(|word| Text::from(word.trim())).collect(),
         targets: specs(List::Pool, name, &given.targets.0, file, context)?,
-        strategy: given.strategy.map(strategy).unwrap_or_default(),
+        strategy: given.strategy.map(Into::into).unwrap_or_default(),
         fallbacks: given.fallbacks.iter().map(|to| Text::from(to.as_str())).collect(),
     })
-}
-
-fn strategy(given: file::Strategy) -> Strategy {
-    match given {
-        file::Strategy::RoundRobin => Strategy::RoundRobin,
-        file::Strategy::LeastBusy => Strategy::LeastBusy,
-        file::Strategy::Latency => Strategy::Latency,
-        file::Strategy::Ordered => Strategy::Ordered,
-    }
 }
 
 fn mode(given: file::Mode) -> Mode {

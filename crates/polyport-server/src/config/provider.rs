@@ -1,11 +1,14 @@
 //! Services that answer.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_protocol::Profile;
-use polyport_provider::{AuthHeader, ClientSettings, Endpoint};
+use polyport_provider::auth::{Due, TokenServer, Tokens};
+use polyport_provider::{AuthHeader, AuthStyle, ClientSettings, Endpoint};
+use polyport_routing::{Member, Strategy};
 use polyport_types::{Protocol, Text};
 
 /// A configured provider.
@@ -43,6 +46,8 @@ pub struct HttpService {
     pub endpoint: Endpoint,
     /// Credentials in the order of the configuration; empty for servers that need none.
     pub credentials: Vec<Credential>,
+    /// How the next of them is chosen.
+    pub strategy: Strategy,
     /// A credential is needed but none was found, so that every request to it would be refused.
     pub missing_credential: bool,
     /// Settings of the connections; providers with equal ones share a client.
@@ -62,13 +67,51 @@ impl fmt::Debug for HttpService {
     }
 }
 
-/// One key of a provider.
+/// A key or account of a provider.
 #[derive(Clone, Debug)]
 pub struct Credential {
     /// Where it comes from (`env:OPENAI_API_KEY`) or its position (`key 1`): a name that may be shown.
     pub label: Text,
-    /// The key as the header it is sent in.
-    pub header: AuthHeader,
+    /// What it is.
+    pub means: Means,
+    /// Who it is over restarts and changes, its share, and its limits.
+    pub member: Member,
+}
+
+impl Credential {
+    /// A key, known by what it is a digest of, without limits.
+    #[must_use]
+    pub fn key(label: impl Into<Text>, header: AuthHeader) -> Self {
+        let label = label.into();
+        let member = Member { name: label.clone(), ..Member::new(header.digest()) };
+        Self { label, member, means: Means::Key(header) }
+    }
+}
+
+/// What requests are allowed with.
+#[derive(Clone, Debug)]
+pub enum Means {
+    /// A key, as the header it is sent in.
+    Key(AuthHeader),
+    /// An account whose tokens are refreshed.
+    Account(Arc<AccountSettings>),
+}
+
+/// What makes an account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountSettings {
+    /// Where its tokens come from.
+    pub server: TokenServer,
+    /// How the access token is sent.
+    pub style: AuthStyle,
+    /// Its tokens as configured: what came after them is kept elsewhere.
+    pub tokens: Tokens,
+    /// When it is refreshed.
+    pub due: Due,
+    /// The file its new tokens are written to; without one they go to the data folder.
+    pub file: Option<PathBuf>,
+    /// The project of an account that has one.
+    pub project: Option<Text>,
 }
 
 /// How long to wait for a provider; connecting is part of [`ClientSettings`].
@@ -106,6 +149,7 @@ impl Provider {
             service: Service::Http(Box::new(HttpService {
                 endpoint,
                 credentials: Vec::new(),
+                strategy: Strategy::default(),
                 missing_credential: false,
                 client: ClientSettings::default(),
                 timeouts: Timeouts::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use polyport_protocol::Profile;
 use polyport_provider::{AuthStyle, ClientSettings, Endpoint, ProxySettings};
+use polyport_routing::Strategy;
 use polyport_types::{Protocol, Text};
 use serde_json::{Map, Value};
 use url::Url;
@@ -13,10 +14,10 @@ use super::check::{Context, one_field, steps};
 use super::discover::Found;
 use super::file::{self, File};
 use super::preset::Preset;
-use super::secret::{self, Missing};
+use super::secret::Missing;
 use super::tree::Step;
 use super::units::Span;
-use super::{Credential, HttpService, Listen, Provider, Service, Timeouts};
+use super::{Credential, HttpService, Listen, Provider, Service, Timeouts, credentials};
 
 /// A provider and what the catalogue needs to know about it.
 pub(super) struct Checked {
@@ -59,14 +60,21 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let endpoint = headers(endpoint, given, &profile, &at, context);
     let auth = auth(given, preset, protocol, &at, context)?;
     let keys = given.keys.as_ref();
-    let credentials = match (keys, preset) {
-        (Some(keys), _) => listed_credentials(&keys.0, &auth, &at, context),
-        (None, Some(preset)) => usual_credential(preset, &auth, context).into_iter().collect(),
-        (None, None) => Vec::new(),
+    let mut credentials = match (keys, preset) {
+        (Some(keys), _) => credentials::listed(&keys.0, &auth, &at, context),
+        (None, Some(preset)) if given.oauth.is_none() => {
+            credentials::usual(preset, &auth, context).into_iter().collect()
+        }
+        (None, _) => Vec::new(),
     };
-    let needed = keys.is_some_and(|keys| !keys.0.is_empty()) || preset.is_some_and(Preset::needs_key);
+    if let Some(oauth) = &given.oauth {
+        credentials.extend(credentials::accounts(oauth, &auth, &child(&at, "oauth"), context));
+    }
+    credentials::name_apart(&credentials, &at, context);
+    let needed =
+        keys.is_some_and(|keys| !keys.0.is_empty()) || given.oauth.is_some() || preset.is_some_and(Preset::needs_key);
     let missing_credential = needed && credentials.is_empty();
-    if missing_credential && keys.is_none() {
+    if missing_credential && keys.is_none() && given.oauth.is_none() {
         let variables = preset.map_or("", |preset| preset.key_env.first().map_or("", String::as_str));
         let message = format!("no key: {variables} is not set, so requests to this provider will fail");
         context.warning(&at, message, "set the variable, or give `keys`");
@@ -80,7 +88,8 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         proxy: proxy(given, &at, context),
         ..ClientSettings::default()
     };
-    let service = HttpService { endpoint, credentials, missing_credential, client, timeouts };
+    let strategy = given.strategy.map(Into::into).unwrap_or_default();
+    let service = HttpService { endpoint, credentials, strategy, missing_credential, client, timeouts };
     let provider = Provider {
         name: name.into(),
         scope: scope(name, &base_url),
@@ -93,7 +102,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     Some(Checked { provider, claims: preset.map(|preset| preset.claims.clone()).unwrap_or_default() })
 }
 
-fn child(path: &[Step], key: &str) -> Vec<Step> {
+pub(super) fn child(path: &[Step], key: &str) -> Vec<Step> {
     let mut path = path.to_vec();
     path.push(Step::Key(key.to_owned()));
     path
@@ -321,63 +330,6 @@ fn auth(
     }
 }
 
-fn listed_credentials(keys: &[file::Key], auth: &AuthStyle, at: &[Step], context: &mut Context<'_>) -> Vec<Credential> {
-    let mut credentials = Vec::new();
-    let mut missing_all = Vec::new();
-    let mut seen = Vec::new();
-    for (index, key) in keys.iter().enumerate() {
-        let mut path = child(at, "keys");
-        path.push(Step::Index(index));
-        let found = match context.secret(&key.key) {
-            Ok(found) => found,
-            Err(missing @ Missing::Variable(_)) => {
-                missing_all.push((path, missing));
-                continue;
-            }
-            Err(missing) => {
-                context.error(&path, missing.to_string(), "give the key's text, `env:NAME` or `file:PATH`");
-                continue;
-            }
-        };
-        if found.origin.is_none() && found.secret.expose().starts_with('$') {
-            context.error(&path, "a shell would replace this, Polyport does not", "write `env:NAME`");
-            continue;
-        }
-        if secret::is_sample(found.secret.expose()) {
-            context.error(&path, "this key is a sample", "put your own here, or leave the provider out");
-            continue;
-        }
-        let print = blake3::hash(found.secret.expose().as_bytes());
-        if seen.contains(&print) {
-            context.warning(&path, "the same key stands here twice, so it is used once", "remove one of them");
-            continue;
-        }
-        seen.push(print);
-        let label = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", index + 1));
-        match auth.header(&found.secret) {
-            Ok(header) => credentials.push(Credential { label: label.into(), header }),
-            Err(error) => context.error(&path, error.to_string(), ""),
-        }
-    }
-    for (path, missing) in missing_all {
-        let effect =
-            if credentials.is_empty() { "requests to this provider will fail" } else { "the other keys are used" };
-        context.warning(&path, format!("{missing}, so {effect}"), "set it, or remove the key");
-    }
-    credentials
-}
-
-/// The key in the usual environment variable.
-pub(super) fn usual_credential(preset: &Preset, auth: &AuthStyle, context: &Context<'_>) -> Option<Credential> {
-    preset.key_env.iter().find_map(|name| {
-        let found = secret::find(&format!("env:{name}"), context.environment).ok()?;
-        if secret::is_sample(found.secret.expose()) {
-            return None;
-        }
-        Some(Credential { label: format!("env:{name}").into(), header: auth.header(&found.secret).ok()? })
-    })
-}
-
 fn timeouts(given: &file::Provider, defaults: &Defaults, at: &[Step], context: &mut Context<'_>) -> Timeouts {
     let mut time = |name: &str, given: Option<Span>, default: Duration| {
         if given == Some(Span(Duration::ZERO)) {
@@ -440,7 +392,7 @@ pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: 
         .filter(|preset| !taken.iter().any(|checked| checked.provider.name == preset.name))
         .filter_map(|preset| {
             let auth = auth_of(preset)?;
-            let credential = usual_credential(preset, &auth, context)?;
+            let credential = credentials::usual(preset, &auth, context)?;
             let address = usual_address(preset, defaults, context)?;
             of_preset(preset, &address, vec![credential], Vec::new(), defaults)
         })
@@ -480,6 +432,7 @@ fn of_preset(
     let service = HttpService {
         endpoint,
         credentials,
+        strategy: Strategy::default(),
         missing_credential: false,
         client: ClientSettings { connect_timeout: defaults.connect, ..ClientSettings::default() },
         timeouts: defaults.timeouts.clone(),

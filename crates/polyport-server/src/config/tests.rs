@@ -398,7 +398,8 @@ providers:
     assert!(provider.profile.merge_same_role && !provider.profile.file_input);
     assert_eq!(route(&config, "gpt-x").1, Rule::Listed);
     let mut headers = http::HeaderMap::new();
-    az.credentials[0].header.apply(&mut headers);
+    let Means::Key(header) = &az.credentials[0].means else { panic!() };
+    header.apply(&mut headers);
     assert_eq!(headers["api-key"], "ak-1");
 }
 

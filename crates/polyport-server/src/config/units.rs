@@ -20,6 +20,28 @@ pub(super) struct Span(pub(super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size(pub(super) usize);
 
+/// How often something may happen: `60/m`, `10/s`, `1000/d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) times: u32,
+    pub(super) per: Duration,
+}
+
+impl Rate {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (times, unit) = text.split_once('/')?;
+        let times = times.trim().parse().ok().filter(|&times| times > 0)?;
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" | "min" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        Some(Self { times, per: Duration::from_secs(seconds) })
+    }
+}
+
 /// A number and what follows it.
 fn split(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
@@ -95,6 +117,7 @@ macro_rules! text_values {
 
 text_values! {
     Span Span::parse, "Time", r"^[0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)$|^0$", "a time with its unit, such as `500ms`, `120s`, `5m` or `1h`";
+    Rate Rate::parse, "Rate", r"^[0-9]+/(s|m|min|h|d)$", "how often in which time, such as `60/m`, `10/s` or `1000/d`";
     Size Size::parse, "Size", r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB|KB|kB|MB|GB)$|^0$", "a size with its unit, such as `64KiB` or `32MiB`";
 }
 
@@ -239,6 +262,16 @@ mod tests {
             assert_eq!(Span::parse(text), None, "{text}");
         }
         assert_eq!(Span::parse("99999999999999999999999d"), None);
+    }
+
+    #[test]
+    fn rates_need_a_time() {
+        for (text, times, seconds) in [("60/m", 60, 60), ("1/s", 1, 1), ("1000 / d", 1000, 86_400), ("5/min", 5, 60)] {
+            assert_eq!(Rate::parse(text), Some(Rate { times, per: Duration::from_secs(seconds) }), "{text}");
+        }
+        for text in ["", "60", "0/m", "-1/s", "1/week", "1.5/s", "/s"] {
+            assert_eq!(Rate::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -16,11 +16,11 @@ use serde_json::{Map, Value, json};
 
 use super::access::Caller;
 use super::{Call, Entered};
-use crate::app::{App, Runtime};
+use crate::app::{App, Asks, Runtime, Upstream};
 use crate::body::Body;
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
-use crate::relay::admit::slots_of;
+use crate::relay::course::Course;
 use crate::relay::origin::Origin;
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::{self, Exchange, RelayBody, wire};
@@ -37,7 +37,7 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
         Err(refused) => return refused,
     };
     let Entered { app, runtime, id, parts, body, caller, mut record } = entered;
-    match native(&app, &runtime, &body, &mut record).await {
+    match native(&app, &runtime, Asks { headers: &parts.headers, caller: caller.owner() }, &body, &mut record).await {
         Ok(Some(answer)) => {
             record.status = 200;
             record.end(Outcome::Answered);
@@ -56,21 +56,22 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
 
 /// Asks a server that may have the endpoint. `None` if it has not, or does not speak Chat.
 async fn native(
-    app: &App,
-    runtime: &Runtime,
+    app: &Arc<App>,
+    runtime: &Arc<Runtime>,
+    asks: Asks<'_>,
     body: &Bytes,
     record: &mut Record,
 ) -> Result<Option<Response<Body>>, Fault> {
     let peek = Peek::parse(body)?;
     let Some(model) = peek.text(body, "model") else { return Err(Fault::bad_request("model", "`model` is missing")) };
     record.model = Text::from(model.as_str());
-    let Some(slot) = slots_of(app, runtime, &model, PROTOCOL)?.pop_front() else { return Ok(None) };
-    if slot.upstream.config.protocol() != Protocol::Chat
-        || slot.upstream.client.is_none()
-        || peek.is_true(body, "stream")
-    {
+    let resolved = runtime.resolve(&model, PROTOCOL, asks)?;
+    let fits = |upstream: &Upstream| upstream.config.protocol() == Protocol::Chat && upstream.client.is_some();
+    if !resolved.targets.first().is_some_and(|target| runtime.fits(target, fits)) || peek.is_true(body, "stream") {
         return Ok(None);
     }
+    let resolved = resolved.filtered(|target| runtime.fits(target, fits));
+    let slot = Course::new(Arc::clone(app), Arc::clone(runtime), resolved).first().await?;
     let mut edits = Edits::default();
     if model != *slot.target.model {
         edits.set("model", Value::from(&*slot.target.model).to_string());

@@ -13,10 +13,10 @@ use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Reques
 use serde_json::{Value, json};
 
 use super::{Call, Entered};
+use crate::app::Asks;
 use crate::body::Body;
 use crate::observe::{Outcome, Record};
-use crate::relay::admit::slots_of;
-use crate::relay::attempt::Slot;
+use crate::relay::course::Slot;
 use crate::relay::origin::{Asking, Reference, expanded};
 use crate::relay::peek::{self, Edits, Peek};
 use crate::relay::{self, wire};
@@ -46,7 +46,7 @@ async fn count(call: Call, protocol: ClientProtocol, model: Option<Text>) -> Res
         Err(refused) => return refused,
     };
     let head = RequestHead { model, ..super::request_head(&parts.headers) };
-    let ask = Counting { app, runtime, owner: caller.owner().clone(), protocol, head, body };
+    let ask = Counting { app, runtime, owner: caller.owner().clone(), headers: parts.headers, protocol, head, body };
     match ask.run(&mut record).await {
         Ok(counted) => answer(protocol, &id, *record, counted),
         Err(fault) => relay::refuse(protocol, &id, *record, &fault),
@@ -78,6 +78,7 @@ struct Counting {
     app: Arc<crate::app::App>,
     runtime: Arc<crate::app::Runtime>,
     owner: Text,
+    headers: http::HeaderMap,
     protocol: ClientProtocol,
     head: RequestHead,
     body: Bytes,
@@ -92,11 +93,12 @@ impl Counting {
             return Err(Fault::bad_request("model", "`model` is missing"));
         }
         record.model = model.clone();
-        let slots = slots_of(&self.app, &self.runtime, &model, self.protocol)?;
+        let asks = Asks { headers: &self.headers, caller: &self.owner };
+        let resolved = self.runtime.resolve(&model, self.protocol, asks)?;
         let asking = Asking { app: &self.app, runtime: &self.runtime, owner: &self.owner, model: &model };
         let reference = Reference::in_request(&request).filter(|_| self.protocol == ClientProtocol::Responses);
-        let (origin, mut slots) = asking.anchor(reference.as_ref(), slots)?;
-        let Some(slot) = slots.pop_front() else { return Ok(estimate(&request)) };
+        let (origin, mut course) = asking.anchor(reference.as_ref(), resolved)?;
+        let Ok(slot) = course.first().await else { return Ok(estimate(&request)) };
         let (request, as_it_is) = match reference {
             Some(Reference::Answer(id)) if !origin.is_at(&slot) => (expanded(&request, asking.history(&id)?), false),
             _ => (request, true),

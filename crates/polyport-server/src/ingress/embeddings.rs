@@ -12,10 +12,10 @@ use polyport_provider::Call as Ask;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Text};
 
 use super::{Call, Entered};
+use crate::app::Asks;
 use crate::body::Body;
 use crate::observe::{Outcome, Record};
-use crate::relay::admit::slots_of;
-use crate::relay::attempt::{Course, Slot};
+use crate::relay::course::{Course, Slot};
 use crate::relay::peek::{Edits, Peek, model_of};
 use crate::relay::{self, wire};
 
@@ -33,7 +33,7 @@ pub(crate) async fn gemini(call: Call, model: String, batch: bool) -> Response<B
 }
 
 async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch: bool) -> Response<Body> {
-    let Entered { app, runtime, id, body, mut record, .. } = match call.enter(protocol, "embeddings").await {
+    let Entered { app, runtime, id, parts, body, caller, mut record } = match call.enter(protocol, "embeddings").await {
         Ok(entered) => entered,
         Err(refused) => return refused,
     };
@@ -42,16 +42,16 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
     let result = async {
         let model = asking.model()?;
         record.model = model.clone();
-        let slots = slots_of(&app, &runtime, &model, protocol)?;
-        let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
-        let mut slot = course.first(&mut record).await?;
+        let resolved = runtime.resolve(&model, protocol, Asks { headers: &parts.headers, caller: caller.owner() })?;
+        let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved);
+        let mut slot = course.first().await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
             record.sent();
             match asking.ask(&slot, &model, &mut record).await {
                 Ok(answered) => return Ok(answered),
-                Err(fault) => slot = course.after(slot, fault.into(), &mut record).await?,
+                Err(fault) => slot = course.after(slot, fault.into()).await?,
             }
         }
     }

@@ -8,16 +8,16 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
 use polyport_provider::{BodyError, Call as Ask, ProviderBody};
-use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Text};
+use polyport_routing::Resolved;
+use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol};
 use tokio::time::Sleep;
 
 use super::{Call, Entered};
-use crate::app::Runtime;
+use crate::app::{App, Asks, Runtime, Upstream};
 use crate::body::{Aborted, Body};
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
-use crate::relay::admit::{Slotted, slots_of};
-use crate::relay::attempt::{Course, Slot};
+use crate::relay::course::{Course, Slot, steady};
 use crate::relay::frames::Framed;
 use crate::relay::origin::{Asking, Origin, Reference};
 use crate::relay::wire::{self, Opened, Patience};
@@ -35,14 +35,17 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
     let result = async {
         let named = content.model()?;
         record.model = named.clone().unwrap_or_default();
-        let mut slots = targets(&app, &runtime, named.as_deref())?;
-        if let Some(reference) = content.reference() {
-            let model = named.as_deref().unwrap_or_default();
-            let asking = Asking { app: &app, runtime: &runtime, owner: caller.owner(), model };
-            slots = at_its_place(asking, &reference, slots)?;
-        }
-        let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), slots);
-        let mut slot = course.first(&mut record).await?;
+        let asks = Asks { headers: &parts.headers, caller: caller.owner() };
+        let resolved = targets(&app, &runtime, asks, named.as_deref())?;
+        let mut course = match content.reference() {
+            Some(reference) => {
+                let model = named.as_deref().unwrap_or_default();
+                let asking = Asking { app: &app, runtime: &runtime, owner: caller.owner(), model };
+                at_its_place(asking, &reference, resolved)?
+            }
+            None => Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved),
+        };
+        let mut slot = course.first().await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
@@ -51,7 +54,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             let ask = Ask::Other { path, model: &slot.target.model, query: None };
             match wire::post(&slot, ask, request_headers(&parts.headers), body).await {
                 Ok(opened) => return Ok((slot, opened)),
-                Err(fault) => slot = course.after(slot, fault.into(), &mut record).await?,
+                Err(fault) => slot = course.after(slot, fault.into()).await?,
             }
         }
     }
@@ -63,13 +66,23 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
 }
 
 /// Only the attempts that can refer to what a body goes on from.
-fn at_its_place(asking: Asking<'_>, reference: &Reference, slots: Slotted) -> Result<Slotted, Fault> {
-    let (origin, slots) = asking.anchor(Some(reference), slots)?;
-    if matches!(origin, Origin::Here) {
-        let words = "this response is kept by the gateway, not by a provider: send the conversation as `input`";
-        return Err(Fault::bad_request("previous_response_id", words));
+fn at_its_place(asking: Asking<'_>, reference: &Reference, resolved: Resolved) -> Result<Course, Fault> {
+    let (origin, course) = asking.anchor(Some(reference), resolved)?;
+    match origin {
+        Origin::Here => {
+            let words = "this response is kept by the gateway, not by a provider: send the conversation as `input`";
+            Err(Fault::bad_request("previous_response_id", words))
+        }
+        Origin::There(held) => {
+            let target = course.resolved().targets.iter().find(|target| target.provider == held.provider).cloned();
+            let place = Slot::at(asking.runtime, &held).and_then(|slot| Some(slot.with_target(target?)));
+            let gone =
+                || Fault::bad_request("previous_response_id", "where this response is kept can be reached no more");
+            let only = place.ok_or_else(gone)?.only();
+            Ok(Course::new(std::sync::Arc::clone(asking.app), std::sync::Arc::clone(asking.runtime), only))
+        }
+        Origin::Body | Origin::Perhaps(_) => Ok(course),
     }
-    Ok(slots.into_iter().filter(|slot| origin.is_at(slot)).collect())
 }
 
 /// What a 404 means where no model is asked to answer: there is no such thing or no such endpoint.
@@ -81,28 +94,17 @@ pub(crate) fn absent(fault: Fault) -> Fault {
 }
 
 /// The targets of a model; without one, the first provider that speaks one of OpenAI's protocols.
-fn targets(app: &crate::app::App, runtime: &Runtime, model: Option<&str>) -> Result<Slotted, Fault> {
-    let fits = |slot: &Slot| {
-        matches!(slot.upstream.config.protocol(), Protocol::Chat | Protocol::Responses)
-            && slot.upstream.client.is_some()
+fn targets(app: &App, runtime: &Runtime, asks: Asks<'_>, model: Option<&str>) -> Result<Resolved, Fault> {
+    let fits = |upstream: &Upstream| {
+        matches!(upstream.config.protocol(), Protocol::Chat | Protocol::Responses) && upstream.client.is_some()
     };
     let none = || Fault::new(FaultClass::NotFound, "no provider of this model has this endpoint");
-    let Some(model) = model else {
-        let upstream = runtime
-            .config
-            .providers()
-            .filter_map(|provider| runtime.provider(&provider.name))
-            .find(|upstream| {
-                matches!(upstream.config.protocol(), Protocol::Chat | Protocol::Responses) && upstream.client.is_some()
-            })
-            .ok_or_else(none)?;
-        let credential = (!upstream.config.credentials().is_empty()).then_some(0);
-        let target = polyport_routing::Target::new(upstream.config.name.clone(), Text::new());
-        return Ok([Slot { target, upstream: std::sync::Arc::clone(upstream), credential }].into());
+    let resolved = match model {
+        Some(model) => runtime.resolve(model, PROTOCOL, asks)?,
+        None => steady(app, runtime, fits),
     };
-    let mut slots = slots_of(app, runtime, model, PROTOCOL)?;
-    slots.retain(fits);
-    if slots.is_empty() { Err(none()) } else { Ok(slots) }
+    let resolved = resolved.filtered(|target| runtime.fits(target, fits));
+    if resolved.targets.is_empty() { Err(none()) } else { Ok(resolved) }
 }
 
 fn request_headers(client: &HeaderMap) -> HeaderMap {

@@ -3,6 +3,7 @@
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Response};
 use polyport_provider::Call as Ask;
+use polyport_routing::Resolved;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
 use super::forward::{absent, answer_headers, stream_through};
@@ -11,7 +12,7 @@ use crate::body::Body;
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
 use crate::relay;
-use crate::relay::attempt::{Course, Slot};
+use crate::relay::course::{Course, Slot, steady};
 use crate::relay::frames::Framed;
 use crate::relay::origin::{keeps, shown};
 use crate::relay::peek::{Edits, Peek};
@@ -34,7 +35,7 @@ pub(crate) async fn relay(call: Call, held: &Held, collection: &str, id: &str, t
     let deletes = call.head.method == Method::DELETE && tail.is_empty();
     let app = std::sync::Arc::clone(&call.app);
     let Asked { owner, slot, opened, record, request } =
-        match ask(call, slot, &format!("{collection}/{id}{tail}")).await {
+        match ask(call, slot.only(), &format!("{collection}/{id}{tail}")).await {
             Ok(asked) => asked,
             Err(refused) => return refused,
         };
@@ -62,12 +63,13 @@ pub(crate) async fn create_conversation(call: Call) -> Response<Body> {
     if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
         return call.logged(call.refuse(PROTOCOL, &fault));
     }
-    let Some(slot) = keeper(&call) else {
+    let resolved = steady(&call.app, &call.runtime, keeps);
+    if resolved.targets.is_empty() {
         let words = "no provider here keeps conversations: send the conversation as `input`";
         return call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)));
     };
     let app = std::sync::Arc::clone(&call.app);
-    let Asked { owner, slot, opened, record, request } = match ask(call, slot, "conversations").await {
+    let Asked { owner, slot, opened, record, request } = match ask(call, resolved, "conversations").await {
         Ok(asked) => asked,
         Err(refused) => return refused,
     };
@@ -96,18 +98,6 @@ pub(crate) async fn conversation(call: Call, id: String, tail: String) -> Respon
     }
 }
 
-/// The first provider that keeps things, with its first credential that does not rest.
-fn keeper(call: &Call) -> Option<Slot> {
-    let slots = call.runtime.config.providers().filter_map(|provider| {
-        let upstream = std::sync::Arc::clone(call.runtime.provider(&provider.name)?);
-        let target = polyport_routing::Target::new(provider.name.clone(), Text::new());
-        let count = upstream.config.credentials().len();
-        let credential = (0..count).find(|index| call.app.health.exclusion(&target, Some(*index)).is_none());
-        (count == 0 || credential.is_some()).then_some(Slot { target, upstream, credential })
-    });
-    slots.into_iter().find(keeps)
-}
-
 /// Whether a text may stand in a path as it is: it cannot lead elsewhere.
 pub(crate) fn is_plain(segment: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b':');
@@ -124,13 +114,13 @@ struct Asked {
 }
 
 /// Sends a client's request to the provider as it is, but for credentials. Only reading may be tried twice.
-async fn ask(call: Call, slot: Slot, path: &str) -> Result<Asked, Response<Body>> {
+async fn ask(call: Call, resolved: Resolved, path: &str) -> Result<Asked, Response<Body>> {
     let Entered { app, runtime, id, parts, body, caller, mut record } = call.enter(PROTOCOL, "kept").await?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let query = without_key(parts.uri.query().unwrap_or_default());
-    let mut course = Course::new(app, runtime, [slot].into());
+    let mut course = Course::new(app, runtime, resolved);
     let result = async {
-        let mut slot = course.first(&mut record).await?;
+        let mut slot = course.first().await?;
         record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
         record.to = slot.upstream.config.protocol().as_str();
         loop {
@@ -141,7 +131,7 @@ async fn ask(call: Call, slot: Slot, path: &str) -> Result<Asked, Response<Body>
             match wire::send(&slot, method.clone(), ask, headers, body.clone()).await {
                 Ok(opened) => return Ok((slot, opened)),
                 Err(fault) if method != Method::GET => return Err(fault),
-                Err(fault) => slot = course.after(slot, fault.into(), &mut record).await?,
+                Err(fault) => slot = course.after(slot, fault.into()).await?,
             }
         }
     }

@@ -25,7 +25,7 @@ use tracing::{debug, info, warn};
 use crate::app::{App, SetupError};
 use crate::body::Body;
 use crate::config::{Config, Limits};
-use crate::tasks::Tasks;
+use crate::credentials;
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -80,7 +80,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`SetupError`] if a provider cannot be set up; then nothing has changed.
-    pub fn reload(&self, config: Arc<Config>) -> Result<(), SetupError> {
+    pub fn reload(&self, config: &Arc<Config>) -> Result<(), SetupError> {
         self.app.reload(config)
     }
 
@@ -108,7 +108,7 @@ impl Server {
     /// [`ServeError`] says what is in the way.
     pub async fn bind(config: Arc<Config>) -> Result<Self, ServeError> {
         files::allow_more();
-        let app = Arc::new(App::new(Arc::clone(&config))?);
+        let app = Arc::new(App::new(&config)?);
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -134,7 +134,8 @@ impl Server {
         let Self { listener, address, app } = self;
         info!(%address, "listening");
         let graceful = GracefulShutdown::new();
-        let tasks = Tasks::default();
+        let tasks = app.tasks.clone();
+        tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
         let doors = Doors::new(&app);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {

@@ -10,9 +10,9 @@ use tracing::{Level, Span, debug, info, info_span};
 
 use super::metrics::{ReasonLabels, RequestLabels, Word};
 use crate::app::App;
-use crate::gate::Permit;
 use crate::id::RequestId;
 use crate::ingress::access::Place;
+use crate::relay::course::UnderWay;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub(crate) struct Record {
     loss_report: Option<String>,
     /// The request's place among those in flight.
     pub(crate) place: Option<Place>,
-    /// Its place at the provider, where those are numbered.
-    pub(crate) at_provider: Option<Permit>,
+    /// The answer's place among those of its credential.
+    pub(crate) attempt: Option<UnderWay>,
     ended: bool,
 }
 
@@ -92,14 +92,9 @@ impl Record {
             losses: 0,
             loss_report: None,
             place: None,
-            at_provider: None,
+            attempt: None,
             ended: false,
         }
-    }
-
-    /// Time since the request began.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
     }
 
     /// An attempt goes out.

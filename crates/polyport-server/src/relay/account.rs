@@ -7,7 +7,7 @@ use polyport_protocol::{ClientContext, messages};
 use polyport_types::{ClientProtocol, PartKind, Protocol, Request, Response, Signature, Text};
 
 use super::Exchange;
-use super::attempt::Slot;
+use super::course::Slot;
 use super::peek::Peek;
 use crate::app::App;
 use crate::state::{Held, Passed, Stored};

@@ -1,28 +1,23 @@
 //! Before the first attempt: which targets, in which order, and what the body asks for.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use polyport_protocol::{DecodeError, decode_request};
-use polyport_routing::{Hints, Slots, plan};
-use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Request, Text};
+use polyport_routing::Resolved;
+use polyport_types::{Fault, FaultClass, Protocol, Request, Text};
 
 use super::Exchange;
-use super::attempt::Slot;
+use super::course::Course;
 use super::peek::{self, Peek};
-use crate::app::{App, Runtime};
+use crate::app::Asks;
 use crate::tasks;
-
-/// The attempts of a request, best first.
-pub(crate) type Slotted = VecDeque<Slot>;
 
 /// Finds the targets of a request and reads as much of its body as the first of them needs.
 ///
 /// # Errors
-/// A fault of the client, or `NoUpstream` when nothing can be tried now.
-pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
+/// A fault of the client.
+pub(crate) async fn prepare(x: &mut Exchange) -> Result<Course, Fault> {
     if x.model.is_empty() {
         x.model = match x.head.model.clone().or_else(|| peek::model_of(&x.body)) {
             Some(model) => model,
@@ -34,8 +29,8 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
     }
     // A name that leads nowhere is what the log is read for.
     x.record.model = x.model.clone();
-    let mut slots = match slots_of(&x.app, &x.runtime, &x.model, x.wire) {
-        Ok(slots) => slots,
+    let mut resolved = match x.resolved() {
+        Ok(resolved) => resolved,
         Err(fault) => {
             // An unknown name need not be the one that counts.
             x.peeked().await?;
@@ -43,84 +38,28 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Slotted, Fault> {
                 Some(model) => x.model = model,
                 None => return Err(fault),
             }
-            slots_of(&x.app, &x.runtime, &x.model, x.wire)?
+            x.resolved()?
         }
     };
-    x.look(&slots).await?;
+    x.look(&resolved).await?;
     if let Some(model) = x.repeated_model() {
         x.model = model;
-        slots = slots_of(&x.app, &x.runtime, &x.model, x.wire)?;
-        x.look(&slots).await?;
+        resolved = x.resolved()?;
+        x.look(&resolved).await?;
     }
-    let slots = x.anchor(slots)?;
+    let course = x.anchor(resolved)?;
     x.record.model = x.model.clone();
     x.stream = x.asks_for_stream();
     x.record.stream = x.stream;
-    Ok(slots)
-}
-
-/// The plan: targets behind a model, their credentials, without what rests.
-///
-/// # Errors
-/// `ModelNotFound`, or `NoUpstream` when nothing can be tried now.
-pub(crate) fn slots_of(app: &App, runtime: &Runtime, model: &str, client: ClientProtocol) -> Result<Slotted, Fault> {
-    let resolved = runtime
-        .config
-        .catalog
-        .resolve(model, Hints::new(client))
-        .map_err(|none| Fault::new(none.class(), none.to_string()))?;
-    let plan = plan(
-        &resolved.targets,
-        if resolved.targets.len() > 1 { runtime.next_turn() } else { 0 },
-        |provider| match runtime.provider(provider) {
-            Some(upstream) => Slots { count: upstream.config.credentials().len(), turn: upstream.next_turn() },
-            None => Slots::NONE,
-        },
-        |target, credential| app.health.exclusion(target, credential),
-    );
-    let earliest = plan.earliest_ms();
-    let slots: Slotted = plan
-        .attempts
-        .into_iter()
-        .filter_map(|attempt| {
-            let target = resolved.targets.get(attempt.target)?.clone();
-            let upstream = Arc::clone(runtime.provider(&target.provider)?);
-            Some(Slot { target, upstream, credential: attempt.credential })
-        })
-        .collect();
-    if slots.is_empty() {
-        let fault = resting(app.health.cause(&resolved.targets));
-        return Err(match earliest {
-            Some(millis) => fault.with_retry_after(Duration::from_millis(millis)),
-            None => fault,
-        });
-    }
-    Ok(slots)
-}
-
-/// What a client is told when everything rests: a rate limit stays a rate limit, the rest is a lack of providers.
-fn resting(cause: Option<FaultClass>) -> Fault {
-    match cause {
-        Some(FaultClass::RateLimited | FaultClass::RateLimitedWindow) => {
-            Fault::new(FaultClass::RateLimited, "every credential for this model is rate limited by its provider")
-        }
-        Some(FaultClass::AuthInvalid) => Fault::new(
-            FaultClass::NoUpstream,
-            "the provider refused the gateway's credential for this model; the operator has to mend it",
-        ),
-        Some(FaultClass::AccountBroken) => Fault::new(
-            FaultClass::NoUpstream,
-            "the provider account behind this model cannot be used; the operator has to mend it",
-        ),
-        Some(FaultClass::Untrusted) => Fault::new(
-            FaultClass::NoUpstream,
-            "the certificate of the provider behind this model is not trusted; the operator has to mend it",
-        ),
-        _ => Fault::new(FaultClass::NoUpstream, "every provider of this model is resting after failures"),
-    }
+    Ok(course)
 }
 
 impl Exchange {
+    fn resolved(&self) -> Result<Resolved, Fault> {
+        let asks = Asks { headers: &self.headers, caller: self.caller.owner() };
+        self.runtime.resolve(&self.model, self.wire, asks)
+    }
+
     /// The body's members.
     pub(crate) async fn peeked(&mut self) -> Result<&Peek, Fault> {
         if self.peeked.is_none() {
@@ -144,8 +83,9 @@ impl Exchange {
     }
 
     /// Reads as much of the body as the first target needs.
-    async fn look(&mut self, slots: &Slotted) -> Result<(), Fault> {
-        let first = slots.front().map(|slot| slot.upstream.config.protocol());
+    async fn look(&mut self, resolved: &Resolved) -> Result<(), Fault> {
+        let provider = resolved.targets.first().and_then(|target| self.runtime.provider(&target.provider));
+        let first = provider.map(|upstream| upstream.config.protocol());
         if first == Some(Protocol::from(self.wire)) && self.wire == self.answer {
             self.peeked().await?;
         } else {

@@ -1,35 +1,21 @@
 //! One attempt after the other, until one has output.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use polyport_provider::AuthHeader;
-use polyport_routing::retry::counts;
-use polyport_routing::{Failure, History, Next, Target, next};
 use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 
-use super::admit::Slotted;
+use super::course::{Course, Slot};
 use super::{Answered, Exchange, Ready, passthrough, translate};
-use crate::app::{App, Runtime, Upstream};
-use crate::gate::Queue;
-use crate::observe::Record;
-use crate::observe::metrics::{LossLabels, ReasonLabels, Word};
-use crate::state::Held;
+use crate::app::Runtime;
+use crate::observe::metrics::{LossLabels, Word};
 
 const TARGET: HeaderName = HeaderName::from_static("x-polyport-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-polyport-attempts");
 const LOSS: HeaderName = HeaderName::from_static("x-polyport-loss");
 const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-polyport-upstream-request-id");
-
-/// One target with one credential.
-#[derive(Clone, Debug)]
-pub(crate) struct Slot {
-    pub(crate) target: Target,
-    pub(crate) upstream: Arc<Upstream>,
-    pub(crate) credential: Option<usize>,
-}
 
 impl Slot {
     /// The target as the codecs know it.
@@ -48,39 +34,6 @@ impl Slot {
             scope: scope(provider.scope, &self.target.model),
             offered: None,
         }
-    }
-
-    /// The credential as a header.
-    pub(crate) fn auth(&self) -> Option<&AuthHeader> {
-        Some(&self.upstream.config.credentials().get(self.credential?)?.header)
-    }
-
-    /// This target and credential, as the place of something that is kept there.
-    pub(crate) fn held(&self, shown: Text) -> Held {
-        Held {
-            provider: self.target.provider.clone(),
-            credential: self.auth().cloned(),
-            model: self.target.model.clone(),
-            shown,
-        }
-    }
-
-    /// The way to something that is kept; `None` if its provider or credential is configured no more.
-    pub(crate) fn at(runtime: &Runtime, held: &Held) -> Option<Self> {
-        let upstream = Arc::clone(runtime.provider(&held.provider)?);
-        let credential = match &held.credential {
-            None if upstream.config.credentials().is_empty() => None,
-            None => return None,
-            Some(header) => {
-                Some(upstream.config.credentials().iter().position(|credential| credential.header == *header)?)
-            }
-        };
-        Some(Self { target: Target::new(held.provider.clone(), held.model.clone()), upstream, credential })
-    }
-
-    /// Whether both name the same target, whatever the credential.
-    fn same_target(&self, other: &Self) -> bool {
-        self.target.provider == other.target.provider && self.target.model == other.target.model
     }
 }
 
@@ -119,135 +72,24 @@ pub(crate) struct Refused {
     pub(crate) fault: Fault,
 }
 
-/// Tries the slots in order.
-pub(crate) async fn all(mut x: Exchange, slots: Slotted) -> Answered {
-    let mut course = Course::new(Arc::clone(&x.app), Arc::clone(&x.runtime), slots);
+/// Makes the attempts.
+pub(crate) async fn all(mut x: Exchange, mut course: Course) -> Answered {
     let result = run(&mut x, &mut course).await;
     Answered { record: x.record, result }
 }
 
 async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
-    let mut slot = course.first(&mut x.record).await?;
+    let mut slot = course.first().await?;
     loop {
+        let began = Instant::now();
         match with_repairs(x, &slot).await {
-            Ok(ready) => return Ok(ready),
-            Err(failed) => slot = course.after(slot, failed, &mut x.record).await?,
-        }
-    }
-}
-
-/// The way through the slots of one request.
-#[derive(Debug)]
-pub(crate) struct Course {
-    app: Arc<App>,
-    runtime: Arc<Runtime>,
-    slots: Slotted,
-    history: History,
-}
-
-impl Course {
-    pub(crate) fn new(app: Arc<App>, runtime: Arc<Runtime>, slots: Slotted) -> Self {
-        Self { app, runtime, slots, history: History::default() }
-    }
-
-    /// What to try first, with its place at the provider.
-    pub(crate) async fn first(&mut self, record: &mut Record) -> Result<Slot, Fault> {
-        let slot = self.slots.pop_front();
-        let slot = slot.ok_or_else(|| Fault::new(FaultClass::NoUpstream, "nothing can be tried"))?;
-        self.enter(slot, record).await
-    }
-
-    /// Takes a place at the provider. Where none is free, another target with a free place goes first; without one the request waits.
-    async fn enter(&mut self, slot: Slot, record: &mut Record) -> Result<Slot, Fault> {
-        record.at_provider = None;
-        let free = |slot: &Slot| match slot.upstream.config.requests {
-            None => Some(None),
-            Some(places) => slot.upstream.gate.try_take(places).map(Some),
-        };
-        if let Some(permit) = free(&slot) {
-            record.at_provider = permit;
-            return Ok(slot);
-        }
-        let mut others = self.slots.iter().enumerate();
-        if let Some((at, permit)) = others.find_map(|(at, other)| Some((at, free(other)?)))
-            && let Some(other) = self.slots.remove(at)
-        {
-            self.slots.push_front(slot);
-            record.at_provider = permit;
-            return Ok(other);
-        }
-        let limits = &self.runtime.config.limits;
-        let queue = Queue { length: limits.queue, time: limits.queue_time };
-        let places = slot.upstream.config.requests.unwrap_or(usize::MAX);
-        let permit = slot.upstream.gate.take(places, queue).await.map_err(|_| {
-            let words = format!("provider `{}` is answering as many requests as it may", slot.target.provider);
-            Fault::new(FaultClass::NoUpstream, words).with_retry_after(Duration::from_secs(1))
-        })?;
-        record.at_provider = Some(permit);
-        Ok(slot)
-    }
-
-    /// What to try after a failure, once it is time for it, with its place at the provider.
-    ///
-    /// # Errors
-    /// The failure, when nothing may follow it.
-    pub(crate) async fn after(&mut self, slot: Slot, failed: Failed, record: &mut Record) -> Result<Slot, Fault> {
-        let Failed { fault, unable } = failed;
-        let elapsed = record.elapsed();
-        record.at_provider = None;
-        let decision = if unable { self.unable(&slot) } else { self.decide(&slot, &fault, elapsed) };
-        let following = match decision {
-            Next::GiveUp => None,
-            Next::SameCredential { after } => {
-                self.history.repeated = true;
-                if after > Duration::ZERO {
-                    tokio::time::sleep(after).await;
-                }
-                Some(slot)
+            Ok(ready) => {
+                slot.succeeded(200, began.elapsed());
+                x.record.attempt = slot.place();
+                return Ok(ready);
             }
-            Next::NextCredential => {
-                self.history.repeated = false;
-                self.history.model_moved |= fault.class == FaultClass::ModelNotFound;
-                let at = self.slots.iter().position(|other| other.same_target(&slot));
-                at.and_then(|at| self.slots.remove(at))
-            }
-            Next::NextTarget => {
-                self.history.repeated = false;
-                self.history.model_moved = false;
-                self.slots.retain(|other| !other.same_target(&slot));
-                self.slots.pop_front()
-            }
-        };
-        let Some(following) = following else { return Err(fault) };
-        self.app.metrics.failovers.get_or_create(&ReasonLabels { reason: Word(fault.class.as_str()) }).inc();
-        self.enter(following, record).await
-    }
-
-    /// After a target that cannot carry the request comes one that may.
-    fn unable(&self, slot: &Slot) -> Next {
-        if self.slots.iter().any(|other| !other.same_target(slot)) { Next::NextTarget } else { Next::GiveUp }
-    }
-
-    fn decide(&mut self, slot: &Slot, fault: &Fault, elapsed: Duration) -> Next {
-        self.app.health.failed(&slot.target, slot.credential, fault);
-        let history = &mut self.history;
-        if counts(fault.class) {
-            history.failures += 1;
+            Err(failed) => slot = course.after(slot, failed).await?,
         }
-        let of_target = self.slots.iter().filter(|other| other.same_target(slot)).count();
-        let mut others: Vec<(&Text, &Text)> = self
-            .slots
-            .iter()
-            .filter(|other| !other.same_target(slot))
-            .map(|other| (&other.target.provider, &other.target.model))
-            .collect();
-        others.dedup();
-        history.credentials_left = u32::try_from(of_target).unwrap_or(u32::MAX);
-        history.targets_left = u32::try_from(others.len()).unwrap_or(u32::MAX);
-        history.elapsed = elapsed;
-        history.jitter = rand::random();
-        let failure = Failure { class: fault.class, retry_after: fault.retry_after };
-        next(&self.runtime.config.retry, failure, history)
     }
 }
 

@@ -21,14 +21,15 @@
 //! | [`frames`] | frames that are changed on their way through |
 //! | [`tap`] | reading along in a stream that passes through |
 //! | [`useful`] | whether an answer is one |
-//! | [`health`], [`learned`] | what earlier failures taught |
+//! | [`course`] | which target and credential is next, and what an attempt showed |
+//! | [`learned`] | what earlier refusals taught |
 //! | [`account`] | what is kept of an answer |
 
 pub(crate) mod account;
 pub(crate) mod admit;
 pub(crate) mod attempt;
+pub(crate) mod course;
 pub(crate) mod frames;
-pub(crate) mod health;
 pub(crate) mod learned;
 pub(crate) mod origin;
 pub(crate) mod passthrough;
@@ -115,8 +116,8 @@ pub(crate) type Pending = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 /// Answers a request.
 pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
-    let plan = match admit::prepare(&mut exchange).await {
-        Ok(plan) => plan,
+    let course = match admit::prepare(&mut exchange).await {
+        Ok(course) => course,
         Err(fault) => return refuse(exchange.answer, &exchange.id, *exchange.record, &fault),
     };
     let (protocol, id, app) = (exchange.answer, exchange.id.clone(), Arc::clone(&exchange.app));
@@ -124,7 +125,7 @@ pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
     let (keep_alive, commit_after) = (limits.keep_alive, limits.commit_after);
     let json_array = exchange.head.json_array;
     let streams = exchange.stream;
-    let mut pending: Pending = Box::pin(attempt::all(exchange, plan));
+    let mut pending: Pending = Box::pin(attempt::all(exchange, course));
     let answered = if streams {
         tokio::select! {
             biased;

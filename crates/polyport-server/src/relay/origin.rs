@@ -2,19 +2,18 @@
 //! keeps. Such a request goes first to who keeps it; elsewhere it goes with its history written out, where that is known.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use polyport_protocol::responses::{continue_after, input_messages};
 use polyport_protocol::{RequestHead, decode_request, decode_response};
-use polyport_routing::{Exclusion, Hints, Target};
+use polyport_routing::Resolved;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Message, Protocol, Request, Role, Text};
 
 use super::Exchange;
 use super::account::response_of;
-use super::admit::{Slotted, internal};
-use super::attempt::Slot;
+use super::admit::internal;
+use super::course::{Course, Slot};
 use super::peek::Peek;
-use crate::app::{App, Runtime};
+use crate::app::{App, Runtime, Upstream};
 use crate::state::Held;
 use crate::tasks;
 
@@ -40,7 +39,7 @@ impl Origin {
     pub(crate) fn is_at(&self, slot: &Slot) -> bool {
         match self {
             Self::Body | Self::Here => false,
-            Self::There(held) => held.provider == slot.target.provider && held.credential.as_ref() == slot.auth(),
+            Self::There(held) => slot.keeps(held),
             Self::Perhaps(provider) => *provider == slot.target.provider,
         }
     }
@@ -113,71 +112,70 @@ pub(crate) fn shown(id: &str) -> String {
 /// Who asks for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asking<'a> {
-    pub(crate) app: &'a App,
-    pub(crate) runtime: &'a Runtime,
+    pub(crate) app: &'a Arc<App>,
+    pub(crate) runtime: &'a Arc<Runtime>,
     pub(crate) owner: &'a Text,
     pub(crate) model: &'a str,
 }
 
 impl Asking<'_> {
-    /// Finds where it is that a body refers to, and puts the attempts first that can refer to it. The others follow where the history
-    /// can be written out, otherwise they are left out.
+    /// Finds where it is that a body refers to, and begins with the attempt that can refer to it. The others follow where the history can
+    /// be written out, otherwise they are left out.
     ///
     /// # Errors
     /// When it is nowhere, or nowhere this model leads to.
-    pub(crate) fn anchor(self, reference: Option<&Reference>, slots: Slotted) -> Result<(Origin, Slotted), Fault> {
-        let Some(reference) = reference else { return Ok((Origin::Body, slots)) };
+    pub(crate) fn anchor(self, reference: Option<&Reference>, resolved: Resolved) -> Result<(Origin, Course), Fault> {
+        let course = |resolved| Course::new(Arc::clone(self.app), Arc::clone(self.runtime), resolved);
+        let Some(reference) = reference else { return Ok((Origin::Body, course(resolved))) };
         let (Reference::Answer(id) | Reference::Conversation(id)) = reference;
         let answer = matches!(reference, Reference::Answer(_));
         let store = &self.app.responses;
         if answer && store.get(self.owner, id).is_some() {
-            return Ok((Origin::Here, slots));
+            return Ok((Origin::Here, course(resolved)));
         }
         if let Some(held) = store.held(self.owner, id) {
-            let origin = Origin::There(Arc::clone(&held));
-            let (mut first, rest): (Slotted, Slotted) = slots.into_iter().partition(|slot| origin.is_at(slot));
-            if answer && self.has_history(id) {
-                first.extend(rest);
-            }
-            return if first.is_empty() { Err(self.out_of_reach(&held, reference)) } else { Ok((origin, first)) };
+            return self.at_place(&held, reference, answer && self.has_history(id), resolved);
         }
-        let mut keepers = slots.iter().filter(|slot| keeps(slot)).map(|slot| slot.target.provider.clone());
+        let mut keepers = resolved.targets.iter().filter(|target| self.runtime.fits(target, keeps));
         // Of several callers it is not known whose it would be.
         if self.runtime.config.access.is_single()
-            && let Some(provider) = keepers.next()
-            && keepers.all(|other| other == provider)
+            && let Some(provider) = keepers.next().map(|target| target.provider.clone())
+            && keepers.all(|other| other.provider == provider)
         {
-            let slots = slots.into_iter().filter(|slot| slot.target.provider == provider).collect();
-            return Ok((Origin::Perhaps(provider), slots));
+            let resolved = resolved.filtered(|target| target.provider == provider);
+            return Ok((Origin::Perhaps(provider), course(resolved)));
         }
         Err(reference.unknown())
     }
 
-    /// Why no attempt can refer to what a provider keeps.
-    fn out_of_reach(self, held: &Held, reference: &Reference) -> Fault {
+    fn at_place(
+        self,
+        held: &Arc<Held>,
+        reference: &Reference,
+        elsewhere: bool,
+        resolved: Resolved,
+    ) -> Result<(Origin, Course), Fault> {
+        let course = |resolved| Course::new(Arc::clone(self.app), Arc::clone(self.runtime), resolved);
         let provider = &held.provider;
-        let Some(slot) = Slot::at(self.runtime, held) else {
-            let why =
-                format!("is kept under a credential of provider `{provider}` that is configured no more: start anew");
-            return reference.elsewhere(&why);
-        };
-        let targets = self.runtime.config.catalog.resolve(self.model, Hints::new(ClientProtocol::Responses));
-        let target = targets.ok().and_then(|found| found.targets.iter().find(|to| to.provider == *provider).cloned());
-        let resting = |target: Target| match self.app.health.exclusion(&target, slot.credential) {
-            Some(Exclusion::Cooling { for_ms }) => Some(Duration::from_millis(for_ms)),
-            _ => None,
-        };
-        match target.and_then(resting) {
-            Some(time) => {
-                let words = format!(
-                    "the credential of provider `{provider}` that keeps what this request goes on from is resting after a failure"
-                );
-                Fault::new(FaultClass::NoUpstream, words).with_retry_after(time)
+        let slot = Slot::at(self.runtime, held);
+        let target = resolved.targets.iter().find(|target| target.provider == *provider).cloned();
+        let place = slot.and_then(|slot| Some(slot.with_target(target.clone()?)));
+        let origin = Origin::There(Arc::clone(held));
+        match place {
+            Some(place) if elsewhere => {
+                let mut course = course(resolved);
+                course.prefer(&place);
+                Ok((origin, course))
             }
-            None => reference.elsewhere(&format!(
+            Some(place) => Ok((origin, course(place.only()))),
+            None if elsewhere => Ok((origin, course(resolved))),
+            None if target.is_some() => Err(reference.elsewhere(&format!(
+                "is kept under a credential of provider `{provider}` that is configured no more: start anew"
+            ))),
+            None => Err(reference.elsewhere(&format!(
                 "is kept by provider `{provider}`, to which the model `{}` does not lead: ask for a model of that provider",
                 shown(self.model)
-            )),
+            ))),
         }
     }
 
@@ -240,22 +238,19 @@ impl Asking<'_> {
 }
 
 /// Whether a target keeps answers.
-pub(crate) fn keeps(slot: &Slot) -> bool {
-    let provider = &slot.upstream.config;
-    provider.protocol() == Protocol::Responses && provider.profile.stateful && slot.upstream.client.is_some()
+pub(crate) fn keeps(upstream: &Upstream) -> bool {
+    let provider = &upstream.config;
+    provider.protocol() == Protocol::Responses && provider.profile.stateful && upstream.client.is_some()
 }
 
 impl Exchange {
     /// Finds what the request goes on from, and orders its attempts accordingly.
-    pub(crate) fn anchor(&mut self, slots: Slotted) -> Result<Slotted, Fault> {
-        if self.wire != ClientProtocol::Responses {
-            return Ok(slots);
-        }
-        let reference = self.reference();
+    pub(crate) fn anchor(&mut self, resolved: Resolved) -> Result<Course, Fault> {
+        let reference = if self.wire == ClientProtocol::Responses { self.reference() } else { None };
         let asking = Asking { app: &self.app, runtime: &self.runtime, owner: self.caller.owner(), model: &self.model };
-        let (origin, slots) = asking.anchor(reference.as_ref(), slots)?;
+        let (origin, course) = asking.anchor(reference.as_ref(), resolved)?;
         self.origin = origin;
-        Ok(slots)
+        Ok(course)
     }
 
     fn reference(&self) -> Option<Reference> {

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 use super::account::Holder;
 use super::admit::holds_carrier;
-use super::attempt::{Failed, Sent, Slot};
+use super::attempt::{Failed, Sent};
+use super::course::Slot;
 use super::frames::Framed;
 use super::origin::Origin;
 use super::peek::{Edits, Peek};

@@ -13,7 +13,7 @@ use polyport_types::{
 };
 
 use super::Exchange;
-use super::attempt::Slot;
+use super::course::Slot;
 use super::peek::{Edits, Peek};
 use super::wire::{self, Opened};
 

@@ -23,7 +23,8 @@ use polyport_types::{
 use tokio::time::Instant;
 
 use super::account::{Keeper, Kept};
-use super::attempt::{Failed, Repairs, Sent, Slot};
+use super::attempt::{Failed, Repairs, Sent};
+use super::course::Slot;
 use super::resume::{Following, Resume, Taken, joined};
 use super::stream::{Live, Step, Turn};
 use super::useful::{Content, Revocable, useful};

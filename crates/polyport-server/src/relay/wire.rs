@@ -13,7 +13,7 @@ use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::attempt::Slot;
+use super::course::Slot;
 use crate::config::Timeouts;
 use crate::config::provider::Service;
 
@@ -195,7 +195,10 @@ pub(crate) async fn send(
     let body = body.into();
     // A large body takes its time.
     let slow = body.is_streamed();
-    ask(slot, method, call, slow, headers, body).await
+    let began = Instant::now();
+    let opened = ask(slot, method, call, slow, headers, body).await?;
+    slot.succeeded(opened.status.as_u16(), began.elapsed());
+    Ok(opened)
 }
 
 async fn ask(
@@ -215,8 +218,8 @@ async fn ask(
     for (name, value) in service.endpoint.headers() {
         headers.insert(name.clone(), value.clone());
     }
-    if let Some(credential) = slot.credential.and_then(|index| service.credentials.get(index)) {
-        credential.header.apply(&mut headers);
+    if let Some(credential) = slot.auth() {
+        credential.apply(&mut headers);
     }
     let mut patience = Patience::new(service.timeouts.clone(), slow);
     let request = ProviderRequest { method, uri, headers, body };

@@ -383,7 +383,7 @@ async fn o2_a_reload_changes_new_requests_and_keeps_open_streams() {
     let (path, body) = request(ClientProtocol::Messages, true);
     let mut open = post(gateway.address, path, &[], &body).await;
     open.until("one").await.unwrap();
-    gateway.handle.reload(std::sync::Arc::new(one(&new, Protocol::Chat))).unwrap();
+    gateway.handle.reload(&std::sync::Arc::new(one(&new, Protocol::Chat))).unwrap();
     assert_eq!(post(gateway.address, path, &[], &body).await.status, 200);
     assert_eq!((old.requests().len(), new.requests().len()), (1, 1));
     gate.open();

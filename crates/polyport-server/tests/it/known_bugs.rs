@@ -236,7 +236,8 @@ async fn kb_123_when_all_rest_the_client_learns_until_when() {
         let answer = post(gateway.address, path, &[], &body).await;
         assert!(matches!(answer.status.as_u16(), 429 | 503 | 529), "{client} {}", answer.status);
         let wait: u64 = answer.header("retry-after").parse().unwrap();
-        assert!((1..=60).contains(&wait), "{client} {wait}");
+        // Up to a second longer, so that many gateways do not come back at once.
+        assert!((1..=61).contains(&wait), "{client} {wait}");
     }
     // The refusals of the gateway itself are no failures of the provider.
     assert_eq!(fake.requests().len(), 1);

@@ -18,10 +18,7 @@ pub(crate) fn with_keys(name: &str, protocol: Protocol, fake: &FakeProvider, key
     let style = polyport_provider::AuthStyle::of_protocol(protocol);
     http(&mut made).credentials = keys
         .iter()
-        .map(|key| Credential {
-            label: (*key).into(),
-            header: style.header(&polyport_types::Secret::new((*key).to_owned())).unwrap(),
-        })
+        .map(|key| Credential::key(*key, style.header(&polyport_types::Secret::new((*key).to_owned())).unwrap()))
         .collect();
     made
 }

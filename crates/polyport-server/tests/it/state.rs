@@ -17,10 +17,7 @@ fn keeper(name: &str, fake: &FakeProvider, keys: &[&str]) -> Provider {
     let style = polyport_provider::AuthStyle::of_protocol(Protocol::Responses);
     http(&mut keeper).credentials = keys
         .iter()
-        .map(|key| Credential {
-            label: (*key).into(),
-            header: style.header(&polyport_types::Secret::new((*key).to_owned())).unwrap(),
-        })
+        .map(|key| Credential::key(*key, style.header(&polyport_types::Secret::new((*key).to_owned())).unwrap()))
         .collect();
     keeper
 }
@@ -381,7 +378,7 @@ async fn a_reload_keeps_what_is_known_as_long_as_the_credential_is_there() {
     let path = format!("/v1/responses/{id}");
     let reload = |keys: &[&str]| {
         let config = several(vec![keeper("up", &fake, keys)]);
-        gateway.handle.reload(std::sync::Arc::new(config)).unwrap();
+        gateway.handle.reload(&std::sync::Arc::new(config)).unwrap();
     };
     reload(&["new", "one"]);
     assert_eq!(get(gateway.address, &path, &[]).await.status, 200);

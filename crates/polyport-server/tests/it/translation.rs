@@ -365,15 +365,15 @@ async fn the_signature_of_the_last_text_reaches_gemini_again_and_is_no_block_aft
 async fn d9_after_the_commit_the_stream_still_heals_or_ends_with_an_error() {
     use crate::support::{provider, several};
     let (first, second) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Messages).await);
-    let mut config = several(vec![
-        provider("a", Protocol::Chat, &first.base_url()),
-        provider("b", Protocol::Messages, &second.base_url()),
-    ]);
-    config.limits.commit_after = std::time::Duration::from_millis(30);
-    config.limits.keep_alive = std::time::Duration::from_millis(30);
-    let gateway = Gateway::start(config).await;
     for client in CLIENTS {
         for heals in [true, false] {
+            let mut config = several(vec![
+                provider("a", Protocol::Chat, &first.base_url()),
+                provider("b", Protocol::Messages, &second.base_url()),
+            ]);
+            config.limits.commit_after = std::time::Duration::from_millis(30);
+            config.limits.keep_alive = std::time::Duration::from_millis(30);
+            let gateway = Gateway::start(config).await;
             let gate = Gate::new();
             first.script(Step::error(500, "boom").before_headers(Hold::Until(gate.clone())));
             first.script(Step::error(500, "boom"));

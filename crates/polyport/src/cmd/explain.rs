@@ -9,7 +9,8 @@ use bytes::Bytes;
 use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::{Capabilities, RequestHead, decode_request, encode_request, estimate, resolve};
 use polyport_provider::Call;
-use polyport_routing::{Attempt, Exclusion, Hints, Plan, Resolved, Rule, Slots, Target, plan};
+use polyport_routing::{Attempt, Excluded};
+use polyport_routing::{Barred, Hints, Resolved, Rule, Target, Walk};
 use polyport_server::config::{Config, Provider, Service};
 use polyport_types::{ClientProtocol, Losses, Protocol, Request, Severity};
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
         }
         Err(unknown) => return Err(anyhow!("{unknown} (`polyport models` lists what there is)")),
     };
-    let plan = planned(&config, &resolved.targets);
+    let plan = planned(&config, &resolved);
     let body = what.body.as_ref().map(|path| read(path)).transpose()?;
     let converted =
         body.as_ref().map(|body| convert(&config, &resolved, &plan, protocol, &what.model, body)).transpose()?;
@@ -51,15 +52,20 @@ fn read(path: &std::path::Path) -> Result<Bytes> {
     Ok(body.into())
 }
 
+/// Attempts and exclusions shown at most.
+const SHOWN: usize = 100;
+
 /// The attempts of the first request after a start; later ones take turns.
-fn planned(config: &Config, targets: &[Target]) -> Plan {
-    let slots =
-        |name: &str| Slots { count: config.provider(name).map_or(0, |found| found.credentials().len()), turn: 0 };
-    plan(targets, 0, slots, |target, _| match config.provider(&target.provider).map(|provider| &provider.service) {
-        Some(Service::Http(http)) if http.missing_credential => Some(Exclusion::Disabled),
-        Some(_) => None,
-        None => Some(Exclusion::Disabled),
-    })
+struct Plan {
+    attempts: Vec<Attempt>,
+    excluded: Vec<Excluded>,
+}
+
+fn planned(config: &Config, resolved: &Resolved) -> Plan {
+    let (fleet, now) = (polyport_server::fleet(config), polyport_server::now());
+    let mut walk = Walk::dry(resolved.clone(), &fleet);
+    let excluded = walk.excluded(&fleet, now, SHOWN);
+    Plan { attempts: walk.foresee(&fleet, now, SHOWN), excluded }
 }
 
 /// A request as the first target would get it.
@@ -132,6 +138,10 @@ fn step<'a>(config: &'a Config, resolved: &'a Resolved, attempt: Attempt) -> Opt
     Some(Step { target, provider, key: credential.map_or("no key".to_owned(), |key| key.label.to_string()) })
 }
 
+fn left_out<'a>(config: &'a Config, resolved: &'a Resolved, excluded: &Excluded) -> Option<Step<'a>> {
+    step(config, resolved, Attempt { target: excluded.target, credential: excluded.credential })
+}
+
 fn way(client: ClientProtocol, provider: &Provider) -> &'static str {
     match &provider.service {
         Service::Echo => "built in",
@@ -151,11 +161,12 @@ fn uri(target: &Target, provider: &Provider) -> String {
     }
 }
 
-fn why(exclusion: Exclusion, provider: Option<&Arc<Provider>>) -> &'static str {
-    match (exclusion, provider) {
-        (_, None) => "the provider is not configured or not enabled",
-        (Exclusion::Disabled, Some(_)) => "its key is missing",
-        (other, Some(_)) => other.as_str(),
+fn why(excluded: &Excluded, provider: Option<&Arc<Provider>>) -> &'static str {
+    match (excluded.why, provider.map(|provider| &provider.service)) {
+        (None, _) | (_, None) => "the provider is not configured or not enabled",
+        (_, Some(Service::Http(http))) if http.missing_credential => "its key is missing",
+        (Some(Barred::Disabled), _) => "the key is switched off",
+        (Some(other), _) => other.as_str(),
     }
 }
 
@@ -186,9 +197,9 @@ fn show(
         out::table(&["try", "target", "key", "protocol", "address"], rows);
     }
     for excluded in &plan.excluded {
-        if let Some(step) = step(config, resolved, excluded.attempt) {
-            let reason = why(excluded.why, step.provider);
-            out::line(&format!("left out: {}/{} ({reason})", step.target.provider, step.target.model));
+        if let Some(step) = left_out(config, resolved, excluded) {
+            let (reason, target) = (why(excluded, step.provider), step.target);
+            out::line(&format!("left out: {}/{}, {} ({reason})", target.provider, target.model, step.key));
         }
     }
     if let Some((target, provider)) = first(config, resolved, plan) {
@@ -283,10 +294,10 @@ fn as_json(
         .excluded
         .iter()
         .filter_map(|excluded| {
-            let step = step(config, resolved, excluded.attempt)?;
+            let step = left_out(config, resolved, excluded)?;
             Some(json!({
                 "provider": step.target.provider.to_string(), "model": step.target.model.to_string(),
-                "why": why(excluded.why, step.provider),
+                "key": step.key, "why": why(excluded, step.provider),
             }))
         })
         .collect();

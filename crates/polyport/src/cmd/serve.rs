@@ -98,7 +98,7 @@ impl Keeper {
     }
 
     fn apply(&self) {
-        if let Err(problem) = self.handle.reload(self.live.current()) {
+        if let Err(problem) = self.handle.reload(&self.live.current()) {
             error!("the configuration was not applied: {problem}");
         }
     }

@@ -17,7 +17,7 @@ use crate::ingress::access::Caller;
 use crate::ingress::forward::stream_through;
 use crate::ingress::held::{Handed, whole, without_key};
 use crate::observe::Record;
-use crate::relay::attempt::Slot;
+use crate::relay::course::Slot;
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::refers::told;
 use crate::relay::wire::Opened;

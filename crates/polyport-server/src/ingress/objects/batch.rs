@@ -6,7 +6,7 @@ use polyport_types::{ClientProtocol, Fault, Text};
 use serde_json::value::RawValue;
 
 use crate::app::Runtime;
-use crate::relay::attempt::Slot;
+use crate::relay::course::Slot;
 use crate::relay::origin::shown;
 use crate::relay::peek::{Edits, Peek};
 

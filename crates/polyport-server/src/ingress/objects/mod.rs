@@ -16,16 +16,16 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderName, Method, Response};
 use polyport_provider::Call as Ask;
+use polyport_routing::Resolved;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
 use super::content::Content;
 use super::forward::absent;
 use super::held::without_key;
 use super::{Call, Entered, models};
-use crate::app::{App, Runtime};
+use crate::app::{App, Asks, Runtime, Upstream};
 use crate::body::Body;
-use crate::relay::admit::{Slotted, slots_of};
-use crate::relay::attempt::{Course, Slot};
+use crate::relay::course::{Course, Slot, steady};
 use crate::relay::origin::shown;
 use crate::relay::refers::references;
 use crate::relay::{self, wire};
@@ -57,10 +57,16 @@ pub(crate) async fn method_of_model(call: Call, model: &str, method: &str) -> Re
         Err(refused) => return refused,
     };
     let path = format!("models/{{model}}:{method}");
-    let seeking = Seeking { app: &entered.app, runtime: &entered.runtime, owner: entered.caller.owner(), protocol };
-    let slots = seeking.checked(&content).and_then(|_| seeking.of_model(model));
+    let seeking = Seeking {
+        app: &entered.app,
+        runtime: &entered.runtime,
+        owner: entered.caller.owner(),
+        headers: &entered.parts.headers,
+        protocol,
+    };
+    let resolved = seeking.checked(&content).and_then(|_| seeking.of_model(model));
     let asked = Asked { protocol, path, upload: false, content: false, collection: false, deletes: None };
-    go(entered, content, asked, slots, Some(model.into())).await
+    go(entered, content, asked, resolved, Some(model.into())).await
 }
 
 async fn relay(call: Call, protocol: ClientProtocol, place: Place) -> Response<Body> {
@@ -68,12 +74,18 @@ async fn relay(call: Call, protocol: ClientProtocol, place: Place) -> Response<B
         Ok(entered) => entered,
         Err(refused) => return refused,
     };
-    let seeking = Seeking { app: &entered.app, runtime: &entered.runtime, owner: entered.caller.owner(), protocol };
+    let seeking = Seeking {
+        app: &entered.app,
+        runtime: &entered.runtime,
+        owner: entered.caller.owner(),
+        headers: &entered.parts.headers,
+        protocol,
+    };
     let method = &entered.parts.method;
     let query = entered.parts.uri.query().unwrap_or_default();
     let named = model_of(&place, &content);
-    let slots = match &named {
-        Ok(model) => seeking.slots(&place, upload_id(query), &content, model.as_deref()),
+    let resolved = match &named {
+        Ok(model) => seeking.places(&place, upload_id(query), &content, model.as_deref()),
         Err(fault) => Err(fault.clone()),
     };
     let asked = Asked {
@@ -85,7 +97,7 @@ async fn relay(call: Call, protocol: ClientProtocol, place: Place) -> Response<B
             .then(|| place.names().into_iter().map(Text::from).collect()),
         path: place.path,
     };
-    go(entered, content, asked, slots, named.ok().flatten()).await
+    go(entered, content, asked, resolved, named.ok().flatten()).await
 }
 
 /// The model a body names: itself, or in the first request of a batch.
@@ -120,12 +132,12 @@ struct Asked {
     deletes: Option<Vec<Text>>,
 }
 
-/// Sends a request to the first of the slots; to another one only where that cannot make anything twice.
+/// Sends a request to the first of its places; to another one only where that cannot make anything twice.
 async fn go(
     entered: Entered,
     content: Content,
     asked: Asked,
-    slots: Result<Slotted, Fault>,
+    resolved: Result<Resolved, Fault>,
     model: Option<Text>,
 ) -> Response<Body> {
     let Entered { app, runtime, id, parts, caller, mut record, .. } = entered;
@@ -135,8 +147,8 @@ async fn go(
     let query = (!query.is_empty()).then_some(query.as_str());
     let path = asked.path.as_str();
     let result = async {
-        let mut course = Course::new(Arc::clone(&app), Arc::clone(&runtime), slots?);
-        let mut slot = course.first(&mut record).await?;
+        let mut course = Course::new(Arc::clone(&app), Arc::clone(&runtime), resolved?);
+        let mut slot = course.first().await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
@@ -151,7 +163,7 @@ async fn go(
             match wire::send(&slot, method.clone(), ask, headers, body).await {
                 Ok(opened) => return Ok((slot, opened)),
                 Err(fault) if method == Method::GET || was_refused(&fault) => {
-                    slot = course.after(slot, fault.into(), &mut record).await?;
+                    slot = course.after(slot, fault.into()).await?;
                 }
                 Err(fault) => return Err(fault),
             }
@@ -205,19 +217,24 @@ struct Seeking<'a> {
     app: &'a App,
     runtime: &'a Arc<Runtime>,
     owner: &'a Text,
+    headers: &'a HeaderMap,
     protocol: ClientProtocol,
 }
 
 impl Seeking<'_> {
+    fn asks(&self) -> Asks<'_> {
+        Asks { headers: self.headers, caller: self.owner }
+    }
+
     /// Where a request may go: to who keeps what it names or refers to, to the targets of the model it names, or to any provider that
     /// has such things.
-    fn slots(
+    fn places(
         &self,
         place: &Place,
         upload: Option<&str>,
         content: &Content,
         model: Option<&str>,
-    ) -> Result<Slotted, Fault> {
+    ) -> Result<Resolved, Fault> {
         let referred = self.checked(content)?;
         let held = |name: &str| self.app.responses.held(self.owner, name);
         let mut names = place.names();
@@ -229,7 +246,7 @@ impl Seeking<'_> {
                 Fault::new(FaultClass::NotFound, words)
             };
             let slot = Slot::at(self.runtime, &held).ok_or_else(gone)?;
-            return Ok([self.with_model(slot, model)].into());
+            return Ok(self.with_model(slot, model).only());
         }
         if !place.is_collection() || upload.is_some() {
             return self.only_one(place.kind).ok_or_else(|| {
@@ -240,13 +257,13 @@ impl Seeking<'_> {
             });
         }
         if let Some(slot) = referred {
-            return Ok([self.with_model(slot, model)].into());
+            return Ok(self.with_model(slot, model).only());
         }
         if let Some(model) = model.filter(|model| !model.is_empty()) {
             return self.of_model(model);
         }
-        let slots = self.any(place.kind);
-        if slots.is_empty() { Err(self.none(place.kind)) } else { Ok(slots) }
+        let resolved = self.any(place.kind);
+        if resolved.targets.is_empty() { Err(self.none(place.kind)) } else { Ok(resolved) }
     }
 
     /// Checks that a body refers only to what is the caller's own, and finds where that is.
@@ -270,50 +287,44 @@ impl Seeking<'_> {
 
     /// The slot with its provider's name of the model; a name that does not lead there stays as it is.
     fn with_model(&self, mut slot: Slot, model: Option<&str>) -> Slot {
-        let hints = polyport_routing::Hints::new(self.protocol);
-        let resolved = model.and_then(|model| self.runtime.config.catalog.resolve(model, hints).ok());
-        let mut targets = resolved.into_iter().flat_map(|resolved| resolved.targets.to_vec());
+        let resolved = model.and_then(|model| self.runtime.resolve(model, self.protocol, self.asks()).ok());
+        let targets = resolved.map(|resolved| resolved.targets).unwrap_or_default();
         let provider = &slot.target.provider;
-        let model = targets.find(|target| target.provider == *provider).map(|target| target.model);
+        let model = targets.iter().find(|target| target.provider == *provider).map(|target| target.model.clone());
         slot.target.model = model.unwrap_or_default();
         slot
     }
 
     /// The targets of a model that speak this API.
-    fn of_model(&self, model: &str) -> Result<Slotted, Fault> {
-        let mut slots = slots_of(self.app, self.runtime, model, self.protocol)?;
-        slots.retain(|slot| slot.upstream.client.is_some() && same_api(self.protocol, slot.upstream.config.protocol()));
-        if slots.is_empty() {
+    fn of_model(&self, model: &str) -> Result<Resolved, Fault> {
+        let fits =
+            |upstream: &Upstream| upstream.client.is_some() && same_api(self.protocol, upstream.config.protocol());
+        let resolved =
+            self.runtime.resolve(model, self.protocol, self.asks())?.filtered(|target| self.runtime.fits(target, fits));
+        if resolved.targets.is_empty() {
             let words = format!("no provider of the model `{}` has this endpoint", shown(model));
             return Err(Fault::new(FaultClass::NotFound, words));
         }
-        Ok(slots)
+        Ok(resolved)
     }
 
-    /// Providers that have such things, each with its first credential that does not rest.
-    fn any(&self, kind: &str) -> Slotted {
-        let runtime = self.runtime;
-        let providers = runtime.config.providers().filter(|provider| {
-            let objects = &provider.profile.objects;
-            same_api(self.protocol, provider.protocol()) && objects.iter().any(|known| known == "*" || known == kind)
-        });
-        let slots = providers.filter_map(|provider| {
-            let upstream = Arc::clone(runtime.provider(&provider.name)?);
-            upstream.client.as_ref()?;
-            let target = polyport_routing::Target::new(provider.name.clone(), Text::new());
-            let count = upstream.config.credentials().len();
-            let credential = (0..count).find(|index| self.app.health.exclusion(&target, Some(*index)).is_none());
-            (count == 0 || credential.is_some()).then_some(Slot { target, upstream, credential })
-        });
-        slots.collect()
+    /// Providers that have such things.
+    fn any(&self, kind: &str) -> Resolved {
+        let has = |upstream: &Upstream| {
+            let objects = &upstream.config.profile.objects;
+            upstream.client.is_some()
+                && same_api(self.protocol, upstream.config.protocol())
+                && objects.iter().any(|known| known == "*" || known == kind)
+        };
+        steady(self.app, self.runtime, has)
     }
 
     /// The place of something unknown, where there is but one that it can have, and one caller whose it can be.
-    fn only_one(&self, kind: &str) -> Option<Slotted> {
-        let slots = self.any(kind);
-        let single = self.runtime.config.access.is_single() && slots.len() == 1;
-        let one_credential = slots.front().is_some_and(|slot| slot.upstream.config.credentials().len() <= 1);
-        (single && one_credential).then_some(slots)
+    fn only_one(&self, kind: &str) -> Option<Resolved> {
+        let resolved = self.any(kind);
+        let [target] = &*resolved.targets else { return None };
+        let credentials = self.runtime.provider(&target.provider)?.config.credentials().len();
+        (self.runtime.config.access.is_single() && credentials <= 1).then_some(resolved)
     }
 
     fn none(&self, kind: &str) -> Fault {

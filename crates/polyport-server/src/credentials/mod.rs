@@ -1,0 +1,156 @@
+//! Keys and accounts while the gateway runs: their health and their tokens, which outlive changes of the configuration.
+//!
+//! | module | what |
+//! |---|---|
+//! | `keeper` | where new tokens go, and what a refresh shows about an account |
+//! | `timer` | refreshes accounts that nobody uses |
+
+mod keeper;
+mod timer;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use polyport_provider::Client;
+use polyport_provider::auth::{Account, Spawn};
+use polyport_routing::{Fleet, Member, ProviderSpec, RestPolicy, Strategy};
+use polyport_types::Text;
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::config::{AccountSettings, Config, Means, Provider, Service};
+use crate::tasks::Tasks;
+
+pub(crate) use timer::keep_fresh;
+
+/// All keys and accounts.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    /// The health of what is configured now.
+    fleet: ArcSwap<Fleet>,
+    /// By provider and credential.
+    accounts: Mutex<HashMap<(Text, Text), Kept>>,
+    tasks: Tasks,
+    /// Accounts came or went.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Kept {
+    settings: Arc<AccountSettings>,
+    account: Arc<Account>,
+}
+
+impl Credentials {
+    pub(crate) fn new(tasks: Tasks) -> Arc<Self> {
+        Arc::new(Self { fleet: ArcSwap::default(), accounts: Mutex::default(), tasks, changed: Notify::new() })
+    }
+
+    /// The accounts of a provider, by the position of their credentials.
+    pub(crate) fn accounts_of(self: &Arc<Self>, provider: &Provider, client: &Client) -> Box<[Option<Arc<Account>>]> {
+        let accounts = provider.credentials().iter().map(|credential| match &credential.means {
+            Means::Key(_) => None,
+            Means::Account(settings) => {
+                Some(self.account(&provider.name, &credential.member.id, &credential.label, settings, client))
+            }
+        });
+        let accounts = accounts.collect();
+        self.changed.notify_one();
+        accounts
+    }
+
+    fn account(
+        self: &Arc<Self>,
+        provider: &Text,
+        id: &Text,
+        label: &Text,
+        settings: &Arc<AccountSettings>,
+        client: &Client,
+    ) -> Arc<Account> {
+        let mut accounts = self.accounts.lock();
+        let name = (provider.clone(), id.clone());
+        if let Some(kept) = accounts.get_mut(&name) {
+            let same = AccountSettings { tokens: settings.tokens.clone(), ..(*kept.settings).clone() } == **settings;
+            // A file that is read again holds what was written to it, or what was replaced a moment ago.
+            if same && (kept.settings == *settings || kept.account.knows(&settings.tokens.refresh)) {
+                kept.settings = Arc::clone(settings);
+                return Arc::clone(&kept.account);
+            }
+        }
+        let keeper = keeper::Keeper {
+            credentials: Arc::downgrade(self),
+            provider: provider.clone(),
+            id: id.clone(),
+            file: settings.file.clone(),
+        };
+        let account = Account::new(
+            label.clone(),
+            settings.server.clone(),
+            settings.style.clone(),
+            settings.tokens.clone(),
+            settings.due,
+            client.clone(),
+            Box::new(keeper),
+            self.spawn(),
+            clock::now_signed,
+        );
+        accounts.insert(name, Kept { settings: Arc::clone(settings), account: Arc::clone(&account) });
+        account
+    }
+
+    fn spawn(self: &Arc<Self>) -> Spawn {
+        let credentials: Weak<Self> = Arc::downgrade(self);
+        Arc::new(move |task| {
+            if let Some(credentials) = credentials.upgrade() {
+                credentials.tasks.spawn(task);
+            }
+        })
+    }
+
+    /// The health of all providers.
+    pub(crate) fn fleet(&self) -> Guard<Arc<Fleet>> {
+        self.fleet.load()
+    }
+
+    /// The health of these providers from now on, and no accounts but theirs. What rested goes on resting.
+    pub(crate) fn configure(&self, config: &Config) {
+        self.fleet.store(Arc::new(Fleet::new(specs(config), Some(&self.fleet.load()), clock::now())));
+        self.accounts.lock().retain(|(provider, id), _| {
+            config
+                .provider(provider)
+                .is_some_and(|provider| provider.credentials().iter().any(|credential| credential.member.id == *id))
+        });
+        self.changed.notify_one();
+    }
+
+    fn all_accounts(&self) -> Vec<Arc<Account>> {
+        self.accounts.lock().values().map(|kept| Arc::clone(&kept.account)).collect()
+    }
+}
+
+/// The providers of a configuration, with nothing known about them yet.
+#[must_use]
+pub fn fleet(config: &Config) -> Fleet {
+    Fleet::new(specs(config), None, clock::now())
+}
+
+fn specs(config: &Config) -> Vec<ProviderSpec> {
+    config.providers().map(|provider| spec(provider)).collect()
+}
+
+fn spec(provider: &Provider) -> ProviderSpec {
+    let mut members: Vec<Member> = provider.credentials().iter().map(|credential| credential.member.clone()).collect();
+    let strategy = match &provider.service {
+        Service::Http(http) => {
+            if http.missing_credential {
+                // Nobody is asked with a key that is not there.
+                members = vec![Member { disabled: true, ..Member::new("missing") }];
+            }
+            http.strategy
+        }
+        Service::Echo => Strategy::default(),
+    };
+    ProviderSpec { name: provider.name.clone(), members, strategy, policy: RestPolicy::default() }
+}
