@@ -350,13 +350,20 @@ impl Course {
                     Some(lease) => self.made(lease).await.ok(),
                     None => None,
                 };
-                self.with_room(slot).await
+                match self.with_room(slot).await {
+                    // It rests by now, after what others saw there.
+                    None => self.next_target(Some(fault.clone())).await.ok(),
+                    slot => slot,
+                }
             }
             Next::NextCredential => {
                 self.history.repeated = false;
                 self.history.model_moved |= fault.class == FaultClass::ModelNotFound;
                 let slot = self.next_credential().await;
-                self.with_room(slot).await
+                match self.with_room(slot).await {
+                    None => self.next_target(Some(fault.clone())).await.ok(),
+                    slot => slot,
+                }
             }
             Next::NextTarget => {
                 self.history.repeated = false;

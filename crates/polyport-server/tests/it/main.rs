@@ -10,6 +10,7 @@ mod known_bugs;
 mod limits;
 mod objects;
 mod passthrough;
+mod pools;
 mod provider_faults;
 mod state;
 mod support;

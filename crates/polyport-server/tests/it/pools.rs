@@ -1,0 +1,181 @@
+//! Many credentials: which of them is used, and what becomes of those that fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_provider::AuthStyle;
+use polyport_provider::auth::{BodyForm, Due, TokenServer, Tokens};
+use polyport_routing::Member;
+use polyport_server::config::{AccountSettings, Config, Credential, Means, Provider};
+use polyport_testkit::provider::{Answer, FakeProvider, Step};
+use polyport_testkit::raw::post;
+use polyport_testkit::tokens::FakeTokenServer;
+use polyport_types::{ClientProtocol, Protocol, Secret};
+
+use crate::objects::with_keys;
+use crate::support::{Gateway, http, provider, request, several};
+
+/// Sends so many requests at once; gives the statuses.
+async fn many(gateway: &Gateway, client: ClientProtocol, count: usize) -> Vec<u16> {
+    let (path, body) = request(client, false);
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let (address, body) = (gateway.address, body.clone());
+        running.spawn(async move { post(address, path, &[], &body).await.status.as_u16() });
+    }
+    running.join_all().await
+}
+
+fn with_many_places(mut config: Config) -> Config {
+    config.limits.requests_per_key = 4096;
+    config
+}
+
+/// How many requests came with each key.
+fn by_key(fake: &FakeProvider, key: &str) -> usize {
+    let wanted = format!("Bearer {key}");
+    fake.requests().iter().filter(|exchange| exchange.header("authorization") == Some(&*wanted)).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limited_and_a_refused_key_cost_no_request() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    fake.decide(|exchange| match exchange.header("authorization") {
+        Some("Bearer limited") => Some(Step::error(429, "slow down").header("retry-after", "2")),
+        Some("Bearer refused") => Some(Step::error(401, "no such key")),
+        _ => None,
+    });
+    let config = several(vec![with_keys("up", Protocol::Chat, &fake, &["limited", "refused", "good"])]);
+    let gateway = Gateway::start(with_many_places(config)).await;
+    let statuses = many(&gateway, ClientProtocol::Chat, 1000).await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(by_key(&fake, "good"), 1000);
+    // At rest: not one more request goes to them.
+    let (limited, refused) = (by_key(&fake, "limited"), by_key(&fake, "refused"));
+    let statuses = many(&gateway, ClientProtocol::Messages, 50).await;
+    assert!(statuses.iter().all(|status| *status == 200));
+    assert_eq!((by_key(&fake, "limited"), by_key(&fake, "refused")), (limited, refused));
+    assert_eq!(fake.requests().len(), 1050 + limited + refused);
+}
+
+#[tokio::test]
+async fn s2_32_keys_take_turns_by_weight_and_priority() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let mut up = with_keys("up", Protocol::Chat, &fake, &["one", "two", "spare"]);
+    let credentials = &mut http(&mut up).credentials;
+    credentials[0].member.weight = 3;
+    credentials[2].member.priority = 2;
+    let gateway = Gateway::start(several(vec![up])).await;
+    let (path, body) = request(ClientProtocol::Chat, false);
+    for _ in 0..40 {
+        assert_eq!(post(gateway.address, path, &[], &body).await.status, 200);
+    }
+    assert_eq!((by_key(&fake, "one"), by_key(&fake, "two"), by_key(&fake, "spare")), (30, 10, 0));
+}
+
+#[tokio::test]
+async fn a_failing_stream_is_one_clean_stream_of_the_next_target() {
+    for to in Protocol::ALL {
+        let (first, second) = (FakeProvider::start(to).await, FakeProvider::start(Protocol::Chat).await);
+        first.always(Step::answer(Answer::default().error("Overloaded")));
+        second.always(Step::text("from the second"));
+        let providers = vec![provider("a", to, &first.base_url()), provider("b", Protocol::Chat, &second.base_url())];
+        let gateway = Gateway::start(several(providers)).await;
+        for client in [ClientProtocol::Chat, ClientProtocol::Messages, ClientProtocol::Gemini] {
+            let (path, body) = request(client, true);
+            let answer = post(gateway.address, path, &[], &body).await;
+            assert_eq!(answer.status, 200, "{client} to {to}");
+            assert_eq!(answer.header("x-polyport-target"), "b/m");
+            let bytes = answer.bytes().await.unwrap();
+            let read = polyport_testkit::grammar::Check::new(client).stream(&bytes).unwrap();
+            assert_eq!((read.text(), read.failure.is_none()), ("from the second", true), "{client} to {to}");
+        }
+    }
+}
+
+/// A provider used with one account.
+fn with_account(fake: &FakeProvider, server: &FakeTokenServer, access: Option<(&str, i64)>) -> Provider {
+    let mut up = provider("up", Protocol::Chat, &fake.base_url());
+    let now = i64::try_from(polyport_server::now()).unwrap();
+    let settings = AccountSettings {
+        server: TokenServer {
+            url: server.url().parse().unwrap(),
+            client_id: "id".into(),
+            client_secret: None,
+            scope: None,
+            body: BodyForm::Form,
+        },
+        style: AuthStyle::of_protocol(Protocol::Chat),
+        tokens: Tokens {
+            access: access.map(|(token, _)| Secret::new(token.to_owned())),
+            expires_at_ms: access.map(|(_, seconds)| now + seconds * 1000),
+            refresh: Secret::new("r".to_owned()),
+        },
+        due: Due::default(),
+        file: None,
+        project: None,
+    };
+    http(&mut up).credentials = vec![Credential {
+        label: "account".into(),
+        means: Means::Account(Arc::new(settings)),
+        member: Member::new("account"),
+    }];
+    up
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s1_20_five_hundred_requests_on_an_expired_account_make_one_refresh() {
+    let (fake, server) = (FakeProvider::start(Protocol::Chat).await, FakeTokenServer::start().await);
+    server.open("r");
+    server.rotate();
+    let config = several(vec![with_account(&fake, &server, Some(("old", -100)))]);
+    let gateway = Gateway::start(with_many_places(config)).await;
+    let statuses = many(&gateway, ClientProtocol::Chat, 500).await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(server.calls("r"), 1);
+    assert_eq!(by_key(&fake, "access-1-r"), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u5_a_token_that_is_refused_is_renewed_once_and_the_client_sees_nothing() {
+    for status in [401, 403] {
+        let (fake, server) = (FakeProvider::start(Protocol::Chat).await, FakeTokenServer::start().await);
+        server.open("r");
+        fake.decide(move |exchange| match exchange.header("authorization") {
+            Some("Bearer revoked") => Some(Step::error(status, "the token was revoked")),
+            _ => None,
+        });
+        let config = several(vec![with_account(&fake, &server, Some(("revoked", 3600)))]);
+        let gateway = Gateway::start(with_many_places(config)).await;
+        let statuses = many(&gateway, ClientProtocol::Chat, 100).await;
+        assert!(statuses.iter().all(|status| *status == 200), "{status}: {statuses:?}");
+        assert_eq!(server.calls("r"), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_account_is_told_at_once_and_asks_no_more() {
+    let (fake, server) = (FakeProvider::start(Protocol::Chat).await, FakeTokenServer::start().await);
+    server.open("r");
+    server.revoke("r");
+    let gateway = Gateway::start(several(vec![with_account(&fake, &server, None)])).await;
+    server.arrived(1).await;
+    for client in [ClientProtocol::Chat, ClientProtocol::Messages, ClientProtocol::Gemini, ClientProtocol::Responses] {
+        let (path, body) = request(client, false);
+        let answer = post(gateway.address, path, &[], &body).await;
+        assert!(answer.status.as_u16() >= 500, "{client} {}", answer.status);
+    }
+    assert_eq!(server.calls("r"), 1);
+    assert!(fake.requests().is_empty());
+}
+
+#[tokio::test]
+async fn s1_13_accounts_get_their_tokens_at_the_start_and_keep_them_fresh() {
+    let (fake, server) = (FakeProvider::start(Protocol::Chat).await, FakeTokenServer::start().await);
+    server.open("r");
+    // Shorter than the five minutes ahead, so that it is due again at once.
+    server.expires_in(Some(120));
+    let _gateway = Gateway::start(several(vec![with_account(&fake, &server, None)])).await;
+    tokio::time::timeout(Duration::from_secs(20), server.arrived(3)).await.unwrap();
+    assert_eq!(server.most_at_once(), 1);
+}
