@@ -99,6 +99,98 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_those_of_the_reference() {
+        use polyport_testkit::shared;
+        let Some(reference) = shared::text("upstreams/openai-compatible-quirks.md") else {
+            return shared::skip("addresses_are_those_of_the_reference");
+        };
+        let table = reference.split("## 13.").nth(1).and_then(|rest| rest.split("## 14.").next()).unwrap();
+        for name in [
+            "openai",
+            "deepseek",
+            "openrouter",
+            "groq",
+            "mistral",
+            "together",
+            "fireworks",
+            "cerebras",
+            "deepinfra",
+            "xai",
+            "moonshot",
+            "dashscope",
+            "zai",
+            "gemini-compat",
+            "ollama",
+            "lm-studio",
+            "llama-cpp",
+            "vllm",
+        ] {
+            let url = Preset::named(name).unwrap().base_url.as_deref().unwrap();
+            assert!(table.contains(&format!("`{url}`")), "{name}: {url}");
+        }
+    }
+
+    #[test]
+    fn quirks_are_those_of_the_reference() {
+        use polyport_protocol::profile::{EmptyContent, LimitField, ThinkingControl, ToolChoiceMode as Mode};
+        use polyport_testkit::shared;
+        let Some(reference) = shared::text("upstreams/openai-compatible-quirks.md") else {
+            return shared::skip("quirks_are_those_of_the_reference");
+        };
+        let table = reference.split("| Preset |").nth(1).unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let rows: Vec<Vec<&str>> = rows.map(|line| line.split('|').map(str::trim).skip(1).collect()).collect();
+        let (mut presets, mut compared) = (0, 0);
+        for row in &rows {
+            let [names, limit, usage, _, empty, _, choice, thinking, ..] = row[..] else { panic!("{row:?}") };
+            for name in names.split([',', '/']) {
+                let name = name.trim().replace("llamacpp", "llama-cpp").replace("lmstudio", "lm-studio");
+                let profile = Profile::named(&name).unwrap_or_else(|| panic!("{name}"));
+                presets += 1;
+                let mut same = |good: Option<bool>, cell: &str| {
+                    compared += usize::from(good.is_some());
+                    assert!(good != Some(false), "{name}: the reference has `{cell}`, not {profile:?}");
+                };
+                // What a cell says in prose, or by model, is not compared.
+                let expected = match limit {
+                    "max_tokens" => Some(LimitField::MaxTokens),
+                    "max_completion_tokens" => Some(LimitField::MaxCompletionTokens),
+                    _ => None,
+                };
+                same(expected.map(|field| field == profile.limit_field), limit);
+                same(Some(usage.starts_with("ask") == profile.stream_usage), usage);
+                let expected = match empty.split(' ').next() {
+                    Some("null") => Some(EmptyContent::Null),
+                    Some("`\"\"`") => Some(EmptyContent::Empty),
+                    Some("omit") => Some(EmptyContent::Omit),
+                    _ => None,
+                };
+                same(expected.map(|content| content == profile.empty_content), empty);
+                let words = choice.split('(').next().unwrap_or_default().trim();
+                let modes =
+                    [("auto", Mode::Auto), ("none", Mode::None), ("required", Mode::Required), ("named", Mode::Named)];
+                let expected: Option<Vec<Mode>> = match words {
+                    "all" => Some(modes.map(|(_, mode)| mode).to_vec()),
+                    "strings only" => Some(vec![Mode::Auto, Mode::None, Mode::Required]),
+                    _ => words.split(", ").map(|word| Some(modes.iter().find(|(name, _)| *name == word)?.1)).collect(),
+                };
+                let plain = profile.tool_choice.iter().filter(|mode| **mode != Mode::Allowed);
+                same(expected.map(|modes| plain.eq(&modes)), choice);
+                let expected = match thinking.split([' ', ';']).next() {
+                    Some("effort") => Some(ThinkingControl::Effort),
+                    Some("thinking_type") => Some(ThinkingControl::ThinkingType),
+                    Some("enable_thinking") => Some(ThinkingControl::EnableThinking),
+                    Some("template_kwargs") => Some(ThinkingControl::TemplateKwargs),
+                    Some("openrouter") => Some(ThinkingControl::OpenRouter),
+                    _ => None,
+                };
+                same(expected.map(|control| control == profile.thinking_control), thinking);
+            }
+        }
+        assert!(presets >= 18 && compared > presets * 4, "{compared} cells of {presets} presets");
+    }
+
+    #[test]
     fn every_quirk_table_has_a_preset() {
         for name in Profile::names() {
             assert!(Preset::named(name).is_some(), "{name}");
