@@ -13,6 +13,7 @@
 //! | [`chat`], [`responses`], [`messages`], [`gemini`] | one wire format each: types, request, response, stream, fault |
 //! | [`mod@resolve`] | the only place that knows what the target model can do: rewrites the request, writes the loss report |
 //! | [`restore`] | undoes on the way back what `resolve` did to tools and answer shape |
+//! | `answer_losses` | what a client's protocol cannot say of an answer |
 //! | [`carrier`] | signatures of one provider travelling through another protocol's slots |
 //! | [`collect`] | events to a whole answer and back |
 //! | [`sse`] | event-stream framing |
@@ -26,6 +27,7 @@
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
 
+mod answer_losses;
 mod bypass;
 mod capabilities;
 pub mod carrier;
@@ -55,6 +57,7 @@ use bytes::Bytes;
 use polyport_types::{ClientProtocol, Fault, Losses, Protocol, Request, Response, Usage};
 use serde_json::value::RawValue;
 
+pub use answer_losses::AnswerLosses;
 pub use carrier::CarrierKey;
 pub use classify::ProviderAnswer;
 pub use context::{ClientContext, Encoded, ErrorBody, RequestHead, Target};
@@ -163,6 +166,15 @@ pub fn encode_response(protocol: ClientProtocol, context: &ClientContext, respon
         ClientProtocol::Messages => messages::encode_response(context, response),
         ClientProtocol::Gemini => gemini::encode_response(context, response),
     }
+}
+
+/// What of `response` a client of `protocol` cannot be told. For streams see [`StreamEncoder::take_losses`].
+#[must_use]
+pub fn answer_losses(protocol: ClientProtocol, context: &ClientContext, response: &Response) -> Losses {
+    AnswerLosses::between(context.provider, protocol).map_or_else(Losses::new, |mut losses| {
+        losses.response(response);
+        losses.take()
+    })
 }
 
 /// Writes an error for a client: status, headers and body of its own protocol.

@@ -1,8 +1,9 @@
 //! Streams of any protocol: provider bytes to events, events to client bytes.
 
 use bytes::Bytes;
-use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Protocol, Signature, Text};
+use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Losses, Protocol, Signature, Text};
 
+use crate::answer_losses::AnswerLosses;
 use crate::context::{ClientContext, Target};
 use crate::sse::{Frame, FrameError, Framing};
 use crate::{chat, gemini, messages, responses};
@@ -152,14 +153,17 @@ pub enum Step {
 
 /// Turns events into a client's bytes. A state machine per protocol: it cannot write an illegal sequence.
 #[derive(Debug)]
-pub enum StreamEncoder {
-    /// Chat chunks.
+pub struct StreamEncoder {
+    writer: Writer,
+    /// What cannot be said; between equal protocols all can.
+    losses: Option<Box<AnswerLosses>>,
+}
+
+#[derive(Debug)]
+enum Writer {
     Chat(Box<chat::Encoder>),
-    /// Responses events.
     Responses(Box<responses::Encoder>),
-    /// Messages events.
     Messages(Box<messages::Encoder>),
-    /// Gemini chunks.
     Gemini(Box<gemini::Encoder>),
 }
 
@@ -167,41 +171,46 @@ impl StreamEncoder {
     /// An encoder for a client.
     #[must_use]
     pub fn new(protocol: ClientProtocol, context: ClientContext) -> Self {
-        match protocol {
-            ClientProtocol::Chat => Self::Chat(Box::new(chat::Encoder::new(context))),
-            ClientProtocol::Responses => Self::Responses(Box::new(responses::Encoder::new(context))),
-            ClientProtocol::Messages => Self::Messages(Box::new(messages::Encoder::new(context))),
-            ClientProtocol::Gemini => Self::Gemini(Box::new(gemini::Encoder::new(context))),
-        }
+        let losses = AnswerLosses::between(context.provider, protocol).map(Box::new);
+        let writer = match protocol {
+            ClientProtocol::Chat => Writer::Chat(Box::new(chat::Encoder::new(context))),
+            ClientProtocol::Responses => Writer::Responses(Box::new(responses::Encoder::new(context))),
+            ClientProtocol::Messages => Writer::Messages(Box::new(messages::Encoder::new(context))),
+            ClientProtocol::Gemini => Writer::Gemini(Box::new(gemini::Encoder::new(context))),
+        };
+        Self { writer, losses }
     }
 
     /// Lets go of what an encoder needs of the request only when it is made, which may be megabytes: the conversation and the tools.
     /// Does nothing where others hold the request too, or where answers repeat it.
     pub fn forget_history(&mut self) {
-        match self {
-            Self::Chat(encoder) => encoder.context.forget_history(),
-            Self::Messages(encoder) => encoder.context.forget_history(),
-            Self::Gemini(encoder) => encoder.context.forget_history(),
-            Self::Responses(_) => {}
+        match &mut self.writer {
+            Writer::Chat(encoder) => encoder.context.forget_history(),
+            Writer::Messages(encoder) => encoder.context.forget_history(),
+            Writer::Gemini(encoder) => encoder.context.forget_history(),
+            Writer::Responses(_) => {}
         }
     }
 
     /// Appends what `event` means for the client to `out`; often nothing.
     pub fn encode(&mut self, event: Event, out: &mut Vec<u8>) {
-        match self {
-            Self::Chat(encoder) => encoder.encode(event, out),
-            Self::Responses(encoder) => encoder.encode(event, out),
-            Self::Messages(encoder) => encoder.encode(event, out),
-            Self::Gemini(encoder) => encoder.encode(event, out),
+        if let Some(losses) = &mut self.losses {
+            losses.event(&event);
+        }
+        match &mut self.writer {
+            Writer::Chat(encoder) => encoder.encode(event, out),
+            Writer::Responses(encoder) => encoder.encode(event, out),
+            Writer::Messages(encoder) => encoder.encode(event, out),
+            Writer::Gemini(encoder) => encoder.encode(event, out),
         }
     }
 
     /// Appends the protocol's keep-alive; nothing where none is safe.
     pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::Chat(_) | Self::Responses(_) => out.extend_from_slice(b": ping\n\n"),
-            Self::Messages(encoder) => encoder.keep_alive(out),
-            Self::Gemini(encoder) => encoder.keep_alive(out),
+        match &mut self.writer {
+            Writer::Chat(_) | Writer::Responses(_) => out.extend_from_slice(b": ping\n\n"),
+            Writer::Messages(encoder) => encoder.keep_alive(out),
+            Writer::Gemini(encoder) => encoder.keep_alive(out),
         }
     }
 
@@ -209,36 +218,41 @@ impl StreamEncoder {
     /// then calls [`Self::flush_held`].
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        match self {
-            Self::Messages(encoder) => encoder.is_holding(),
-            Self::Chat(_) | Self::Responses(_) | Self::Gemini(_) => false,
+        match &self.writer {
+            Writer::Messages(encoder) => encoder.is_holding(),
+            Writer::Chat(_) | Writer::Responses(_) | Writer::Gemini(_) => false,
         }
     }
 
     /// Ends an answer that only waits for its usage.
     pub fn flush_held(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::Messages(encoder) => encoder.flush_held(out),
-            Self::Chat(_) | Self::Responses(_) | Self::Gemini(_) => {}
+        match &mut self.writer {
+            Writer::Messages(encoder) => encoder.flush_held(out),
+            Writer::Chat(_) | Writer::Responses(_) | Writer::Gemini(_) => {}
         }
     }
 
     /// Value of the `content-type` header.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
-        match self {
-            Self::Chat(_) | Self::Responses(_) | Self::Messages(_) => "text/event-stream; charset=utf-8",
-            Self::Gemini(encoder) => encoder.content_type(),
+        match &self.writer {
+            Writer::Chat(_) | Writer::Responses(_) | Writer::Messages(_) => "text/event-stream; charset=utf-8",
+            Writer::Gemini(encoder) => encoder.content_type(),
         }
+    }
+
+    /// What the client could not be told so far; the next call gives what came after.
+    pub fn take_losses(&mut self) -> Losses {
+        self.losses.as_mut().map_or_else(Losses::new, |losses| losses.take())
     }
 
     /// Signatures this client cannot carry itself, by tool call id or [`text_anchor`](crate::carrier::text_anchor): the server keeps
     /// them in its side table.
     pub fn take_signatures(&mut self) -> Vec<(Text, Vec<Signature>)> {
-        match self {
-            Self::Chat(encoder) => encoder.take_signatures(),
-            Self::Messages(encoder) => encoder.take_signatures(),
-            Self::Responses(_) | Self::Gemini(_) => Vec::new(),
+        match &mut self.writer {
+            Writer::Chat(encoder) => encoder.take_signatures(),
+            Writer::Messages(encoder) => encoder.take_signatures(),
+            Writer::Responses(_) | Writer::Gemini(_) => Vec::new(),
         }
     }
 }

@@ -244,9 +244,13 @@ impl Losses {
         Self { entries: Vec::new() }
     }
 
-    /// Appends an entry; an exact repetition is ignored.
+    /// Appends an entry; a repetition is ignored. What is refused is refused once, however many steps find a reason.
     pub fn push(&mut self, loss: Loss) {
-        if !self.entries.contains(&loss) {
+        let refused = |known: &Loss| {
+            loss.action == LossAction::Rejected
+                && (known.action, known.code, &known.path) == (loss.action, loss.code, &loss.path)
+        };
+        if !self.entries.iter().any(|known| *known == loss || refused(known)) {
             self.entries.push(loss);
         }
     }
@@ -275,6 +279,11 @@ impl Losses {
         detail: impl Into<String>,
     ) {
         self.push(Loss { code, action, severity, path: path.into(), detail: detail.into() });
+    }
+
+    /// Appends the entries of another report.
+    pub fn extend(&mut self, others: Self) {
+        others.entries.into_iter().for_each(|loss| self.push(loss));
     }
 
     /// Changes the paths for which `place` knows another.
@@ -364,6 +373,9 @@ mod tests {
             losses.report().as_deref(),
             Some("sampling.unsupported;dropped /top_k (not known there), id.rewritten;renamed /messages/1")
         );
+        losses.error(LossCode::MediaUnsupported, "/messages/0", "the model takes no sound");
+        losses.error(LossCode::MediaUnsupported, "/messages/0", "this protocol takes no sound");
+        assert_eq!(losses.entries().len(), 3);
         for number in 0..1000 {
             losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, format!("/member_{number}"), "");
         }

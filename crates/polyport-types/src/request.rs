@@ -115,6 +115,12 @@ impl Request {
     /// JSON pointer of a message in the client's own request, for errors and the loss report.
     #[must_use]
     pub fn message_path(&self, message: &Message) -> String {
+        self.place_of(message.index)
+    }
+
+    /// The same for the position of a message.
+    #[must_use]
+    pub fn place_of(&self, index: u32) -> String {
         let list = match self.source {
             ClientProtocol::Chat | ClientProtocol::Messages => "messages",
             ClientProtocol::Responses => "input",
@@ -123,7 +129,7 @@ impl Request {
         // Made for every message, to be told only if something is lost.
         let mut path = String::with_capacity(24);
         // Writing to a String cannot fail.
-        write!(path, "/{list}/{}", message.index).ok();
+        write!(path, "/{list}/{index}").ok();
         path
     }
 

@@ -428,9 +428,6 @@ impl<'r> Plan<'r> {
         if tool.cache.is_some() {
             losses.info(LossCode::CacheBreakpointDropped, LossAction::Dropped, path(), "");
         }
-        if tool.defer_loading == Some(true) {
-            losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path(), "defer_loading");
-        }
     }
 
     fn server(&self, w: &mut JsonWriter<'_>, tool: &ServerTool, losses: &mut Losses) {

@@ -217,10 +217,11 @@ impl<'r> Turns<'r> {
 
     /// Makes the history one that the API takes: not empty, begun by the user, the user's last word in it.
     fn fill(&mut self, losses: &mut Losses) {
+        let request = self.request;
         let mut add = |turns: &mut Vec<Turn<'r>>, at: usize, index: u32, text: &'static str| {
             let pieces = vec![Piece::plain(Cow::Borrowed(text))];
             turns.insert(at, Turn { model: false, index, results: Vec::new(), pieces });
-            let path = format!("/contents/{at}");
+            let path = request.place_of(index);
             losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, path, "");
         };
         let last = self.request.messages.last();
@@ -246,11 +247,11 @@ impl<'r> Turns<'r> {
         // The current turn begins after the last words of the user. A turn with results beside words belongs to it:
         // one bypass too many does no harm.
         let start = self.turns.iter().rposition(|turn| !turn.model && turn.results.is_empty()).map_or(0, |at| at + 1);
-        for (number, turn) in self.turns.iter_mut().enumerate().skip(start) {
+        for turn in self.turns.iter_mut().skip(start) {
             if let Some(first) = turn.pieces.iter_mut().find(|piece| piece.call().is_some())
                 && first.sign(sentinel)
             {
-                let path = format!("/contents/{number}");
+                let path = self.request.place_of(turn.index);
                 losses.warn(LossCode::SignatureSentinel, LossAction::Synthesised, path, "");
             }
         }

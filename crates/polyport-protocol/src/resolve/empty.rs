@@ -48,6 +48,9 @@ pub(super) fn remove(job: &mut Job<'_>, request: &mut Request) {
 
 /// Where a model cannot go on from its own words, the user asks it to.
 pub(super) fn avoid_prefill(job: &mut Job<'_>, request: &mut Request) {
+    if job.to(Protocol::Responses) && !job.same {
+        return report_prefill(job, request);
+    }
     if !job.to(Protocol::Messages) {
         return;
     }
@@ -64,6 +67,17 @@ pub(super) fn avoid_prefill(job: &mut Job<'_>, request: &mut Request) {
     request.messages.push(Message::new(Role::User, index, vec![Part::text(GO_ON)]));
     let detail = "the model does not continue its own words; it is asked to";
     job.losses.warn(LossCode::TurnSynthesised, LossAction::Synthesised, place, detail);
+}
+
+/// Models behind Responses answer anew where others go on with their own last words.
+fn report_prefill(job: &mut Job<'_>, request: &Request) {
+    let last = request.messages.last().filter(|last| last.role == Role::Assistant);
+    let Some(last) = last.filter(|last| matches!(last.parts.last(), Some(part) if part.as_text().is_some())) else {
+        return;
+    };
+    let place = job.place(last);
+    let detail = "the model does not continue its own words";
+    job.losses.warn(LossCode::ServerFeatureDropped, LossAction::Degraded, place, detail);
 }
 
 fn says_nothing(message: &Message) -> bool {

@@ -62,6 +62,7 @@ const FORMAT_COPIES: &[&str] =
 
 /// Reports and takes out what is known.
 pub(super) fn report(job: &mut Job<'_>, request: &mut Request) {
+    report_thinking(job, request);
     if job.same || request.ext.is_empty() {
         return;
     }
@@ -89,6 +90,24 @@ pub(super) fn report(job: &mut Job<'_>, request: &mut Request) {
     special(job, request);
 }
 
+/// How a model shall reason beyond effort and summary; both protocols of `OpenAI` have words of their own for it.
+fn report_thinking(job: &mut Job<'_>, request: &mut Request) {
+    if job.same || job.source != ClientProtocol::Responses {
+        return;
+    }
+    let Some(control) = &mut request.reasoning else { return };
+    let known = |name: &str| matches!(name, "effort" | "generate_summary");
+    for (name, _) in control.ext.iter().filter(|(name, value)| !known(name) && !value.is_null()) {
+        let path = format!("/reasoning/{name}");
+        job.losses.info(LossCode::ReasoningUnsupported, LossAction::Dropped, path, "");
+    }
+    control.ext = std::mem::take(&mut control.ext)
+        .iter()
+        .filter(|(name, _)| known(name))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
+}
+
 /// Members of a part that say again what has a slot.
 const PART_COPIES: &[&str] = &[
     "cache_control",
@@ -101,6 +120,7 @@ const PART_COPIES: &[&str] = &[
 
 /// Reports members of messages and parts that have no slot; nobody but the client's own protocol gets them.
 pub(super) fn report_parts(job: &mut Job<'_>, request: &Request) {
+    report_phases(job, request);
     if job.same || !matches!(job.source, ClientProtocol::Messages | ClientProtocol::Gemini) {
         return;
     }
@@ -115,6 +135,21 @@ pub(super) fn report_parts(job: &mut Job<'_>, request: &Request) {
             let path = format!("{place}/{name}");
             job.losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, detail);
         }
+    }
+}
+
+/// Whether words were spoken on the way or as the answer: only Responses tells.
+fn report_phases(job: &mut Job<'_>, request: &Request) {
+    if job.same {
+        return;
+    }
+    let mut tally = Tally::default();
+    for message in request.messages.iter().filter(|message| message.phase.is_some()) {
+        tally.add(job.place(message));
+    }
+    if let Some((place, detail)) = tally.take("messages") {
+        let path = format!("{place}/phase");
+        job.losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, detail);
     }
 }
 

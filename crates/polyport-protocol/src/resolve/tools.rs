@@ -8,7 +8,7 @@ use polyport_types::{
 use serde_json::{Value, json};
 
 use super::names::Names;
-use super::{Job, Place, builtin, server_tools};
+use super::{Job, Place, Tally, builtin, server_tools};
 use crate::json::write_str;
 use crate::profile::SchemaClean;
 use crate::restore::{CUSTOM_INPUT, ToolOrigin};
@@ -33,6 +33,7 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
     let mut emulated = Emulated::default();
     let mut tools = Vec::with_capacity(request.tools.len());
     let mut declared = HashSet::new();
+    let mut deferred = Tally::default();
     for (at, tool) in std::mem::take(&mut request.tools).into_iter().enumerate() {
         // A tool that was searched for may stand in the list as well as in the history.
         if !job.same && !declared.insert(identity(&tool)) {
@@ -40,7 +41,13 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
         }
         let place = Place::Tool(at);
         tools.push(match tool {
-            Tool::Function(tool) => function(job, *tool, &mut names, place),
+            Tool::Function(tool) => {
+                // Nobody searches for tools there: all are offered at once.
+                if !job.same && tool.defer_loading == Some(true) {
+                    deferred.add(place);
+                }
+                function(job, *tool, &mut names, place)
+            }
             Tool::Custom(tool) if takes_custom(job) => custom(job, *tool, &mut names, place),
             Tool::Custom(tool) => custom_as_function(job, &tool, &mut names, place),
             Tool::Server(tool) if !job.same && server_tools::is_client_tool(&tool) => {
@@ -50,6 +57,10 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
         });
     }
     request.tools = tools;
+    if let Some((place, detail)) = deferred.take("tools") {
+        let path = format!("{place}/defer_loading");
+        job.losses.info(LossCode::ServerFeatureDropped, LossAction::Dropped, path, detail);
+    }
     limit_strict(job, request);
     for message in &mut request.messages {
         for part in &mut message.parts {
@@ -139,7 +150,6 @@ fn function(job: &mut Job<'_>, mut tool: FunctionTool, names: &mut Names, place:
         tool.namespace = None;
     }
     if !job.same {
-        // Nobody searches for tools there: all are offered at once.
         tool.defer_loading = None;
         own_settings(job, &mut tool, place);
     }

@@ -33,6 +33,6 @@ pub use fault::encode_fault;
 pub use history::{continue_after, input_messages};
 pub use input::{InputPage, encode_input_items, encode_input_page};
 pub use request::{decode_request, encode_request};
-pub(crate) use response::read_usage;
 pub use response::{decode_response, encode_response};
+pub(crate) use response::{is_setting, read_usage};
 pub use stream::Decoder;

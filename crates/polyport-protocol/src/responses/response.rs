@@ -58,6 +58,11 @@ const SETTINGS: [&str; 15] = [
     "truncation",
 ];
 
+/// Whether a member of a `response` tells a setting that it was made with.
+pub(crate) fn is_setting(name: &str) -> bool {
+    SETTINGS.contains(&name)
+}
+
 // ---------------------------------------------------------------------------------------------------------------- decode
 
 /// Reads a provider's whole answer.

@@ -8,13 +8,15 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{RequestHead, Target, collect, decode_request, decode_response, encode_response};
+use polyport_protocol::{
+    AnswerLosses, RequestHead, Target, answer_losses, collect, decode_request, decode_response, encode_response,
+};
 use polyport_testkit::grammar::{Check, Summary};
 use polyport_testkit::schema;
 use polyport_testkit::shared::{self, Record};
 use polyport_types::{
-    Candidate, ClientProtocol, Event, FinishReason, Part, PartKind, Protocol, Response, Severity, ToolCallKind,
-    Validator,
+    Candidate, ClientProtocol, Event, FinishReason, LossCode, Losses, Part, PartKind, Protocol, Response, Severity,
+    ToolCallKind, Validator,
 };
 
 use crate::wire::{self, collected, curious, streamed};
@@ -27,6 +29,8 @@ const FEATURES: [&str; 8] =
 struct Table {
     /// (provider, client, feature) to how many answers had it and how many arrived with it.
     cells: BTreeMap<(Protocol, ClientProtocol, &'static str), (u32, u32)>,
+    /// What of answers was reported as lost, and on which ways.
+    losses: BTreeMap<&'static str, BTreeSet<(Protocol, ClientProtocol)>>,
     problems: Vec<String>,
 }
 
@@ -78,6 +82,7 @@ fn every_recorded_answer_reaches_every_client() {
     let rows = answer_rows(&table);
     eprintln!("{rows}");
     write_or_compare("answers", &rows);
+    write_or_compare("answer losses", &answer_loss_rows(&table));
 }
 
 fn target_of(record: &Record) -> Target {
@@ -103,7 +108,20 @@ fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[E
     let stream = streamed(client, curious(client, provider), events);
     let judge = if provider == client.into() { Check::new(client).vendor() } else { Check::new(client) };
     let check = judge.clone().include_usage(!answer.usage.is_absent());
-    let whole = encode_response(client, &curious(client, provider), answer);
+    let context = curious(client, provider);
+    let whole = encode_response(client, &context, answer);
+    let losses = answer_losses(client, &context, answer);
+    let mut seen = AnswerLosses::between(provider, client);
+    seen.iter_mut().for_each(|seen| events.iter().for_each(|event| seen.event(event)));
+    let live = seen.map_or_else(Losses::new, |mut seen| seen.take());
+    let kinds = |losses: &Losses| losses.entries().iter().map(|loss| loss.code).collect::<BTreeSet<_>>();
+    if kinds(&losses) != kinds(&live) {
+        let problem = format!("{} to {client}: whole {:?}, stream {:?}", record.id, losses.report(), live.report());
+        table.problems.push(problem);
+    }
+    for code in kinds(&losses) {
+        table.losses.entry(code.as_str()).or_default().insert((provider, client));
+    }
     for (form, summary) in [("stream", check.stream(&stream)), ("whole", judge.answer(&whole))] {
         let summary = match summary {
             Ok(summary) => summary,
@@ -113,7 +131,7 @@ fn judge(table: &mut Table, record: &Record, client: ClientProtocol, events: &[E
             }
         };
         let before = table.problems.len();
-        compare(table, record, client, form, answer, &summary);
+        compare(table, record, client, form, answer, &losses, &summary);
         table.count(provider, client, "answers", table.problems.len() == before);
     }
 }
@@ -150,7 +168,15 @@ fn judge_failure(
 }
 
 /// Compares what the client understood with what the provider said.
-fn compare(table: &mut Table, record: &Record, client: ClientProtocol, form: &str, answer: &Response, seen: &Summary) {
+fn compare(
+    table: &mut Table,
+    record: &Record,
+    client: ClientProtocol,
+    form: &str,
+    answer: &Response,
+    losses: &Losses,
+    seen: &Summary,
+) {
     let provider = record.wire();
     let mut problem = |what: &str, wanted: &dyn std::fmt::Debug, got: &dyn std::fmt::Debug| {
         table
@@ -233,12 +259,21 @@ fn compare(table: &mut Table, record: &Record, client: ClientProtocol, form: &st
     }
 
     let images = candidate.parts.iter().filter(|part| matches!(part.kind, PartKind::Image(_))).count();
+    let reported = |codes: &[LossCode]| losses.entries().iter().any(|loss| codes.contains(&loss.code));
     if images > 0 {
-        counts.push(("images", seen.choices.first().is_some_and(|choice| choice.media.len() >= images)));
+        let arrived = seen.choices.first().is_some_and(|choice| choice.media.len() >= images);
+        if !arrived && !reported(&[LossCode::MediaUnsupported]) {
+            problem("images are gone and nobody says so", &images, &losses.report());
+        }
+        counts.push(("images", arrived));
     }
     let cited = |part: &Part| matches!(&part.kind, PartKind::Text(text) if !text.citations.is_empty());
     if candidate.parts.iter().any(cited) {
-        counts.push(("citations", seen.choices.first().is_some_and(|choice| !choice.citations.is_empty())));
+        let arrived = seen.choices.first().is_some_and(|choice| !choice.citations.is_empty());
+        if !arrived && !reported(&[LossCode::CitationDropped, LossCode::GroundingDropped]) {
+            problem("citations are gone and nobody says so", &"citations", &losses.report());
+        }
+        counts.push(("citations", arrived));
     }
     for (feature, arrived) in counts {
         table.count(provider, client, feature, arrived);
@@ -337,6 +372,24 @@ fn answer_rows(table: &Table) -> String {
         }
     }
     rows.push('\n');
+    rows
+}
+
+fn answer_loss_rows(table: &Table) -> String {
+    let mut rows = String::from("| loss code |");
+    for provider in Protocol::ALL {
+        write!(rows, " from {provider} to |").ok();
+    }
+    rows.push_str("\n|---|---|---|---|---|\n");
+    for (code, pairs) in &table.losses {
+        write!(rows, "| `{code}` |").ok();
+        for provider in Protocol::ALL {
+            let clients: Vec<String> =
+                pairs.iter().filter(|(from, _)| *from == provider).map(|(_, to)| to.to_string()).collect();
+            write!(rows, " {} |", clients.join(", ")).ok();
+        }
+        rows.push('\n');
+    }
     rows
 }
 

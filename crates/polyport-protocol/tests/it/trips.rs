@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 mod allowed;
 mod gather;
+mod requests;
 
 /// Largest event in bytes.
 const MAX_EVENT: usize = 64 << 20;
@@ -112,6 +113,11 @@ struct Differences {
 impl Differences {
     fn compare(&mut self, record: &Record, original: Value, again: Value) {
         self.at(record, "", &allowed::plain(original), &allowed::plain(again));
+    }
+
+    fn requests(&mut self, record: &Record, over: Protocol, original: Value, again: Value) {
+        let (wanted, got) = (allowed::plain_request(original, over), allowed::plain_request(again, over));
+        self.at(record, &format!("request over {over}"), &wanted, &got);
     }
 
     fn at(&mut self, record: &Record, path: &str, wanted: &Value, got: &Value) {

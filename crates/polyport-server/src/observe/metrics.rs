@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use polyport_types::{ClientProtocol, Usage};
+use polyport_types::{ClientProtocol, Losses, Usage};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -231,6 +231,14 @@ impl Metrics {
         // Writing to a String cannot fail.
         encode(&mut text, &self.registry).ok();
         text
+    }
+
+    /// Counts what could not be carried between two protocols.
+    pub(crate) fn lost(&self, losses: &Losses, from: &'static str, to: &'static str) {
+        for loss in losses.entries() {
+            let labels = LossLabels { from: Word(from), to: Word(to), code: Word(loss.code.as_str()) };
+            self.losses.get_or_create(&labels).inc();
+        }
     }
 
     pub(crate) fn tokens(&self, usage: &Usage) {

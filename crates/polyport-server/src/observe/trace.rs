@@ -114,6 +114,11 @@ impl Record {
         self.loss_report = losses.report().map(|report| report.chars().filter(is_plain).collect());
     }
 
+    /// Counts what was lost of a stream.
+    pub(crate) fn count_losses(&self, losses: &Losses) {
+        self.app.metrics.lost(losses, self.protocol.as_str(), self.to);
+    }
+
     /// The first output is here.
     pub(crate) fn first_output(&mut self) {
         self.first_output.get_or_insert_with(Instant::now);

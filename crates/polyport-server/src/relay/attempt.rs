@@ -10,7 +10,6 @@ use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 use super::course::{Course, Slot};
 use super::{Answered, Exchange, Ready, passthrough, translate};
 use crate::app::Runtime;
-use crate::observe::metrics::{LossLabels, Word};
 
 const TARGET: HeaderName = HeaderName::from_static("x-polyport-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-polyport-attempts");
@@ -181,11 +180,7 @@ impl Exchange {
 
     /// Counts what was lost.
     pub(crate) fn count_losses(&self, losses: &Losses, to: Protocol) {
-        for loss in losses.entries() {
-            let labels =
-                LossLabels { from: Word(self.wire.as_str()), to: Word(to.as_str()), code: Word(loss.code.as_str()) };
-            self.app.metrics.losses.get_or_create(&labels).inc();
-        }
+        self.app.metrics.lost(losses, self.wire.as_str(), to.as_str());
     }
 
     /// The model name the client shall see.

@@ -12,8 +12,8 @@ use polyport_protocol::collect::{Collector, into_events};
 use polyport_protocol::resolve::{ResolveContext, strip_signatures};
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
-    CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, decode_response,
-    encode_request, encode_response, estimate, resolve,
+    CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, answer_losses,
+    decode_response, encode_request, encode_response, estimate, resolve,
 };
 use polyport_provider::{ProviderBody, echo};
 use polyport_types::{
@@ -188,8 +188,11 @@ impl Reading {
     }
 
     /// Writes a whole answer.
-    fn whole_ready(self, x: &mut Exchange, slot: &Slot, response: Response) -> Ready {
+    fn whole_ready(mut self, x: &mut Exchange, slot: &Slot, response: Response) -> Ready {
         let context = &self.answerer.context;
+        let unsaid = answer_losses(x.answer, context, &response);
+        x.count_losses(&unsaid, self.target.protocol);
+        self.losses.extend(unsaid);
         x.record.first_output();
         x.record.usage = response.usage.clone();
         let body = Bytes::from(encode_response(x.answer, context, &response));
@@ -395,6 +398,8 @@ pub(crate) struct Translation {
     keeper: Option<Box<Keeper>>,
     collector: Option<Box<Collector>>,
     signatures: SignatureSink,
+    /// Of the request; at the end also of the answer.
+    losses: Losses,
 }
 
 impl fmt::Debug for Translation {
@@ -420,7 +425,7 @@ impl Translation {
         body: ProviderBody,
         patience: Option<Patience>,
     ) -> Self {
-        let Reading { target, answerer, resume, .. } = reading;
+        let Reading { target, answerer, resume, losses, .. } = reading;
         let keeper = x.keeper(&answerer.context).map(Box::new);
         let signatures =
             SignatureSink { app: Arc::clone(&x.app), owner: x.caller.owner().clone(), scope: answerer.context.scope };
@@ -447,6 +452,7 @@ impl Translation {
             collector: keeper.is_some().then(Box::default),
             keeper,
             signatures,
+            losses,
         }
     }
 
@@ -497,6 +503,7 @@ impl Translation {
         loop {
             self.write_events(record);
             if self.ended {
+                self.note_losses(record);
                 self.shut();
                 return self.flush_or_end();
             }
@@ -603,6 +610,16 @@ impl Translation {
             }
             (Err(fault), _) => self.events.extend([Event::Error(Box::new(fault)), Event::End]),
             (Ok(_), None) => self.events.push(Event::End),
+        }
+    }
+
+    /// Its headers are gone: what the client was not told stands in the log only.
+    fn note_losses(&mut self, record: &mut Record) {
+        let unsaid = self.encoder.take_losses();
+        if !unsaid.is_empty() {
+            record.count_losses(&unsaid);
+            self.losses.extend(unsaid);
+            record.lost(&self.losses);
         }
     }
 

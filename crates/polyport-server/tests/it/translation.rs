@@ -402,3 +402,37 @@ async fn d9_after_the_commit_the_stream_still_heals_or_ends_with_an_error() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_an_answer_loses_is_told_in_header_log_and_metrics() {
+    let fake = FakeProvider::start(Protocol::Gemini).await;
+    let gateway = Gateway::to(&fake, Protocol::Gemini).await;
+    let answer = json!({
+        "candidates": [{
+            "content": {"role": "model", "parts": [{"text": "found"}]},
+            "finishReason": "STOP",
+            "index": 0,
+            "groundingMetadata": {"searchEntryPoint": {"renderedContent": "<div>"}},
+        }],
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4},
+        "modelVersion": "m",
+        "responseId": "r",
+    });
+    for (asked, stream) in [(1, false), (2, true)] {
+        let log = crate::faults::Log::text();
+        fake.script(if stream { Step::sse(&format!("data: {answer}\n\n")) } else { Step::json(&answer.to_string()) });
+        let (path, body) = request(ClientProtocol::Messages, stream);
+        let reply = post(gateway.address, path, &[], &body).await;
+        // The headers of a stream leave before its end is known.
+        assert_eq!(reply.header("x-polyport-loss").contains("grounding.dropped;dropped"), !stream, "{stream}");
+        let bytes = reply.bytes().await.unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains("found"), "{stream}");
+        let figures = String::from_utf8(get(gateway.address, "/metrics", &[]).await.bytes().await.unwrap()).unwrap();
+        let line = format!(
+            "polyport_translation_lossy_total{{from=\"messages\",to=\"gemini\",code=\"grounding.dropped\"}} {asked}\n"
+        );
+        assert!(figures.contains(&line), "{stream}: {figures}");
+        let log = log.read();
+        assert!(log.contains("loss_report=\"grounding.dropped;dropped /groundingMetadata\""), "{stream}: {log}");
+    }
+}

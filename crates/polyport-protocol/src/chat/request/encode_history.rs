@@ -169,7 +169,13 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
     fn instructions(&mut self) {
         let request = self.body.request;
         for (at, instruction) in request.instructions.iter().enumerate() {
-            let path = format!("/messages/{at}");
+            // Clients of this protocol write them as the first messages.
+            let path = match request.source {
+                ClientProtocol::Chat => format!("/messages/{at}"),
+                ClientProtocol::Responses | ClientProtocol::Messages | ClientProtocol::Gemini => {
+                    "/instructions".to_owned()
+                }
+            };
             let mut message = self.instruction(instruction, path);
             if message.content.iter().all(|piece| piece.as_text().is_some_and(|text| text.is_empty())) {
                 continue;

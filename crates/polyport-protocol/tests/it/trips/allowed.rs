@@ -1,7 +1,9 @@
 //! Differences that are none, each with its reason.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use polyport_types::Protocol;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Protocol, why it may differ, places. In a place `*` stands for any position of a list, and a last `…` for whatever follows.
 const ALLOWED: &[(Protocol, &str, &[&str])] = &[
@@ -162,6 +164,102 @@ const ALLOWED: &[(Protocol, &str, &[&str])] = &[
         ],
     ),
     (Protocol::Gemini, "a call that arrives in pieces is told whole", &["/candidates/*/content/parts changed"]),
+    (
+        Protocol::Chat,
+        "what is not said has a default, which other protocols write",
+        &[
+            "request over gemini/tools/*/function/description made up",
+            "request over responses/messages/*/content/*/image_url/detail made up",
+            "request over responses/store made up",
+            "request over responses/tools/*/function/strict made up",
+        ],
+    ),
+    (
+        Protocol::Chat,
+        "both are instructions, and other protocols have one of the two",
+        &["request over gemini/messages/*/role changed", "request over responses/messages/*/role changed"],
+    ),
+    (
+        Protocol::Responses,
+        "without state at the provider, reasoning travels with the history, and items need no ids",
+        &[
+            "request over chat/include made up",
+            "request over gemini/include changed",
+            "request over gemini/include made up",
+            "request over chat/input/*/id lost",
+            "request over chat/store changed",
+            "request over gemini/store changed",
+        ],
+    ),
+    (
+        Protocol::Responses,
+        "the same words and tools in other items: an instruction of its own or in the list, tools of a namespace one by one",
+        &[
+            "request over chat/input changed",
+            "request over gemini/input changed",
+            "request over chat/instructions made up",
+            "request over gemini/instructions made up",
+            "request over chat/tools changed",
+        ],
+    ),
+    (
+        Protocol::Responses,
+        "what is not said has a default, which other protocols write or leave out",
+        &["request over gemini/tool_choice lost", "request over gemini/tools/*/description made up"],
+    ),
+    (
+        Protocol::Messages,
+        "caches that other providers fill unasked are asked for here",
+        &[
+            "request over chat/cache_control made up",
+            "request over gemini/cache_control made up",
+            "request over responses/cache_control made up",
+        ],
+    ),
+    (
+        Protocol::Responses,
+        "a schema has no name there, and this one needs some",
+        &["request over gemini/text/format/name changed"],
+    ),
+    (
+        Protocol::Messages,
+        "a file needs a name there",
+        &[
+            "request over chat/messages/*/content/*/title made up",
+            "request over responses/messages/*/content/*/title made up",
+        ],
+    ),
+    (
+        Protocol::Messages,
+        "what is not said has a default, which other protocols write or leave out; tools have the version of today",
+        &[
+            "request over chat/thinking made up",
+            "request over responses/thinking made up",
+            "request over gemini/tool_choice lost",
+            "request over gemini/tools/*/description made up",
+            "request over gemini/tools/*/type changed",
+            "request over responses/tools/*/type changed",
+        ],
+    ),
+    (
+        Protocol::Gemini,
+        "a schema in the member of today, with the same constraints in the words of JSON Schema",
+        &[
+            "request over chat/generationConfig/responseJsonSchema made up",
+            "request over chat/generationConfig/responseSchema lost",
+            "request over responses/generationConfig/responseJsonSchema made up",
+            "request over responses/generationConfig/responseSchema lost",
+            "request over chat/tools/*/functionDeclarations/*/parameters lost",
+            "request over chat/tools/*/functionDeclarations/*/parametersJsonSchema made up",
+            "request over responses/tools/*/functionDeclarations/*/parameters lost",
+            "request over responses/tools/*/functionDeclarations/*/parametersJsonSchema made up",
+        ],
+    ),
+    (
+        Protocol::Gemini,
+        "an instruction has no role",
+        &["request over chat/systemInstruction/role lost", "request over responses/systemInstruction/role lost"],
+    ),
 ];
 
 /// Why a difference at `place` is none.
@@ -190,5 +288,63 @@ pub(super) fn plain(value: Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.into_iter().map(plain).filter(|item| !empty(item)).collect()),
         other => other,
+    }
+}
+
+/// A request in the plainest of the forms that say the same: a file of text is text, neighbouring texts are one, and
+/// defaults need not be asked for.
+pub(super) fn plain_request(value: Value, over: Protocol) -> Value {
+    let value = match value {
+        Value::Object(mut members) => {
+            if let Some(text) = text_file(&members) {
+                return text;
+            }
+            // Chat servers that tell their thoughts do so unasked; whether the client sees them is decided on the way back.
+            let is_default = |name: &str, value: &Value| {
+                (name == "responseModalities" && *value == json!(["TEXT"]))
+                    || (name == "includeThoughts" && (*value == false || over == Protocol::Chat))
+            };
+            members.retain(|name, value| !is_default(name, value));
+            Value::Object(members.into_iter().map(|(name, value)| (name, plain_request(value, over))).collect())
+        }
+        Value::Array(items) => {
+            let mut joined: Vec<Value> = Vec::with_capacity(items.len());
+            for item in items.into_iter().map(|item| plain_request(item, over)) {
+                match (joined.last_mut().and_then(words), words(&mut item.clone())) {
+                    (Some(text), Some(more)) => text.push_str(more),
+                    _ => joined.push(item),
+                }
+            }
+            Value::Array(joined)
+        }
+        other => other,
+    };
+    plain(value)
+}
+
+/// A file of text without a name, as a text of the same protocol.
+fn text_file(part: &Map<String, Value>) -> Option<Value> {
+    match part.get("inlineData") {
+        Some(file) if file["mimeType"] == "text/plain" && part.len() == 1 => {
+            let bytes = STANDARD.decode(file["data"].as_str()?).ok()?;
+            Some(json!({"text": String::from_utf8(bytes).ok()?}))
+        }
+        Some(_) => None,
+        None => {
+            let source = part.get("source").filter(|_| part.get("type").is_some_and(|kind| kind == "document"))?;
+            (source["type"] == "text" && part.len() == 2).then(|| json!({"type": "text", "text": source["data"]}))
+        }
+    }
+}
+
+/// The words of a part that is nothing else.
+fn words(part: &mut Value) -> Option<&mut String> {
+    let members = part.as_object_mut()?;
+    if members.iter().any(|(name, value)| name != "text" && !(name == "type" && value == "text")) {
+        return None;
+    }
+    match members.get_mut("text")? {
+        Value::String(text) => Some(text),
+        _ => None,
     }
 }
