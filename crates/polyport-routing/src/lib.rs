@@ -45,6 +45,6 @@ pub use provider::{Lease, ProviderHealth, Rested};
 pub use retry::{Failure, History, Next, RetryPolicy, next};
 pub use roster::{Ask, Barred, Member, Pace, Picked, Roster, Strategy, Subset, Tried};
 pub use state::{Ladder, Millis, RestPolicy, Saved, Scope, State, Trouble};
-pub use sticky::{Binding, Guided, Sticky, StickyCounts};
+pub use sticky::{Binding, ConversationKey, Guided, Stayed, Sticky, StickyCounts};
 pub use tally::Counts;
 pub use walk::{Attempt, Excluded, Nothing, Walk};

@@ -81,6 +81,29 @@ pub enum Guided {
     Crowded,
 }
 
+/// Where a conversation was answered, compared with where it was answered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stayed {
+    /// It was not bound, or its cache was gone.
+    New,
+    /// In the same place: its cache was warm.
+    Here,
+    /// Elsewhere: the bound credential could not serve.
+    Moved,
+}
+
+impl Stayed {
+    /// The word for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Here => "kept",
+            Self::Moved => "moved",
+        }
+    }
+}
+
 /// Counters of one pool.
 #[derive(Debug, Default)]
 pub struct StickyCounts {
@@ -176,7 +199,7 @@ impl Sticky {
         prefix_tokens: u32,
         lifetime: Millis,
         now: Millis,
-    ) {
+    ) -> Stayed {
         let roster = lease.provider().roster();
         let binding = Binding {
             provider: lease.provider().name().clone(),
@@ -188,10 +211,10 @@ impl Sticky {
         };
         let before = self.bound(key, now);
         let counts = self.counts(pool);
-        let counter = match before {
-            None => &counts.misses,
-            Some(before) if before.same_place(&binding) => &counts.hits,
-            Some(_) => &counts.moves,
+        let (stayed, counter) = match before {
+            None => (Stayed::New, &counts.misses),
+            Some(before) if before.same_place(&binding) => (Stayed::Here, &counts.hits),
+            Some(_) => (Stayed::Moved, &counts.moves),
         };
         counter.fetch_add(1, Ordering::Relaxed);
         let mut table = self.table.lock();
@@ -200,6 +223,7 @@ impl Sticky {
             table.old = std::mem::take(&mut table.young);
         }
         table.young.insert(key, binding);
+        stayed
     }
 
     /// The counters of a pool.

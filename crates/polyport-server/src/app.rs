@@ -9,7 +9,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use polyport_provider::auth::Account;
 use polyport_provider::{Client, ClientError, ClientSettings};
-use polyport_routing::{Hints, Resolved, RetryBudget, Target};
+use polyport_routing::{Hints, Resolved, RetryBudget, Sticky, Target};
 use polyport_types::Text;
 use polyport_types::{ClientProtocol, Fault};
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +24,9 @@ use crate::relay::learned::Learned;
 use crate::state::{ResponseStore, SignatureTable};
 use crate::tasks::Tasks;
 
+/// Conversations whose place is remembered.
+const CONVERSATIONS: usize = 100_000;
+
 /// Everything that requests share.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -33,6 +36,8 @@ pub(crate) struct App {
     /// What runs beside the requests.
     pub(crate) tasks: Tasks,
     pub(crate) credentials: Arc<Credentials>,
+    /// Which conversation is answered where.
+    pub(crate) sticky: Sticky,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
@@ -110,6 +115,7 @@ impl App {
             memory: Memory::of_process(),
             tasks,
             credentials,
+            sticky: Sticky::new(CONVERSATIONS),
             metrics: Metrics::new(),
             responses: ResponseStore::new(),
             signatures: SignatureTable::new(),

@@ -36,6 +36,9 @@ pub(super) struct File {
     /// Rules that look at the request. Those that look at a header or at the caller are asked before `models` and `pools`, the others
     /// for names that these do not list; lower `priority` first, then in order.
     pub(super) routes: Vec<Route>,
+    /// Conversations stay with the key and target whose prompt cache is warm, as long as these can serve: known by the id a client sends
+    /// (`x-session-id`, `prompt_cache_key`, Claude Code's session) or by a long common beginning. Default: true.
+    pub(super) sticky: Option<bool>,
     /// The provider that gets names no other rule knows. Default: the only provider, if there is just one.
     pub(super) default_provider: Option<String>,
     /// Corrections of the shipped table of model abilities, by model name, pattern, or `provider/pattern`. Later entries win.

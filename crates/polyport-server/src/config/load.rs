@@ -207,6 +207,7 @@ impl Source {
             catalog,
             limits,
             retry: check::retry(file, context),
+            sticky: file.sticky.unwrap_or(true),
             stream_by_default: file.server.stream_by_default.unwrap_or(false),
             headers: check::headers(file),
             model_echo: check::model_echo(file),

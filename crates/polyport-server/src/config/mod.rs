@@ -69,6 +69,8 @@ pub struct Config {
     pub limits: Limits,
     /// How failures are retried.
     pub retry: RetryPolicy,
+    /// Conversations stay where their prompt cache is warm.
+    pub sticky: bool,
     /// Chat requests that do not say `stream` get one.
     pub stream_by_default: bool,
     /// Which response headers clients see.
@@ -288,6 +290,7 @@ impl Config {
             catalog,
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            sticky: true,
             stream_by_default: false,
             headers: ResponseHeaders::default(),
             model_echo: ModelEcho::default(),

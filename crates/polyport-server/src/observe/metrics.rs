@@ -99,6 +99,11 @@ pub(crate) struct ReasonLabels {
     pub(crate) reason: Word,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StayedLabels {
+    pub(crate) place: Word,
+}
+
 /// All figures. Updating them is cheap; [`Metrics::render`] writes them.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -112,6 +117,7 @@ pub(crate) struct Metrics {
     output_tokens: Histogram,
     attempts: Family<AttemptLabels, Counter<u64, AtomicU64>>,
     pub(crate) failovers: Family<ReasonLabels, Counter<u64, AtomicU64>>,
+    pub(crate) conversations: Family<StayedLabels, Counter<u64, AtomicU64>>,
     pub(crate) losses: Family<LossLabels, Counter<u64, AtomicU64>>,
     pub(crate) disconnects: Family<ReasonLabels, Counter<u64, AtomicU64>>,
     pub(crate) framing: Family<ReasonLabels, Counter<u64, AtomicU64>>,
@@ -151,6 +157,7 @@ impl Metrics {
             output_tokens: of_kind("output"),
             attempts: Family::default(),
             failovers: Family::default(),
+            conversations: Family::default(),
             losses: Family::default(),
             disconnects: Family::default(),
             framing: Family::default(),
@@ -185,6 +192,8 @@ impl Metrics {
         registry.register("gen_ai_client_token_usage", "Tokens per request", tokens.clone());
         registry.register("polyport_upstream_requests", "Attempts at providers", this.attempts.clone());
         registry.register("polyport_failovers", "Attempts that followed a failed one", this.failovers.clone());
+        let help = "Answers of conversations, by whether they came from where the prompt cache was warm";
+        registry.register("polyport_conversation_answers", help, this.conversations.clone());
         registry.register("polyport_translation_lossy", "Entries of loss reports", this.losses.clone());
         registry.register("polyport_client_disconnects", "Clients that left early", this.disconnects.clone());
         registry.register("polyport_bad_framing", "Requests refused for their HTTP framing", this.framing.clone());

@@ -78,12 +78,19 @@ pub(crate) async fn all(mut x: Exchange, mut course: Course) -> Answered {
 }
 
 async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
+    let conversation = if course.has_choice() && x.runtime.config.sticky { x.conversation() } else { None };
+    if let Some(conversation) = conversation {
+        course.stay(conversation);
+    }
     let mut slot = course.first().await?;
     loop {
         let began = Instant::now();
         match with_repairs(x, &slot).await {
             Ok(ready) => {
                 slot.succeeded(200, began.elapsed());
+                if let Some(conversation) = conversation {
+                    course.keep(conversation, &slot);
+                }
                 x.record.attempt = slot.place();
                 return Ok(ready);
             }

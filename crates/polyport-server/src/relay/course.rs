@@ -8,17 +8,19 @@ use polyport_provider::AuthHeader;
 use polyport_provider::auth::{Account, RefreshError};
 use polyport_routing::Attempt;
 use polyport_routing::retry::counts;
+use polyport_routing::sticky::CACHE_LIFETIME;
 use polyport_routing::{
     Ask, Failure, History, Lease, Next, Nothing, Resolved, Scope, Target, Tried, Trouble, Walk, next,
 };
 use polyport_types::{Fault, FaultClass, Text};
 
 use super::attempt::Failed;
+use super::conversation::Conversation;
 use crate::app::{App, Runtime, Upstream};
 use crate::clock;
 use crate::config::Means;
 use crate::gate::{Permit, Queue};
-use crate::observe::metrics::{ReasonLabels, Word};
+use crate::observe::metrics::{ReasonLabels, StayedLabels, Word};
 use crate::state::Held;
 
 /// One target with one credential.
@@ -214,6 +216,27 @@ impl Course {
         let Some(target) = at else { return false };
         let attempt = Attempt { target, credential: slot.credential };
         self.walk.prefer(attempt, &self.app.credentials.fleet(), clock::now()).is_ok()
+    }
+
+    /// Whether it makes a difference for a conversation where it is answered.
+    pub(crate) fn has_choice(&self) -> bool {
+        let [target] = &*self.walk.resolved().targets else { return true };
+        self.runtime.provider(&target.provider).is_some_and(|upstream| upstream.config.credentials().len() > 1)
+    }
+
+    /// Begins where the conversation's prompt cache is warm, if that can serve now.
+    pub(crate) fn stay(&mut self, conversation: Conversation) {
+        self.app.sticky.guide(conversation.key, &mut self.walk, &self.app.credentials.fleet(), clock::now());
+    }
+
+    /// A conversation was answered here: the next requests of it come here first.
+    pub(crate) fn keep(&self, conversation: Conversation, slot: &Slot) {
+        let Some(UnderWay(places)) = &slot.place else { return };
+        let (pool, now) = (self.walk.resolved().turns_of(), clock::now());
+        let lease = places.lease.lock();
+        let Conversation { key, tokens } = conversation;
+        let stayed = self.app.sticky.keep(key, pool, &lease, tokens, CACHE_LIFETIME, now);
+        self.app.metrics.conversations.get_or_create(&StayedLabels { place: Word(stayed.as_str()) }).inc();
     }
 
     /// What to try first.

@@ -21,6 +21,7 @@
 //! | [`frames`] | frames that are changed on their way through |
 //! | [`tap`] | reading along in a stream that passes through |
 //! | [`useful`] | whether an answer is one |
+//! | [`conversation`] | where a prompt cache is warm |
 //! | [`course`] | which target and credential is next, and what an attempt showed |
 //! | [`learned`] | what earlier refusals taught |
 //! | [`account`] | what is kept of an answer |
@@ -28,6 +29,7 @@
 pub(crate) mod account;
 pub(crate) mod admit;
 pub(crate) mod attempt;
+pub(crate) mod conversation;
 pub(crate) mod course;
 pub(crate) mod frames;
 pub(crate) mod learned;

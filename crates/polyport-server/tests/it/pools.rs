@@ -179,3 +179,73 @@ async fn s1_13_accounts_get_their_tokens_at_the_start_and_keep_them_fresh() {
     tokio::time::timeout(Duration::from_secs(20), server.arrived(3)).await.unwrap();
     assert_eq!(server.most_at_once(), 1);
 }
+
+/// A turn of a conversation with a long beginning.
+fn turn(conversation: usize, turns: usize) -> serde_json::Value {
+    let system = format!("You are assistant {conversation}. {}", "Mind the rules. ".repeat(400));
+    let mut messages = vec![serde_json::json!({"role": "system", "content": system})];
+    for number in 0..turns {
+        messages.push(serde_json::json!({"role": "user", "content": format!("question {number}")}));
+        messages.push(serde_json::json!({"role": "assistant", "content": "answer"}));
+    }
+    messages.push(serde_json::json!({"role": "user", "content": "and now?"}));
+    serde_json::json!({"model": "m", "messages": messages})
+}
+
+#[tokio::test]
+async fn d8_conversations_stay_with_a_key_until_it_dies() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let keys = ["one", "two", "three", "four"];
+    let gateway = Gateway::start(several(vec![with_keys("up", Protocol::Chat, &fake, &keys)])).await;
+    let key_of = || fake.last().header("authorization").unwrap().to_owned();
+    let mut homes = Vec::new();
+    for conversation in 0..20 {
+        assert_eq!(post(gateway.address, "/v1/chat/completions", &[], &turn(conversation, 1)).await.status, 200);
+        homes.push(key_of());
+    }
+    for key in keys {
+        assert_eq!(homes.iter().filter(|home| **home == format!("Bearer {key}")).count(), 5, "new ones take turns");
+    }
+    for turns in 2..6 {
+        for (conversation, home) in homes.iter().enumerate() {
+            post(gateway.address, "/v1/chat/completions", &[], &turn(conversation, turns)).await;
+            assert_eq!(key_of(), *home, "conversation {conversation}");
+        }
+    }
+    // A key dies: its conversations move once, and then stay again.
+    fake.decide(|exchange| match exchange.header("authorization") {
+        Some("Bearer two") => Some(Step::error(401, "revoked")),
+        _ => None,
+    });
+    for turns in 6..10 {
+        for (conversation, home) in homes.iter_mut().enumerate() {
+            let answer = post(gateway.address, "/v1/chat/completions", &[], &turn(conversation, turns)).await;
+            assert_eq!(answer.status, 200);
+            if *home == "Bearer two" {
+                *home = key_of();
+            }
+            assert_eq!(key_of(), *home);
+        }
+    }
+    assert!(!homes.contains(&"Bearer two".to_owned()));
+    let figures = polyport_testkit::raw::get(gateway.address, "/metrics", &[]).await;
+    let figures = String::from_utf8(figures.bytes().await.unwrap()).unwrap();
+    for figure in ["{place=\"new\"} 20", "{place=\"kept\"} 155", "{place=\"moved\"} 5"] {
+        assert!(figures.contains(&format!("polyport_conversation_answers_total{figure}")), "{figures}");
+    }
+}
+
+#[tokio::test]
+async fn short_prompts_take_turns_whatever_they_say() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::start(several(vec![with_keys("up", Protocol::Chat, &fake, &["one", "two"])])).await;
+    let (path, body) = request(ClientProtocol::Chat, false);
+    for _ in 0..10 {
+        post(gateway.address, path, &[], &body).await;
+    }
+    assert_eq!((by_key(&fake, "one"), by_key(&fake, "two")), (5, 5));
+    for _ in 0..4 {
+        post(gateway.address, path, &[("x-session-id", "s")], &body).await;
+    }
+    assert_eq!(by_key(&fake, "one").abs_diff(by_key(&fake, "two")), 4);
+}
