@@ -82,23 +82,43 @@ fn history_with(reasoning: &Value) -> Value {
 
 #[test]
 fn kb_78_79_80_foreign_signatures_never_reach_a_provider() {
+    use polyport_types::{Family, Signature, SignatureKind};
     let key = CarrierKey::new([7; 32]);
-    let foreign = |family, kind| {
-        let signature = polyport_types::Signature::new(family, kind, "FOREIGN");
-        key.seal(&signature, polyport_protocol::carrier::Placement::Own, 0)
-    };
-    let openai = foreign(polyport_types::Family::OpenAi, polyport_types::SignatureKind::ReasoningItem);
-    let google = foreign(polyport_types::Family::Google, polyport_types::SignatureKind::Part);
-    for token in [openai, google] {
-        let history = history_with(&json!({"type": "thinking", "thinking": "thought", "signature": token}));
-        let body = translated(ClientProtocol::Messages, &history, Protocol::Messages).to_string();
-        assert!(!body.contains("FOREIGN") && !body.contains("pp1."), "{body}");
+    let kinds = [
+        SignatureKind::Thinking,
+        SignatureKind::Redacted,
+        SignatureKind::ReasoningItem,
+        SignatureKind::Part,
+        SignatureKind::FunctionCall,
+    ];
+    let providers = [
+        (Protocol::Messages, Family::Anthropic),
+        (Protocol::Responses, Family::OpenAi),
+        (Protocol::Gemini, Family::Google),
+    ];
+    for (provider, own) in providers {
+        let foreign = [Family::Anthropic, Family::OpenAi, Family::Google, Family::XAi, Family::Unknown];
+        for (family, kind) in
+            foreign.into_iter().filter(|family| *family != own).flat_map(|f| kinds.map(|kind| (f, kind)))
+        {
+            let token =
+                key.seal(&Signature::new(family, kind, "FOREIGN"), polyport_protocol::carrier::Placement::Own, 0);
+            let history = history_with(&json!({"type": "thinking", "thinking": "thought", "signature": token}));
+            let body = translated(ClientProtocol::Messages, &history, provider).to_string();
+            assert!(!body.contains("FOREIGN") && !body.contains("pp1."), "{family:?} {kind:?} to {provider}: {body}");
+        }
     }
     let native = history_with(&json!({"type": "thinking", "thinking": "thought", "signature": "EqQB"}));
     for provider in [Protocol::Gemini, Protocol::Responses, Protocol::Chat] {
         let body = translated(ClientProtocol::Messages, &native, provider).to_string();
         assert!(!body.contains("EqQB"), "{provider}: {body}");
     }
+    // Nor another server of the same protocol.
+    let mut other = Target::plain(Protocol::Messages, "model");
+    Arc::make_mut(&mut other.capabilities).family = Family::Moonshot;
+    let (encoded, _) = translated_for(ClientProtocol::Messages, &native, &other);
+    let body = String::from_utf8_lossy(&encoded.body);
+    assert!(!body.contains("EqQB"), "{body}");
 }
 
 #[test]

@@ -160,4 +160,11 @@ fn kb_100_usage_is_null_until_the_end() {
     let stream = chat(&[cached, finish("stop"), usage(7, 2)]);
     let usage = counted(ClientProtocol::Chat, Protocol::Chat, &stream);
     assert_eq!((usage.input, usage.output), (7, 2));
+    let bytes = written(ClientProtocol::Chat, Protocol::Chat, &events(Protocol::Chat, &stream));
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    let chunks: Vec<Value> =
+        text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let (last, before) = chunks.split_last().expect("chunks");
+    assert_eq!(last["usage"]["total_tokens"], 9, "{text}");
+    assert!(before.iter().all(|chunk| chunk.get("usage") == Some(&Value::Null)), "{text}");
 }
