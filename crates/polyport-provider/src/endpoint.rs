@@ -379,6 +379,14 @@ impl AuthHeader {
         hash.to_hex().chars().take(16).collect::<String>().into()
     }
 
+    /// What may be shown of it.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let text = String::from_utf8_lossy(self.value.as_bytes());
+        // Behind the scheme, where there is one.
+        polyport_types::secret::mask(text.rsplit(' ').next().unwrap_or_default())
+    }
+
     /// Puts it into a request.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());

@@ -6,12 +6,14 @@
 //! | `credentials` | keys and accounts while the gateway runs |
 //! | `listen` | connections, their limits, graceful shutdown |
 //! | `router` | every route |
+//! | `admin` | the admin API |
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
 //! | `relay` | the life of a request |
 //! | `state` | what is kept between requests |
 //! | `observe` | records and figures |
 
+mod admin;
 mod app;
 mod body;
 mod clock;

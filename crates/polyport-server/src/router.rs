@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 use tracing::Level;
 
+use crate::admin;
 use crate::app::App;
 use crate::body::Body;
 use crate::id::RequestId;
@@ -48,6 +49,10 @@ pub(crate) enum Route {
     Forward(&'static str),
     /// About things that providers keep: the path behind the version.
     Object(Style, String),
+    /// The admin API has endpoints of its own.
+    Admin,
+    /// Counts by provider and key.
+    KeyStats,
     Health,
     Ready,
     Metrics,
@@ -59,7 +64,7 @@ impl Route {
     fn loudness(&self) -> Option<Level> {
         match self {
             Self::Health | Self::Ready | Self::Metrics | Self::Root => Some(Level::DEBUG),
-            Self::Models(_) | Self::Model(..) | Self::WebSocket => Some(Level::INFO),
+            Self::Models(_) | Self::Model(..) | Self::WebSocket | Self::Admin | Self::KeyStats => Some(Level::INFO),
             _ => None,
         }
     }
@@ -108,6 +113,9 @@ pub(crate) enum Miss {
 /// Finds the route of a path.
 pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
     let (get, post) = (matches!(*method, Method::GET | Method::HEAD), *method == Method::POST);
+    if path.starts_with(admin::ROOT) {
+        return Ok(Route::Admin);
+    }
     let path = path.trim_end_matches('/');
     if let Some(rest) = upload(path) {
         return object(method, Style::Of(ClientProtocol::Gemini), &rest).unwrap_or(Err(Miss::NotFound(None)));
@@ -141,6 +149,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
         "completions" => only(post, Route::Completions),
         "embeddings" => only(post, Route::Embeddings),
         "models" => only(get, Route::Models(style(path))),
+        "api-keys/stats" => only(get, Route::KeyStats),
         "conversations" => only(post, Route::Conversations),
         "moderations" => only(post, Route::Forward("moderations")),
         "rerank" => only(post, Route::Forward("rerank")),
@@ -401,6 +410,8 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Conversation(id, tail) => held::conversation(call, id, tail).await,
         Route::WebSocket => ingress::plain::no_websocket(&call),
         Route::Forward(path) => ingress::forward::handle(call, path).await,
+        Route::Admin => admin::handle(call).await,
+        Route::KeyStats => admin::stats::handle(&call),
         Route::Health => ingress::plain::health(),
         Route::Ready => ingress::plain::ready(&call),
         Route::Metrics => ingress::plain::metrics(&call),

@@ -19,6 +19,24 @@ impl Secret {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+
+    /// What may be shown of it, so that people can tell it from others.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        mask(self.expose())
+    }
+}
+
+/// What may be shown of a secret: the ends of a long one, nothing of a short one.
+#[must_use]
+pub fn mask(secret: &str) -> String {
+    const LONG: usize = 20;
+    let count = secret.chars().count();
+    if count < LONG {
+        return "…".to_owned();
+    }
+    let head = secret.chars().take(3);
+    head.chain(['…']).chain(secret.chars().skip(count - 4)).collect()
 }
 
 impl PartialEq for Secret {
@@ -28,3 +46,16 @@ impl PartialEq for Secret {
 }
 
 impl Eq for Secret {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_ends_of_long_secrets_are_shown() {
+        assert_eq!(mask("sk-proj-0123456789abcdef"), "sk-…cdef");
+        assert_eq!(Secret::new("0123456789abcdefghi".to_owned()).masked(), "…");
+        assert_eq!(mask(""), "…");
+        assert_eq!(mask(&"é".repeat(20)), "ééé…éééé");
+    }
+}

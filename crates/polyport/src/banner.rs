@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use polyport_server::config::{Config, Source};
 use serde_json::{Value, json};
 
-use crate::cmd::providers::{self, address, keys};
+use crate::cmd::providers::{self, keys};
 use crate::out;
 
 /// The text: address, what was found, a request per protocol to copy.
@@ -33,7 +33,7 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> S
             "missing" => ", key is missing".to_owned(),
             keys => format!(", {keys}"),
         };
-        out.push_str(&format!("  {label:<13}  {} ({}{keys}{models})\n", provider.name, address(provider)));
+        out.push_str(&format!("  {label:<13}  {} ({}{keys}{models})\n", provider.name, provider.address()));
     }
     out.push_str("\nTry it:\n\n");
     for request in requests(&url, config.access.open) {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use polyport_types::Text;
 
-/// Client keys and whether they are needed.
+/// Client keys and whether they are needed, and keys of operators.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// No key is needed. Only on loopback.
     pub open: bool,
     keys: HashMap<KeyHash, Arc<ClientKey>>,
+    admins: HashMap<KeyHash, Arc<ClientKey>>,
 }
 
-/// A client key: its name, never its text.
+/// A key of a client or an operator: its name, never its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKey {
     /// Name for logs and metrics.
@@ -44,7 +45,7 @@ impl Access {
     /// Access for anybody who can connect.
     #[must_use]
     pub fn open() -> Self {
-        Self { open: true, keys: HashMap::new() }
+        Self { open: true, ..Self::default() }
     }
 
     /// Adds a key.
@@ -54,10 +55,35 @@ impl Access {
         self
     }
 
+    /// Adds a key of an operator.
+    #[must_use]
+    pub fn with_admin_key(mut self, name: impl Into<Text>, hash: KeyHash) -> Self {
+        self.admins.insert(hash, Arc::new(ClientKey { name: name.into() }));
+        self
+    }
+
+    /// The key an operator presents, if it is known. Keys of clients are none.
+    #[must_use]
+    pub fn find_admin(&self, presented: &str) -> Option<&Arc<ClientKey>> {
+        self.admins.get(&KeyHash::of(presented))
+    }
+
+    /// Whether any key opens the admin API.
+    #[must_use]
+    pub fn has_admin_keys(&self) -> bool {
+        !self.admins.is_empty()
+    }
+
     /// The key a client presents, if it is known.
     #[must_use]
     pub fn find(&self, presented: &str) -> Option<&Arc<ClientKey>> {
         self.keys.get(&KeyHash::of(presented))
+    }
+
+    /// Whether clients have a key of this hash.
+    #[must_use]
+    pub(super) fn holds(&self, hash: KeyHash) -> bool {
+        self.keys.contains_key(&hash)
     }
 
     /// Whether there is any key.
@@ -88,5 +114,12 @@ mod tests {
         assert_eq!(access.find("pp-0123456789abcdef").unwrap().name, "ci");
         assert!(access.find("pp-0123456789abcdeg").is_none());
         assert!(!format!("{access:?}").contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn s0_20_keys_of_clients_and_operators_open_different_doors() {
+        let access = Access::default().with_key("ci", KeyHash::of("client")).with_admin_key("me", KeyHash::of("admin"));
+        assert_eq!(access.find_admin("admin").unwrap().name, "me");
+        assert!(access.find_admin("client").is_none() && access.find("admin").is_none());
     }
 }

@@ -95,11 +95,50 @@ pub(super) fn listen(file: &File, context: &mut Context<'_>) -> Listen {
 
 pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) -> Access {
     let public = !listen.host.is_loopback();
-    let given = &file.access.keys.0;
+    let clients = keys(&file.access.keys.0, "keys", "API_TOKEN", public, context);
+    let admins = keys(&file.access.admin_keys.0, "admin_keys", "ADMIN_TOKEN", public, context);
     let mut access = Access::default();
+    for (name, hash) in clients.valid {
+        access = access.with_key(name, hash);
+    }
+    for (name, hash) in admins.valid {
+        if access.holds(hash) {
+            let message = format!("`{name}` is also a key of clients, who would rule the gateway with it");
+            context.error(&steps!["access", "admin_keys"], message, "make another one: openssl rand -hex 24");
+        }
+        access = access.with_admin_key(name, hash);
+    }
+    access.open = file.access.open.unwrap_or(!clients.given);
+    if public && access.open {
+        let path = if file.access.open.is_some() { steps!["access", "open"] } else { steps!["server", "host"] };
+        let message =
+            format!("listening on {} without keys lets everybody on the network use your providers", listen.host);
+        context.error(&path, message, "set `access: { keys: [\"env:POLYPORT_API_KEY\"] }`, or listen on 127.0.0.1");
+    }
+    if !access.open && !clients.given {
+        context.error(&steps!["access", "open"], "access is closed, but there is no key", "add one to `access.keys`");
+    }
+    access
+}
+
+/// What a list of keys comes to.
+struct Keys {
+    /// There was any.
+    given: bool,
+    valid: Vec<(Text, KeyHash)>,
+}
+
+/// Checks a list of keys under `access`. Without any, `variable` holds one if it is set.
+fn keys(given: &[file::Key], list: &str, variable: &str, public: bool, context: &mut Context<'_>) -> Keys {
+    let usual = [file::Key { name: None, key: format!("env:{variable}") }];
+    let given = match given {
+        [] if context.environment.get(variable).is_some() => &usual,
+        given => given,
+    };
+    let mut valid: Vec<(Text, KeyHash)> = Vec::new();
     for (at, key) in given.iter().enumerate() {
-        // A lone key stands directly under `keys`.
-        let path = steps!["access", "keys", at];
+        // A lone key stands directly under its list.
+        let path = steps!["access", list, at];
         let found = match context.secret(&key.key) {
             Ok(found) => found,
             Err(missing) => {
@@ -108,22 +147,24 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
             }
         };
         let text = found.secret.expose();
+        let this = found.origin.clone().unwrap_or_else(|| "this key".to_owned());
         if secret::is_sample(text) {
-            context.error(&path, "this key is a sample that everybody knows", "make one: openssl rand -hex 24");
+            context.error(&path, format!("{this} is a sample that everybody knows"), "make one: openssl rand -hex 24");
             continue;
         }
         if public && text.len() < SHORTEST_PUBLIC_KEY {
-            let message = format!("this key is shorter than {SHORTEST_PUBLIC_KEY} characters");
+            let message = format!("{this} is shorter than {SHORTEST_PUBLIC_KEY} characters");
             context.error(&path, message, "make a longer one: openssl rand -hex 24");
             continue;
         }
         let name = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", at + 1));
-        if access.find(text).is_some() {
+        let hash = KeyHash::of(text);
+        if valid.iter().any(|(_, known)| *known == hash) {
             context.error(&path, "the same key stands here twice", "give every client its own");
             continue;
         }
         // The name tells whose stored answers they are.
-        if name.is_empty() || access.keys().any(|known| *known.name == *name) {
+        if name.is_empty() || valid.iter().any(|(known, _)| **known == *name) {
             context.error(
                 &path,
                 format!("another key is named `{name}`, or the name is empty"),
@@ -131,19 +172,9 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
             );
             continue;
         }
-        access = access.with_key(name, KeyHash::of(text));
+        valid.push((name.into(), hash));
     }
-    access.open = file.access.open.unwrap_or(given.is_empty());
-    if public && access.open {
-        let path = if file.access.open.is_some() { steps!["access", "open"] } else { steps!["server", "host"] };
-        let message =
-            format!("listening on {} without keys lets everybody on the network use your providers", listen.host);
-        context.error(&path, message, "set `access: { keys: [\"env:POLYPORT_API_KEY\"] }`, or listen on 127.0.0.1");
-    }
-    if !access.open && given.is_empty() {
-        context.error(&steps!["access", "open"], "access is closed, but there is no key", "add one to `access.keys`");
-    }
-    access
+    Keys { given: !given.is_empty(), valid }
 }
 
 pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeouts, Duration) {

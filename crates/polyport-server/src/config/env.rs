@@ -22,10 +22,11 @@ impl std::fmt::Debug for Environment {
 }
 
 /// Short names for settings that people set most.
-const SHORT: [(&str, &str); 3] = [
+const SHORT: [(&str, &str); 4] = [
     ("POLYPORT_HOST", "POLYPORT_SERVER__HOST"),
     ("POLYPORT_PORT", "POLYPORT_SERVER__PORT"),
     ("POLYPORT_API_KEY", "POLYPORT_ACCESS__KEYS"),
+    ("POLYPORT_ADMIN_KEY", "POLYPORT_ACCESS__ADMIN_KEYS"),
 ];
 
 /// Names that have a meaning but are no setting.

@@ -87,7 +87,11 @@ pub(super) struct Access {
     /// Anybody who can connect may use it; allowed on loopback only. Default: true if there are no keys, otherwise false.
     pub(super) open: Option<bool>,
     /// Keys of clients. Accepted as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`.
+    /// Default: `env:API_TOKEN`, if that is set.
     pub(super) keys: Several<Key>,
+    /// Keys of operators, for the admin API; keys of clients do not open it, nor do these ask models. Default: `env:ADMIN_TOKEN`, if that
+    /// is set.
+    pub(super) admin_keys: Several<Key>,
     /// Clients may ask for `provider/model` without an entry in `models`. Default: true.
     pub(super) direct_models: Option<bool>,
 }

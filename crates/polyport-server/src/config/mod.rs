@@ -45,7 +45,8 @@ pub use live::{Live, Reload, Watch};
 pub use load::{Arguments, Loaded, Purpose, Source};
 pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
-pub use provider::{AccountSettings, Credential, HttpService, Means, Provider, Service, Timeouts};
+pub use provider::{AccountSettings, Credential, HttpService, Means, Origin, Provider, Service, Timeouts};
+pub(crate) use read::suggestion;
 
 /// The port Polyport listens on unless told otherwise: P-O-L-Y on a phone keypad.
 pub const DEFAULT_PORT: u16 = 7659;

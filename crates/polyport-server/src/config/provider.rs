@@ -28,6 +28,34 @@ pub struct Provider {
     pub requests: Option<usize>,
     /// Models it is known to serve; empty when that is not known.
     pub models: Vec<Text>,
+    /// Who told of it.
+    pub origin: Origin,
+}
+
+/// Where a provider was learned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is configured.
+    File,
+    /// Its key stands in the usual environment variable.
+    Environment,
+    /// A local server that answered.
+    Discovered,
+    /// Polyport itself.
+    BuiltIn,
+}
+
+impl Origin {
+    /// The word for tables and programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Discovered => "discovered",
+            Self::BuiltIn => "built_in",
+        }
+    }
 }
 
 /// How a provider is reached.
@@ -157,6 +185,7 @@ impl Provider {
             scope: 0,
             requests: None,
             models: Vec::new(),
+            origin: Origin::File,
         }
     }
 
@@ -171,6 +200,7 @@ impl Provider {
             scope: 0,
             requests: None,
             models: vec![Text::from_static("echo")],
+            origin: Origin::BuiltIn,
         }
     }
 
@@ -180,6 +210,15 @@ impl Provider {
         match &self.service {
             Service::Http(http) => http.endpoint.protocol(),
             Service::Echo => Protocol::Chat,
+        }
+    }
+
+    /// Where it is, for people: without path and query, which may hold secrets.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        match &self.service {
+            Service::Http(http) => http.endpoint.authority(),
+            Service::Echo => "built in",
         }
     }
 

@@ -121,7 +121,7 @@ const ELSEWHERE: [(&str, &str); 13] = [
 ];
 
 /// What was probably meant, or what is possible.
-pub(super) fn suggestion(field: &str, expected: &[&str], what: &str) -> String {
+pub(crate) fn suggestion(field: &str, expected: &[&str], what: &str) -> String {
     let field = field.to_lowercase();
     let elsewhere =
         ELSEWHERE.iter().find(|(word, ours)| *word == field && expected.contains(ours)).map(|(_, ours)| ours);

@@ -17,7 +17,7 @@ use super::preset::Preset;
 use super::secret::Missing;
 use super::tree::Step;
 use super::units::Span;
-use super::{Credential, HttpService, Listen, Provider, Service, Timeouts, credentials};
+use super::{Credential, HttpService, Listen, Origin, Provider, Service, Timeouts, credentials};
 
 /// A provider and what the catalogue needs to know about it.
 pub(super) struct Checked {
@@ -98,6 +98,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         profile: Arc::new(profile),
         requests: given.requests,
         models: given.models.iter().map(|model| Text::from(model.as_str())).collect(),
+        origin: Origin::File,
     };
     Some(Checked { provider, claims: preset.map(|preset| preset.claims.clone()).unwrap_or_default() })
 }
@@ -394,7 +395,7 @@ pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: 
             let auth = auth_of(preset)?;
             let credential = credentials::usual(preset, &auth, context)?;
             let address = usual_address(preset, defaults, context)?;
-            of_preset(preset, &address, vec![credential], Vec::new(), defaults)
+            of_preset(preset, &address, vec![credential], Vec::new(), Origin::Environment, defaults)
         })
         .collect()
 }
@@ -405,7 +406,8 @@ pub(super) fn from_probes(found: &[Found], taken: &[Checked], defaults: &Default
         .iter()
         .filter(|found| !taken.iter().any(|checked| checked.provider.name == found.preset.name))
         .filter_map(|found| {
-            let mut checked = of_preset(found.preset, &found.base_url, Vec::new(), found.models.clone(), defaults)?;
+            let (preset, models) = (found.preset, found.models.clone());
+            let mut checked = of_preset(preset, &found.base_url, Vec::new(), models, Origin::Discovered, defaults)?;
             // A name without its tag means this one; the server knows that, and the list does not show it.
             let untagged = found.models.iter().filter_map(|model| model.strip_suffix(":latest"));
             checked.claims.extend(untagged.map(str::to_owned));
@@ -426,6 +428,7 @@ fn of_preset(
     address: &str,
     credentials: Vec<Credential>,
     models: Vec<Text>,
+    origin: Origin,
     defaults: &Defaults,
 ) -> Option<Checked> {
     let endpoint = Endpoint::new(preset.protocol, address, false).ok()?;
@@ -445,6 +448,7 @@ fn of_preset(
         scope: scope(&preset.name, address),
         requests: None,
         models,
+        origin,
     };
     Some(Checked { provider, claims: preset.claims.clone() })
 }

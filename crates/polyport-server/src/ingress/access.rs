@@ -51,7 +51,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
 }
 
 /// The keys a request presents, in order of precedence. The first one that is known counts.
-fn presented(head: &Parts) -> impl Iterator<Item = &str> {
+pub(crate) fn presented(head: &Parts) -> impl Iterator<Item = &str> {
     let headers = &head.headers;
     let bearer = single(headers, AUTHORIZATION.as_str()).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;

@@ -148,7 +148,7 @@ impl Slot {
     }
 
     /// Makes it ready to be sent: an account may need a fresh access token first.
-    async fn allow(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn allow(&mut self) -> Result<(), Fault> {
         if let Some(account) = self.account() {
             let authorized = account.authorize().await.map_err(|error| untokened(&self.target.provider, &error))?;
             self.allowed = Allowed::Token(authorized.header, authorized.generation);
@@ -162,7 +162,7 @@ impl Slot {
     }
 
     /// After a refusal: fetches a new access token; true if there is one.
-    async fn renew(&mut self) -> bool {
+    pub(crate) async fn renew(&mut self) -> bool {
         let (Some(account), Allowed::Token(_, generation)) = (self.account(), &self.allowed) else { return false };
         account.refresh(*generation).await.is_ok() && self.allow().await.is_ok()
     }

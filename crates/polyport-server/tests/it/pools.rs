@@ -94,7 +94,7 @@ async fn a_failing_stream_is_one_clean_stream_of_the_next_target() {
 }
 
 /// A provider used with one account.
-fn with_account(fake: &FakeProvider, server: &FakeTokenServer, access: Option<(&str, i64)>) -> Provider {
+pub(crate) fn with_account(fake: &FakeProvider, server: &FakeTokenServer, access: Option<(&str, i64)>) -> Provider {
     let mut up = provider("up", Protocol::Chat, &fake.base_url());
     let now = i64::try_from(polyport_server::now()).unwrap();
     let settings = AccountSettings {

@@ -205,7 +205,7 @@ impl FakeProvider {
         self.shared.script().always = Some(step);
     }
 
-    /// Asks this function for each request to generate without a step of its own.
+    /// Asks this function for each request to generate without a step of its own, and whether a list of models is an error.
     pub fn decide(&self, decide: impl Fn(&Exchange) -> Option<Step> + Send + Sync + 'static) {
         self.shared.script().decide = Some(Arc::new(decide));
     }
@@ -488,7 +488,10 @@ impl Shared {
                 let words = format!("Unknown request URL: {} {}", exchange.method(), exchange.path());
                 self.simple(404, &endpoints::missing(protocol, &words))
             }
-            Route::Models => self.simple(200, &endpoints::models(protocol, &self.settings.models)),
+            Route::Models => match self.decided_error(exchange) {
+                Some((status, message)) => refuse(status, &message),
+                None => self.simple(200, &endpoints::models(protocol, &self.settings.models)),
+            },
             Route::Model(name) => match self.settings.models.iter().any(|known| known == name) {
                 true => self.simple(200, &endpoints::model(protocol, name)),
                 false => refuse(404, &format!("model: {name}")),
@@ -516,6 +519,16 @@ impl Shared {
 
     fn simple(&self, status: u16, body: &Value) -> Plan {
         Plan::answer(&Step::json("").status(status), Body::whole("application/json", body.to_string().into_bytes()))
+    }
+
+    /// The error that was decided on for this request, if any.
+    fn decided_error(&self, exchange: &Exchange) -> Option<(u16, String)> {
+        let decide = self.script().decide.clone()?;
+        let step = decide(exchange)?;
+        match step.content {
+            step::Content::Error(message) => Some((step.status, message)),
+            _ => None,
+        }
     }
 
     fn step(&self, exchange: &Exchange, prompt: &Prompt) -> Step {

@@ -16,7 +16,6 @@ use polyport_types::{ClientProtocol, Losses, Protocol, Request, Severity};
 use serde_json::{Value, json};
 
 use crate::args::{Args, ExplainArgs};
-use crate::cmd::providers::address;
 use crate::out;
 
 pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
@@ -156,8 +155,8 @@ fn uri(target: &Target, provider: &Provider) -> String {
             .endpoint
             .uri(Call::Generate { model: &target.model, stream: false })
             // The query may hold a secret.
-            .map_or_else(|_| address(provider), |uri| format!("{}{}", address(provider), uri.path())),
-        Service::Echo => address(provider),
+            .map_or_else(|_| provider.address().to_owned(), |uri| format!("{}{}", provider.address(), uri.path())),
+        Service::Echo => provider.address().to_owned(),
     }
 }
 

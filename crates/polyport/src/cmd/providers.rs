@@ -21,19 +21,17 @@ pub(crate) fn run(args: &Args, what: &ProvidersArgs) -> Result<ExitCode> {
     } else {
         let rows = config.providers().map(|provider| {
             let models = if provider.models.is_empty() { String::new() } else { provider.models.len().to_string() };
-            vec![provider.name.to_string(), provider.protocol().to_string(), address(provider), keys(provider), models]
+            vec![
+                provider.name.to_string(),
+                provider.protocol().to_string(),
+                provider.address().to_owned(),
+                keys(provider),
+                models,
+            ]
         });
         out::table(&["provider", "protocol", "address", "keys", "models"], rows.collect());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where it is, for people.
-pub(crate) fn address(provider: &Provider) -> String {
-    match &provider.service {
-        Service::Http(http) => http.endpoint.authority().to_owned(),
-        Service::Echo => "built in".to_owned(),
-    }
 }
 
 /// Where its keys come from, for people.
@@ -51,7 +49,7 @@ pub(crate) fn as_json(provider: &Provider) -> Value {
     json!({
         "name": provider.name.to_string(),
         "protocol": provider.protocol().as_str(),
-        "address": address(provider),
+        "address": provider.address(),
         "profile": provider.table.to_string(),
         "keys": provider.credentials().iter().map(|key| key.label.to_string()).collect::<Vec<_>>(),
         "key_missing": matches!(&provider.service, Service::Http(http) if http.missing_credential),

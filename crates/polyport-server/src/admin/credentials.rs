@@ -1,0 +1,296 @@
+//! Keys and accounts: state and counts, and what operators do about them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use polyport_provider::auth::{Account, Standing};
+use polyport_routing::{Counts, ProviderHealth, State};
+use polyport_types::{Fault, FaultClass, Text};
+use serde_json::{Value, json};
+
+use super::{Query, Refusal, View, extend, probe, shown, state};
+use crate::config::{Credential, Means, Origin, Provider};
+
+/// Which credentials are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    All,
+    /// Those whose tokens are refreshed.
+    Accounts,
+}
+
+impl Kind {
+    pub(super) fn listed_as(list: &str) -> Option<Self> {
+        match list {
+            "credentials" => Some(Self::All),
+            "tokens" => Some(Self::Accounts),
+            _ => None,
+        }
+    }
+
+    fn list(self) -> &'static str {
+        match self {
+            Self::All => "credentials",
+            Self::Accounts => "tokens",
+        }
+    }
+}
+
+/// What can be done about one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Enable,
+    Disable,
+    Refresh,
+    Probe,
+    Revive,
+}
+
+impl Act {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "enable" => Some(Self::Enable),
+            "disable" => Some(Self::Disable),
+            "refresh" => Some(Self::Refresh),
+            "probe" => Some(Self::Probe),
+            "revive" => Some(Self::Revive),
+            _ => None,
+        }
+    }
+}
+
+/// A credential with its place among those of its provider.
+pub(super) struct Seat<'a> {
+    pub(super) provider: &'a Arc<Provider>,
+    pub(super) credential: &'a Credential,
+    account: Option<&'a Arc<Account>>,
+    health: &'a Arc<ProviderHealth>,
+    index: usize,
+}
+
+impl Seat<'_> {
+    /// Its name in addresses: that of its provider, and its own there.
+    pub(super) fn id(&self) -> String {
+        format!("{}:{}", self.provider.name, self.credential.member.id)
+    }
+
+    /// What may be shown of its secret.
+    pub(super) fn masked(&self) -> String {
+        match &self.credential.means {
+            Means::Key(header) => header.masked(),
+            Means::Account(settings) => match self.account {
+                Some(account) => account.tokens().refresh.masked(),
+                None => settings.tokens.refresh.masked(),
+            },
+        }
+    }
+
+    fn state(&self, view: &View) -> State {
+        self.health.roster().state(self.index, view.now)
+    }
+
+    /// Why its access token is not renewed.
+    fn refresh_error(&self) -> Option<String> {
+        match self.account?.standing() {
+            Standing::Good => None,
+            Standing::Waiting { error, .. } | Standing::Dead(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Whether the next request may use it: it does not rest, and it has a token or may get one.
+    fn usable(&self, view: &View) -> bool {
+        let tokens = self
+            .account
+            .is_none_or(|account| account.present().is_some() || matches!(account.standing(), Standing::Good));
+        self.state(view) == State::Ready && tokens
+    }
+
+    fn shown(&self, view: &View) -> Value {
+        let (credential, member, roster) = (self.credential, &self.credential.member, self.health.roster());
+        let state_now = self.state(view);
+        let mut shown = json!({
+            "id": self.id(),
+            "provider": self.provider.name,
+            "label": credential.label,
+            "kind": if self.account.is_some() { "account" } else { "key" },
+            "masked": self.masked(),
+            "origin": self.provider.origin.as_str(),
+            "enabled": state_now != State::Disabled,
+            "weight": member.weight,
+            "priority": member.priority,
+            "limits": {
+                "requests": (member.concurrency > 0).then_some(member.concurrency),
+                "pace": member.pace.map(|pace| json!({ "requests": pace.requests, "per_ms": pace.per })),
+            },
+            "usable": self.usable(view),
+            "in_flight": roster.in_flight_of(self.index),
+        });
+        extend(&mut shown, state(&state_now));
+        let models = roster.model_states(self.index, view.now).into_iter().map(|(model, of)| {
+            let mut shown = json!({ "model": model });
+            extend(&mut shown, state(&of));
+            shown
+        });
+        extend(&mut shown, json!({ "models": models.collect::<Vec<_>>() }));
+        extend(&mut shown, counts(self, ["requests", "successes", "failures"]));
+        if let (Some(account), Means::Account(settings)) = (self.account, &credential.means) {
+            let account = json!({
+                "expires_at": account.tokens().expires_at_ms,
+                "next_refresh": account.next_refresh_ms(),
+                "refresh_error": self.refresh_error(),
+                "project": settings.project,
+            });
+            extend(&mut shown, json!({ "account": account }));
+        }
+        shown
+    }
+}
+
+/// What a credential was used for; `names` are those of all attempts, the good and the bad ones.
+pub(super) fn counts(seat: &Seat<'_>, names: [&str; 3]) -> Value {
+    let Counts { requests, successes, failures, last_used, statuses } = seat.health.roster().counts(seat.index);
+    let judged = successes + failures;
+    let codes: BTreeMap<String, u64> = statuses.into_iter().map(|(code, count)| (code.to_string(), count)).collect();
+    let mut counts = json!({
+        // What neither went well nor failed was given up by its client.
+        "success_rate": (judged > 0).then(|| successes as f64 / judged as f64),
+        "status_codes": codes,
+        "last_used": (last_used > 0).then_some(last_used),
+    });
+    for (name, count) in names.into_iter().zip([requests, successes, failures]) {
+        extend(&mut counts, json!({ name: count }));
+    }
+    counts
+}
+
+/// All credentials, in the order of the configuration.
+pub(super) fn all(view: &View, kind: Kind) -> impl Iterator<Item = Seat<'_>> {
+    view.runtime.config.providers().flat_map(move |provider| {
+        let upstream = view.runtime.provider(&provider.name);
+        let health = view.fleet.provider(&provider.name);
+        let seats = provider.credentials().iter().enumerate().filter_map(move |(at, credential)| {
+            let health = health?;
+            let index = health.roster().find(&credential.member.id)?;
+            let account = upstream.and_then(|upstream| upstream.account(at));
+            Some(Seat { provider, credential, account, health, index })
+        });
+        seats.filter(move |seat| kind == Kind::All || seat.account.is_some())
+    })
+}
+
+fn find<'a>(view: &'a View, kind: Kind, id: &str) -> Result<Seat<'a>, Refusal> {
+    let (provider, member) = id.rsplit_once(':').unwrap_or(("", id));
+    all(view, kind)
+        .find(|seat| *seat.provider.name == *provider && *seat.credential.member.id == *member)
+        .ok_or_else(|| Refusal::not_found(format!("there is no `{}` among the {}", shown(id), kind.list())))
+}
+
+pub(super) fn list(view: &View, kind: Kind, query: &Query) -> Result<Value, Refusal> {
+    query.only(&["provider", "state"])?;
+    let wanted = |seat: &Seat<'_>| {
+        query.get("provider").is_none_or(|name| *seat.provider.name == *name)
+            && query.get("state").is_none_or(|state| seat.state(view).as_str() == state)
+    };
+    let shown: Vec<Value> = all(view, kind).filter(wanted).map(|seat| seat.shown(view)).collect();
+    Ok(json!({ kind.list(): shown }))
+}
+
+pub(super) fn one(view: &View, kind: Kind, id: &str) -> Result<Value, Refusal> {
+    Ok(find(view, kind, id)?.shown(view))
+}
+
+pub(super) fn statistics(view: &View, kind: Kind) -> Value {
+    const STATES: [&str; 6] = ["ready", "cooling", "exhausted", "refreshing", "invalid", "disabled"];
+    let mut states: BTreeMap<&str, u64> = STATES.into_iter().map(|state| (state, 0)).collect();
+    let (mut total, mut usable) = (0, 0);
+    let mut sum = Counts::default();
+    for seat in all(view, kind) {
+        total += 1;
+        usable += u64::from(seat.usable(view));
+        *states.entry(seat.state(view).as_str()).or_default() += 1;
+        sum.add(&seat.health.roster().counts(seat.index));
+    }
+    json!({
+        "total": total, "usable": usable, "states": states,
+        "requests": sum.requests, "successes": sum.successes, "failures": sum.failures,
+    })
+}
+
+pub(super) fn health(view: &View, kind: Kind) -> Value {
+    let health = all(view, kind).map(|seat| {
+        let mut shown = json!({
+            "id": seat.id(), "provider": seat.provider.name, "label": seat.credential.label,
+            "healthy": seat.usable(view), "refresh_error": seat.refresh_error(),
+        });
+        extend(&mut shown, state(&seat.state(view)));
+        shown
+    });
+    json!({ kind.list(): health.collect::<Vec<_>>() })
+}
+
+/// Ready if one of them is usable.
+pub(super) fn readiness(view: &View, kind: Kind) -> (StatusCode, Value) {
+    let usable = all(view, kind).filter(|seat| seat.usable(view)).count();
+    let status = if usable > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, json!({ "ready": usable > 0, "usable": usable }))
+}
+
+pub(super) async fn act(view: &View, kind: Kind, id: &str, act: Act) -> Result<Value, Refusal> {
+    let seat = find(view, kind, id)?;
+    let roster = seat.health.roster();
+    let more = match act {
+        Act::Enable | Act::Disable => {
+            roster.set_disabled(seat.index, act == Act::Disable);
+            json!({ "note": lasting(seat.provider) })
+        }
+        Act::Revive => {
+            roster.revive(seat.index);
+            json!({})
+        }
+        Act::Refresh => {
+            let Some(account) = seat.account else {
+                return Err(Refusal::bad_request("this is a key; only accounts are refreshed"));
+            };
+            account
+                .force_refresh()
+                .await
+                .map_err(|error| Refusal::new(StatusCode::BAD_GATEWAY, "refresh_failed", error.to_string()))?;
+            json!({})
+        }
+        Act::Probe => json!({ "probe": probed(view, &seat).await }),
+    };
+    tracing::info!(credential = %seat.id(), ?act, "an operator acted on a credential");
+    let mut shown = seat.shown(view);
+    extend(&mut shown, more);
+    Ok(shown)
+}
+
+/// What becomes of a change at run time.
+fn lasting(provider: &Provider) -> &'static str {
+    match provider.origin {
+        Origin::File => {
+            "this holds until the gateway starts again or this provider is changed in the configuration file; what stands there is not changed"
+        }
+        Origin::Environment | Origin::Discovered | Origin::BuiltIn => "this holds until the gateway starts again",
+    }
+}
+
+/// Asks for the list of models: an answer shows that the credential is good, a refusal that it is not, all else nothing.
+async fn probed(view: &View, seat: &Seat<'_>) -> Value {
+    let id: &Text = &seat.credential.member.id;
+    match probe::models(view, &seat.provider.name, Some(id)).await {
+        Ok(models) => {
+            seat.health.roster().revive(seat.index);
+            json!({ "outcome": "accepted", "models": models.len() })
+        }
+        Err(Fault { class, message, upstream_status, .. }) => {
+            let refused = matches!(class, FaultClass::AuthInvalid | FaultClass::AccountBroken);
+            if refused {
+                seat.health.roster().set_invalid(seat.index, message.clone());
+            }
+            let outcome = if refused { "refused" } else { "unclear" };
+            json!({ "outcome": outcome, "status": upstream_status, "code": class.as_str(), "message": message })
+        }
+    }
+}

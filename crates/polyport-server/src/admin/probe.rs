@@ -1,0 +1,82 @@
+//! The cheapest thing to ask of a provider: its list of models.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+use polyport_provider::Call;
+use polyport_types::{Fault, FaultClass, Protocol, Text};
+use serde_json::Value;
+
+use super::View;
+use crate::relay::course::Slot;
+use crate::relay::wire;
+use crate::state::Held;
+
+/// Largest list, in bytes.
+const LIST: usize = 16 << 20;
+
+/// The names of a provider's models, in its order, asked for with this credential. Counts nothing and changes no state, but an account may be
+/// refreshed.
+pub(super) async fn models(view: &View, provider: &str, credential: Option<&Text>) -> Result<Vec<String>, Fault> {
+    let held =
+        Held { provider: provider.into(), credential: credential.cloned(), model: Text::new(), shown: Text::new() };
+    let gone = || Fault::new(FaultClass::NotFound, "the configuration has just changed; try again");
+    let mut slot = Slot::at(&view.runtime, &held).ok_or_else(gone)?;
+    slot.allow().await?;
+    match ask(&slot).await {
+        Err(refused) if refused.class == FaultClass::AuthInvalid && slot.renew().await => ask(&slot).await,
+        answered => answered,
+    }
+}
+
+async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {
+    let provider = &slot.upstream.config;
+    let mut headers = wire::json_headers(false);
+    headers.remove(CONTENT_TYPE);
+    // The other protocols tell all at once, or have a size of page in the address.
+    let call = match provider.protocol() {
+        Protocol::Messages => {
+            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+            Call::Other { path: "models", model: "", query: Some("limit=1000") }
+        }
+        Protocol::Chat | Protocol::Responses | Protocol::Gemini => Call::Models,
+    };
+    wire::add_profile_headers(&mut headers, &provider.profile);
+    let mut opened = wire::send(slot, Method::GET, call, headers, Bytes::new()).await?;
+    let body = wire::whole(&mut opened, &provider.name, LIST).await?;
+    let list: Value = serde_json::from_slice(&body).unwrap_or_default();
+    names(&list).ok_or_else(|| wire::broken(&provider.name, "it is no list of models"))
+}
+
+/// The names in a list of models, however it is written.
+fn names(list: &Value) -> Option<Vec<String>> {
+    let entries = [Some(list), list.get("data"), list.get("models")].into_iter().flatten().find_map(Value::as_array)?;
+    let name = |entry: &Value| {
+        let name = entry.as_str().or_else(|| entry.get("id")?.as_str()).or_else(|| entry.get("name")?.as_str())?;
+        Some(name.strip_prefix("models/").unwrap_or(name).to_owned())
+    };
+    Some(entries.iter().filter_map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_read_in_every_shape() {
+        for list in [
+            json!({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}),
+            json!({"models": [{"name": "models/a"}, {"name": "models/b"}]}),
+            json!([{"id": "a", "name": "A"}, {"id": "b"}]),
+            json!({"data": ["a", "b", 3]}),
+        ] {
+            assert_eq!(names(&list), Some(vec!["a".to_owned(), "b".to_owned()]), "{list}");
+        }
+        assert_eq!(names(&json!({"data": []})), Some(Vec::new()));
+        for list in [json!({}), json!(null), json!("a"), json!({"error": {"message": "no"}})] {
+            assert_eq!(names(&list), None, "{list}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Services that answer, and their own lists of models.
+
+use polyport_routing::{Ask, Tried};
+use serde_json::{Value, json};
+
+use super::{Refusal, View, extend, probe, state};
+use crate::config::Service;
+
+pub(super) fn list(view: &View) -> Value {
+    let providers = view.runtime.config.providers().map(|provider| {
+        let mut shown = json!({
+            "name": provider.name,
+            "protocol": provider.protocol().as_str(),
+            "address": provider.address(),
+            // Those that are switched off are not read.
+            "enabled": true,
+            "origin": provider.origin.as_str(),
+            "models": provider.models,
+            "credentials": provider.credentials().len(),
+            "key_missing": matches!(&provider.service, Service::Http(http) if http.missing_credential),
+        });
+        if let Some(health) = view.fleet.provider(&provider.name) {
+            extend(&mut shown, state(&health.state(view.now)));
+            let resting = health.resting_models(view.now).into_iter().map(|(model, of)| {
+                let mut shown = json!({ "model": model });
+                extend(&mut shown, state(&of));
+                shown
+            });
+            extend(&mut shown, json!({ "resting_models": resting.collect::<Vec<_>>() }));
+            extend(&mut shown, json!({ "in_flight": health.roster().in_flight() }));
+        }
+        shown
+    });
+    json!({ "providers": providers.collect::<Vec<_>>() })
+}
+
+/// Asks the provider, with the first of its credentials that can be used.
+pub(super) async fn models(view: &View, name: &str) -> Result<Value, Refusal> {
+    let Some(provider) = view.runtime.config.provider(name) else {
+        return Err(Refusal::not_found(format!("there is no provider `{}`", super::shown(name))));
+    };
+    if matches!(provider.service, Service::Echo) {
+        return Ok(json!({ "provider": name, "models": provider.models }));
+    }
+    let credentials = provider.credentials();
+    let usable = view.fleet.provider(name).and_then(|health| {
+        let ask = Ask { model: "", now: view.now, turn: 0, among: None };
+        (0..credentials.len()).find(|&index| health.roster().barred(index, &ask, &Tried::default()).is_none())
+    });
+    let credential = usable.and_then(|index| credentials.get(index)).or_else(|| credentials.first());
+    let models = probe::models(view, name, credential.map(|credential| &credential.member.id)).await?;
+    Ok(json!({ "provider": name, "models": models }))
+}

@@ -1,0 +1,273 @@
+//! The admin API.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use polyport_provider::AuthStyle;
+use polyport_server::config::{Access, Config, Credential, KeyHash, Provider};
+use polyport_testkit::provider::{FakeProvider, Step};
+use polyport_testkit::raw::{Reply, get, post, send};
+use polyport_testkit::tokens::FakeTokenServer;
+use polyport_types::{ClientProtocol, Protocol, Secret};
+use serde_json::{Value, json};
+
+use crate::pools::with_account;
+use crate::support::{Gateway, http, provider, request, several};
+
+const ADMIN: &str = "ap-canary-0123456789abcdef-admin";
+const CLIENT: &str = "pp-canary-0123456789abcdef-client";
+const FIRST: &str = "sk-canary-0123456789abcdef-first";
+const SECOND: &str = "sk-canary-0123456789abcdef-second";
+
+const AS_ADMIN: [(&str, &str); 1] = [("x-api-key", ADMIN)];
+const AS_CLIENT: [(&str, &str); 1] = [("x-api-key", CLIENT)];
+
+fn guarded(mut config: Config) -> Config {
+    config.access = Access::default().with_key("ci", KeyHash::of(CLIENT)).with_admin_key("me", KeyHash::of(ADMIN));
+    config
+}
+
+/// A provider with the keys `FIRST` and `SECOND`, named `one` and `two`.
+fn two_keys(fake: &FakeProvider, protocol: Protocol) -> Provider {
+    let mut up = provider("up", protocol, &fake.base_url());
+    let style = AuthStyle::of_protocol(protocol);
+    let key =
+        |label: &'static str, key: &str| Credential::key(label, style.header(&Secret::new(key.to_owned())).unwrap());
+    http(&mut up).credentials = vec![key("one", FIRST), key("two", SECOND)];
+    up
+}
+
+async fn read(gateway: &Gateway, path: &str) -> Value {
+    let answer = get(gateway.address, path, &AS_ADMIN).await;
+    assert_eq!(answer.status, 200, "{path}");
+    answer.json().await
+}
+
+async fn act(gateway: &Gateway, path: &str) -> (u16, Value) {
+    status_and_body(send(gateway.address, "POST", path, &AS_ADMIN, "").await).await
+}
+
+async fn status_and_body(answer: Reply) -> (u16, Value) {
+    (answer.status.as_u16(), answer.json().await)
+}
+
+async fn ask(gateway: &Gateway) -> u16 {
+    let (path, body) = request(ClientProtocol::Chat, false);
+    post(gateway.address, path, &AS_CLIENT, &body).await.status.as_u16()
+}
+
+/// The id of the credential of this label.
+async fn id(gateway: &Gateway, label: &str) -> String {
+    let list = read(gateway, "/admin/api/credentials").await;
+    let all = list["credentials"].as_array().unwrap();
+    all.iter().find(|one| one["label"] == label).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+fn count_of(fake: &FakeProvider, key: &str) -> usize {
+    let wanted = format!("Bearer {key}");
+    fake.requests().iter().filter(|exchange| exchange.header("authorization") == Some(&*wanted)).count()
+}
+
+#[tokio::test]
+async fn s0_16_only_an_admin_key_opens_it() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat)]))).await;
+    for path in ["/admin/api/tokens", "/admin/api/credentials/x/probe", "/admin/api/nothing"] {
+        for (headers, status, code) in [
+            (&[][..], 401, "admin_key_needed"),
+            (&[("authorization", "Bearer wrong")], 401, "admin_key_needed"),
+            (&AS_CLIENT, 403, "client_key"),
+        ] {
+            let answer = get(gateway.address, path, headers).await;
+            assert_eq!(answer.header("www-authenticate") == "Bearer", status == 401);
+            let (found, body) = status_and_body(answer).await;
+            assert_eq!((found, &body["error"]["code"]), (status, &json!(code)), "{path}");
+        }
+    }
+    let (path, body) = request(ClientProtocol::Chat, false);
+    assert_eq!(post(gateway.address, path, &AS_ADMIN, &body).await.status, 401, "it is no key of a client");
+
+    let open = Gateway::start(several(vec![provider("up", Protocol::Chat, &fake.base_url())])).await;
+    let (status, body) = status_and_body(get(open.address, "/admin/api/tokens", &[]).await).await;
+    assert_eq!(status, 403);
+    let words = body["error"]["message"].as_str().unwrap();
+    assert!(words.contains("ADMIN_TOKEN") && words.contains("admin_keys"), "{words}");
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat)]))).await;
+    let id = id(&gateway, "one").await;
+    let disable = format!("/admin/api/credentials/{id}/disable");
+    for (method, path, body, status, words) in [
+        ("POST", "/admin/api/credentials", "", 405, "POST is not possible here, GET is"),
+        ("GET", &*disable, "", 405, "GET is not possible here, POST is"),
+        ("GET", "/admin/api/credential", "", 404, "there is no `/admin/api/credential` here"),
+        ("POST", "/admin/api/credentials/up:0/disable", "", 404, "there is no `up:0` among the credentials"),
+        ("GET", "/admin/api/tokens/up:0", "", 404, "there is no `up:0` among the tokens"),
+        ("GET", "/admin/api/providers/down/models", "", 404, "there is no provider `down`"),
+        ("GET", "/admin/api/credentials?provder=up", "", 400, "unknown parameter `provder`; did you mean `provider`?"),
+        ("POST", &*disable, "{\"a\":1}", 400, "unknown member `a`; no member is expected"),
+        ("POST", &*disable, "[]", 400, "the body must be a JSON object"),
+        ("POST", &*disable, "{", 400, "the body is not JSON: EOF while parsing an object at line 1 column 1"),
+        (
+            "POST",
+            &*format!("/admin/api/credentials/{id}/refresh"),
+            "",
+            400,
+            "this is a key; only accounts are refreshed",
+        ),
+    ] {
+        let answer = send(gateway.address, method, path, &AS_ADMIN, body).await;
+        let allowed = answer.header("allow").to_owned();
+        assert_eq!(!allowed.is_empty(), status == 405, "{path}");
+        assert!(allowed.split(", ").all(|name| name != method));
+        let (found, body) = status_and_body(answer).await;
+        assert_eq!((found, body["error"]["message"].as_str().unwrap()), (status, words), "{method} {path}");
+    }
+    assert_eq!(read(&gateway, &format!("/admin/api/credentials/{id}")).await["enabled"], true);
+}
+
+#[tokio::test]
+async fn a_disabled_credential_gets_no_request_until_it_is_enabled() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat)]))).await;
+    let one = format!("/admin/api/credentials/{}", id(&gateway, "one").await);
+    let (status, body) = act(&gateway, &format!("{one}/disable")).await;
+    assert_eq!((status, &body["state"], &body["enabled"]), (200, &json!("disabled"), &json!(false)));
+    assert!(body["note"].as_str().unwrap().contains("configuration file"));
+    for _ in 0..6 {
+        assert_eq!(ask(&gateway).await, 200);
+    }
+    assert_eq!((count_of(&fake, FIRST), count_of(&fake, SECOND)), (0, 6));
+    let states = read(&gateway, "/admin/api/credentials/statistics").await;
+    assert_eq!((&states["total"], &states["usable"], &states["requests"]), (&json!(2), &json!(1), &json!(6)));
+    assert_eq!((&states["states"]["ready"], &states["states"]["disabled"]), (&json!(1), &json!(1)));
+
+    assert_eq!(act(&gateway, &format!("{one}/enable")).await.1["state"], "ready");
+    for _ in 0..6 {
+        assert_eq!(ask(&gateway).await, 200);
+    }
+    assert_eq!(count_of(&fake, FIRST), 3);
+    let shown = read(&gateway, &one).await;
+    assert_eq!((&shown["requests"], &shown["status_codes"]), (&json!(3), &json!({"200": 3})));
+    assert_eq!((&shown["masked"], &shown["kind"]), (&json!("sk-…irst"), &json!("key")));
+}
+
+#[tokio::test]
+async fn a_probe_tells_a_good_key_from_a_refused_one_and_counts_nothing() {
+    let fake = FakeProvider::builder(Protocol::Chat).models(["a", "b"]).start().await;
+    let mut up = two_keys(&fake, Protocol::Chat);
+    http(&mut up).credentials.truncate(1);
+    let gateway = Gateway::start(guarded(several(vec![up]))).await;
+    let one = format!("/admin/api/credentials/{}", id(&gateway, "one").await);
+    let status = Arc::new(AtomicU16::new(503));
+    let deciding = Arc::clone(&status);
+    fake.decide(move |exchange| {
+        let status = deciding.load(Ordering::Relaxed);
+        let fails = exchange.path().ends_with("/models") && status != 200;
+        fails.then(|| Step::error(status, &format!("Incorrect API key provided: {FIRST}")))
+    });
+    let (_, body) = act(&gateway, &format!("{one}/probe")).await;
+    assert_eq!((&body["probe"]["outcome"], &body["state"]), (&json!("unclear"), &json!("ready")));
+    status.store(401, Ordering::Relaxed);
+    let (_, body) = act(&gateway, &format!("{one}/probe")).await;
+    assert_eq!((&body["probe"]["outcome"], &body["state"]), (&json!("refused"), &json!("invalid")));
+    assert!(!body.to_string().contains(FIRST), "{body}");
+    assert_eq!(ask(&gateway).await, 503, "an invalid key is not used");
+    status.store(200, Ordering::Relaxed);
+
+    let (_, body) = act(&gateway, &format!("{one}/probe")).await;
+    assert_eq!((&body["probe"], &body["state"]), (&json!({"outcome": "accepted", "models": 2}), &json!("ready")));
+    assert_eq!((&body["requests"], &body["last_used"]), (&json!(0), &Value::Null));
+    assert_eq!(ask(&gateway).await, 200);
+    let models = read(&gateway, "/admin/api/providers/up/models").await;
+    assert_eq!(models, json!({"provider": "up", "models": ["a", "b"]}));
+    fake.assert_no_violations();
+}
+
+#[tokio::test]
+async fn every_protocol_tells_its_models() {
+    for protocol in Protocol::ALL {
+        let fake = FakeProvider::builder(protocol).models(["a", "b"]).start().await;
+        let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, protocol)]))).await;
+        let models = read(&gateway, "/admin/api/providers/up/models").await;
+        assert_eq!(models["models"], json!(["a", "b"]), "{protocol}");
+        fake.assert_no_violations();
+    }
+}
+
+#[tokio::test]
+async fn s0_32_a_refresh_is_one_call_for_that_account() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let server = FakeTokenServer::start().await;
+    server.open("r");
+    let config = several(vec![with_account(&fake, &server, Some(("access-canary-0123456789", 3600)))]);
+    let gateway = Gateway::start(guarded(config)).await;
+    let list = read(&gateway, "/admin/api/tokens").await;
+    let token = format!("/admin/api/tokens/{}", list["tokens"][0]["id"].as_str().unwrap());
+    assert_eq!(list["tokens"][0]["kind"], "account");
+    let (status, body) = act(&gateway, &format!("{token}/refresh")).await;
+    assert_eq!((status, server.calls("r")), (200, 1));
+    assert_eq!(body["account"]["refresh_error"], Value::Null);
+    assert_eq!(status_and_body(get(gateway.address, "/admin/api/tokens/readiness", &AS_ADMIN).await).await.0, 200);
+
+    server.revoke("r");
+    let (status, body) = act(&gateway, &format!("{token}/refresh")).await;
+    assert_eq!((status, &body["error"]["code"], server.calls("r")), (502, &json!("refresh_failed"), 2));
+    let health = read(&gateway, "/admin/api/tokens/health").await;
+    assert_eq!((&health["tokens"][0]["healthy"], &health["tokens"][0]["state"]), (&json!(false), &json!("invalid")));
+    let (status, body) = status_and_body(get(gateway.address, "/admin/api/tokens/readiness", &AS_ADMIN).await).await;
+    assert_eq!((status, body), (503, json!({"ready": false, "usable": 0})));
+    assert_eq!(ask(&gateway).await, 503, "an unhealthy account gets no request");
+    assert_eq!(fake.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn s2_39_counts_by_key_are_for_clients_too() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let mut up = two_keys(&fake, Protocol::Chat);
+    http(&mut up).credentials.truncate(1);
+    let gateway = Gateway::start(guarded(several(vec![up]))).await;
+    assert_eq!(ask(&gateway).await, 200);
+    fake.script(Step::error(400, "not like that"));
+    assert_eq!(ask(&gateway).await, 400);
+    let path = "/v1/api-keys/stats";
+    assert_eq!(get(gateway.address, path, &[]).await.status, 401);
+    let stats = get(gateway.address, path, &AS_CLIENT).await.json().await;
+    let row = &stats["data"][0];
+    assert_eq!((&row["vendor"], &row["key"], &row["label"]), (&json!("up"), &json!("sk-…irst"), &Value::Null));
+    assert_eq!((&row["total_requests"], &row["successful_requests"]), (&json!(2), &json!(1)));
+    assert_eq!(row["status_codes"], json!({"200": 1, "400": 1}));
+    assert!(row["last_used"].as_u64().unwrap() > 0);
+    assert_eq!(read(&gateway, path).await["data"][0]["label"], "one");
+}
+
+#[tokio::test]
+async fn no_answer_holds_a_secret() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let server = FakeTokenServer::start().await;
+    server.open("r");
+    let mut account = with_account(&fake, &server, Some(("access-canary-0123456789", 3600)));
+    account.name = "oauth".into();
+    let endpoint = polyport_provider::Endpoint::new(Protocol::Chat, "http://127.0.0.1:1/v1?key=query-canary", false);
+    let hidden = Provider::plain("hidden", endpoint.unwrap().with_header("x-secret", "header-canary").unwrap());
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat), account, hidden]))).await;
+    for path in [
+        "/admin/api/providers",
+        "/admin/api/providers/hidden/models",
+        "/admin/api/credentials",
+        "/admin/api/credentials/statistics",
+        "/admin/api/tokens",
+        "/admin/api/tokens/health",
+        "/admin/api/pools",
+        "/admin/api/routes",
+        "/v1/api-keys/stats",
+    ] {
+        let answer = get(gateway.address, path, &AS_ADMIN).await;
+        assert_ne!(answer.status, 404, "{path}");
+        let text = String::from_utf8(answer.bytes().await.unwrap()).unwrap();
+        assert!(text.len() > 10 && !text.contains("canary"), "{path}: {text}");
+    }
+}
