@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use polyport_provider::auth::Account;
 use polyport_provider::{Client, ClientError, ClientSettings};
 use polyport_routing::{Hints, Resolved, RetryBudget, Sticky, Target};
+use polyport_store::Store;
 use polyport_types::Text;
 use polyport_types::{ClientProtocol, Fault};
 use prometheus_client::metrics::counter::Counter;
@@ -18,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::provider::Service;
 use crate::config::{Config, Provider};
 use crate::credentials::Credentials;
+use crate::credentials::past::Past;
 use crate::gate::Gate;
 use crate::observe::{Memory, Metrics, Pressure};
+use crate::persist::Persist;
 use crate::relay::learned::Learned;
 use crate::state::{ResponseStore, SignatureTable};
 use crate::tasks::Tasks;
@@ -38,6 +41,8 @@ pub(crate) struct App {
     pub(crate) credentials: Arc<Credentials>,
     /// Which conversation is answered where.
     pub(crate) sticky: Sticky,
+    /// The way into the store, if there is one.
+    pub(crate) persist: Option<Persist>,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
@@ -103,10 +108,13 @@ pub struct SetupError {
 }
 
 impl App {
-    pub(crate) fn new(config: &Arc<Config>) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &Arc<Config>, store: Option<Store>, past: Past) -> Result<Self, SetupError> {
         let shared = Shared::default();
         let tasks = Tasks::default();
-        let credentials = Credentials::new(tasks.clone());
+        let resting = past.resting();
+        let credentials = Credentials::new(tasks.clone(), store.clone(), past);
+        let metrics = Metrics::new();
+        metrics.store_up.set(i64::from(store.is_some()));
         let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
         credentials.configure(config);
         Ok(Self {
@@ -116,7 +124,8 @@ impl App {
             tasks,
             credentials,
             sticky: Sticky::new(CONVERSATIONS),
-            metrics: Metrics::new(),
+            persist: store.map(|store| Persist::new(store, resting)),
+            metrics,
             responses: ResponseStore::new(),
             signatures: SignatureTable::new(),
             learned: Learned::default(),

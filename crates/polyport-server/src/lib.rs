@@ -10,6 +10,7 @@
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
 //! | `relay` | the life of a request |
+//! | `persist` | what goes into the store |
 //! | `state` | what is kept between requests |
 //! | `observe` | records and figures |
 
@@ -25,6 +26,7 @@ mod id;
 mod ingress;
 mod listen;
 mod observe;
+mod persist;
 mod relay;
 mod router;
 mod state;

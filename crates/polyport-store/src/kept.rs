@@ -17,6 +17,10 @@ pub enum Kind {
     Passed,
     /// Signatures that a client cannot carry.
     Signature,
+    /// What rests of a provider, its credentials and its models.
+    Rests,
+    /// The tokens of an account that the configuration file declares.
+    Account,
 }
 
 impl Kind {
@@ -26,6 +30,8 @@ impl Kind {
             Self::Held => "held",
             Self::Passed => "passed",
             Self::Signature => "signature",
+            Self::Rests => "rests",
+            Self::Account => "account",
         }
     }
 }
@@ -104,6 +110,23 @@ impl<'s> Kept<'s> {
                 Ok(open(&key, place(&id), &sealed).ok().map(|body| body.to_vec()))
             })
             .await
+    }
+
+    /// Everything of a kind, unless it expired before `now`; and how many there are besides that the present master key does not open.
+    pub async fn all(&self, kind: Kind, now: i64) -> Result<(Vec<Vec<u8>>, usize), Error> {
+        within(self.store.inner().timeouts.bulk, async {
+            let key = self.store.key().await;
+            let rows = sqlx::query("SELECT id, body FROM kept WHERE kind = $1 AND expires_at > $2 ORDER BY id");
+            let rows = rows.bind(kind.name()).bind(now).fetch_all(&self.store.inner().reading).await?;
+            let mut all = Vec::new();
+            for row in &rows {
+                let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("body")?);
+                all.extend(open(&key, place(&id), &sealed).ok().map(|body| body.to_vec()));
+            }
+            let locked = rows.len() - all.len();
+            Ok((all, locked))
+        })
+        .await
     }
 
     /// Forgets one; false if `owner` has none of this name.

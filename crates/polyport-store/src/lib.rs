@@ -41,7 +41,7 @@ pub use error::{Error, OpenError};
 pub use health::{Health, State, Tally};
 pub use kept::{Bounds, Keep, Kind};
 pub use key::{KeyError, KeyId, MasterKey};
-pub use location::default_url;
+pub use location::{check_url, default_url};
 pub use pools::{Pool, PoolTarget};
 pub use providers::Provider;
 pub use rotate::Rotated;

@@ -15,6 +15,11 @@ pub fn default_url(data: &Path) -> String {
     format!("sqlite://{}", path.to_string_lossy().replace('%', "%25").replace('?', "%3F"))
 }
 
+/// Whether this is an address of a database, without looking at it.
+pub fn check_url(url: &str) -> Result<(), OpenError> {
+    Location::parse(url).map(drop)
+}
+
 /// A database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Location {

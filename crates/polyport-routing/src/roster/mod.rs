@@ -128,7 +128,12 @@ impl Roster {
         let mut tiers: Vec<(u32, Tier)> = Vec::new();
         let off = Bits::new(count);
         let mut offs = HashMap::new();
+        let dirty = Bits::new(count);
         for (seat, slot) in seats.iter().zip(0..) {
+            // Taken over are also counts that nobody has fetched yet.
+            if before.is_some() {
+                dirty.set(slot);
+            }
             if let Some(place) = slots.get_mut(seat.index as usize) {
                 *place = slot;
             }
@@ -161,7 +166,7 @@ impl Roster {
             rests: Rests::new(count),
             any_models: AtomicBool::new(false),
             models: RwLock::default(),
-            dirty: Bits::new(count),
+            dirty,
             turn: AtomicU64::new(before.map_or(0, Self::turn)),
             in_flight: AtomicU32::new(0),
         }
@@ -450,7 +455,10 @@ impl Roster {
     pub fn drain_counts(&self, mut each: impl FnMut(&Member, &Counts)) {
         sweep(&self.dirty, self.seats.len() as u32, |slot| {
             if let Some(seat) = self.seat(slot) {
-                each(&seat.member, &seat.tally.drain());
+                let counts = seat.tally.drain();
+                if counts.requests > 0 {
+                    each(&seat.member, &counts);
+                }
             }
         });
     }

@@ -30,7 +30,7 @@ const SHORT: [(&str, &str); 4] = [
 ];
 
 /// Names that have a meaning but are no setting.
-const NO_SETTING: [&str; 2] = ["POLYPORT_CONFIG", "POLYPORT_PROFILE"];
+const NO_SETTING: [&str; 4] = ["POLYPORT_CONFIG", "POLYPORT_PROFILE", "POLYPORT_MASTER_KEY", "POLYPORT_NEW_MASTER_KEY"];
 
 impl Environment {
     /// An environment with these variables only.
@@ -71,6 +71,11 @@ impl Environment {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable is there, but holds nothing.
+    pub(super) fn is_blank(&self, name: &str) -> bool {
+        self.variables.contains_key(name) && self.get(name).is_none()
     }
 
     /// Lays the settings of `POLYPORT_…` over `tree`. Two underscores separate the keys: `POLYPORT_LIMITS__REQUEST_BODY=8MiB`. With
@@ -152,7 +157,7 @@ fn single_underscore(name: &str, keys: &str) -> Option<Problem> {
     if ["_SERVICE_", "_TCP", "_UDP"].iter().any(|part| keys.contains(part)) {
         return None;
     }
-    let sections = ["SERVER", "ACCESS", "PROVIDERS", "TRANSLATION", "LIMITS", "RETRY", "LOG"];
+    let sections = ["SERVER", "STORE", "ACCESS", "PROVIDERS", "TRANSLATION", "LIMITS", "RETRY", "LOG"];
     let rest = sections.iter().find_map(|section| Some((section, keys.strip_prefix(section)?.strip_prefix('_')?)));
     let (section, rest) = rest?;
     let problem = Problem::warning(Place::Env(name.to_owned()), "this is no setting, so it is not used");

@@ -19,6 +19,8 @@ pub(super) struct File {
     /// working folder. Made with access for its owner only. Default: `data`.
     #[schemars(example = &"./data")]
     pub(super) data: Option<String>,
+    /// The database of what outlives a restart.
+    pub(super) store: Store,
     /// Who may use the gateway.
     pub(super) access: Access,
     /// The services that answer, by a name of your choice.
@@ -78,6 +80,18 @@ pub(super) struct Headers {
     pub(super) target: Option<bool>,
     /// `x-polyport-attempts`: how many attempts it took. Default: true.
     pub(super) attempts: Option<bool>,
+}
+
+/// The database of what outlives a restart: counters, what rests, tokens that token servers replaced. Secrets in it are sealed with the
+/// master key: `POLYPORT_MASTER_KEY` (or `WARP_TOKEN_ENCRYPTION_KEY`), 32 random bytes in base64, otherwise one that is made at the first
+/// start and kept in `master.key` of the data folder. Both need a restart to change.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Store {
+    /// `sqlite://PATH`, relative to the working folder, or `postgres://USER:PASSWORD@HOST/NAME`; `env:NAME` and `file:PATH` work too. An
+    /// SQLite database belongs to one process. Default: `polyport.db` in the data folder.
+    #[schemars(example = &"env:DATABASE_URL")]
+    pub(super) url: Option<String>,
 }
 
 /// Who may use the gateway.

@@ -15,7 +15,7 @@ use super::problem::{Place, Problem, Problems, Weight};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
-use super::{Config, data, models, read};
+use super::{Config, data, models, read, store};
 
 /// A larger file is no configuration.
 const LARGEST_FILE: u64 = 8 << 20;
@@ -206,6 +206,7 @@ impl Source {
             providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
             catalog,
             limits,
+            store: store::settings(file, &self.environment, context),
             retry: check::retry(file, context),
             sticky: file.sticky.unwrap_or(true),
             stream_by_default: file.server.stream_by_default.unwrap_or(false),

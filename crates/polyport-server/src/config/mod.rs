@@ -23,6 +23,7 @@ mod read;
 pub mod reference;
 mod secret;
 mod services;
+mod store;
 mod tree;
 mod units;
 
@@ -47,6 +48,7 @@ pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
 pub use provider::{AccountSettings, Credential, HttpService, Means, Origin, Provider, Service, Timeouts};
 pub(crate) use read::suggestion;
+pub use store::{StoreSettings, master_key};
 
 /// The port Polyport listens on unless told otherwise: P-O-L-Y on a phone keypad.
 pub const DEFAULT_PORT: u16 = 7659;
@@ -60,6 +62,8 @@ pub struct Config {
     pub access: Access,
     /// Folder of everything Polyport writes.
     pub data: PathBuf,
+    /// The database of what outlives a restart.
+    pub store: StoreSettings,
     /// Providers by name.
     pub providers: HashMap<Text, Arc<Provider>>,
     /// Provider names in the order of the configuration.
@@ -286,6 +290,7 @@ impl Config {
             listen: Listen::default(),
             access: Access::open(),
             data: PathBuf::from("data"),
+            store: StoreSettings::default(),
             provider_order: providers.iter().map(|provider| provider.name.clone()).collect(),
             providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
             catalog,

@@ -60,6 +60,7 @@ pub fn markdown() -> String {
     let sections = [
         ("server", "Server"),
         ("server.response_headers", "Headers"),
+        ("store", "Store"),
         ("access", "Access"),
         ("access.keys[]", "Key"),
         ("providers.NAME", "Provider"),

@@ -16,6 +16,8 @@ pub(super) struct Keeper {
     pub(super) credentials: Weak<Credentials>,
     pub(super) provider: Text,
     pub(super) id: Text,
+    /// Names the tokens it was declared with.
+    pub(super) root: Text,
     pub(super) file: Option<PathBuf>,
 }
 
@@ -26,7 +28,12 @@ impl Keep for Keeper {
         tokens: &'a Tokens,
     ) -> Pin<Box<dyn Future<Output = Result<(), SaveError>> + Send + 'a>> {
         Box::pin(async move {
-            let Some(path) = self.file.clone() else { return Ok(()) };
+            let Some(path) = self.file.clone() else {
+                return match self.credentials.upgrade() {
+                    Some(credentials) => credentials.keep_tokens(&self.root, tokens).await,
+                    None => Err(SaveError("the gateway has stopped".into())),
+                };
+            };
             let (before, tokens) = (before.clone(), tokens.clone());
             let saved = tasks::off_worker(move || TokensFile::new(path).save(&before, &tokens)).await;
             match saved {

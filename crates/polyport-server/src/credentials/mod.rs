@@ -3,9 +3,11 @@
 //! | module | what |
 //! |---|---|
 //! | `keeper` | where new tokens go, and what a refresh shows about an account |
+//! | `past` | what was known when the gateway ran last |
 //! | `timer` | refreshes accounts that nobody uses |
 
 mod keeper;
+pub(crate) mod past;
 mod timer;
 
 use std::collections::HashMap;
@@ -14,14 +16,16 @@ use std::sync::{Arc, Weak};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use polyport_provider::Client;
-use polyport_provider::auth::{Account, Spawn};
+use polyport_provider::auth::{Account, SaveError, Spawn, Tokens};
 use polyport_routing::{Fleet, Member, ProviderSpec, RestPolicy, Strategy};
+use polyport_store::Store;
 use polyport_types::Text;
 use tokio::sync::Notify;
 
 use crate::clock;
 use crate::config::{AccountSettings, Config, Means, Provider, Service};
 use crate::tasks::Tasks;
+use past::Past;
 
 pub(crate) use timer::keep_fresh;
 
@@ -32,6 +36,8 @@ pub(crate) struct Credentials {
     fleet: ArcSwap<Fleet>,
     /// By provider and credential.
     accounts: Mutex<HashMap<(Text, Text), Kept>>,
+    past: Mutex<Past>,
+    store: Option<Store>,
     tasks: Tasks,
     /// Accounts came or went.
     changed: Notify,
@@ -44,8 +50,16 @@ struct Kept {
 }
 
 impl Credentials {
-    pub(crate) fn new(tasks: Tasks) -> Arc<Self> {
-        Arc::new(Self { fleet: ArcSwap::default(), accounts: Mutex::default(), tasks, changed: Notify::new() })
+    /// `past` is what the store knows, if there is one.
+    pub(crate) fn new(tasks: Tasks, store: Option<Store>, past: Past) -> Arc<Self> {
+        Arc::new(Self {
+            fleet: ArcSwap::default(),
+            accounts: Mutex::default(),
+            past: Mutex::new(past),
+            store,
+            tasks,
+            changed: Notify::new(),
+        })
     }
 
     /// The accounts of a provider, by the position of their credentials.
@@ -79,7 +93,13 @@ impl Credentials {
                 return Arc::clone(&kept.account);
             }
         }
+        let root = past::root(settings);
+        let tokens = match &settings.file {
+            Some(_) => settings.tokens.clone(),
+            None => self.past.lock().tokens(&root).unwrap_or_else(|| settings.tokens.clone()),
+        };
         let keeper = keeper::Keeper {
+            root,
             credentials: Arc::downgrade(self),
             provider: provider.clone(),
             id: id.clone(),
@@ -89,7 +109,7 @@ impl Credentials {
             label.clone(),
             settings.server.clone(),
             settings.style.clone(),
-            settings.tokens.clone(),
+            tokens,
             settings.due,
             client.clone(),
             Box::new(keeper),
@@ -114,15 +134,32 @@ impl Credentials {
         self.fleet.load()
     }
 
+    /// The same, to be kept.
+    pub(crate) fn fleet_owned(&self) -> Arc<Fleet> {
+        self.fleet.load_full()
+    }
+
     /// The health of these providers from now on, and no accounts but theirs. What rested goes on resting.
     pub(crate) fn configure(&self, config: &Config) {
-        self.fleet.store(Arc::new(Fleet::new(specs(config), Some(&self.fleet.load()), clock::now())));
+        let fleet = Fleet::new(specs(config), Some(&self.fleet.load()), clock::now());
+        self.past.lock().restore(config, &fleet, clock::now());
+        self.fleet.store(Arc::new(fleet));
         self.accounts.lock().retain(|(provider, id), _| {
             config
                 .provider(provider)
                 .is_some_and(|provider| provider.credentials().iter().any(|credential| credential.member.id == *id))
         });
         self.changed.notify_one();
+    }
+
+    /// Makes the tokens durable that descend from what a configuration declares.
+    async fn keep_tokens(&self, root: &Text, tokens: &Tokens) -> Result<(), SaveError> {
+        if let Some(store) = &self.store {
+            let saved = past::save_tokens(store, root, tokens).await;
+            saved.map_err(|error| SaveError(error.to_string().into()))?;
+        }
+        self.past.lock().learn(root.clone(), tokens.clone());
+        Ok(())
     }
 
     fn all_accounts(&self) -> Vec<Arc<Account>> {

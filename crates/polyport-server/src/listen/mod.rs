@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use parking_lot::Mutex;
+use polyport_store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
@@ -25,7 +26,8 @@ use tracing::{debug, info, warn};
 use crate::app::{App, SetupError};
 use crate::body::Body;
 use crate::config::{Config, Limits};
-use crate::credentials;
+use crate::credentials::past::Past;
+use crate::{credentials, persist};
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -47,6 +49,9 @@ pub enum ServeError {
     /// A provider cannot be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The database was opened, but cannot be read.
+    #[error(transparent)]
+    Store(#[from] polyport_store::Error),
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -102,13 +107,25 @@ impl Handle {
 }
 
 impl Server {
-    /// Sets up the providers and listens at the configured address.
+    /// Sets up the providers and listens at the configured address. Nothing outlives this gateway.
     ///
     /// # Errors
     /// [`ServeError`] says what is in the way.
     pub async fn bind(config: Arc<Config>) -> Result<Self, ServeError> {
+        Self::bind_with(config, None).await
+    }
+
+    /// The same with a store, from which it goes on where it ended the last time. It is closed at the end.
+    ///
+    /// # Errors
+    /// [`ServeError`] says what is in the way.
+    pub async fn bind_with(config: Arc<Config>, store: Option<Store>) -> Result<Self, ServeError> {
         files::allow_more();
-        let app = Arc::new(App::new(&config)?);
+        let past = match &store {
+            Some(store) => Past::read(store).await?,
+            None => Past::default(),
+        };
+        let app = Arc::new(App::new(&config, store, past)?);
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -136,6 +153,7 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let tasks = app.tasks.clone();
         tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
+        tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
         let doors = Doors::new(&app);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -183,6 +201,9 @@ impl Server {
         }
         app.cut.cancel();
         tasks.wait().await;
+        if let Some(persist) = &app.persist {
+            persist.finish(&app.credentials.fleet_owned(), &app.metrics).await;
+        }
         info!("stopped");
     }
 }

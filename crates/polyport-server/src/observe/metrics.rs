@@ -125,6 +125,7 @@ pub(crate) struct Metrics {
     pub(crate) streams: Gauge<i64, AtomicI64>,
     pub(crate) reload_ok: Gauge<i64, AtomicI64>,
     reload_time: Gauge<f64, AtomicU64>,
+    pub(crate) store_up: Gauge<i64, AtomicI64>,
     memory: Gauge<i64, AtomicI64>,
     memory_pressure: Gauge<i64, AtomicI64>,
 }
@@ -165,6 +166,7 @@ impl Metrics {
             streams: Gauge::default(),
             reload_ok: Gauge::default(),
             reload_time: Gauge::default(),
+            store_up: Gauge::default(),
             memory: Gauge::default(),
             memory_pressure: Gauge::default(),
             registry: Registry::default(),
@@ -217,6 +219,7 @@ impl Metrics {
             "Whether memory is scarce (1) or almost used up (2)",
             this.memory_pressure.clone(),
         );
+        registry.register("polyport_store_up", "Whether the database answers", this.store_up.clone());
         registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..this }
     }

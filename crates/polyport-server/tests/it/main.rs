@@ -11,6 +11,7 @@ mod known_bugs;
 mod limits;
 mod objects;
 mod passthrough;
+mod persist;
 mod pools;
 mod provider_faults;
 mod state;

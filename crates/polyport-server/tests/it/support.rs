@@ -26,7 +26,11 @@ impl Gateway {
     /// Starts with this configuration on a port the system chooses.
     pub(crate) async fn start(mut config: Config) -> Self {
         config.listen = Listen { port: 0, ..Listen::default() };
-        let server = Server::bind(Arc::new(config)).await.unwrap();
+        Self::run(Server::bind(Arc::new(config)).await.unwrap())
+    }
+
+    /// Runs this one.
+    pub(crate) fn run(server: Server) -> Self {
         let (address, handle) = (server.address(), server.handle());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async move { drop(stopped.await) }));

@@ -25,7 +25,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 async fn serve(source: &Source, live: &Arc<Live>, json: bool) -> Result<()> {
-    let server = Server::bind(live.current()).await?;
+    let config = live.current();
+    let store = config.open_store().await?;
+    let server = Server::bind_with(config, Some(store)).await?;
     let address = server.address();
     let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
     // Without a watch, SIGHUP still works.
