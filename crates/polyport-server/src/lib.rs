@@ -9,6 +9,7 @@
 //! | `admin` | the admin API |
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
+//! | [`explain`] | what would happen to a request |
 //! | `relay` | the life of a request |
 //! | `persist` | what goes into the store |
 //! | `state` | what is kept between requests |
@@ -21,6 +22,7 @@ mod clock;
 pub mod config;
 mod credentials;
 mod error;
+pub mod explain;
 mod gate;
 mod id;
 mod ingress;

@@ -5,9 +5,11 @@
 //! | [`providers`] | services that answer, and their own lists of models |
 //! | [`credentials`] | keys and accounts: state, counts, switching, refreshing, probing |
 //! | [`routing`] | pools and routes |
+//! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
 
 mod credentials;
+mod explain;
 mod probe;
 mod providers;
 mod routing;
@@ -49,6 +51,7 @@ enum Ask<'a> {
     Act(Kind, &'a str, Act),
     Pools,
     Routes,
+    Explain,
 }
 
 /// The endpoints, each with its only method.
@@ -59,6 +62,7 @@ fn find<'a>(path: &[&'a str]) -> Option<(Method, Ask<'a>)> {
         ["providers", name, "models"] => get(Ask::ProviderModels(name)),
         ["pools"] => get(Ask::Pools),
         ["routes"] => get(Ask::Routes),
+        ["explain"] => Some((Method::POST, Ask::Explain)),
         [list, ref rest @ ..] => {
             let kind = Kind::listed_as(list)?;
             match *rest {
@@ -165,6 +169,7 @@ async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Resul
         }
         Ask::Pools => routing::pools(view),
         Ask::Routes => routing::routes(view),
+        Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
     Ok((StatusCode::OK, value))
 }
@@ -288,6 +293,7 @@ mod tests {
             ("credentials/a:1/probe", Method::POST),
             ("pools", Method::GET),
             ("routes", Method::GET),
+            ("explain", Method::POST),
         ] {
             let segments: Vec<&str> = path.split('/').collect();
             assert_eq!(find(&segments).map(|(method, _)| method), Some(method), "{path}");

@@ -192,6 +192,24 @@ fn listening_beyond_loopback_needs_a_good_key() {
 }
 
 #[test]
+fn s0_19_usual_variables_hold_keys_that_the_file_does_not_give() {
+    let usual = [("API_TOKEN", "client-0123456789"), ("ADMIN_TOKEN", "admin-0123456789")];
+    let access = load_with("server: { host: 0.0.0.0 }", &usual).config.access.clone();
+    assert!(!access.open);
+    assert_eq!(access.find("client-0123456789").unwrap().name, "env:API_TOKEN");
+    assert_eq!(access.find_admin("admin-0123456789").unwrap().name, "env:ADMIN_TOKEN");
+    let access = load_with("access: { keys: [k-1], admin_keys: [k-2] }", &usual).config.access.clone();
+    assert!(access.find("k-1").is_some() && access.find_admin("k-2").is_some());
+    assert!(access.find("client-0123456789").is_none() && access.find_admin("admin-0123456789").is_none());
+    let access = load_with("", &[("POLYPORT_ADMIN_KEY", "k-3")]).config.access.clone();
+    assert!(access.find_admin("k-3").is_some() && access.open, "an admin key closes nothing to clients");
+    let found = problems_with("", &[("ADMIN_TOKEN", "changeme")]);
+    assert!(found[0].contains("access.admin_keys[0]: env:ADMIN_TOKEN is a sample"), "{found:?}");
+    let found = problems("access: { keys: [k-1], admin_keys: [{ name: me, key: k-1 }] }");
+    assert!(found[0].contains("access.admin_keys: `me` is also a key of clients"), "{found:?}");
+}
+
+#[test]
 fn keys_of_digits_stay_texts() {
     let loaded =
         load("access: { keys: [01234567890123456789] }\nproviders: { a: { base_url: 'http://h/v1', keys: 1.10 } }");

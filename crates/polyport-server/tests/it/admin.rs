@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use polyport_provider::AuthStyle;
+use polyport_routing::{Pool, TargetSpec};
 use polyport_server::config::{Access, Config, Credential, KeyHash, Provider};
 use polyport_testkit::provider::{FakeProvider, Step};
 use polyport_testkit::raw::{Reply, get, post, send};
@@ -242,6 +243,66 @@ async fn s2_39_counts_by_key_are_for_clients_too() {
     assert_eq!(row["status_codes"], json!({"200": 1, "400": 1}));
     assert!(row["last_used"].as_u64().unwrap() > 0);
     assert_eq!(read(&gateway, path).await["data"][0]["label"], "one");
+}
+
+#[tokio::test]
+async fn explain_foresees_the_first_choice_and_changes_nothing() {
+    let (first, second) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Messages).await);
+    let mut other = two_keys(&second, Protocol::Messages);
+    other.name = "other".into();
+    let mut config = several(vec![two_keys(&first, Protocol::Chat), other]);
+    let to = |name: &str| TargetSpec::new(name.to_owned());
+    config.catalog = config.catalog.with_pool(Pool::new("both", vec![to("up/m"), to("other/m")])).check().unwrap();
+    // The same conversation would go where its prompt cache is warm.
+    config.sticky = false;
+    let gateway = Gateway::start(guarded(config)).await;
+    let body = json!({"model": "both", "messages": [{"role": "user", "content": "hi"}], "seed": 7});
+    let mut targets = Vec::new();
+    for _ in 0..8 {
+        let asked = json!({"body": body});
+        let explain = || post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked);
+        let before = read(&gateway, "/admin/api/credentials").await;
+        let (status, told) = status_and_body(explain().await).await;
+        assert_eq!((status, &told), (200, &explain().await.json().await));
+        assert_eq!(before, read(&gateway, "/admin/api/credentials").await, "explaining changed something");
+        assert_eq!((&told["rule"], told["attempts"].as_array().unwrap().len()), (&json!("`both` is a pool"), 4));
+
+        let attempt = &told["attempts"][0];
+        let answer = post(gateway.address, "/v1/chat/completions", &AS_CLIENT, &body).await;
+        let target = answer.header("x-polyport-target").to_owned();
+        assert_eq!(target, format!("{}/m", attempt["provider"].as_str().unwrap()));
+        let fake = if target == "up/m" { &first } else { &second };
+        let key = if attempt["key"] == "one" { FIRST } else { SECOND };
+        let sent = fake.last();
+        assert!(sent.headers().iter().any(|(_, value)| value.ends_with(key)), "{told}");
+        let request = &told["request"];
+        assert_eq!(request["unchanged"], target == "up/m");
+        if target != "up/m" {
+            assert_eq!(request["body"]["messages"], sent.json()["messages"]);
+            assert!(request["losses"].to_string().contains("seed"), "{request}");
+        }
+        targets.push(target);
+    }
+    assert!(targets.iter().any(|target| target == "up/m") && targets.iter().any(|target| target == "other/m"));
+
+    let one = id(&gateway, "one").await;
+    act(&gateway, &format!("/admin/api/credentials/{one}/disable")).await;
+    let asked = json!({"model": "up/m", "protocol": "messages"});
+    let told = post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked).await.json().await;
+    assert_eq!((&told["excluded"][0]["key"], &told["attempts"][0]["key"]), (&json!("one"), &json!("two")));
+    assert_eq!((&told["attempts"][0]["way"], &told["request"]), (&json!("translated"), &Value::Null));
+    for (asked, status, words) in [
+        (json!({"modl": "m"}), 400, "unknown member `modl`; did you mean `model`?"),
+        (json!({}), 400, "model: name the model that is asked for"),
+        (json!({"model": "m", "protocol": "soap"}), 400, "protocol: write chat, responses, messages or gemini"),
+        (json!({"model": "m", "headers": {"a": 1}}), 400, "headers: the values must be texts"),
+        (json!({"model": "m", "body": []}), 400, "body: a request of the protocol is expected, as an object"),
+    ] {
+        let (found, body) = status_and_body(post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked).await).await;
+        assert_eq!((found, body["error"]["message"].as_str().unwrap()), (status, words));
+    }
+    let unknown = post(gateway.address, "/admin/api/explain", &AS_ADMIN, &json!({"model": "nobody"})).await;
+    assert_eq!(unknown.status, 404);
 }
 
 #[tokio::test]

@@ -1,0 +1,256 @@
+//! What would happen to a request, without asking anybody or changing anything.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polyport_protocol::resolve::ResolveContext;
+use polyport_protocol::{Capabilities, RequestHead, decode_request, encode_request, estimate, resolve};
+use polyport_provider::Call;
+use polyport_routing::{Attempt, Barred, Excluded, Fleet, Hints, Millis, NoRoute, Resolved, Rule, Target, Walk};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Loss, Losses, Protocol, Request, Text};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::{Config, Provider, Service};
+
+/// Attempts and exclusions told at most.
+const MOST: usize = 100;
+
+/// A request to be explained.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The model a client asks for.
+    pub model: Text,
+    /// What the client speaks.
+    pub protocol: ClientProtocol,
+    /// The client's headers, by lower-case name.
+    pub headers: Vec<(String, String)>,
+    /// The name of the client's key; empty without one.
+    pub caller: String,
+    /// The body, if it shall be converted.
+    pub body: Option<Bytes>,
+}
+
+/// What would happen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The model a client asks for.
+    pub model: Text,
+    /// What the client speaks.
+    pub protocol: &'static str,
+    /// Which rule found the targets.
+    pub rule: String,
+    /// The attempts, in the order in which they are made if each fails.
+    pub attempts: Vec<Try>,
+    /// What is left out.
+    pub excluded: Vec<LeftOut>,
+    /// What the first target's model can do.
+    pub capabilities: Option<Capabilities>,
+    /// The quirk table of the first target's server.
+    pub quirks: Option<Text>,
+    /// The request as the first target gets it.
+    pub request: Option<Converted>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Serialize)]
+pub struct Try {
+    /// Who is asked.
+    pub provider: Text,
+    /// The provider's name of the model.
+    pub model: Text,
+    /// The target's priority.
+    pub priority: u32,
+    /// The target's share.
+    pub weight: u32,
+    /// The name of the credential.
+    pub key: Text,
+    /// What the provider speaks.
+    pub protocol: &'static str,
+    /// How the body gets there.
+    pub way: &'static str,
+    /// Where to, without what may be secret.
+    pub address: String,
+}
+
+/// A target or credential that cannot be used now.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// The provider.
+    pub provider: Text,
+    /// The provider's name of the model.
+    pub model: Text,
+    /// The name of the credential, if it was not the whole target.
+    pub key: Text,
+    /// Why.
+    pub why: &'static str,
+    /// When it may be used again (Unix milliseconds), if that is known.
+    pub until: Option<Millis>,
+}
+
+/// A request as the first target gets it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Converted {
+    /// About so many tokens.
+    pub input_tokens: u64,
+    /// The body goes through as it is, with the name of the model replaced.
+    pub unchanged: bool,
+    /// What is lost on the way.
+    pub losses: Vec<Loss>,
+    /// The body.
+    pub body: Value,
+}
+
+/// Why a request cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum Unexplained {
+    /// Its model leads nowhere.
+    #[error("{0}")]
+    NoRoute(NoRoute),
+    /// Its body is none of the protocol.
+    #[error("the request: {0}")]
+    Body(String),
+}
+
+impl From<Unexplained> for Fault {
+    fn from(why: Unexplained) -> Self {
+        let class = match &why {
+            Unexplained::NoRoute(none) => none.class(),
+            Unexplained::Body(_) => FaultClass::BadRequest,
+        };
+        Self::new(class, why.to_string())
+    }
+}
+
+/// Says what would happen to a request that came now.
+///
+/// # Errors
+/// [`Unexplained`].
+pub fn explain(config: &Config, fleet: &Fleet, now: Millis, asked: &Question) -> Result<Explanation, Unexplained> {
+    let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let hints = Hints { protocol: Some(asked.protocol), headers: &headers, callers: &[&asked.caller] };
+    let resolved = config.catalog.resolve(&asked.model, hints).map_err(Unexplained::NoRoute)?;
+    let mut walk = Walk::dry(resolved.clone(), fleet);
+    let excluded = walk.excluded(fleet, now, MOST);
+    let attempts = walk.foresee(fleet, now, MOST);
+    let first = attempts.first().and_then(|attempt| step(config, &resolved, *attempt));
+    let first = first.and_then(|step| Some((step.target, step.provider?)));
+    let request = match (first, &asked.body) {
+        (Some((target, provider)), Some(body)) => Some(convert(config, target, provider, asked, body)?),
+        _ => None,
+    };
+    Ok(Explanation {
+        model: asked.model.clone(),
+        protocol: asked.protocol.as_str(),
+        rule: rule(&resolved.rule),
+        attempts: attempts.iter().filter_map(|attempt| attempted(config, &resolved, *attempt, asked)).collect(),
+        excluded: excluded.iter().filter_map(|excluded| left_out(config, &resolved, excluded)).collect(),
+        capabilities: first.map(|(target, provider)| (*config.capabilities(provider, &target.model)).clone()),
+        quirks: first.map(|(_, provider)| provider.table.clone()),
+        request,
+    })
+}
+
+fn convert(
+    config: &Config,
+    target: &Target,
+    provider: &Provider,
+    asked: &Question,
+    body: &Bytes,
+) -> Result<Converted, Unexplained> {
+    let gemini = asked.protocol == ClientProtocol::Gemini;
+    let head = RequestHead { model: gemini.then(|| asked.model.clone()), ..RequestHead::default() };
+    let request: Request =
+        decode_request(asked.protocol, &head, body.clone()).map_err(|error| Unexplained::Body(error.to_string()))?;
+    let input_tokens = estimate::input_tokens(&request);
+    let read = |body: &[u8]| serde_json::from_slice(body).unwrap_or_default();
+    if Protocol::from(asked.protocol) == provider.protocol() {
+        return Ok(Converted { input_tokens, unchanged: true, losses: Vec::new(), body: read(body) });
+    }
+    let to = polyport_protocol::Target {
+        protocol: provider.protocol(),
+        model: target.model.clone(),
+        profile: Arc::clone(&provider.profile),
+        capabilities: config.capabilities(provider, &target.model),
+        scope: provider.scope,
+        offered: None,
+    };
+    let mut losses = Losses::default();
+    let context = ResolveContext { carrier: Some(&config.carrier), signatures: &|_| Vec::new() };
+    let (request, _) = resolve(&to, request, &context, &mut losses);
+    let encoded = encode_request(&to, &request, &mut losses);
+    let losses = losses.entries().to_vec();
+    Ok(Converted { input_tokens, unchanged: false, losses, body: read(&encoded.body) })
+}
+
+fn rule(rule: &Rule) -> String {
+    match rule {
+        Rule::Model(name) => format!("`models` lists `{name}`"),
+        Rule::Pool(name) => format!("`{name}` is a pool"),
+        Rule::Word { pool, word } => format!("names with `{word}` reach the pool `{pool}`"),
+        Rule::Direct => "the name is `provider/model`".to_owned(),
+        Rule::Glob(pattern) => format!("the pattern `{pattern}` of `models` fits"),
+        Rule::Route(index) => format!("`routes[{index}]` fits"),
+        Rule::Listed => "a provider lists the model".to_owned(),
+        Rule::Claimed(pattern) => format!("names like `{pattern}` are this provider's"),
+        Rule::Default => "no rule knows the name: the default provider gets it".to_owned(),
+    }
+}
+
+/// One step of the plan with what is known about it.
+struct Step<'a> {
+    target: &'a Target,
+    provider: Option<&'a Arc<Provider>>,
+    key: Text,
+}
+
+fn step<'a>(config: &'a Config, resolved: &'a Resolved, attempt: Attempt) -> Option<Step<'a>> {
+    let target = resolved.targets.get(attempt.target)?;
+    let provider = config.provider(&target.provider);
+    let credential = attempt.credential.and_then(|index| provider?.credentials().get(index));
+    let key = credential.map_or(Text::from_static("no key"), |key| key.label.clone());
+    Some(Step { target, provider, key })
+}
+
+fn attempted(config: &Config, resolved: &Resolved, attempt: Attempt, asked: &Question) -> Option<Try> {
+    let Step { target, provider, key } = step(config, resolved, attempt)?;
+    let provider = provider?;
+    Some(Try {
+        provider: target.provider.clone(),
+        model: target.model.clone(),
+        priority: target.priority,
+        weight: target.weight,
+        key,
+        protocol: provider.protocol().as_str(),
+        way: match &provider.service {
+            Service::Echo => "built in",
+            Service::Http(_) if Protocol::from(asked.protocol) == provider.protocol() => "passed through",
+            Service::Http(_) => "translated",
+        },
+        address: address(target, provider),
+    })
+}
+
+fn left_out(config: &Config, resolved: &Resolved, excluded: &Excluded) -> Option<LeftOut> {
+    let at = Attempt { target: excluded.target, credential: excluded.credential };
+    let Step { target, provider, key } = step(config, resolved, at)?;
+    let why = match (excluded.why, provider.map(|provider| &provider.service)) {
+        (None, _) | (_, None) => "the provider is not configured or not enabled",
+        (_, Some(Service::Http(http))) if http.missing_credential => "its key is missing",
+        (Some(Barred::Disabled), _) => "the key is switched off",
+        (Some(other), _) => other.as_str(),
+    };
+    let until = excluded.why.and_then(Barred::until);
+    Some(LeftOut { provider: target.provider.clone(), model: target.model.clone(), key, why, until })
+}
+
+fn address(target: &Target, provider: &Provider) -> String {
+    match &provider.service {
+        Service::Http(http) => http
+            .endpoint
+            .uri(Call::Generate { model: &target.model, stream: false })
+            // The query may hold a secret.
+            .map_or_else(|_| provider.address().to_owned(), |uri| format!("{}{}", provider.address(), uri.path())),
+        Service::Echo => provider.address().to_owned(),
+    }
+}
