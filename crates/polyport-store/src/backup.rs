@@ -15,7 +15,7 @@ use crate::migrate;
 
 const POSTGRES: &str = "a Postgres database is copied and restored with its own tools, `pg_dump` and `pg_restore`";
 
-/// Why a copy did not take the place of the database, which is as it was.
+/// Why a copy was not made, or did not take the place of the database, which is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// For servers.
@@ -60,6 +60,22 @@ impl Store {
         })
         .await
     }
+}
+
+/// The same without opening the store: also while another process has it open.
+pub async fn backup(url: &str, to: &Path) -> Result<(), RestoreError> {
+    sqlx::any::install_default_drivers();
+    let location = Location::parse(url)?;
+    let Location::File(path) = &location else {
+        return Err(RestoreError::Postgres);
+    };
+    let timeouts = Timeouts::default();
+    // Looked at first, for the driver's words do not name the file.
+    fs::metadata(path).map_err(|reason| OpenError::Io { path: path.clone(), reason })?;
+    let mut connection = connect(&location, timeouts).await?;
+    let copied = within(timeouts.bulk, copy(&mut connection, to)).await;
+    let closed = connection.close().await.map_err(Error::from);
+    Ok(copied.and(closed).map_err(OpenError::from)?)
 }
 
 /// Copies a database into a new file that only its owner may read.

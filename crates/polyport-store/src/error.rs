@@ -85,7 +85,7 @@ pub enum OpenError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// Something else.
-    #[error("the database: {0}")]
+    #[error(transparent)]
     Store(#[from] Error),
 }
 

@@ -9,12 +9,12 @@
 //! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
 //! | [`health`] | states and counters of credentials |
 //! | [`settings`], [`kept`] | single values; what is remembered between requests for a time |
-//! | [`backup`], [`rotate`] | copies of the database, a new master key |
+//! | [`backup()`], [`rotate`] | copies of the database, a new master key |
 //!
 //! Nothing here is on the path of a request: the gateway answers from a snapshot in memory and goes on with it while the database is away
 //! ([`Error::Unavailable`]). Every wait has a bound.
 
-pub mod backup;
+mod backup;
 pub mod credentials;
 pub mod db;
 pub mod error;
@@ -34,7 +34,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{RestoreError, Restored, restore};
+pub use backup::{RestoreError, Restored, backup, restore};
 pub use credentials::{Credential, Credentials, Held, NewCredential, Tokens};
 pub use db::{Store, Timeouts};
 pub use error::{Error, OpenError};

@@ -44,6 +44,26 @@ pub(crate) enum Command {
     Providers(ProvidersArgs),
     /// Say what would happen to a request, without asking anybody
     Explain(ExplainArgs),
+    /// Copy the database into a new file, also while a gateway runs
+    ///
+    /// Secrets in the copy stay sealed: keep the master key as well. A Postgres database is copied with `pg_dump`.
+    Backup {
+        /// The new file
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Put a copy in the place of the database, which is kept beside it; the gateway must be stopped
+    Restore {
+        /// The copy
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+        /// Take a copy that is sealed under another master key: its secrets cannot be used
+        #[arg(long)]
+        any_key: bool,
+    },
+    /// Work on the database
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print a completion script
@@ -51,6 +71,15 @@ pub(crate) enum Command {
         /// For this shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Seal all secrets under another master key; the gateway must be stopped
+    ///
+    /// The new key is that of `POLYPORT_NEW_MASTER_KEY`. Without it, a new one is made where the present one is the file `master.key` of
+    /// the data folder.
+    RotateKey,
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command};
+use args::{Args, Command, StoreCommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         Some(Command::Models) => cmd::models::run(&args),
         Some(Command::Providers(what)) => cmd::providers::run(&args, what),
         Some(Command::Explain(what)) => cmd::explain::run(&args, what),
+        Some(Command::Backup { to }) => cmd::store::backup(&args, to),
+        Some(Command::Restore { from, any_key }) => cmd::store::restore(&args, from, *any_key),
+        Some(Command::Store(StoreCommand::RotateKey)) => cmd::store::rotate_key(&args),
         Some(Command::Schema) => cmd::schema::run(),
         Some(Command::Completions { shell }) => cmd::completions::run(*shell),
     };

@@ -7,6 +7,7 @@ pub(crate) mod models;
 pub(crate) mod providers;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod store;
 
 use anyhow::{Result, anyhow};
 use polyport_server::config::{Arguments, Environment, Loaded, Problems, Purpose, Source, discover};

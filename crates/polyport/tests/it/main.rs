@@ -45,7 +45,9 @@ fn version_and_help() {
     let version = run(folder.path(), &["--version"]);
     assert_eq!(text(&version.stdout), format!("polyport {}\n", env!("CARGO_PKG_VERSION")));
     let help = text(&run(folder.path(), &["--help"]).stdout);
-    for command in ["serve", "check", "models", "providers", "explain", "schema", "completions"] {
+    for command in
+        ["serve", "check", "models", "providers", "explain", "backup", "restore", "store", "schema", "completions"]
+    {
         assert!(help.contains(command), "{command}");
     }
     assert_eq!(run(folder.path(), &["--no-such"]).status.code(), Some(2));
@@ -414,4 +416,70 @@ fn a_stream_that_does_not_end_is_cut_with_an_error_of_its_protocol() {
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
     let answer = client.join().unwrap();
     assert!(answer.contains("event: error") && !answer.contains("message_stop"), "{answer}");
+}
+
+#[test]
+fn the_database_is_copied_while_it_is_used_and_put_back() {
+    let folder = folder_with("discover: false\n");
+    let path = folder.path();
+    let gateway = start(path, &["--port", "0"]);
+    let copied = run(path, &["backup", "copy.db"]);
+    assert!(copied.status.success(), "{}", text(&copied.stderr));
+    let again = run(path, &["backup", "copy.db"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("already"), "{}", text(&again.stderr));
+    for busy in [vec!["restore", "copy.db"], vec!["store", "rotate-key"], vec!["serve", "--port", "0"]] {
+        let refused = run(path, &busy);
+        assert_eq!(refused.status.code(), Some(1), "{busy:?}");
+        assert!(text(&refused.stderr).contains("is in use by another process"), "{}", text(&refused.stderr));
+    }
+    drop(gateway);
+
+    let rotated = run(path, &["store", "rotate-key", "--json"]);
+    assert!(rotated.status.success(), "{}", text(&rotated.stderr));
+    let refused = run(path, &["restore", "copy.db"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("sealed under master key"), "{}", text(&refused.stderr));
+    let restored = run(path, &["restore", "copy.db", "--any-key", "--json"]);
+    assert!(restored.status.success(), "{}", text(&restored.stderr));
+    let report: Value = serde_json::from_slice(&restored.stdout).unwrap();
+    assert!(Path::new(report["replaced"].as_str().unwrap()).is_file(), "{report}");
+    drop(start(path, &["--port", "0"]));
+}
+
+#[test]
+fn s13_a_broken_database_and_a_malformed_key_stop_the_start_and_stay_as_they_are() {
+    let folder = folder_with("discover: false\n");
+    let path = folder.path();
+    let database = path.join("data/polyport.db");
+    std::fs::create_dir(path.join("data")).unwrap();
+    std::fs::write(&database, "this is no database at all").unwrap();
+    let refused = run(path, &["--port", "0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("damaged or no SQLite database"), "{}", text(&refused.stderr));
+    assert_eq!(std::fs::read_to_string(&database).unwrap(), "this is no database at all");
+
+    let refused = polyport(path, &["--port", "0"]).env("POLYPORT_MASTER_KEY", "hunter2-hunter2").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let told = text(&refused.stderr);
+    assert!(told.contains("POLYPORT_MASTER_KEY") && told.contains("32 random bytes"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_key_of_the_environment_is_replaced_by_a_key_of_the_environment() {
+    let folder = folder_with("discover: false\n");
+    let (old, new) = ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI");
+    let rotate = || {
+        let mut command = polyport(folder.path(), &["store", "rotate-key"]);
+        command.env("WARP_TOKEN_ENCRYPTION_KEY", old);
+        command
+    };
+    let refused = rotate().output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("POLYPORT_NEW_MASTER_KEY"), "{}", text(&refused.stderr));
+    let done = rotate().env("POLYPORT_NEW_MASTER_KEY", new).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(!text(&done.stdout).contains(new) && text(&done.stdout).contains("give the new key"));
+    assert!(!folder.path().join("data/master.key").exists());
 }
