@@ -119,9 +119,9 @@ pub(super) fn keep_head(
     create_time.and_then(unix_seconds)
 }
 
-/// Unix seconds of an RFC 3339 time.
+/// Unix seconds of an RFC 3339 time; none before 1970, which no client could take.
 fn unix_seconds(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second).filter(|seconds| *seconds >= 0)
 }
 
 /// Reads why a prompt was refused; `None` if it was not.

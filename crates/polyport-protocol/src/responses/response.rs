@@ -94,7 +94,7 @@ fn read_response(target: &Target, wire: ResponseObject<'_>, body: &Text) -> Resu
     let ext = own_ext(wire.extra, body);
     Ok(Response {
         id: wire.id.unwrap_or_default().into_text(body),
-        created: wire.created_at.map(seconds),
+        created: wire.created_at.and_then(seconds),
         model: wire.model.unwrap_or_default().into_text(body),
         candidates: vec![Candidate { parts, finish, raw_finish, ext, ..Candidate::default() }],
         status,
@@ -109,11 +109,11 @@ pub(super) fn reason_of<'a>(details: &'a Option<super::types::IncompleteDetails<
     details.as_ref().and_then(|details| details.reason.as_deref())
 }
 
-/// Unix seconds out of a number that may have a fraction.
-pub(super) fn seconds(value: f64) -> i64 {
+/// Unix seconds out of a number that may have a fraction; a time before 1970 is none of an answer.
+pub(super) fn seconds(value: f64) -> Option<i64> {
     #[allow(clippy::cast_possible_truncation, reason = "saturates, which is right for a time out of range")]
     let seconds = value as i64;
-    seconds
+    (seconds >= 0).then_some(seconds)
 }
 
 /// Members of the answer without a slot.

@@ -1,5 +1,6 @@
 //! The keys and accounts of a provider.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(super) fn listed(
     context: &mut Context<'_>,
 ) -> Vec<Credential> {
     let mut credentials = Vec::new();
+    let mut seen = HashSet::new();
     let mut missing_all = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let mut path = child(at, "keys");
@@ -57,7 +59,7 @@ pub(super) fn listed(
                 continue;
             }
         };
-        if credentials.iter().any(|known: &Credential| known.member.id == credential.member.id) {
+        if !seen.insert(credential.member.id.clone()) {
             context.warning(&path, "the same key stands here twice, so it is used once", "remove one of them");
             continue;
         }
@@ -158,11 +160,12 @@ pub(super) fn accounts(
                     context.warning(&path, broken.to_string(), "mend the entry; the others are used");
                 }
                 let server = configured.as_ref().unwrap_or(&read.server);
+                let mut seen: HashSet<Text> =
+                    credentials.iter().map(|known: &Credential| known.label.clone()).collect();
                 for project in read.projects {
-                    let taken = |label: &Text| credentials.iter().any(|known: &Credential| known.label == *label);
                     // Several accounts may share a project.
                     let label = match &project.project_id {
-                        Some(name) if !taken(name) => name.clone(),
+                        Some(name) if seen.insert(name.clone()) => name.clone(),
                         Some(name) => Text::from(format!("{name} ({})", project.index + 1)),
                         None => Text::from(format!("project {}", project.index + 1)),
                     };
@@ -233,8 +236,9 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
 
 /// Names tell credentials apart in logs and routes.
 pub(super) fn name_apart(credentials: &[Credential], at: &[Step], context: &mut Context<'_>) {
-    for (index, credential) in credentials.iter().enumerate() {
-        if credentials.iter().take(index).any(|earlier| earlier.label == credential.label) {
+    let mut seen = HashSet::new();
+    for credential in credentials {
+        if !seen.insert(&credential.label) {
             let message = format!("two keys or accounts are named `{}`", credential.label);
             context.error(at, message, "give each a `name` of its own");
         }

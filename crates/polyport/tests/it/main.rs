@@ -1,6 +1,8 @@
 //! The binary as people use it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod accounts;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -288,7 +288,7 @@ impl Decoder {
         out.push(Event::Start(Box::new(StreamStart {
             id: wire.id.unwrap_or_default().into_text(data),
             model: wire.model.unwrap_or_default().into_text(data),
-            created: wire.created_at.map(seconds),
+            created: wire.created_at.and_then(seconds),
             service_tier: wire.service_tier.map(|tier| tier.into_text(data)),
             fingerprint: None,
             ext: own_ext(wire.extra, data),
