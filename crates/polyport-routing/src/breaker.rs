@@ -147,9 +147,10 @@ impl Breaker {
             inner.row >= policy.failing_row || inner.recent.exceeds(policy.failing_percent, policy.failing_least, now);
         let rests = match trouble.class {
             FaultClass::Overloaded => stated || inner.strike(policy.strikes, now) || failing,
-            FaultClass::ServerError | FaultClass::Timeout | FaultClass::Transport | FaultClass::UpstreamProtocol => {
-                failing
-            }
+            FaultClass::Timeout | FaultClass::Transport => failing,
+            // It is there and answers: others of its priority go first, but where it is the only one, its own error says more than that
+            // it rests.
+            FaultClass::ServerError | FaultClass::UpstreamProtocol => false,
             _ => true,
         };
         if !rests && !probe {
@@ -249,7 +250,7 @@ mod tests {
     fn one_error_rests_nothing_and_five_in_a_row_do() {
         let breaker = Breaker::default();
         for now in 1..5 {
-            assert_eq!(fail(&breaker, C::ServerError, now), None);
+            assert_eq!(fail(&breaker, C::Timeout, now), None);
         }
         assert_eq!(fail(&breaker, C::Timeout, 5), Some(5005));
         assert_eq!(breaker.barred(5004), Some(Barred::Cooling { until: 5005, cause: C::Timeout }));
@@ -260,19 +261,19 @@ mod tests {
     fn half_open_lets_one_through_and_its_failure_lengthens_the_rest() {
         let breaker = Breaker::default();
         for now in 1..=5 {
-            fail(&breaker, C::ServerError, now);
+            fail(&breaker, C::Timeout, now);
         }
         assert_eq!(breaker.enter(5005), Ok(true));
         assert_eq!(breaker.enter(5005), Err(Barred::Probing));
         let policy = RestPolicy::default();
-        let until = breaker.failed(&policy, &Trouble::new(C::ServerError), (5005, true), 6000, 0);
+        let until = breaker.failed(&policy, &Trouble::new(C::Timeout), (5005, true), 6000, 0);
         breaker.leave();
         assert_eq!(until, Some(16_000));
         assert_eq!(breaker.enter(16_000), Ok(true));
         breaker.succeeded(16_000, 16_100);
         breaker.leave();
         assert_eq!((breaker.enter(16_100), breaker.enter(16_100)), (Ok(false), Ok(false)));
-        assert_eq!(fail(&breaker, C::ServerError, 16_200), None);
+        assert_eq!(fail(&breaker, C::Timeout, 16_200), None);
     }
 
     #[test]
@@ -282,7 +283,7 @@ mod tests {
         for turn in 0..30 {
             now += 100;
             if turn % 3 == 0 {
-                assert_eq!(fail(&breaker, C::ServerError, now), None, "{turn}");
+                assert_eq!(fail(&breaker, C::Timeout, now), None, "{turn}");
             } else {
                 breaker.succeeded(now, now);
             }
@@ -292,7 +293,7 @@ mod tests {
         let rested = (0..40).any(|turn| {
             breaker.succeeded(now, now);
             now += 1;
-            turn % 4 < 3 && (0..3).any(|_| breaker.enter(now).is_ok() && fail(&breaker, C::ServerError, now).is_some())
+            turn % 4 < 3 && (0..3).any(|_| breaker.enter(now).is_ok() && fail(&breaker, C::Timeout, now).is_some())
         });
         assert!(rested);
     }
@@ -310,5 +311,15 @@ mod tests {
         assert_eq!(breaker.failed(&RestPolicy::default(), &stated, (1, false), 1, 0), Some(900));
         // What the provider stated needs no trying out.
         assert_eq!((breaker.enter(900), breaker.enter(900)), (Ok(false), Ok(false)));
+    }
+
+    #[test]
+    fn what_answers_errors_ails_but_is_still_asked() {
+        let breaker = Breaker::default();
+        for turn in 0..50 {
+            assert_eq!(fail(&breaker, C::ServerError, turn * 10), None);
+            assert!(breaker.enter(turn * 10).is_ok());
+        }
+        assert!(breaker.ailing(&RestPolicy::default(), 500));
     }
 }
