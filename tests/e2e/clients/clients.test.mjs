@@ -87,7 +87,7 @@ class Place {
     let sum;
     await until(`${words} for ${number} requests`, async () => {
       sum = Object.entries(await this.counts())
-        .filter(([labels]) => words.every((word) => labels.includes(word)))
+        .filter(([labels]) => words.every((word) => labels.match(word)))
         .reduce((sum, [labels, count]) => sum + count - (this.counted[labels] ?? 0), 0);
       return sum >= number;
     });
@@ -224,7 +224,8 @@ for (const provider of PROVIDERS) {
       assert.ok(!/reconnecting|retry/i.test(ended.text), ended.text);
       assert.ok(check(place), `the tool did not run: ${ended.text}`);
       assert.deepEqual(await place.streams(), [true, true]);
-      await place.answered(2, 'protocol="responses"', 'status="200"');
+      // Codex leaves as soon as it has read the last event, which may be before the stream has ended.
+      await place.answered(2, 'protocol="responses"', /status="(200|499)"/);
       const probes = place.gateway.log().slice(place.logged).match(/path=\/v1\/responses status=426/g) ?? [];
       assert.equal(probes.length, builtin ? 1 : 0);
       if (provider !== "responses") await place.noViolations();
@@ -254,7 +255,9 @@ for (const provider of PROVIDERS) {
     const again = await Place.open(provider, "claude-again", { ...CUT, stream: undefined });
     const good = await again.claude("hi").ended;
     assert.equal(JSON.parse(good.stdout).result, CUT.text, good.text);
-    assert.deepEqual(await again.streams(), [true, false]);
+    // A stream that breaks off before any of it was handed on is asked for again by the gateway itself.
+    const asked = await again.streams();
+    assert.deepEqual([asked[0], asked.at(-1), asked.length <= 3], [true, false, true]);
     const place = await Place.open(provider, "claude-cut", CUT);
     const ended = await place.claude("hi", { CLAUDE_CODE_MAX_RETRIES: "0", CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK: "1" }).ended;
     const said = JSON.parse(ended.stdout);
@@ -270,7 +273,8 @@ for (const provider of PROVIDERS) {
     const failed = events(ended.stdout).find((event) => event.type === "turn.failed");
     assert.match(failed.error.message, TROUBLE);
     assert.doesNotMatch(failed.error.message, LOGIN);
-    assert.equal((await place.streams()).length, 1);
+    // It does not ask again itself.
+    assert.ok((await place.streams()).length <= 2);
   });
 }
 
