@@ -9,7 +9,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use polyport_provider::auth::Account;
 use polyport_provider::{Client, ClientError, ClientSettings};
-use polyport_routing::{Hints, Resolved, RetryBudget, Sticky, Target};
+use polyport_routing::{Fleet, Hints, Resolved, RetryBudget, Sticky, Target};
 use polyport_store::Store;
 use polyport_types::Text;
 use polyport_types::{ClientProtocol, Fault};
@@ -72,6 +72,8 @@ struct Shared {
 pub(crate) struct Runtime {
     pub(crate) config: Arc<Config>,
     providers: HashMap<Text, Arc<Upstream>>,
+    /// The health of these providers: its credentials stand in the same places as those of the configuration.
+    pub(crate) fleet: Arc<Fleet>,
 }
 
 /// What routes may look at beside the model's name.
@@ -116,7 +118,6 @@ impl App {
         let metrics = Metrics::new();
         metrics.store_up.set(i64::from(store.is_some()));
         let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
-        credentials.configure(config);
         Ok(Self {
             runtime: ArcSwap::from_pointee(runtime),
             shared,
@@ -151,7 +152,6 @@ impl App {
     pub(crate) fn reload(&self, config: &Arc<Config>) -> Result<(), SetupError> {
         match Runtime::new(Arc::clone(config), &self.shared, &self.credentials) {
             Ok(runtime) => {
-                self.credentials.configure(config);
                 self.runtime.store(Arc::new(runtime));
                 self.metrics.reloaded(true);
                 Ok(())
@@ -196,7 +196,8 @@ impl Runtime {
             let upstream = Upstream::new(Arc::clone(provider), shared, credentials)?;
             providers.insert(provider.name.clone(), Arc::new(upstream));
         }
-        Ok(Self { config, providers })
+        let fleet = credentials.configure(&config);
+        Ok(Self { config, providers, fleet })
     }
 
     /// The targets behind a model name.

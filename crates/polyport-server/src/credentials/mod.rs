@@ -140,16 +140,18 @@ impl Credentials {
     }
 
     /// The health of these providers from now on, and no accounts but theirs. What rested goes on resting.
-    pub(crate) fn configure(&self, config: &Config) {
+    pub(crate) fn configure(&self, config: &Config) -> Arc<Fleet> {
         let fleet = Fleet::new(specs(config), Some(&self.fleet.load()), clock::now());
         self.past.lock().restore(config, &fleet, clock::now());
-        self.fleet.store(Arc::new(fleet));
+        let fleet = Arc::new(fleet);
+        self.fleet.store(Arc::clone(&fleet));
         self.accounts.lock().retain(|(provider, id), _| {
             config
                 .provider(provider)
                 .is_some_and(|provider| provider.credentials().iter().any(|credential| credential.member.id == *id))
         });
         self.changed.notify_one();
+        fleet
     }
 
     /// Makes the tokens durable that descend from what a configuration declares.

@@ -13,7 +13,7 @@ use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol};
 use tokio::time::Sleep;
 
 use super::{Call, Entered};
-use crate::app::{App, Asks, Runtime, Upstream};
+use crate::app::{Asks, Runtime, Upstream};
 use crate::body::{Aborted, Body};
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
@@ -36,7 +36,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
         let named = content.model()?;
         record.model = named.clone().unwrap_or_default();
         let asks = Asks { headers: &parts.headers, caller: caller.owner() };
-        let resolved = targets(&app, &runtime, asks, named.as_deref())?;
+        let resolved = targets(&runtime, asks, named.as_deref())?;
         let mut course = match content.reference() {
             Some(reference) => {
                 let model = named.as_deref().unwrap_or_default();
@@ -94,14 +94,14 @@ pub(crate) fn absent(fault: Fault) -> Fault {
 }
 
 /// The targets of a model; without one, the first provider that speaks one of OpenAI's protocols.
-fn targets(app: &App, runtime: &Runtime, asks: Asks<'_>, model: Option<&str>) -> Result<Resolved, Fault> {
+fn targets(runtime: &Runtime, asks: Asks<'_>, model: Option<&str>) -> Result<Resolved, Fault> {
     let fits = |upstream: &Upstream| {
         matches!(upstream.config.protocol(), Protocol::Chat | Protocol::Responses) && upstream.client.is_some()
     };
     let none = || Fault::new(FaultClass::NotFound, "no provider of this model has this endpoint");
     let resolved = match model {
         Some(model) => runtime.resolve(model, PROTOCOL, asks)?,
-        None => steady(app, runtime, fits),
+        None => steady(runtime, fits),
     };
     let resolved = resolved.filtered(|target| runtime.fits(target, fits));
     if resolved.targets.is_empty() { Err(none()) } else { Ok(resolved) }

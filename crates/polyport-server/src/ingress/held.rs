@@ -63,7 +63,7 @@ pub(crate) async fn create_conversation(call: Call) -> Response<Body> {
     if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
         return call.logged(call.refuse(PROTOCOL, &fault));
     }
-    let resolved = steady(&call.app, &call.runtime, keeps);
+    let resolved = steady(&call.runtime, keeps);
     if resolved.targets.is_empty() {
         let words = "no provider here keeps conversations: send the conversation as `input`";
         return call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)));

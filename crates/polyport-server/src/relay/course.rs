@@ -192,7 +192,7 @@ pub(crate) struct Course {
     history: History,
     /// What could be tried but for its provider, which has no place free now.
     waiting: Option<Slot>,
-    /// An access token was renewed in this request.
+    /// The access token of the present credential was renewed in this request.
     renewed: bool,
     began: Instant,
 }
@@ -200,7 +200,7 @@ pub(crate) struct Course {
 impl Course {
     pub(crate) fn new(app: Arc<App>, runtime: Arc<Runtime>, resolved: Resolved) -> Self {
         app.repeats.request();
-        let walk = Walk::new(resolved, &app.credentials.fleet());
+        let walk = Walk::new(resolved, &runtime.fleet);
         Self { app, runtime, walk, history: History::default(), waiting: None, renewed: false, began: Instant::now() }
     }
 
@@ -215,7 +215,7 @@ impl Course {
         let at = targets.iter().position(|to| to.provider == slot.target.provider && to.model == slot.target.model);
         let Some(target) = at else { return false };
         let attempt = Attempt { target, credential: slot.credential };
-        self.walk.prefer(attempt, &self.app.credentials.fleet(), clock::now()).is_ok()
+        self.walk.prefer(attempt, &self.runtime.fleet, clock::now()).is_ok()
     }
 
     /// Whether it makes a difference for a conversation where it is answered.
@@ -226,7 +226,7 @@ impl Course {
 
     /// Begins where the conversation's prompt cache is warm, if that can serve now.
     pub(crate) fn stay(&mut self, conversation: Conversation) {
-        self.app.sticky.guide(conversation.key, &mut self.walk, &self.app.credentials.fleet(), clock::now());
+        self.app.sticky.guide(conversation.key, &mut self.walk, &self.runtime.fleet, clock::now());
     }
 
     /// A conversation was answered here: the next requests of it come here first.
@@ -250,7 +250,7 @@ impl Course {
     /// The next target that can be tried. One whose provider has no place free comes when no other is left, and is waited for.
     async fn next_target(&mut self, mut failed: Option<Fault>) -> Result<Slot, Fault> {
         loop {
-            let lease = self.walk.next_target(&self.app.credentials.fleet(), clock::now());
+            let lease = self.walk.next_target(&self.runtime.fleet, clock::now());
             let Some(lease) = lease else {
                 return match self.waiting.take() {
                     Some(slot) => self.wait_for(slot).await,
@@ -277,7 +277,7 @@ impl Course {
     /// Another credential of the same target that has a token.
     async fn next_credential(&mut self) -> Option<Slot> {
         loop {
-            let lease = self.walk.next_credential(&self.app.credentials.fleet(), clock::now())?;
+            let lease = self.walk.next_credential(&self.runtime.fleet, clock::now())?;
             if let Ok(slot) = self.made(lease).await {
                 return Some(slot);
             }
@@ -333,7 +333,7 @@ impl Course {
     /// What a client is told when nothing can be tried.
     fn nothing(&self) -> Fault {
         let now = clock::now();
-        let Nothing { retry_at, cause } = self.walk.nothing(&self.app.credentials.fleet(), now);
+        let Nothing { retry_at, cause } = self.walk.nothing(&self.runtime.fleet, now);
         let mut providers: Vec<&str> = Vec::new();
         for target in &*self.walk.resolved().targets {
             if !providers.contains(&&*target.provider) {
@@ -368,7 +368,7 @@ impl Course {
                 if after > Duration::ZERO {
                     tokio::time::sleep(after).await;
                 }
-                let lease = self.walk.again(credential, &self.app.credentials.fleet(), clock::now());
+                let lease = self.walk.again(credential, &self.runtime.fleet, clock::now());
                 let slot = match lease {
                     Some(lease) => self.made(lease).await.ok(),
                     None => None,
@@ -380,6 +380,7 @@ impl Course {
                 }
             }
             Next::NextCredential => {
+                self.renewed = false;
                 self.history.repeated = false;
                 self.history.model_moved |= fault.class == FaultClass::ModelNotFound;
                 let slot = self.next_credential().await;
@@ -389,6 +390,7 @@ impl Course {
                 }
             }
             Next::NextTarget => {
+                self.renewed = false;
                 self.history.repeated = false;
                 self.history.model_moved = false;
                 self.next_target(Some(fault.clone())).await.ok()
@@ -402,10 +404,10 @@ impl Course {
     fn decide(&mut self, slot: &Slot, fault: &Fault) -> Next {
         slot.failed(fault, None);
         let now = clock::now();
-        let fleet = self.app.credentials.fleet();
+        let fleet = &self.runtime.fleet;
         let history = &mut self.history;
-        history.credentials_left = self.walk.credentials_left(&fleet, now);
-        history.targets_left = self.walk.targets_left(&fleet, now);
+        history.credentials_left = self.walk.credentials_left(fleet, now);
+        history.targets_left = self.walk.targets_left(fleet, now);
         history.elapsed = self.began.elapsed();
         history.jitter = rand::random();
         if counts(fault.class) {
@@ -442,8 +444,8 @@ fn resting(cause: Option<FaultClass>, providers: &[&str]) -> Fault {
 
 /// Providers in their order, each with the first of its credentials that can be used: what is kept at a provider belongs to one of them,
 /// and lists shall be of the same one every time.
-pub(crate) fn steady(app: &App, runtime: &Runtime, fits: impl Fn(&Upstream) -> bool) -> Resolved {
-    let fleet = app.credentials.fleet();
+pub(crate) fn steady(runtime: &Runtime, fits: impl Fn(&Upstream) -> bool) -> Resolved {
+    let fleet = &runtime.fleet;
     let ask = Ask { model: "", now: clock::now(), turn: 0, among: None };
     let mut keys = Vec::new();
     let providers = runtime.config.providers().map(|provider| Target::new(provider.name.clone(), Text::new()));

@@ -572,6 +572,15 @@ impl Passthrough {
         }
     }
 
+    /// Whether all of a good answer was handed on; its tokens are then in the record.
+    pub(crate) fn is_said(&mut self, record: &mut Record) -> bool {
+        let said = self.tap.finished() && !self.tap.failed() && self.waiting() == 0;
+        if said {
+            record.usage = self.tap.usage();
+        }
+        said
+    }
+
     /// The provider's body is over.
     fn close(&mut self, end: BodyEnd) {
         self.tap.finish();

@@ -274,6 +274,12 @@ impl RelayBody {
 
 impl Drop for RelayBody {
     fn drop(&mut self) {
+        // Clients that have read the last event need not wait for the end of the stream.
+        if let State::Live { live, record } = &mut self.state
+            && live.is_said(record)
+        {
+            record.end(Outcome::Answered);
+        }
         self.app.metrics.streams.dec();
     }
 }
@@ -290,6 +296,14 @@ impl Live {
         match self {
             Self::Translation(translation) => translation.poll(cx, record),
             Self::Passthrough(passthrough) => passthrough.poll(cx, record),
+        }
+    }
+
+    /// Whether all of a good answer was handed on.
+    fn is_said(&mut self, record: &mut Record) -> bool {
+        match self {
+            Self::Translation(translation) => translation.is_said(),
+            Self::Passthrough(passthrough) => passthrough.is_said(record),
         }
     }
 

@@ -548,6 +548,11 @@ impl Translation {
         }
     }
 
+    /// Whether all of a good answer was handed on.
+    pub(crate) fn is_said(&self) -> bool {
+        self.ended && self.out.is_empty() && self.outcome == Outcome::Answered
+    }
+
     fn flush_or_end(&mut self) -> Poll<Step> {
         if self.out.is_empty() {
             return Poll::Ready(Step::End(self.outcome));

@@ -59,6 +59,32 @@ async fn a_limited_and_a_refused_key_cost_no_request() {
 }
 
 #[tokio::test]
+async fn o2_a_request_under_way_uses_the_keys_it_began_with() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gate = polyport_testkit::provider::Gate::new();
+    let held = gate.clone();
+    fake.decide(move |exchange| match exchange.header("authorization") {
+        Some("Bearer first") => Some(
+            Step::error(429, "slow down")
+                .header("retry-after", "60")
+                .before_headers(polyport_testkit::provider::Hold::Until(held.clone())),
+        ),
+        _ => None,
+    });
+    let gateway = Gateway::start(several(vec![with_keys("up", Protocol::Chat, &fake, &["first", "second"])])).await;
+    let (path, body) = request(ClientProtocol::Chat, false);
+    let address = gateway.address;
+    let running = tokio::spawn(async move { post(address, path, &[], &body).await.status.as_u16() });
+    fake.wait_for(1).await;
+    // The keys change places while the first answer is awaited.
+    let changed = several(vec![with_keys("up", Protocol::Chat, &fake, &["second", "third", "first"])]);
+    gateway.handle.reload(&Arc::new(changed)).unwrap();
+    gate.open();
+    assert_eq!(running.await.unwrap(), 200);
+    assert_eq!((by_key(&fake, "first"), by_key(&fake, "second")), (1, 1));
+}
+
+#[tokio::test]
 async fn s2_32_keys_take_turns_by_weight_and_priority() {
     let fake = FakeProvider::start(Protocol::Chat).await;
     let mut up = with_keys("up", Protocol::Chat, &fake, &["one", "two", "spare"]);

@@ -316,7 +316,7 @@ impl Seeking<'_> {
                 && same_api(self.protocol, upstream.config.protocol())
                 && objects.iter().any(|known| known == "*" || known == kind)
         };
-        steady(self.app, self.runtime, has)
+        steady(self.runtime, has)
     }
 
     /// The place of something unknown, where there is but one that it can have, and one caller whose it can be.
