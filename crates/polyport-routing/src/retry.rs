@@ -58,8 +58,6 @@ pub struct History {
     pub credentials_left: u32,
     /// Untried targets.
     pub targets_left: u32,
-    /// The credential can be refreshed and has not been in this request (OAuth).
-    pub refreshable: bool,
     /// Something of the answer has reached the client.
     pub committed: bool,
     /// Too many attempts were repeated lately, of all requests: see [`crate::RetryBudget`].
@@ -75,7 +73,7 @@ pub struct History {
 pub enum Next {
     /// Try the same target and credential again.
     SameCredential {
-        /// After this wait; refresh the credential first if that was the trouble.
+        /// After this wait.
         after: Duration,
     },
     /// Try the same target with its next credential.
@@ -115,8 +113,6 @@ enum Same {
     Once(Duration, Duration),
     /// Once, if the provider's wait is at most this long and nothing else is left.
     IfSoon(Duration),
-    /// Once, if refreshing the credential can help.
-    Refreshed,
 }
 
 const NONE: Duration = Duration::ZERO;
@@ -127,12 +123,13 @@ const SOON: Duration = Duration::from_secs(2);
 fn allowed(class: FaultClass) -> Option<Allowed> {
     let allow = |same, credential, target| Some(Allowed { same, credential, target });
     match class {
-        FaultClass::ModelNotFound
+        // An access token that was refused is renewed before anybody asks here.
+        FaultClass::AuthInvalid
+        | FaultClass::ModelNotFound
         | FaultClass::PermissionDenied
         | FaultClass::AccountBroken
         | FaultClass::RateLimitedWindow
         | FaultClass::Timeout => allow(Same::No, true, true),
-        FaultClass::AuthInvalid => allow(Same::Refreshed, true, true),
         FaultClass::RateLimited => allow(Same::IfSoon(SOON), true, true),
         // Another key meets the same model without room, or the same certificate.
         FaultClass::CapacityModel | FaultClass::Untrusted => allow(Same::No, false, true),
@@ -201,7 +198,6 @@ fn wait(same: &Same, failure: Failure, history: &History) -> Option<Duration> {
             Some((least + spread).max(failure.retry_after.unwrap_or_default()))
         }
         Same::IfSoon(most) => failure.retry_after.filter(|&after| after <= most),
-        Same::Refreshed => history.refreshable.then_some(NONE),
     }
 }
 
@@ -275,9 +271,6 @@ mod tests {
             assert_eq!(go(class, with(3, 0, 2)), Next::NextTarget, "{class:?}");
             assert_eq!(go(class, with(3, 0, 0)), Next::GiveUp, "{class:?}");
         }
-        let refreshable = History { refreshable: true, ..with(0, 1, 0) };
-        assert_eq!(go(C::AuthInvalid, refreshable), NOW);
-        assert_eq!(go(C::AuthInvalid, History { repeated: true, ..refreshable }), Next::NextCredential);
     }
 
     #[test]
