@@ -87,8 +87,12 @@ struct Details {
     /// Google `QuotaFailure` ids.
     quota_ids: Vec<String>,
     retry_after: Option<Duration>,
+    /// The error says which model's limit it is.
+    names_model: bool,
     /// When a limit starts anew, Unix seconds.
     reset_at: Option<i64>,
+    /// Where the owner of an account can mend what is wrong with it.
+    link: Option<String>,
 }
 
 impl Details {
@@ -105,15 +109,21 @@ impl Details {
 
     fn fault(self, status: Option<u16>, body: &str) -> Fault {
         let status = status.or(self.status).or_else(|| self.status_by_word());
-        let message = mask(&self.message_or_default(status, body));
+        let class = self.class(status);
+        let mut message = mask(&self.message_or_default(status, body));
+        if let Some(link) = self.link.as_deref().filter(|_| class == FaultClass::AccountBroken) {
+            message.push_str("; the owner of the account can mend it at ");
+            message.push_str(&mask(link));
+        }
         Fault {
-            class: self.class(status),
+            class,
             message,
             param: self.param,
             code: self.code.or(self.kind).map(Text::from),
             upstream_status: status,
             retry_after: self.retry_after,
-            of_model: !self.quota_ids.is_empty() && self.quota_ids.iter().all(|id| id.contains("PerModel")),
+            of_model: self.names_model
+                || !self.quota_ids.is_empty() && self.quota_ids.iter().all(|id| id.contains("PerModel")),
             from_upstream: true,
         }
     }
@@ -248,16 +258,32 @@ impl Details {
                 }
             } else if kind.ends_with("ErrorInfo") {
                 self.reason = item.get("reason").and_then(Value::as_str).map(ToOwned::to_owned);
+                self.error_info(item);
             } else if kind.ends_with("QuotaFailure")
                 && let Some(violations) = item.get("violations").and_then(Value::as_array)
             {
                 let ids = violations.iter().filter_map(|v| v.get("quotaId").and_then(Value::as_str));
                 self.quota_ids.extend(ids.map(ToOwned::to_owned));
+            } else if kind.ends_with("Help") {
+                let url = item.pointer("/links/0/url").and_then(Value::as_str);
+                self.link = url.map(ToOwned::to_owned).or(self.link.take());
             } else if kind.ends_with("BadRequest") {
                 let field = item.pointer("/fieldViolations/0/field").and_then(Value::as_str);
                 self.param = field.filter(|field| !field.is_empty()).map(ToOwned::to_owned);
             }
         }
+    }
+
+    /// What Code Assist tells beside the reason: when the quota starts anew, and where an account's owner can mend it.
+    fn error_info(&mut self, item: &Value) {
+        let metadata = |name: &str| item.get("metadata")?.get(name)?.as_str();
+        if self.retry_after.is_none() {
+            self.retry_after = metadata("quotaResetDelay").and_then(go_duration);
+        }
+        self.names_model |= metadata("model").is_some();
+        let at = metadata("quotaResetTimeStamp").and_then(|text| text.parse::<Timestamp>().ok());
+        self.reset_at = self.reset_at.or(at.map(Timestamp::as_second));
+        self.link = self.link.take().or(metadata("validation_link").map(ToOwned::to_owned));
     }
 
     fn open_router(&mut self, metadata: &serde_json::Map<String, Value>, depth: u8) {

@@ -6,12 +6,15 @@ use polyport_types::{Protocol, Request, Text};
 
 use crate::carrier::CarrierKey;
 use crate::profile::{Capabilities, Profile, TextToolCalls};
+use crate::wires::Wire;
 
 /// The place a request goes to.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// What it speaks.
     pub protocol: Protocol,
+    /// How the server writes it.
+    pub wire: Wire,
     /// Its name of the model.
     pub model: Text,
     /// Quirks of the server.
@@ -41,6 +44,7 @@ impl Target {
     pub fn plain(protocol: Protocol, model: impl Into<Text>) -> Self {
         Self {
             protocol,
+            wire: Wire::Own,
             model: model.into(),
             profile: Arc::new(Profile::of_protocol(protocol)),
             capabilities: Arc::new(Capabilities::of_protocol(protocol)),

@@ -24,6 +24,7 @@
 //! | [`classify`] | what kind of failure a provider's answer is |
 //! | [`embeddings`] | embeddings of `OpenAI` and Gemini |
 //! | `bypass` | what stands for a missing signature |
+//! | [`Wire`] | servers that write a protocol in a way of their own |
 //! | `openai_fault` | the error form that Chat and Responses share |
 #![warn(missing_docs)]
 
@@ -52,6 +53,7 @@ pub mod schema;
 pub mod sse;
 pub mod stream;
 mod tables;
+mod wires;
 
 use bytes::Bytes;
 use polyport_types::{ClientProtocol, Fault, Losses, Protocol, Request, Response, Usage};
@@ -65,6 +67,7 @@ pub use profile::{Capabilities, Profile};
 pub use resolve::resolve;
 pub use restore::{Restore, Restorer};
 pub use stream::{StreamDecoder, StreamEncoder};
+pub use wires::Wire;
 
 /// A body that is not a request of its protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

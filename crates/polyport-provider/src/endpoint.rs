@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Uri};
 use polyport_types::{Protocol, Secret, Text};
+use serde::Deserialize;
 use url::Url;
 
 /// The address of a provider, checked, with what every request to it needs.
@@ -20,10 +21,35 @@ pub struct Endpoint {
     query: Option<String>,
     /// Headers to add to every request.
     headers: HeaderMap,
+    adapter: Adapter,
     /// An empty path stands for `/v1` (Chat and Responses servers of the generic kind).
     default_v1: bool,
     /// The address of [`Call::Generate`], where it does not hold the model.
     generate: Option<Uri>,
+}
+
+/// How a service is spoken to, where it is not as its protocol's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adapter {
+    /// As the protocol's own servers.
+    #[default]
+    Http,
+    /// Google Code Assist, as Gemini CLI speaks to it.
+    CodeAssist,
+    /// Google Code Assist, as Antigravity speaks to it.
+    Antigravity,
+}
+
+impl Adapter {
+    /// The protocol whose requests and answers it carries; `None` where it is the operator's choice.
+    #[must_use]
+    pub fn protocol(self) -> Option<Protocol> {
+        match self {
+            Self::Http => None,
+            Self::CodeAssist | Self::Antigravity => Some(Protocol::Gemini),
+        }
+    }
 }
 
 /// Headers that follow from the address, the body and the connection.
@@ -133,6 +159,7 @@ impl Endpoint {
             path,
             query: url.query().filter(|query| !query.is_empty()).map(str::to_owned),
             headers: HeaderMap::new(),
+            adapter: Adapter::Http,
             default_v1,
             generate: None,
         };
@@ -140,6 +167,19 @@ impl Endpoint {
             endpoint.generate = endpoint.built(Call::Generate { model: "", stream: false }).ok();
         }
         Ok(endpoint)
+    }
+
+    /// The same address, spoken to in another way.
+    #[must_use]
+    pub fn spoken_to_as(self, adapter: Adapter) -> Self {
+        let generate = self.generate.filter(|_| adapter == self.adapter);
+        Self { adapter, generate, ..self }
+    }
+
+    /// How it is spoken to.
+    #[must_use]
+    pub fn adapter(&self) -> Adapter {
+        self.adapter
     }
 
     /// Adds a header to every request.
@@ -189,6 +229,7 @@ impl Endpoint {
 
     fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
         let (mut path, extra_query) = match self.protocol {
+            _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
             Protocol::Chat | Protocol::Responses => self.openai_path(call),
             Protocol::Messages => self.messages_path(call),
             Protocol::Gemini => self.gemini_path(call),
@@ -280,6 +321,21 @@ impl Endpoint {
         };
         (format!("{versioned}/{name}:{verb}"), query)
     }
+
+    /// The model stands in the body.
+    fn code_assist_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {
+        let root = if ends_with_version(&self.path) { self.path.clone() } else { format!("{}/v1internal", self.path) };
+        let (method, query) = match call {
+            Call::Generate { stream: true, .. } => ("streamGenerateContent", Some("alt=sse")),
+            Call::Generate { stream: false, .. } => ("generateContent", None),
+            Call::CountTokens { .. } => ("countTokens", None),
+            Call::Models => ("fetchAvailableModels", None),
+            // It has neither.
+            Call::Embed { .. } | Call::EmbedOne { .. } => ("embedContent", None),
+            Call::Other { path, .. } | Call::Upload { path, .. } => return (format!("{root}:{path}"), None),
+        };
+        (format!("{root}:{method}"), query)
+    }
 }
 
 fn openai_tail<'a>(own: &'a str, call: Call<'a>) -> &'a str {
@@ -324,11 +380,17 @@ pub struct AuthStyle {
 }
 
 impl AuthStyle {
+    /// `Authorization: Bearer`.
+    #[must_use]
+    pub fn bearer() -> Self {
+        Self { header: AUTHORIZATION, format: "Bearer {key}".to_owned() }
+    }
+
     /// The usual style of a protocol's official provider.
     #[must_use]
     pub fn of_protocol(protocol: Protocol) -> Self {
         match protocol {
-            Protocol::Chat | Protocol::Responses => Self { header: AUTHORIZATION, format: "Bearer {key}".to_owned() },
+            Protocol::Chat | Protocol::Responses => Self::bearer(),
             Protocol::Messages => Self { header: HeaderName::from_static("x-api-key"), format: "{key}".to_owned() },
             Protocol::Gemini => Self { header: HeaderName::from_static("x-goog-api-key"), format: "{key}".to_owned() },
         }
@@ -403,6 +465,19 @@ mod tests {
 
     const PLAIN: Call<'_> = Call::Generate { model: "m/1", stream: false };
     const STREAM: Call<'_> = Call::Generate { model: "gemini-3", stream: true };
+
+    #[test]
+    fn code_assist_has_methods_and_no_models_in_its_addresses() {
+        let endpoint = |base| Endpoint::new(Protocol::Gemini, base, false).unwrap().spoken_to_as(Adapter::CodeAssist);
+        let model = "gemini-2.5-pro";
+        for base in ["https://h", "https://h/", "https://h/v1internal"] {
+            let uri = |call| endpoint(base).uri(call).unwrap().to_string();
+            let stream = uri(Call::Generate { model, stream: true });
+            assert_eq!(stream, "https://h/v1internal:streamGenerateContent?alt=sse");
+            assert_eq!(uri(Call::Generate { model, stream: false }), "https://h/v1internal:generateContent");
+            assert_eq!(uri(Call::Models), "https://h/v1internal:fetchAvailableModels");
+        }
+    }
 
     #[test]
     fn what_no_server_may_see_is_refused() {

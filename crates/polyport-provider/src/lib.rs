@@ -17,6 +17,6 @@ pub mod http;
 pub mod outgoing;
 
 pub use body::{BodyError, ProviderBody};
-pub use endpoint::{AuthHeader, AuthStyle, Call, Endpoint, EndpointError};
+pub use endpoint::{Adapter, AuthHeader, AuthStyle, Call, Endpoint, EndpointError};
 pub use http::{Client, ClientError, ClientSettings, ProviderRequest, ProviderResponse, ProxySettings, SendError};
 pub use outgoing::RequestBody;

@@ -7,11 +7,11 @@ use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::{Capabilities, RequestHead, decode_request, encode_request, estimate, resolve};
 use polyport_provider::Call;
 use polyport_routing::{Attempt, Barred, Excluded, Fleet, Hints, Millis, NoRoute, Resolved, Rule, Target, Walk};
-use polyport_types::{ClientProtocol, Fault, FaultClass, Loss, Losses, Protocol, Request, Text};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Loss, Losses, Request, Text};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{Config, Provider, Service};
+use crate::config::{Config, Credential, Provider, Service};
 
 /// Attempts and exclusions told at most.
 const MOST: usize = 100;
@@ -164,17 +164,12 @@ fn convert(
         decode_request(asked.protocol, &head, body.clone()).map_err(|error| Unexplained::Body(error.to_string()))?;
     let input_tokens = estimate::input_tokens(&request);
     let read = |body: &[u8]| serde_json::from_slice(body).unwrap_or_default();
-    if Protocol::from(asked.protocol) == provider.protocol() {
+    if provider.understands(asked.protocol) {
         return Ok(Converted { input_tokens, unchanged: true, losses: Vec::new(), body: read(body) });
     }
-    let to = polyport_protocol::Target {
-        protocol: provider.protocol(),
-        model: target.model.clone(),
-        profile: Arc::clone(&provider.profile),
-        capabilities: config.capabilities(provider, &target.model),
-        scope: provider.scope,
-        offered: None,
-    };
+    let project = provider.credentials().iter().find_map(Credential::project);
+    let capabilities = config.capabilities(provider, &target.model);
+    let to = provider.codec_target(&target.model, capabilities, project, &Text::from_static("explained"));
     let mut losses = Losses::default();
     let context = ResolveContext { carrier: Some(&config.carrier), signatures: &|_| Vec::new() };
     let (request, _) = resolve(&to, request, &context, &mut losses);
@@ -224,7 +219,7 @@ fn attempted(config: &Config, resolved: &Resolved, attempt: Attempt, asked: &Que
         protocol: provider.protocol().as_str(),
         way: match &provider.service {
             Service::Echo => "built in",
-            Service::Http(_) if Protocol::from(asked.protocol) == provider.protocol() => "passed through",
+            Service::Http(_) if provider.understands(asked.protocol) => "passed through",
             Service::Http(_) => "translated",
         },
         address: address(target, provider),

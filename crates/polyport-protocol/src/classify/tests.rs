@@ -283,3 +283,30 @@ fn secrets_are_masked() {
     assert_eq!(masked, "Incorrect key [redacted] for [redacted] (Bearer [redacted]), [redacted]");
     assert_eq!(mask("model gpt-5 is fine"), "model gpt-5 is fine");
 }
+
+#[test]
+fn code_assist_names_the_model_the_reset_and_the_remedy() {
+    let error = |reason: &str, metadata: &str| {
+        format!(
+            r#"[{{"error":{{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{{"@type":
+            "type.googleapis.com/google.rpc.ErrorInfo","reason":"{reason}","domain":"cloudcode-pa.googleapis.com","metadata":{metadata}}}]}}}}]"#
+        )
+    };
+    let none = |_: &str| None;
+    let read = |status: u16, body: String| {
+        classify(&ProviderAnswer { status, header: &none, body: Bytes::from(body), now: 1_800_000_000 })
+    };
+    let short = read(429, error("RATE_LIMIT_EXCEEDED", r#"{"model":"g","quotaResetDelay":"2.5s"}"#));
+    assert_eq!(
+        (short.class, short.retry_after, short.of_model),
+        (FaultClass::RateLimited, Some(Duration::from_millis(2500)), true)
+    );
+    let long = read(429, error("QUOTA_EXHAUSTED", r#"{"quotaResetTimeStamp":"2027-01-15T09:00:00Z"}"#));
+    assert_eq!((long.class, long.retry_after), (FaultClass::RateLimitedWindow, Some(Duration::from_secs(3600))));
+    let verify = read(403, error("VALIDATION_REQUIRED", r#"{"validation_link":"https://accounts.example/verify"}"#));
+    assert_eq!(verify.class, FaultClass::AccountBroken);
+    assert!(verify.message.ends_with("mend it at https://accounts.example/verify"), "{}", verify.message);
+    let linked = r#"{"error":{"code":403,"message":"m","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+        "reason":"VALIDATION_REQUIRED"},{"@type":"type.googleapis.com/google.rpc.Help","links":[{"url":"https://a.example/"}]}]}}"#;
+    assert!(read(403, linked.to_owned()).message.ends_with("https://a.example/"));
+}

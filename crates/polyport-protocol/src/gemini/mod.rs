@@ -10,8 +10,10 @@
 //! | `stream` | chunks to events; `partial` joins arguments that arrive in pieces |
 //! | `stream_encoder` | events to chunks |
 //! | `fault` | error bodies |
+//! | `code_assist` | the envelope of Google Code Assist |
 
 mod answer;
+mod code_assist;
 mod config;
 mod decode;
 mod encode;
@@ -30,6 +32,7 @@ mod turns;
 mod types;
 mod usage;
 
+pub use code_assist::{CodeAssist, CodeAssistClient};
 pub use decode::{decode_count, decode_count_request, decode_request};
 pub use encode::{encode_count, encode_count_request, encode_request};
 pub use fault::encode_fault;

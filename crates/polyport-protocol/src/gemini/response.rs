@@ -26,10 +26,11 @@ pub(super) const MAX_WRAPPERS: u8 = 3;
 /// # Errors
 /// A [`Fault`] if it is an error in disguise, makes no sense, or holds no answer at all.
 pub fn decode_response(target: &Target, body: &Text) -> Result<Response, Fault> {
-    decode_wrapped(target, body, MAX_WRAPPERS)
+    decode_wrapped(target, body, Text::new(), MAX_WRAPPERS)
 }
 
-fn decode_wrapped(target: &Target, body: &Text, wrappers: u8) -> Result<Response, Fault> {
+/// `trace` stands for a missing id.
+fn decode_wrapped(target: &Target, body: &Text, trace: Text, wrappers: u8) -> Result<Response, Fault> {
     if body.trim_start().starts_with('[') {
         return decode_chunks(target, body);
     }
@@ -40,10 +41,11 @@ fn decode_wrapped(target: &Target, body: &Text, wrappers: u8) -> Result<Response
     }
     // Code Assist puts an envelope around each answer.
     if let (Some(inner), None, 1..) = (wire.response, &wire.candidates, wrappers) {
-        return decode_wrapped(target, &body.slice_ref(inner.get()), wrappers - 1);
+        let trace = wire.trace_id.map_or(trace, |id| id.into_text(body));
+        return decode_wrapped(target, &body.slice_ref(inner.get()), trace, wrappers - 1);
     }
     let mut response = Response {
-        id: wire.response_id.map(|id| id.into_text(body)).unwrap_or_default(),
+        id: wire.response_id.or(wire.trace_id).map_or(trace, |id| id.into_text(body)),
         model: wire.model_version.map(|model| model.into_text(body)).unwrap_or_default(),
         usage: wire.usage_metadata.and_then(|raw| usage::read(raw, body)).unwrap_or_default(),
         ..Response::default()

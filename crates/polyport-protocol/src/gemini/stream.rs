@@ -28,6 +28,8 @@ const MAX_MEMBERS: usize = 64;
 pub struct Decoder {
     may_omit_finish: bool,
     started: bool,
+    /// Code Assist's id of the request: stands for a missing id of the answer.
+    trace: Text,
     /// Number of the next part.
     next: u32,
     /// Ids of calls are made from this.
@@ -82,6 +84,7 @@ impl Decoder {
         Self {
             may_omit_finish: target.profile.may_omit_finish,
             started: false,
+            trace: Text::new(),
             next: 0,
             base: String::new(),
             candidates: BTreeMap::new(),
@@ -143,6 +146,9 @@ impl Decoder {
             out.push(Event::Error(Box::new(classify_body(None, body))));
             return Step::Done;
         }
+        if let Some(trace) = wire.trace_id.as_ref().filter(|_| !self.started) {
+            self.trace = trace.to_text(body);
+        }
         if let (Some(inner), None, 1..) = (wire.response, &wire.candidates, wrappers) {
             return self.chunk(&body.slice_ref(inner.get()), wrappers - 1, out);
         }
@@ -179,7 +185,8 @@ impl Decoder {
 
     fn start(&mut self, wire: &mut GenerateResponse<'_>, body: &Text, out: &mut Vec<Event>) {
         self.started = true;
-        let id = wire.response_id.as_ref().map(|id| id.to_text(body)).unwrap_or_default();
+        let trace = std::mem::take(&mut self.trace);
+        let id = wire.response_id.as_ref().map_or(trace, |id| id.to_text(body));
         self.base = id_base(&id, body);
         let mut ext = Extras::new();
         let created = keep_head(wire.create_time.as_deref(), std::mem::take(&mut wire.extra), body, &mut ext);

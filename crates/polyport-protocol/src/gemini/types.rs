@@ -343,6 +343,8 @@ wire! {
         create_time: Str<'a> = "createTime" | "create_time",
         /// Code Assist wraps each chunk.
         response: &'a RawValue = "response",
+        /// What Code Assist says of the wrapped answer.
+        trace_id: Str<'a> = "traceId",
         error: &'a RawValue = "error",
     }
 

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use polyport_provider::Call;
+use polyport_provider::{Adapter, Call};
 use polyport_types::{Fault, FaultClass, Protocol, Text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::View;
 use crate::relay::course::Slot;
@@ -34,7 +34,15 @@ async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {
     let mut headers = wire::json_headers(false);
     headers.remove(CONTENT_TYPE);
     // The other protocols tell all at once, or have a size of page in the address.
+    let mut method = Method::GET;
+    let mut body = Bytes::new();
     let call = match provider.protocol() {
+        _ if matches!(provider.adapter(), Adapter::CodeAssist | Adapter::Antigravity) => {
+            headers = wire::json_headers(false);
+            method = Method::POST;
+            body = json!({ "project": slot.project().map(|project| &**project) }).to_string().into();
+            Call::Models
+        }
         Protocol::Messages => {
             headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
             Call::Other { path: "models", model: "", query: Some("limit=1000") }
@@ -42,7 +50,7 @@ async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {
         Protocol::Chat | Protocol::Responses | Protocol::Gemini => Call::Models,
     };
     wire::add_profile_headers(&mut headers, &provider.profile);
-    let mut opened = wire::send(slot, Method::GET, call, headers, Bytes::new()).await?;
+    let mut opened = wire::send(slot, method, call, headers, body).await?;
     let body = wire::whole(&mut opened, &provider.name, LIST).await?;
     let list: Value = serde_json::from_slice(&body).unwrap_or_default();
     names(&list).ok_or_else(|| wire::broken(&provider.name, "it is no list of models"))
@@ -50,6 +58,9 @@ async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {
 
 /// The names in a list of models, however it is written.
 fn names(list: &Value) -> Option<Vec<String>> {
+    if let Some(by_name) = list.get("models").and_then(Value::as_object) {
+        return Some(by_name.keys().cloned().collect());
+    }
     let entries = [Some(list), list.get("data"), list.get("models")].into_iter().flatten().find_map(Value::as_array)?;
     let name = |entry: &Value| {
         let name = entry.as_str().or_else(|| entry.get("id")?.as_str()).or_else(|| entry.get("name")?.as_str())?;
@@ -60,8 +71,6 @@ fn names(list: &Value) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -71,6 +80,7 @@ mod tests {
             json!({"models": [{"name": "models/a"}, {"name": "models/b"}]}),
             json!([{"id": "a", "name": "A"}, {"id": "b"}]),
             json!({"data": ["a", "b", 3]}),
+            json!({"models": {"a": {"displayName": "A"}, "b": {}}}),
         ] {
             assert_eq!(names(&list), Some(vec!["a".to_owned(), "b".to_owned()]), "{list}");
         }

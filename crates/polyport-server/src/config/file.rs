@@ -141,6 +141,8 @@ pub(super) struct Provider {
     pub(super) preset: Option<String>,
     /// What it speaks. Default: `chat`, or what the preset says.
     pub(super) protocol: Option<Protocol>,
+    /// How it is spoken to, where that is not by its protocol alone. Default: `http`, or what the preset says.
+    pub(super) adapter: Option<Adapter>,
     /// Its address with the version (`https://api.openai.com/v1`), or the whole address of the endpoint. May hold `{model}`, which is
     /// replaced by the model's name. `env:NAME` works too.
     pub(super) base_url: Option<String>,
@@ -151,7 +153,7 @@ pub(super) struct Provider {
     pub(super) oauth: Option<OAuth>,
     /// How the next of its keys and accounts is chosen. Default: `round_robin`.
     pub(super) strategy: Option<Strategy>,
-    /// Header for the key. Default: by protocol (`authorization`, `x-api-key`, `x-goog-api-key`).
+    /// Header for the key. Default: by protocol (`authorization`, `x-api-key`, `x-goog-api-key`); `authorization` for tokens of accounts.
     #[schemars(example = &"api-key")]
     pub(super) auth_header: Option<String>,
     /// The header's value, with `{key}` for the key. Default: `Bearer {key}` for `authorization`, otherwise `{key}`.
@@ -277,6 +279,28 @@ pub(super) struct OAuthAccount {
 impl std::fmt::Debug for OAuthAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OAuthAccount").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Adapter {
+    /// As its protocol's own servers.
+    Http,
+    /// Google Code Assist, as Gemini CLI speaks to it.
+    CodeAssist,
+    /// Google Code Assist, as Antigravity speaks to it.
+    Antigravity,
+}
+
+impl From<Adapter> for polyport_provider::Adapter {
+    fn from(adapter: Adapter) -> Self {
+        match adapter {
+            Adapter::Http => Self::Http,
+            Adapter::CodeAssist => Self::CodeAssist,
+            Adapter::Antigravity => Self::Antigravity,
+        }
     }
 }
 

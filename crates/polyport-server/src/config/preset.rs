@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use polyport_provider::Adapter;
 use polyport_types::Protocol;
 use serde::Deserialize;
 
@@ -18,6 +19,9 @@ pub struct Preset {
     /// What it speaks.
     #[serde(default = "chat")]
     pub protocol: Protocol,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub adapter: Adapter,
     /// Its address; `None` if every customer has another.
     pub base_url: Option<String>,
     /// The path its addresses have, for those given without one.
@@ -94,7 +98,8 @@ mod tests {
             if let Some(url) = &preset.base_url {
                 assert!(Endpoint::new(preset.protocol, url, false).is_ok(), "{url}");
             }
-            assert!(preset.needs_key() != preset.key_env.is_empty(), "{}", preset.name);
+            let accounts = preset.adapter != Adapter::Http;
+            assert!(accounts || preset.needs_key() != preset.key_env.is_empty(), "{}", preset.name);
         }
     }
 

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polyport_protocol::Profile;
+use polyport_protocol::gemini::{CodeAssist, CodeAssistClient};
+use polyport_protocol::{Capabilities, Profile, Target, Wire};
 use polyport_provider::auth::{Due, TokenServer, Tokens};
-use polyport_provider::{AuthHeader, AuthStyle, ClientSettings, Endpoint};
+use polyport_provider::{Adapter, AuthHeader, AuthStyle, ClientSettings, Endpoint};
 use polyport_routing::{Member, Strategy};
-use polyport_types::{Protocol, Text};
+use polyport_types::{ClientProtocol, Protocol, Text};
 
 /// A configured provider.
 #[derive(Clone, Debug)]
@@ -116,6 +117,17 @@ impl Credential {
     }
 }
 
+impl Credential {
+    /// The project its account belongs to.
+    #[must_use]
+    pub fn project(&self) -> Option<&Text> {
+        match &self.means {
+            Means::Account(account) => account.project.as_ref(),
+            Means::Key(_) => None,
+        }
+    }
+}
+
 /// What requests are allowed with.
 #[derive(Clone, Debug)]
 pub enum Means {
@@ -213,6 +225,47 @@ impl Provider {
         }
     }
 
+    /// How it is spoken to.
+    #[must_use]
+    pub fn adapter(&self) -> Adapter {
+        match &self.service {
+            Service::Http(http) => http.endpoint.adapter(),
+            Service::Echo => Adapter::Http,
+        }
+    }
+
+    /// Whether bodies of this protocol's clients can go to it as they are.
+    #[must_use]
+    pub fn understands(&self, protocol: ClientProtocol) -> bool {
+        self.adapter() == Adapter::Http && self.protocol() == Protocol::from(protocol)
+    }
+
+    /// One of its models as the codecs know it. `project` is that of the account that is used, `id` that of the request.
+    #[must_use]
+    pub fn codec_target(
+        &self,
+        model: &Text,
+        capabilities: Arc<Capabilities>,
+        project: Option<&Text>,
+        id: &Text,
+    ) -> Target {
+        let code_assist =
+            |client| Wire::CodeAssist(Arc::new(CodeAssist { client, project: project.cloned(), id: id.clone() }));
+        Target {
+            protocol: self.protocol(),
+            wire: match self.adapter() {
+                Adapter::Http => Wire::Own,
+                Adapter::CodeAssist => code_assist(CodeAssistClient::Cli),
+                Adapter::Antigravity => code_assist(CodeAssistClient::Antigravity),
+            },
+            model: model.clone(),
+            profile: Arc::clone(&self.profile),
+            capabilities,
+            scope: scope(self.scope, model),
+            offered: None,
+        }
+    }
+
     /// Where it is, for people: without path and query, which may hold secrets.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -229,5 +282,22 @@ impl Provider {
             Service::Http(http) => &http.credentials,
             Service::Echo => &[],
         }
+    }
+}
+
+/// Signatures belong to a model and a pool of credentials: FNV-1a over both.
+fn scope(provider: u32, model: &str) -> u32 {
+    model.bytes().fold(provider ^ 0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_differ_by_provider_and_model() {
+        assert_ne!(scope(1, "a"), scope(2, "a"));
+        assert_ne!(scope(1, "a"), scope(1, "b"));
+        assert_eq!(scope(1, "a"), scope(1, "a"));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_protocol::Profile;
-use polyport_provider::{AuthStyle, ClientSettings, Endpoint, ProxySettings};
+use polyport_provider::{Adapter, AuthStyle, ClientSettings, Endpoint, ProxySettings};
 use polyport_routing::Strategy;
 use polyport_types::{Protocol, Text};
 use serde_json::{Map, Value};
@@ -45,11 +45,11 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         return None;
     }
     let preset = preset(given, &at, context)?;
-    let protocol =
-        given.protocol.map(Protocol::from).or(preset.map(|preset| preset.protocol)).unwrap_or(Protocol::Chat);
+    let adapter = given.adapter.map(Adapter::from).or(preset.map(|preset| preset.adapter)).unwrap_or_default();
+    let protocol = protocol(given, preset, adapter, &at, context)?;
     let base_url = base_url(name, given, preset, &at, defaults, context)?;
     let preset = preset.or_else(|| official(protocol, &base_url));
-    let (profile_name, profile) = profile(given, preset, protocol, &at, context);
+    let (profile_name, profile) = profile(given, preset, protocol, adapter, &at, context);
     let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
         Ok(endpoint) => endpoint,
         Err(error) => {
@@ -57,7 +57,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
             return None;
         }
     };
-    let endpoint = headers(endpoint, given, &profile, &at, context);
+    let endpoint = headers(endpoint.spoken_to_as(adapter), given, &profile, &at, context);
     let auth = auth(given, preset, protocol, &at, context)?;
     let keys = given.keys.as_ref();
     let mut credentials = match (keys, preset) {
@@ -68,16 +68,26 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         (None, _) => Vec::new(),
     };
     if let Some(oauth) = &given.oauth {
-        credentials.extend(credentials::accounts(oauth, &auth, &child(&at, "oauth"), context));
+        // Access tokens are bearer tokens, whatever the header for keys of the protocol.
+        let bearer =
+            if given.auth_header.is_some() || given.auth_format.is_some() { auth } else { AuthStyle::bearer() };
+        credentials.extend(credentials::accounts(oauth, &bearer, &child(&at, "oauth"), context));
     }
     credentials::name_apart(&credentials, &at, context);
     let needed =
         keys.is_some_and(|keys| !keys.0.is_empty()) || given.oauth.is_some() || preset.is_some_and(Preset::needs_key);
     let missing_credential = needed && credentials.is_empty();
     if missing_credential && keys.is_none() && given.oauth.is_none() {
-        let variables = preset.map_or("", |preset| preset.key_env.first().map_or("", String::as_str));
-        let message = format!("no key: {variables} is not set, so requests to this provider will fail");
-        context.warning(&at, message, "set the variable, or give `keys`");
+        match preset.and_then(|preset| preset.key_env.first()) {
+            Some(variable) => {
+                let message = format!("no key: {variable} is not set, so requests to this provider will fail");
+                context.warning(&at, message, "set the variable, or give `keys`");
+            }
+            None => {
+                let message = "no account, so requests to this provider will fail";
+                context.warning(&at, message, "give its accounts with `oauth`");
+            }
+        }
     }
     let timeouts = timeouts(given, defaults, &at, context);
     if given.requests == Some(0) {
@@ -101,6 +111,26 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         origin: Origin::File,
     };
     Some(Checked { provider, claims: preset.map(|preset| preset.claims.clone()).unwrap_or_default() })
+}
+
+/// What it speaks: the adapter's, where that leaves no choice.
+fn protocol(
+    given: &file::Provider,
+    preset: Option<&Preset>,
+    adapter: Adapter,
+    at: &[Step],
+    context: &mut Context<'_>,
+) -> Option<Protocol> {
+    let asked = given.protocol.map(Protocol::from);
+    match (adapter.protocol(), asked) {
+        (Some(own), Some(asked)) if own != asked => {
+            let message = format!("this adapter speaks {own} only");
+            context.error(&child(at, "protocol"), message, "leave `protocol` out");
+            None
+        }
+        (Some(own), _) => Some(own),
+        (None, asked) => Some(asked.or(preset.map(|preset| preset.protocol)).unwrap_or(Protocol::Chat)),
+    }
 }
 
 pub(super) fn child(path: &[Step], key: &str) -> Vec<Step> {
@@ -248,10 +278,13 @@ fn profile(
     given: &file::Provider,
     preset: Option<&Preset>,
     protocol: Protocol,
+    adapter: Adapter,
     at: &[Step],
     context: &mut Context<'_>,
 ) -> (String, Profile) {
     let usual = match protocol {
+        _ if adapter == Adapter::CodeAssist => "code-assist",
+        _ if adapter == Adapter::Antigravity => "antigravity",
         Protocol::Chat => "generic",
         Protocol::Responses => "openai-responses",
         Protocol::Messages => "anthropic",
@@ -431,7 +464,7 @@ fn of_preset(
     origin: Origin,
     defaults: &Defaults,
 ) -> Option<Checked> {
-    let endpoint = Endpoint::new(preset.protocol, address, false).ok()?;
+    let endpoint = Endpoint::new(preset.protocol, address, false).ok()?.spoken_to_as(preset.adapter);
     let service = HttpService {
         endpoint,
         credentials,

@@ -178,7 +178,7 @@ impl Counting {
     }
 
     fn translated(&self, slot: &Slot, request: &Request) -> Result<(Bytes, http::HeaderMap), Fault> {
-        let target = slot.codec_target_in(&self.runtime);
+        let target = slot.codec_target_in(&self.runtime, &Text::new());
         let mut losses = Losses::new();
         let signatures = |anchor: &str| self.app.signatures.get(&self.owner, anchor);
         let context = ResolveContext { carrier: Some(&self.runtime.config.carrier), signatures: &signatures };

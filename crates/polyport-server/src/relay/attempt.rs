@@ -1,6 +1,5 @@
 //! One attempt after the other, until one has output.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -19,26 +18,15 @@ const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-polyport-upstream-req
 impl Slot {
     /// The target as the codecs know it.
     pub(crate) fn codec_target(&self, x: &Exchange) -> polyport_protocol::Target {
-        self.codec_target_in(&x.runtime)
+        self.codec_target_in(&x.runtime, x.id.text())
     }
 
     /// The same, outside an exchange.
-    pub(crate) fn codec_target_in(&self, runtime: &Runtime) -> polyport_protocol::Target {
+    pub(crate) fn codec_target_in(&self, runtime: &Runtime, id: &Text) -> polyport_protocol::Target {
         let provider = &self.upstream.config;
-        polyport_protocol::Target {
-            protocol: provider.protocol(),
-            model: self.target.model.clone(),
-            profile: Arc::clone(&provider.profile),
-            capabilities: runtime.config.capabilities(provider, &self.target.model),
-            scope: scope(provider.scope, &self.target.model),
-            offered: None,
-        }
+        let model = &self.target.model;
+        provider.codec_target(model, runtime.config.capabilities(provider, model), self.project(), id)
     }
-}
-
-/// Signatures belong to a model and a pool of credentials: FNV-1a over both.
-fn scope(provider: u32, model: &str) -> u32 {
-    model.bytes().fold(provider ^ 0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Why an attempt gave nothing.
@@ -202,13 +190,6 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn scopes_differ_by_provider_and_model() {
-        assert_ne!(scope(1, "a"), scope(2, "a"));
-        assert_ne!(scope(1, "a"), scope(1, "b"));
-        assert_eq!(scope(1, "a"), scope(1, "a"));
-    }
 
     #[test]
     fn complaints_about_signatures_are_known() {

@@ -88,6 +88,11 @@ impl Slot {
         Some(&self.upstream.config.credentials().get(self.credential?)?.member.id)
     }
 
+    /// The project its account belongs to.
+    pub(crate) fn project(&self) -> Option<&Text> {
+        self.upstream.config.credentials().get(self.credential?)?.project()
+    }
+
     /// This target and credential, as the place of something that is kept there.
     pub(crate) fn held(&self, shown: Text) -> Held {
         Held {

@@ -217,7 +217,7 @@ impl Asking<'_> {
             let request = decode_request(ClientProtocol::Responses, &RequestHead::default(), passed.body.clone())?;
             let object = response_of(&passed.answer).ok_or_else(|| unknown(&id))?;
             let answer = passed.answer.slice_ref(object.bytes);
-            let response = decode_response(&slot.codec_target_in(self.runtime), answer)?;
+            let response = decode_response(&slot.codec_target_in(self.runtime, &Text::new()), answer)?;
             let mut parts = response.first().map(|candidate| candidate.parts.clone()).unwrap_or_default();
             // Ids mean nothing elsewhere; reasoning that was only an id there stays behind.
             parts.iter_mut().for_each(|part| part.item_id = None);

@@ -39,7 +39,7 @@ const FULL: usize = 64 << 10;
 pub(crate) async fn fits(x: &mut Exchange, slot: &Slot) -> Result<bool, Fault> {
     let provider = &slot.upstream.config;
     if slot.upstream.client.is_none()
-        || provider.protocol() != Protocol::from(x.wire)
+        || !provider.understands(x.wire)
         || x.wire != x.answer
         || x.head.json_array
         || holds_carrier(&x.body)

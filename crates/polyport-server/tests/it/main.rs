@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start tasks and read bodies they know")]
 
 mod access;
+mod adapters;
 mod admin;
 mod client_faults;
 mod endpoints;

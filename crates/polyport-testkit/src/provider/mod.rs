@@ -28,10 +28,12 @@ mod render;
 mod script;
 mod shelf;
 mod step;
+mod wrapping;
 
 pub(crate) use exchange::PATIENCE;
 pub use exchange::{Exchange, Outcome};
 pub use step::{Answer, Cut, Finish, Gate, Hold, Part, Step, Tokens};
+pub use wrapping::Wrapping;
 
 use crate::schema::Judge;
 use endpoints::Route;
@@ -39,6 +41,7 @@ use exchange::Received;
 use model::Prompt;
 use plan::{Body, Plan};
 use render::Saying;
+use wrapping::Opened;
 
 /// A fake provider. Dropping it closes its port and all connections.
 #[derive(Debug)]
@@ -73,9 +76,17 @@ pub struct Builder {
     vendor_members: Vec<String>,
     lenient: bool,
     max_streams: Option<u32>,
+    wrapping: Option<Wrapping>,
 }
 
 impl Builder {
+    /// Takes requests in a wrapping of its own.
+    #[must_use]
+    pub fn wrapped(mut self, wrapping: Wrapping) -> Self {
+        self.wrapping = Some(wrapping);
+        self
+    }
+
     /// Allows only this many streams at once on an HTTP/2 connection.
     #[must_use]
     pub fn max_streams(mut self, streams: u32) -> Self {
@@ -167,6 +178,7 @@ impl FakeProvider {
             vendor_members: Vec::new(),
             lenient: false,
             max_streams: None,
+            wrapping: None,
         }
     }
 
@@ -418,19 +430,24 @@ impl Shared {
         }
         let serial = self.serial.fetch_add(1, Ordering::SeqCst) + 1;
         let protocol = self.settings.protocol;
-        let path = received.path.clone();
-        let query = received.query.clone();
-        let route = endpoints::route(protocol, &received.method, &path, &query);
-        let body: Value = serde_json::from_slice(&received.body).unwrap_or(Value::Null);
-        let violations = match route {
+        let opened = match &self.settings.wrapping {
+            Some(wrapping) => wrapping.open(&received, &self.settings.models),
+            None => Opened::plain(&received),
+        };
+        let Opened { path, query, method, body, mut violations, answer } = opened;
+        let route = endpoints::route(protocol, &method, &path, &query);
+        violations.extend(match route {
             Route::Generate { model, .. } => self.judge(&received, &body, model),
             Route::Count => endpoints::count_violations(protocol, &body),
             _ => Vec::new(),
-        };
+        });
         let exchange = Exchange::new(serial, received, violations);
         let noted = exchange.violations().iter().map(|violation| format!("request {serial}: {violation}"));
         self.violations.lock().unwrap_or_else(PoisonError::into_inner).extend(noted);
-        let plan = self.plan(&exchange, &route, &body);
+        let plan = match answer {
+            Some((status, body)) if self.authorised(&exchange) => self.simple(status, &body),
+            _ => self.plan(&exchange, &route, &body),
+        };
         self.exchanges.send_modify(|all| all.push(exchange.clone()));
         (exchange, plan)
     }
@@ -517,6 +534,13 @@ impl Shared {
         }
     }
 
+    fn wrapped(&self, answer: Vec<u8>) -> Vec<u8> {
+        match &self.settings.wrapping {
+            Some(wrapping) => wrapping.close(answer),
+            None => answer,
+        }
+    }
+
     fn simple(&self, status: u16, body: &Value) -> Plan {
         Plan::answer(&Step::json("").status(status), Body::whole("application/json", body.to_string().into_bytes()))
     }
@@ -572,9 +596,10 @@ impl Shared {
                 None if body["background"] == true => kept::begun(render::whole(protocol, &saying)),
                 None => render::whole(protocol, &saying),
             };
-            return Plan::answer(step, Body::whole("application/json", whole.to_string().into_bytes()));
+            return Plan::answer(step, Body::whole("application/json", self.wrapped(whole.to_string().into_bytes())));
         }
-        let events = render::events(protocol, &saying, array).into_iter().map(String::into_bytes).collect();
+        let events = render::events(protocol, &saying, array).into_iter();
+        let events = events.map(|event| self.wrapped(event.into_bytes())).collect();
         let content_type = match (protocol, array) {
             (Protocol::Gemini, true) => "application/json",
             (Protocol::Gemini, false) => "text/event-stream",

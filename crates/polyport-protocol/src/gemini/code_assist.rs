@@ -1,0 +1,182 @@
+//! Google Code Assist, the service behind Gemini CLI and Antigravity: requests of the Gemini protocol in an envelope that names model and
+//! project. Its answers are in an envelope too, which the readers of answers take off.
+//!
+//! Source: the open-source Gemini CLI (`packages/core/src/code_assist`), for the second way what gateways observe.
+
+use polyport_types::{LossAction, LossCode, Losses, Part, PartKind, Request, Role, Text};
+use sha2::{Digest as _, Sha256};
+
+use super::encode;
+use crate::json::JsonWriter;
+use crate::{Encoded, Target};
+
+/// What the envelope says beside the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeAssist {
+    /// Whose way of writing it is.
+    pub client: CodeAssistClient,
+    /// The Google Cloud project that is asked on behalf of; users of the free tier may have none.
+    pub project: Option<Text>,
+    /// An id of this request, letters and digits.
+    pub id: Text,
+}
+
+/// Whose way of writing the envelope has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CodeAssistClient {
+    /// Gemini CLI's.
+    #[default]
+    Cli,
+    /// Antigravity's.
+    Antigravity,
+}
+
+/// Writes a resolved request.
+#[must_use]
+pub(super) fn encode_request(caller: &CodeAssist, target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+    let antigravity = caller.client == CodeAssistClient::Antigravity;
+    let mut changed = None;
+    if antigravity && !is_claude(&target.model) && request.limits.max_output_tokens.is_some() {
+        // Its Gemini models refuse a limit.
+        losses.warn(
+            LossCode::SamplingUnsupported,
+            LossAction::Dropped,
+            "/max_output_tokens",
+            "the service takes no limit",
+        );
+        let request = changed.insert(request.clone());
+        request.limits.max_output_tokens = None;
+    }
+    let request = changed.as_ref().unwrap_or(request);
+    let inner = encode::plain_request(target, request, losses).body;
+    let image = antigravity && target.model.contains("image");
+    let mut body = Vec::with_capacity(inner.len() + 512);
+    JsonWriter::new(&mut body).object(|w| {
+        w.str("model", bare(&target.model));
+        w.opt_str("project", caller.project.as_deref());
+        match caller.client {
+            CodeAssistClient::Cli => w.str("user_prompt_id", &caller.id),
+            CodeAssistClient::Antigravity => {
+                let kind = if image { "image_gen" } else { "agent" };
+                w.str("userAgent", "antigravity");
+                w.str("requestType", kind);
+                w.key("requestId");
+                w.string_concat(&[kind, if image { "/" } else { "-" }, &caller.id]);
+            }
+        }
+        let session = match caller.client {
+            CodeAssistClient::Cli => Some(("session_id", session(request).unwrap_or_else(|| caller.id.to_string()))),
+            CodeAssistClient::Antigravity if image => None,
+            CodeAssistClient::Antigravity => {
+                Some(("sessionId", session(request).unwrap_or_else(|| number(caller.id.as_bytes()))))
+            }
+        };
+        w.key("request");
+        w.raw_value(&with_member(inner, session));
+    });
+    Encoded { body, headers: Vec::new() }
+}
+
+/// Names stand without their collection here.
+fn bare(model: &str) -> &str {
+    model.strip_prefix("models/").unwrap_or(model)
+}
+
+fn is_claude(model: &str) -> bool {
+    model.contains("claude")
+}
+
+/// A written object with one more member at its end.
+fn with_member(object: Vec<u8>, member: Option<(&str, String)>) -> String {
+    // What the encoder writes is UTF-8 and ends with a brace.
+    let mut object = String::from_utf8(object).unwrap_or_default();
+    let Some((name, value)) = member else { return object };
+    if object.pop() == Some('}') {
+        if !object.ends_with('{') {
+            object.push(',');
+        }
+        let mut tail = Vec::new();
+        JsonWriter::new(&mut tail).object(|w| w.str(name, &value));
+        let tail = String::from_utf8(tail).unwrap_or_default();
+        object.push_str(tail.trim_start_matches('{'));
+    }
+    object
+}
+
+/// The same for every request of a conversation: made of its first words.
+fn session(request: &Request) -> Option<String> {
+    let user = request.messages.iter().filter(|message| message.role == Role::User);
+    let words = user.flat_map(|message| &message.parts).find_map(|part| match part {
+        Part { kind: PartKind::Text(text), .. } if !text.text.is_empty() => Some(&text.text),
+        _ => None,
+    })?;
+    Some(number(words.as_bytes()))
+}
+
+/// A negative number of up to nineteen digits, as Antigravity writes its sessions.
+fn number(of: &[u8]) -> String {
+    let digest = Sha256::digest(of);
+    let mut first = [0; 8];
+    first.copy_from_slice(digest.get(..8).unwrap_or(&[0; 8]));
+    format!("-{}", u64::from_be_bytes(first) & (u64::MAX >> 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use polyport_types::{ClientProtocol, Protocol};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{RequestHead, Wire, decode_request};
+
+    fn written(client: CodeAssistClient, model: &str, body: &Value) -> (Value, Losses) {
+        let request =
+            decode_request(ClientProtocol::Gemini, &RequestHead::default(), body.to_string().into_bytes().into());
+        let caller = CodeAssist { client, project: Some("p".into()), id: "abc".into() };
+        let target =
+            Target { wire: Wire::CodeAssist(Arc::new(caller)), ..Target::plain(Protocol::Gemini, model.to_owned()) };
+        let mut losses = Losses::new();
+        let encoded = crate::encode_request(&target, &request.unwrap(), &mut losses);
+        (serde_json::from_slice(&encoded.body).unwrap(), losses)
+    }
+
+    fn hello() -> Value {
+        json!({ "contents": [{ "role": "user", "parts": [{ "text": "hello" }] }],
+            "generationConfig": { "maxOutputTokens": 50, "temperature": 0.5 } })
+    }
+
+    #[test]
+    fn the_envelope_names_model_project_and_session() {
+        let (body, losses) = written(CodeAssistClient::Cli, "models/gemini-3-pro", &hello());
+        let session = "-3238736544897475342";
+        let mut request = hello();
+        request["session_id"] = json!(session);
+        assert_eq!(
+            body,
+            json!({ "model": "gemini-3-pro", "project": "p", "user_prompt_id": "abc", "request": request })
+        );
+        assert!(losses.entries().is_empty(), "{losses:?}");
+    }
+
+    #[test]
+    fn antigravity_takes_a_limit_for_claude_only() {
+        let (body, losses) = written(CodeAssistClient::Antigravity, "gemini-3-pro", &hello());
+        assert_eq!(body["request"]["generationConfig"], json!({ "temperature": 0.5 }));
+        assert_eq!(losses.entries().len(), 1);
+        assert_eq!((&body["requestId"], &body["requestType"]), (&json!("agent-abc"), &json!("agent")));
+        let (body, losses) = written(CodeAssistClient::Antigravity, "claude-sonnet-4-6", &hello());
+        assert_eq!(body["request"]["generationConfig"], json!({ "maxOutputTokens": 50, "temperature": 0.5 }));
+        assert!(losses.entries().is_empty(), "{losses:?}");
+        let (body, _) = written(CodeAssistClient::Antigravity, "gemini-3.1-flash-image", &hello());
+        assert_eq!((&body["requestType"], &body["request"]["sessionId"]), (&json!("image_gen"), &Value::Null));
+    }
+
+    #[test]
+    fn a_member_is_added_to_any_object() {
+        let with = |object: &str| with_member(object.into(), Some(("a", "b".to_owned())));
+        assert_eq!(with("{}"), r#"{"a":"b"}"#);
+        assert_eq!(with(r#"{"c":1}"#), r#"{"c":1,"a":"b"}"#);
+    }
+}

@@ -1,0 +1,26 @@
+//! Servers that write a protocol in a way of their own.
+//!
+//! A [`Protocol`](polyport_types::Protocol) says what can be said to a server and what its answers mean; a [`Wire`] says how that is written
+//! where it is not the protocol's own specification that says so.
+
+use std::sync::Arc;
+
+use crate::gemini;
+
+/// How a server writes what its protocol says.
+#[derive(Clone, Debug, Default)]
+pub enum Wire {
+    /// As the protocol's own specification does.
+    #[default]
+    Own,
+    /// Google Code Assist: Gemini requests and answers in an envelope.
+    CodeAssist(Arc<gemini::CodeAssist>),
+}
+
+impl Wire {
+    /// Whether bodies of clients of the protocol can be passed through.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Own)
+    }
+}

@@ -1,0 +1,171 @@
+//! Services that take a protocol's requests in a wrapping of their own.
+
+use serde_json::{Map, Value, json};
+
+use super::exchange::Received;
+
+/// How a service wraps its protocol.
+#[derive(Clone, Debug)]
+pub enum Wrapping {
+    /// Google Code Assist: Gemini in an envelope with model and project.
+    CodeAssist {
+        /// The projects it knows; requests for others are refused.
+        projects: Vec<String>,
+        /// Antigravity's envelope instead of Gemini CLI's.
+        antigravity: bool,
+    },
+}
+
+/// A request without its wrapping.
+pub(super) struct Opened {
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) method: String,
+    pub(super) body: Value,
+    pub(super) violations: Vec<String>,
+    /// What a method that is the wrapping's own answers.
+    pub(super) answer: Option<(u16, Value)>,
+}
+
+impl Opened {
+    /// A request that has no wrapping.
+    pub(super) fn plain(received: &Received) -> Self {
+        Self {
+            path: received.path.clone(),
+            query: received.query.clone(),
+            method: received.method.clone(),
+            body: serde_json::from_slice(&received.body).unwrap_or(Value::Null),
+            violations: Vec::new(),
+            answer: None,
+        }
+    }
+}
+
+impl Wrapping {
+    /// Takes the wrapping off a request.
+    pub(super) fn open(&self, received: &Received, models: &[String]) -> Opened {
+        let mut opened = Opened::plain(received);
+        match self {
+            Self::CodeAssist { projects, antigravity } => {
+                code_assist(&mut opened, projects, *antigravity, models);
+            }
+        }
+        opened
+    }
+
+    /// Puts the wrapping around one event of a stream, or around a whole answer.
+    pub(super) fn close(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::CodeAssist { .. } => {
+                let text = String::from_utf8(bytes).unwrap_or_default();
+                let (start, json) = match text.strip_prefix("data: ") {
+                    Some(json) => ("data: ", json),
+                    None => ("", text.as_str()),
+                };
+                let inner = json.trim_end();
+                if !inner.starts_with('{') || inner.starts_with("{\"error\"") {
+                    return text.into_bytes();
+                }
+                let end = json.strip_prefix(inner).unwrap_or_default();
+                format!("{start}{{\"response\":{inner},\"traceId\":\"trace-1\"}}{end}").into_bytes()
+            }
+        }
+    }
+}
+
+fn code_assist(opened: &mut Opened, projects: &[String], antigravity: bool, models: &[String]) {
+    let Some(method) = opened.path.strip_prefix("/v1internal:").map(str::to_owned) else {
+        opened.answer = Some((404, json!({ "error": { "code": 404, "message": "not found", "status": "NOT_FOUND" } })));
+        return;
+    };
+    let refuse = |message: &str| {
+        Some((400, json!({ "error": { "code": 400, "message": message, "status": "INVALID_ARGUMENT" } })))
+    };
+    let envelope = opened.body.as_object().cloned().unwrap_or_default();
+    let project = envelope.get("project").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match method.as_str() {
+        "generateContent" | "streamGenerateContent" => {
+            let model = envelope.get("model").and_then(Value::as_str).unwrap_or_default();
+            check_envelope(&envelope, model, antigravity, &mut opened.violations);
+            if !projects.contains(&project) {
+                let message = format!("Permission denied on resource project {project}.");
+                opened.answer =
+                    Some((403, json!({ "error": { "code": 403, "message": message, "status": "PERMISSION_DENIED" } })));
+            }
+            if method == "streamGenerateContent" && opened.query != "alt=sse" {
+                opened.violations.push("alt=sse is required".to_owned());
+            }
+            opened.path = format!("/v1beta/models/{model}:{method}");
+            let mut inner = envelope.get("request").cloned().unwrap_or(Value::Null);
+            if let Some(inner) = inner.as_object_mut() {
+                let session = if antigravity { "sessionId" } else { "session_id" };
+                if inner.remove(session).and_then(|id| Some(id.as_str()?.is_empty())) != Some(false) {
+                    opened.violations.push(format!("request.{session}: required"));
+                }
+                for name in ["safetySettings", "model"] {
+                    if inner.contains_key(name) {
+                        opened.violations.push(format!("request.{name}: unknown"));
+                    }
+                }
+            }
+            opened.body = inner;
+        }
+        "countTokens" => {
+            for name in ["project", "model"].iter().filter(|name| envelope.contains_key(**name)) {
+                opened.violations.push(format!("{name}: unknown name at the root"));
+            }
+            opened.answer = match opened.violations.first() {
+                Some(violation) => refuse(violation),
+                None => Some((200, json!({ "totalTokens": opened.body.to_string().len() / 4 }))),
+            };
+        }
+        "fetchAvailableModels" => {
+            let all: Map<String, Value> = models
+                .iter()
+                .map(|name| {
+                    (name.clone(), json!({ "displayName": name, "maxTokens": 1_048_576, "maxOutputTokens": 65_535 }))
+                })
+                .collect();
+            opened.answer = Some((200, json!({ "models": all, "webSearchModelIds": [] })));
+        }
+        "retrieveUserQuota" => {
+            let buckets: Vec<Value> = models
+                .iter()
+                .map(|name| {
+                    json!({ "remainingFraction": 0.5, "resetTime": "2030-01-01T00:00:00Z", "tokenType": "REQUESTS", "modelId": name })
+                })
+                .collect();
+            opened.answer = Some((200, json!({ "buckets": buckets })));
+        }
+        "loadCodeAssist" => {
+            let tier = json!({ "id": "standard-tier", "name": "Standard" });
+            opened.answer = Some((
+                200,
+                json!({ "currentTier": tier, "allowedTiers": [tier], "cloudaicompanionProject": projects.first() }),
+            ));
+        }
+        _ => opened.answer = refuse("no such method"),
+    }
+}
+
+fn check_envelope(envelope: &Map<String, Value>, model: &str, antigravity: bool, violations: &mut Vec<String>) {
+    if !envelope.get("request").is_some_and(Value::is_object) {
+        violations.push("request: required".to_owned());
+    }
+    if model.is_empty() || model.starts_with("models/") {
+        violations.push(format!("model: `{model}` is not a bare id"));
+    }
+    let known: &[&str] = if antigravity {
+        &["model", "project", "userAgent", "requestType", "requestId", "enabledCreditTypes", "request"]
+    } else {
+        &["model", "project", "user_prompt_id", "enabled_credit_types", "request"]
+    };
+    violations
+        .extend(envelope.keys().filter(|name| !known.contains(&name.as_str())).map(|name| format!("{name}: unknown")));
+    let required: &[&str] = if antigravity { &["userAgent", "requestType", "requestId"] } else { &["user_prompt_id"] };
+    for name in required {
+        if envelope.get(*name).and_then(Value::as_str).is_none_or(str::is_empty) {
+            violations.push(format!("{name}: required"));
+        }
+    }
+}
