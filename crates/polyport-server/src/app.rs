@@ -16,6 +16,7 @@ use polyport_types::{ClientProtocol, Fault};
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::Archive;
 use crate::config::provider::Service;
 use crate::config::{Config, Provider};
 use crate::credentials::Credentials;
@@ -43,6 +44,8 @@ pub(crate) struct App {
     pub(crate) sticky: Sticky,
     /// The way into the store, if there is one.
     pub(crate) persist: Option<Persist>,
+    /// The same for what is kept between requests.
+    pub(crate) archive: Option<Arc<Archive>>,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
@@ -118,6 +121,7 @@ impl App {
         let metrics = Metrics::new();
         metrics.store_up.set(i64::from(store.is_some()));
         let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
+        let archive = store.clone().map(|store| Arc::new(Archive::new(store, metrics.store_waiting.clone())));
         Ok(Self {
             runtime: ArcSwap::from_pointee(runtime),
             shared,
@@ -127,8 +131,9 @@ impl App {
             sticky: Sticky::new(CONVERSATIONS),
             persist: store.map(|store| Persist::new(store, resting)),
             metrics,
-            responses: ResponseStore::new(),
-            signatures: SignatureTable::new(),
+            responses: ResponseStore::new(archive.clone()),
+            signatures: SignatureTable::new(archive.clone()),
+            archive,
             learned: Learned::default(),
             repeats: RetryBudget::new(polyport_routing::BudgetPolicy::default()),
             in_flight: Arc::default(),

@@ -11,12 +11,14 @@
 //! | `gate` | places for a number of requests at once |
 //! | [`explain`] | what would happen to a request |
 //! | `relay` | the life of a request |
-//! | `persist` | what goes into the store |
+//! | `persist` | what was counted and what rests goes into the store |
+//! | `archive` | what is kept between requests goes into the store and comes back |
 //! | `state` | what is kept between requests |
 //! | `observe` | records and figures |
 
 mod admin;
 mod app;
+mod archive;
 mod body;
 mod clock;
 pub mod config;

@@ -30,6 +30,8 @@ const RESTS_KEPT_MS: i64 = 400 * 24 * 3_600_000;
 #[derive(Debug)]
 pub(crate) struct Persist {
     store: Store,
+    /// This process among those that write.
+    writer: String,
     waiting: Mutex<Waiting>,
     away: AtomicBool,
 }
@@ -38,6 +40,9 @@ pub(crate) struct Persist {
 #[derive(Debug, Default)]
 struct Waiting {
     counts: HashMap<String, Counts>,
+    /// Counts that were sent and of which it is not known whether they arrived: sent again as they were, under their number.
+    sent: Option<Vec<Tally>>,
+    number: i64,
     /// What rests, as it was written last, by provider.
     written: HashMap<Text, Vec<u8>>,
 }
@@ -62,7 +67,8 @@ impl Persist {
     pub(crate) fn new(store: Store, kept: Vec<Text>) -> Self {
         let written = kept.into_iter().map(|provider| (provider, Vec::new())).collect();
         let waiting = Mutex::new(Waiting { written, ..Waiting::default() });
-        Self { store, waiting, away: AtomicBool::new(false) }
+        let writer = format!("{:032x}", rand::random::<u128>());
+        Self { store, writer, waiting, away: AtomicBool::new(false) }
     }
 
     /// Writes what is left and lets go of the database.
@@ -88,13 +94,14 @@ impl Persist {
 
     async fn write(&self, waiting: &mut Waiting, fleet: &Fleet) -> Result<(), Error> {
         let rests = waiting.changed_rests(fleet);
-        if waiting.counts.is_empty() && rests.is_empty() {
+        if waiting.is_empty() && rests.is_empty() {
             return self.store.changes().await.map(drop);
         }
-        if !waiting.counts.is_empty() {
-            let tallies: Vec<Tally> = waiting.counts.iter().map(|(name, counts)| tally(name, counts)).collect();
-            self.store.health().flush(&tallies).await?;
-            waiting.counts.clear();
+        while !waiting.is_empty() {
+            let number = waiting.number;
+            let tallies = waiting.next();
+            self.store.health().flush(&self.writer, number, tallies).await?;
+            waiting.arrived();
         }
         if !rests.is_empty() {
             let now = clock::now_signed();
@@ -109,6 +116,21 @@ impl Persist {
 }
 
 impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.sent.is_none()
+    }
+
+    /// What is to be sent under the present number.
+    fn next(&mut self) -> &[Tally] {
+        let counts = &mut self.counts;
+        self.sent.get_or_insert_with(|| counts.drain().map(|(name, counts)| tally(&name, &counts)).collect())
+    }
+
+    fn arrived(&mut self) {
+        self.sent = None;
+        self.number += 1;
+    }
+
     fn collect(&mut self, fleet: &Fleet) {
         for health in fleet.providers() {
             health.roster().drain_counts(|member, counts| {
@@ -144,7 +166,6 @@ fn tally(name: &str, counts: &Counts) -> Tally {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     Tally {
         credential: name.to_owned(),
-        state: None,
         requests: count(counts.requests),
         successes: count(counts.successes),
         failures: count(counts.failures),

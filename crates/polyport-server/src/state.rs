@@ -1,5 +1,7 @@
-//! What is kept between requests, in bounded memory: answers of the Responses protocol, where things are that providers keep, and
-//! signatures that clients cannot carry.
+//! What is kept between requests, in bounded memory and in the store: answers of the Responses protocol, where things are that providers
+//! keep, and signatures that clients cannot carry.
+//!
+//! Looking something up never waits. Whoever needs what may be in the store only has it brought into memory before (`recall`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +10,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::sync::Cache;
 use polyport_protocol::carrier;
+use polyport_store::Kind;
 use polyport_types::{Message, Request, Response, Signature, Text};
+use serde::{Deserialize, Serialize};
 
-/// How long things are kept.
+use crate::archive::{Archive, Away, Name as Filed};
+
+/// How long things stay in memory.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Rough bytes of stored answers in all.
 const RESPONSE_BYTES: u64 = 64 << 20;
+
+/// A request waits so long for what it refers to, and goes without signatures after this time.
+const RECALL: Duration = Duration::from_secs(1);
+const RECALL_SIGNATURES: Duration = Duration::from_millis(250);
+
+/// Longest chain of answers that is followed back.
+pub(crate) const LONGEST_CHAIN: usize = 1000;
 
 /// Providers keep answers this long.
 const HELD: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -29,11 +42,12 @@ const PASSED_BYTES: u64 = 32 << 20;
 const SIGNATURES: u64 = 50_000;
 
 /// An answer that may be asked for again or continued.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Stored {
     /// Whom it belongs to.
     pub(crate) owner: Text,
     /// The request, its history expanded.
+    #[serde(with = "shared")]
     pub(crate) request: Arc<Request>,
     /// The answer, in the neutral form.
     pub(crate) response: Response,
@@ -65,7 +79,7 @@ impl Stored {
 }
 
 /// Something that a provider keeps under one of its credentials: an answer, a conversation.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Held {
     pub(crate) provider: Text,
     /// The credential's id; none at a provider that needs none.
@@ -87,6 +101,89 @@ pub(crate) struct Passed {
     pub(crate) previous: Option<Text>,
 }
 
+impl Passed {
+    /// Both lengths, then both bodies and the id: JSON stays the bytes it was.
+    fn write(&self) -> Vec<u8> {
+        let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or_default().to_le_bytes();
+        let previous = self.previous.as_deref().unwrap_or_default();
+        let (body, answer) = (length(&self.body), length(&self.answer));
+        [&body, &answer, &*self.body, &self.answer, previous.as_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (body, rest) = bytes.split_first_chunk()?;
+        let (answer, rest) = rest.split_first_chunk()?;
+        let length = |bytes: &[u8; 8]| usize::try_from(u64::from_le_bytes(*bytes)).ok();
+        let (body, rest) = rest.split_at_checked(length(body)?)?;
+        let (answer, previous) = rest.split_at_checked(length(answer)?)?;
+        let previous = std::str::from_utf8(previous).ok().filter(|previous| !previous.is_empty()).map(Text::from);
+        Some(Self { body: Bytes::copy_from_slice(body), answer: Bytes::copy_from_slice(answer), previous })
+    }
+}
+
+/// One request shared by many.
+mod shared {
+    use super::{Arc, Deserialize, Request, Serialize};
+
+    pub(super) fn serialize<S: serde::Serializer>(request: &Arc<Request>, to: S) -> Result<S::Ok, S::Error> {
+        Request::serialize(request, to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Arc<Request>, D::Error> {
+        Request::deserialize(from).map(Arc::new)
+    }
+}
+
+/// One of the things that are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Thing {
+    Answer(Arc<Stored>),
+    Held(Arc<Held>),
+    Passed(Arc<Passed>),
+    Signatures(Arc<[Signature]>),
+}
+
+impl Thing {
+    /// About so many bytes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Answer(stored) => stored.size,
+            Self::Held(_) => 256,
+            Self::Passed(passed) => passed.body.len() + passed.answer.len(),
+            Self::Signatures(signatures) => signatures.iter().map(|signature| signature.value.len() + 128).sum(),
+        }
+    }
+
+    /// Whether one of this name that is there already stays as it is.
+    pub(crate) fn first_counts(&self, name: &Filed) -> bool {
+        matches!(self, Self::Signatures(_)) && carrier::is_text_anchor(&name.2)
+    }
+
+    /// As it stands in the store.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        // Writing such things as JSON cannot fail.
+        match self {
+            Self::Answer(stored) => serde_json::to_vec(&**stored).unwrap_or_default(),
+            Self::Held(held) => serde_json::to_vec(&**held).unwrap_or_default(),
+            Self::Passed(passed) => passed.write(),
+            Self::Signatures(signatures) => serde_json::to_vec(&**signatures).unwrap_or_default(),
+        }
+    }
+
+    /// Reads it back. What another version wrote otherwise is not there.
+    pub(crate) fn read(kind: Kind, bytes: &[u8]) -> Option<Self> {
+        match kind {
+            Kind::Answer => serde_json::from_slice(bytes).ok().map(|stored| Self::Answer(Arc::new(stored))),
+            Kind::Held => serde_json::from_slice(bytes).ok().map(|held| Self::Held(Arc::new(held))),
+            Kind::Passed => Passed::read(bytes).map(|passed| Self::Passed(Arc::new(passed))),
+            Kind::Signature => {
+                serde_json::from_slice::<Vec<Signature>>(bytes).ok().map(|found| Self::Signatures(found.into()))
+            }
+            Kind::Rests | Kind::Account => None,
+        }
+    }
+}
+
 /// Whose, and the id clients know it by.
 type Name = (Text, Text);
 
@@ -97,10 +194,12 @@ pub(crate) struct ResponseStore {
     held: Cache<Name, Arc<Held>>,
     passed: Cache<Name, Arc<Passed>>,
     resting: AtomicBool,
+    archive: Option<Arc<Archive>>,
 }
 
 impl ResponseStore {
-    pub(crate) fn new() -> Self {
+    /// `archive` is the way into the store, if there is one.
+    pub(crate) fn new(archive: Option<Arc<Archive>>) -> Self {
         let answers = Cache::builder()
             .max_capacity(RESPONSE_BYTES)
             .weigher(|_, stored: &Arc<Stored>| u32::try_from(stored.size).unwrap_or(u32::MAX))
@@ -114,7 +213,7 @@ impl ResponseStore {
             })
             .time_to_live(KEPT)
             .build();
-        Self { answers, held, passed, resting: AtomicBool::new(false) }
+        Self { answers, held, passed, resting: AtomicBool::new(false), archive }
     }
 
     /// While memory is scarce, what is only useful is not kept. What a client was told to be kept is.
@@ -122,8 +221,60 @@ impl ResponseStore {
         self.resting.store(resting, Ordering::Relaxed);
     }
 
+    /// Brings into memory what the store knows of these things of `owner`.
+    ///
+    /// # Errors
+    /// [`Away`] when it does not say.
+    pub(crate) async fn recall(&self, owner: &Text, ids: &[Text]) -> Result<(), Away> {
+        let Some(archive) = &self.archive else { return Ok(()) };
+        let mut names: Vec<Filed> = Vec::new();
+        for id in ids.iter().filter(|id| self.get(owner, id).is_none()) {
+            let held = self.held(owner, id).is_some();
+            if !held {
+                names.extend([Kind::Answer, Kind::Held].map(|kind| (kind, owner.clone(), id.clone())));
+            }
+            if !held || self.passed(owner, id).is_none() {
+                names.push((Kind::Passed, owner.clone(), id.clone()));
+            }
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        let found = archive.find(&names, RECALL).await?;
+        for ((_, owner, id), thing) in names.into_iter().zip(found) {
+            match thing {
+                Some(Thing::Answer(stored)) if stored.owner == owner => self.answers.insert(id, stored),
+                Some(Thing::Held(held)) => self.held.insert((owner, id), held),
+                Some(Thing::Passed(passed)) => self.passed.insert((owner, id), passed),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for an answer and those it goes on from.
+    ///
+    /// # Errors
+    /// [`Away`] when the store does not say.
+    pub(crate) async fn recall_chain(&self, owner: &Text, id: &Text) -> Result<(), Away> {
+        let mut next = Some(id.clone());
+        for _ in 0..LONGEST_CHAIN {
+            let Some(id) = next else { break };
+            self.recall(owner, std::slice::from_ref(&id)).await?;
+            if self.get(owner, &id).is_some() {
+                break;
+            }
+            next = self.passed(owner, &id).and_then(|passed| passed.previous.clone());
+        }
+        Ok(())
+    }
+
     pub(crate) fn put(&self, id: Text, stored: Stored) {
-        self.answers.insert(id, Arc::new(stored));
+        let stored = Arc::new(stored);
+        if let Some(archive) = &self.archive {
+            archive.keep((Kind::Answer, stored.owner.clone(), id.clone()), Thing::Answer(Arc::clone(&stored)));
+        }
+        self.answers.insert(id, stored);
     }
 
     /// The answer, if it belongs to `owner`.
@@ -136,12 +287,18 @@ impl ResponseStore {
         let found = self.get(owner, id).is_some();
         if found {
             self.answers.invalidate(id);
+            if let Some(archive) = &self.archive {
+                archive.forget((Kind::Answer, owner.clone(), id.into()));
+            }
         }
         found
     }
 
     /// Takes note of where something is.
     pub(crate) fn hold(&self, owner: &Text, id: &str, held: Arc<Held>) {
+        if let Some(archive) = &self.archive {
+            archive.keep((Kind::Held, owner.clone(), id.into()), Thing::Held(Arc::clone(&held)));
+        }
         self.held.insert(name(owner, id), held);
     }
 
@@ -155,13 +312,23 @@ impl ResponseStore {
         let name = name(owner, id);
         self.held.invalidate(&name);
         self.passed.invalidate(&name);
+        if let Some(archive) = &self.archive {
+            for kind in [Kind::Held, Kind::Passed] {
+                archive.forget((kind, owner.clone(), id.into()));
+            }
+        }
     }
 
     /// Keeps what passed through.
     pub(crate) fn pass(&self, owner: &Text, id: &str, passed: Passed) {
-        if !self.resting.load(Ordering::Relaxed) {
-            self.passed.insert(name(owner, id), Arc::new(passed));
+        if self.resting.load(Ordering::Relaxed) {
+            return;
         }
+        let passed = Arc::new(passed);
+        if let Some(archive) = &self.archive {
+            archive.keep((Kind::Passed, owner.clone(), id.into()), Thing::Passed(Arc::clone(&passed)));
+        }
+        self.passed.insert(name(owner, id), passed);
     }
 
     /// What passed through when this answer was made.
@@ -179,12 +346,14 @@ fn name(owner: &Text, id: &str) -> Name {
 pub(crate) struct SignatureTable {
     signatures: Cache<(Text, Text), Arc<[Signature]>>,
     resting: AtomicBool,
+    archive: Option<Arc<Archive>>,
 }
 
 impl SignatureTable {
-    pub(crate) fn new() -> Self {
+    /// `archive` is the way into the store, if there is one.
+    pub(crate) fn new(archive: Option<Arc<Archive>>) -> Self {
         let signatures = Cache::builder().max_capacity(SIGNATURES).time_to_live(KEPT).build();
-        Self { signatures, resting: AtomicBool::new(false) }
+        Self { signatures, resting: AtomicBool::new(false), archive }
     }
 
     /// While memory is scarce, nothing new is kept.
@@ -202,15 +371,35 @@ impl SignatureTable {
             return;
         }
         let (keeps_first, name) = (carrier::is_text_anchor(&anchor), (owner.clone(), anchor));
-        if keeps_first {
-            self.signatures.entry(name).or_insert_with(|| signatures.into());
-        } else {
-            self.signatures.insert(name, signatures.into());
+        let signatures: Arc<[Signature]> = signatures.into();
+        if keeps_first && self.signatures.contains_key(&name) {
+            return;
         }
+        if let Some(archive) = &self.archive {
+            let filed = (Kind::Signature, name.0.clone(), name.1.clone());
+            archive.keep(filed, Thing::Signatures(Arc::clone(&signatures)));
+        }
+        self.signatures.insert(name, signatures);
     }
 
-    pub(crate) fn get(&self, owner: &Text, anchor: &str) -> Vec<Signature> {
-        self.signatures.get(&(owner.clone(), Text::from(anchor))).map(|found| found.to_vec()).unwrap_or_default()
+    /// What is in memory.
+    pub(crate) fn get(&self, owner: &Text, anchor: &str) -> Option<Vec<Signature>> {
+        self.signatures.get(&(owner.clone(), Text::from(anchor))).map(|found| found.to_vec())
+    }
+
+    /// Brings into memory what the store has of these; whether it had any. One that is away has none.
+    pub(crate) async fn recall(&self, owner: &Text, anchors: &[Text]) -> bool {
+        let Some(archive) = self.archive.as_ref().filter(|_| !anchors.is_empty()) else { return false };
+        let names: Vec<Filed> = anchors.iter().map(|anchor| (Kind::Signature, owner.clone(), anchor.clone())).collect();
+        let Ok(found) = archive.find(&names, RECALL_SIGNATURES).await else { return false };
+        let mut any = false;
+        for ((_, owner, anchor), thing) in names.into_iter().zip(found) {
+            if let Some(Thing::Signatures(signatures)) = thing {
+                self.signatures.insert((owner, anchor), signatures);
+                any = true;
+            }
+        }
+        any
     }
 }
 
@@ -222,7 +411,7 @@ mod tests {
 
     #[test]
     fn a14_an_answer_belongs_to_its_owner() {
-        let store = ResponseStore::new();
+        let store = ResponseStore::new(None);
         let stored = Stored {
             owner: "a".into(),
             request: Arc::new(Request::new(ClientProtocol::Responses, "m")),
@@ -245,7 +434,7 @@ mod tests {
 
     #[test]
     fn a14_what_a_provider_keeps_belongs_to_its_owner() {
-        let store = ResponseStore::new();
+        let store = ResponseStore::new(None);
         let held = Held { provider: "p".into(), credential: None, model: "m".into(), shown: "m".into() };
         store.hold(&"a".into(), "resp_x", Arc::new(held));
         let passed = Passed { body: Bytes::new(), answer: Bytes::new(), previous: None };
@@ -255,5 +444,18 @@ mod tests {
         assert!(store.held(&"a".into(), "resp_x").is_some() && store.passed(&"a".into(), "resp_x").is_some());
         store.forget(&"a".into(), "resp_x");
         assert!(store.held(&"a".into(), "resp_x").is_none() && store.passed(&"a".into(), "resp_x").is_none());
+    }
+
+    #[test]
+    fn what_passed_through_is_read_back_and_nothing_else() {
+        for previous in [None, Some(Text::from("resp_p"))] {
+            let (body, answer) = (Bytes::from_static(b"{\"a\":1e3}"), Bytes::from_static(b"{}"));
+            let passed = Passed { body: body.clone(), answer: answer.clone(), previous: previous.clone() };
+            let written = passed.write();
+            let read = Passed::read(&written).unwrap();
+            assert_eq!((read.body, read.answer, read.previous), (body, answer, previous));
+            assert!((0..18).all(|end| Passed::read(written.get(..end).unwrap()).is_none()));
+        }
+        assert!(Passed::read(&[255; 40]).is_none());
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, OpenError};
 use crate::health::HealthTable;
 use crate::kept::Kept;
 use crate::key::{KeyFile, KeyId, MasterKey};
+use crate::lease::Leases;
 use crate::location::{Location, beside, make_folder, make_private, private_file};
 use crate::lock::Lock;
 use crate::pools::Pool;
@@ -205,7 +206,7 @@ impl Store {
         Table::new(self)
     }
 
-    /// What was learned about credentials, those of the configuration file included.
+    /// What happened with credentials, those of the configuration file included.
     #[must_use]
     pub fn health(&self) -> HealthTable<'_> {
         HealthTable::new(self)
@@ -221,6 +222,18 @@ impl Store {
     #[must_use]
     pub fn kept(&self) -> Kept<'_> {
         Kept::new(self)
+    }
+
+    /// Turns that processes take.
+    #[must_use]
+    pub fn leases(&self) -> Leases<'_> {
+        Leases::new(self)
+    }
+
+    /// Whether other processes may have this database open.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.engine == Engine::Postgres
     }
 
     /// A number that grows whenever providers, credentials, pools, routes or settings change, by whichever process. Read it before the

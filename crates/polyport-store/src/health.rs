@@ -1,43 +1,21 @@
-//! What was learned about credentials: their state, and counters.
+//! What happened with credentials, in numbers.
 
 use std::collections::BTreeMap;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use crate::db::Store;
+use crate::db::{Store, now};
 use crate::error::Error;
 
-/// Whether a credential can be used, as far as its provider said. Whether it may be is [`enabled`](crate::Credential::enabled).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// It can.
-    #[default]
-    Ready,
-    /// It rests until then, Unix milliseconds.
-    Cooling {
-        /// Unix milliseconds.
-        until: i64,
-    },
-    /// Its quota is used up until then.
-    Exhausted {
-        /// Unix milliseconds.
-        until: i64,
-    },
-    /// Somebody must do something.
-    Invalid {
-        /// What the provider said.
-        reason: String,
-    },
-}
+/// Writers that were silent for so long are gone.
+const WRITERS_KEPT_MS: i64 = 7 * 24 * 3_600_000;
 
-/// The state and counters of one credential.
+/// The counters of one credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Its id; for one of the configuration file whatever names it there.
     pub credential: String,
-    /// Its state.
-    pub state: State,
     /// Requests in all.
     pub requests: i64,
     /// Those that succeeded.
@@ -55,8 +33,6 @@ pub struct Health {
 pub struct Tally {
     /// Its id.
     pub credential: String,
-    /// Its state now, if it changed.
-    pub state: Option<State>,
     /// Requests more.
     pub requests: i64,
     /// Successes more.
@@ -69,7 +45,7 @@ pub struct Tally {
     pub last_used_at: Option<i64>,
 }
 
-/// States and counters of all credentials.
+/// The counters of all credentials.
 #[derive(Clone, Copy, Debug)]
 pub struct HealthTable<'s> {
     store: &'s Store,
@@ -100,11 +76,23 @@ impl<'s> HealthTable<'s> {
             .await
     }
 
-    /// Adds what happened, all of it or nothing. Counters of several processes add up; of states the last one counts.
-    pub async fn flush(&self, tallies: &[Tally]) -> Result<(), Error> {
+    /// Adds what happened, all of it or nothing, and once: what a writer offers again under the same number is not added again. Its numbers
+    /// grow. A call that ended without an answer is repeated as it was. Counters of several processes add up.
+    pub async fn flush(&self, writer: &str, number: i64, tallies: &[Tally]) -> Result<(), Error> {
         self.store
             .timed(async {
                 let mut change = self.store.begin().await?;
+                let now = now();
+                let mark = sqlx::query(
+                    "INSERT INTO flushes (writer, number, written_at) VALUES ($1, $2, $3) ON CONFLICT (writer) DO UPDATE SET \
+                     number = excluded.number, written_at = excluded.written_at WHERE flushes.number < excluded.number",
+                );
+                let mark = mark.bind(writer).bind(number).bind(now);
+                if mark.execute(change.connection()).await?.rows_affected() == 0 {
+                    return change.commit().await;
+                }
+                let old = sqlx::query("DELETE FROM flushes WHERE written_at < $1").bind(now - WRITERS_KEPT_MS);
+                old.execute(change.connection()).await?;
                 for tally in tallies {
                     add(change.connection(), tally).await?;
                 }
@@ -129,31 +117,19 @@ impl<'s> HealthTable<'s> {
 }
 
 async fn add(connection: &mut AnyConnection, tally: &Tally) -> Result<(), Error> {
-    let (state, until, reason) = tally.state.as_ref().map_or(("ready", None, None), columns);
-    // Without a new state the old one stays.
-    let sets = if tally.state.is_some() {
-        "INSERT INTO health (credential, state, until, reason, requests, successes, failures, last_used_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (credential) DO UPDATE SET \
-         state = excluded.state, until = excluded.until, reason = excluded.reason, \
+    sqlx::query(
+        "INSERT INTO health (credential, requests, successes, failures, last_used_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (credential) DO UPDATE SET \
          requests = health.requests + excluded.requests, successes = health.successes + excluded.successes, \
-         failures = health.failures + excluded.failures, last_used_at = COALESCE(excluded.last_used_at, health.last_used_at)"
-    } else {
-        "INSERT INTO health (credential, state, until, reason, requests, successes, failures, last_used_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (credential) DO UPDATE SET \
-         requests = health.requests + excluded.requests, successes = health.successes + excluded.successes, \
-         failures = health.failures + excluded.failures, last_used_at = COALESCE(excluded.last_used_at, health.last_used_at)"
-    };
-    sqlx::query(sets)
-        .bind(tally.credential.as_str())
-        .bind(state)
-        .bind(until)
-        .bind(reason)
-        .bind(tally.requests)
-        .bind(tally.successes)
-        .bind(tally.failures)
-        .bind(tally.last_used_at)
-        .execute(&mut *connection)
-        .await?;
+         failures = health.failures + excluded.failures, last_used_at = COALESCE(excluded.last_used_at, health.last_used_at)",
+    )
+    .bind(tally.credential.as_str())
+    .bind(tally.requests)
+    .bind(tally.successes)
+    .bind(tally.failures)
+    .bind(tally.last_used_at)
+    .execute(&mut *connection)
+    .await?;
     for (status, answers) in &tally.statuses {
         sqlx::query(
             "INSERT INTO health_statuses (credential, status, answers) VALUES ($1, $2, $3) \
@@ -168,26 +144,9 @@ async fn add(connection: &mut AnyConnection, tally: &Tally) -> Result<(), Error>
     Ok(())
 }
 
-fn columns(state: &State) -> (&'static str, Option<i64>, Option<&str>) {
-    match state {
-        State::Ready => ("ready", None, None),
-        State::Cooling { until } => ("cooling", Some(*until), None),
-        State::Exhausted { until } => ("exhausted", Some(*until), None),
-        State::Invalid { reason } => ("invalid", None, Some(reason)),
-    }
-}
-
 fn read(row: &AnyRow) -> Result<Health, Error> {
-    let until = row.try_get::<Option<i64>, _>("until")?.unwrap_or_default();
-    let state = match row.try_get::<&str, _>("state")? {
-        "cooling" => State::Cooling { until },
-        "exhausted" => State::Exhausted { until },
-        "invalid" => State::Invalid { reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default() },
-        _ => State::Ready,
-    };
     Ok(Health {
         credential: row.try_get("credential")?,
-        state,
         requests: row.try_get("requests")?,
         successes: row.try_get("successes")?,
         failures: row.try_get("failures")?,

@@ -1,5 +1,7 @@
 //! What is remembered between requests: sealed, for a time, and never more than a bound.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 
 use crate::db::{Store, within};
@@ -53,6 +55,9 @@ pub struct Keep {
     pub first_counts: bool,
 }
 
+/// What something is called: its kind, whose it is, and what its owner calls it.
+pub type Name<'n> = (Kind, &'n str, &'n str);
+
 /// How much is kept of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -75,6 +80,11 @@ impl<'s> Kept<'s> {
 
     /// Remembers things, all of them or none. One of the same kind, owner and name is replaced, unless the first counts.
     pub async fn put(&self, things: &[Keep], now: i64) -> Result<(), Error> {
+        self.write(things, &[], now).await
+    }
+
+    /// The same, and forgets others in the same step.
+    pub async fn write(&self, things: &[Keep], gone: &[Name<'_>], now: i64) -> Result<(), Error> {
         self.store
             .timed(async {
                 let mut change = self.store.begin().await?;
@@ -93,7 +103,39 @@ impl<'s> Kept<'s> {
                     let insert = sqlx::query(sql).bind(id).bind(thing.kind.name()).bind(body).bind(bytes);
                     insert.bind(now).bind(thing.expires_at).execute(change.connection()).await?;
                 }
+                for &(kind, owner, name) in gone {
+                    let delete = sqlx::query("DELETE FROM kept WHERE id = $1").bind(id(kind, owner, name));
+                    delete.execute(change.connection()).await?;
+                }
                 change.commit().await
+            })
+            .await
+    }
+
+    /// What is there under these names, in their order; like [`get`](Self::get) for each.
+    pub async fn some(&self, names: &[Name<'_>], now: i64) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        const AT_ONCE: usize = 16;
+        const SQL: &str = "SELECT id, body FROM kept WHERE expires_at > $1 AND id IN \
+             ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        self.store
+            .timed(async {
+                let key = self.store.key().await;
+                let mut found = Vec::with_capacity(names.len());
+                for names in names.chunks(AT_ONCE) {
+                    let ids: Vec<String> = names.iter().map(|&(kind, owner, name)| id(kind, owner, name)).collect();
+                    let mut query = sqlx::query(SQL).bind(now);
+                    for at in 0..AT_ONCE {
+                        query = query.bind(ids.get(at).map_or("", String::as_str));
+                    }
+                    let mut rows = HashMap::new();
+                    for row in query.fetch_all(&self.store.inner().reading).await? {
+                        let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("body")?);
+                        rows.insert(id, sealed);
+                    }
+                    let opened = |id: &String| open(&key, place(id), rows.get(id)?).ok().map(|body| body.to_vec());
+                    found.extend(ids.iter().map(opened));
+                }
+                Ok(found)
             })
             .await
     }

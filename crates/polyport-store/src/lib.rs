@@ -7,7 +7,8 @@
 //! | [`key`], `seal` | the master key, and values that only it opens |
 //! | [`table`] | objects with a revision: list, get, create, update, delete |
 //! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
-//! | [`health`] | states and counters of credentials |
+//! | [`health`] | counters of credentials |
+//! | [`lease`] | turns that processes take at what only one of them may do |
 //! | [`settings`], [`kept`] | single values; what is remembered between requests for a time |
 //! | [`backup()`], [`rotate`] | copies of the database, a new master key |
 //!
@@ -21,6 +22,7 @@ pub mod error;
 pub mod health;
 pub mod kept;
 pub mod key;
+pub mod lease;
 mod location;
 mod lock;
 mod migrate;
@@ -38,9 +40,10 @@ pub use backup::{RestoreError, Restored, backup, restore};
 pub use credentials::{Credential, Credentials, Held, NewCredential, Tokens};
 pub use db::{Store, Timeouts};
 pub use error::{Error, OpenError};
-pub use health::{Health, State, Tally};
-pub use kept::{Bounds, Keep, Kind};
+pub use health::{Health, Tally};
+pub use kept::{Bounds, Keep, Kind, Name};
 pub use key::{KeyError, KeyId, MasterKey};
+pub use lease::{Lease, Leases};
 pub use location::{check_url, default_url};
 pub use pools::{Pool, PoolTarget};
 pub use providers::Provider;

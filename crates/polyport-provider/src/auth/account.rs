@@ -41,6 +41,17 @@ pub trait Keep: Send + Sync + fmt::Debug {
     /// Makes the tokens durable: when this is done, they survive the loss of power. `before` is the refresh token they replace.
     fn save<'a>(&'a self, before: &'a Secret, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), SaveError>>;
 
+    /// A refresh begins: waits until it is this account's turn, where others may refresh it as well. Gives the tokens that another one
+    /// has saved meanwhile, if they are not those in use here.
+    fn begin<'a>(&'a self, _present: &'a Tokens) -> BoxFuture<'a, Result<Option<Tokens>, SaveError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// A refresh that began has ended.
+    fn end(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// A refresh succeeded.
     fn refreshed(&self) {}
 
@@ -318,30 +329,61 @@ impl Account {
         if let Err(error) = self.save_again().await {
             return finish.with(Err(error));
         }
+        let outcome = match self.keep.begin(&self.held.load_full().tokens).await {
+            Ok(newer) => {
+                let outcome = self.renew(newer).await;
+                self.keep.end().await;
+                outcome
+            }
+            // Without knowing what others have done, the refresh token here may be one that is used up.
+            Err(error) => Err(unsaved(&error)),
+        };
+        finish.with(outcome)
+    }
+
+    /// Takes over what another process has fetched, or fetches.
+    async fn renew(&self, newer: Option<Tokens>) -> Result<(), RefreshError> {
+        if let Some(newer) = newer {
+            let old = self.held.load_full();
+            if newer.refresh != old.tokens.refresh {
+                self.remember(&old.tokens.refresh);
+            }
+            self.put(newer, old.generation + 1);
+            if self.present().is_some() {
+                return Ok(());
+            }
+        }
         let now_ms = (self.clock)();
         let old = self.held.load_full();
         let before = &old.tokens.refresh;
         let tokens = match oauth::refresh(&self.client, &self.server, before, now_ms).await {
             Ok(tokens) => tokens,
-            Err(error) => return finish.with(Err(error)),
+            Err(error) => return Err(error),
         };
         let rotated = tokens.refresh != *before;
         let saved = self.keep.save(before, &tokens).await;
         if let Err(error) = &saved {
             tracing::error!(account = %self.label, %error, rotated, "refreshed tokens are kept in memory only");
         }
-        let header = tokens.access.as_ref().and_then(|access| self.style.header(access).ok());
         if rotated {
-            let mut refreshing = self.refreshing.lock();
-            refreshing.replaced.truncate(REPLACED - 1);
-            refreshing.replaced.push_front(before.clone());
+            self.remember(before);
             if saved.is_err() {
-                refreshing.unsaved = Some(before.clone());
+                self.refreshing.lock().unsaved = Some(before.clone());
             }
         }
-        let generation = old.generation + 1;
-        self.held.store(Arc::new(Held { tokens, header, generation, refreshed_at_ms: now_ms }));
-        finish.with(Ok(()))
+        self.put(tokens, old.generation + 1);
+        Ok(())
+    }
+
+    fn put(&self, tokens: Tokens, generation: u64) {
+        let header = tokens.access.as_ref().and_then(|access| self.style.header(access).ok());
+        self.held.store(Arc::new(Held { tokens, header, generation, refreshed_at_ms: (self.clock)() }));
+    }
+
+    fn remember(&self, replaced: &Secret) {
+        let mut refreshing = self.refreshing.lock();
+        refreshing.replaced.truncate(REPLACED - 1);
+        refreshing.replaced.push_front(replaced.clone());
     }
 
     /// A rotated refresh token must be durable before it is used: the one it leads to would replace it for ever.
@@ -353,10 +395,7 @@ impl Account {
                 self.refreshing.lock().unsaved = None;
                 Ok(())
             }
-            Err(error) => Err(RefreshError::Unavailable {
-                reason: error.to_string().into(),
-                retry_after: Some(Duration::from_millis(SAVE_AGAIN_MS.unsigned_abs())),
-            }),
+            Err(error) => Err(unsaved(&error)),
         }
     }
 
@@ -388,6 +427,14 @@ impl Account {
             Ok(()) => self.keep.refreshed(),
             Err(error) => self.keep.failed(error),
         }
+    }
+}
+
+/// Where the tokens are kept is not to be reached.
+fn unsaved(error: &SaveError) -> RefreshError {
+    RefreshError::Unavailable {
+        reason: error.to_string().into(),
+        retry_after: Some(Duration::from_millis(SAVE_AGAIN_MS.unsigned_abs())),
     }
 }
 

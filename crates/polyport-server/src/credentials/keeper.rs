@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Weak;
 
+use parking_lot::Mutex;
 use polyport_provider::auth::{Keep, RefreshError, SaveError, Tokens, TokensFile};
+use polyport_store::Lease;
 use polyport_types::{Secret, Text};
 
 use super::Credentials;
@@ -19,6 +21,8 @@ pub(super) struct Keeper {
     /// Names the tokens it was declared with.
     pub(super) root: Text,
     pub(super) file: Option<PathBuf>,
+    /// Held while a refresh runs, where other processes may refresh the account as well.
+    pub(super) turn: Mutex<Option<Lease>>,
 }
 
 impl Keep for Keeper {
@@ -40,6 +44,27 @@ impl Keep for Keeper {
                 Some(Ok(())) => Ok(()),
                 Some(Err(error)) => Err(SaveError(error.to_string().into())),
                 None => Err(SaveError("the writing broke off".into())),
+            }
+        })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        present: &'a Tokens,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Tokens>, SaveError>> + Send + 'a>> {
+        Box::pin(async move {
+            let (Some(credentials), None) = (self.credentials.upgrade(), &self.file) else { return Ok(None) };
+            let (turn, newest) = credentials.turn(&self.root).await?;
+            *self.turn.lock() = turn;
+            Ok(newest.filter(|newest| newest.refresh != present.refresh || newest.access != present.access))
+        })
+    }
+
+    fn end(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            let turn = self.turn.lock().take();
+            if let (Some(credentials), Some(turn)) = (self.credentials.upgrade(), turn) {
+                credentials.end_turn(turn).await;
             }
         })
     }

@@ -12,13 +12,14 @@ mod timer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use polyport_provider::Client;
 use polyport_provider::auth::{Account, SaveError, Spawn, Tokens};
 use polyport_routing::{Fleet, Member, ProviderSpec, RestPolicy, Strategy};
-use polyport_store::Store;
+use polyport_store::{Lease, Store};
 use polyport_types::Text;
 use tokio::sync::Notify;
 
@@ -28,6 +29,12 @@ use crate::tasks::Tasks;
 use past::Past;
 
 pub(crate) use timer::keep_fresh;
+
+/// One process refreshes an account so long at most; longer than a token server may take.
+const TURN: Duration = Duration::from_secs(60);
+
+/// The others look again after this time.
+const TURN_PAUSE: Duration = Duration::from_millis(50);
 
 /// All keys and accounts.
 #[derive(Debug)]
@@ -104,6 +111,7 @@ impl Credentials {
             provider: provider.clone(),
             id: id.clone(),
             file: settings.file.clone(),
+            turn: Mutex::default(),
         };
         let account = Account::new(
             label.clone(),
@@ -162,6 +170,36 @@ impl Credentials {
         }
         self.past.lock().learn(root.clone(), tokens.clone());
         Ok(())
+    }
+
+    /// Waits for the turn to refresh the account that was declared with these tokens, where other processes share the database. Gives the
+    /// tokens that are in use now, as far as the database knows.
+    async fn turn(&self, root: &Text) -> Result<(Option<Lease>, Option<Tokens>), SaveError> {
+        let Some(store) = self.store.as_ref().filter(|store| store.is_shared()) else { return Ok((None, None)) };
+        let failed = |error: polyport_store::Error| SaveError(error.to_string().into());
+        let name = format!("refresh {root}");
+        // Whoever has the turn gives it back or loses it.
+        let turn = loop {
+            match store.leases().take(&name, TURN).await.map_err(failed)? {
+                Some(turn) => break turn,
+                None => tokio::time::sleep(TURN_PAUSE).await,
+            }
+        };
+        match past::read_tokens(store, root).await {
+            Ok(tokens) => Ok((Some(turn), tokens)),
+            Err(error) => {
+                self.end_turn(turn).await;
+                Err(failed(error))
+            }
+        }
+    }
+
+    async fn end_turn(&self, turn: Lease) {
+        if let Some(store) = &self.store
+            && let Err(error) = store.leases().give_back(turn).await
+        {
+            tracing::warn!(%error, "the turn to refresh an account ends by time");
+        }
     }
 
     fn all_accounts(&self) -> Vec<Arc<Account>> {

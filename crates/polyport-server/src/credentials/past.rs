@@ -75,6 +75,22 @@ pub(super) async fn save_tokens(store: &Store, root: &Text, tokens: &Tokens) -> 
     store.kept().put(&[keep], now).await
 }
 
+/// The newest tokens that descend from what a configuration declares, if they were ever renewed.
+pub(super) async fn read_tokens(store: &Store, root: &Text) -> Result<Option<Tokens>, Error> {
+    let kept = store.kept().get(Kind::Account, "", root, clock::now_signed()).await?;
+    Ok(kept.and_then(|body| serde_json::from_slice::<KeptTokens>(&body).ok()).map(Tokens::from))
+}
+
+impl From<KeptTokens> for Tokens {
+    fn from(kept: KeptTokens) -> Self {
+        Self {
+            access: kept.access.map(Secret::new),
+            expires_at_ms: kept.expires_at_ms,
+            refresh: Secret::new(kept.refresh),
+        }
+    }
+}
+
 /// Something that belongs to the gateway, not to a client.
 pub(crate) fn keep(kind: Kind, name: &str, body: Vec<u8>, expires_at: i64) -> Keep {
     Keep { kind, owner: String::new(), name: name.to_owned(), body, expires_at, first_counts: false }
@@ -96,14 +112,7 @@ impl Past {
             );
         }
         let tokens = tokens.iter().filter_map(|body| serde_json::from_slice(body).ok());
-        let tokens = tokens.map(|kept: KeptTokens| {
-            let tokens = Tokens {
-                access: kept.access.map(Secret::new),
-                expires_at_ms: kept.expires_at_ms,
-                refresh: Secret::new(kept.refresh),
-            };
-            (kept.root, tokens)
-        });
+        let tokens = tokens.map(|kept: KeptTokens| (kept.root.clone(), kept.into()));
         Ok(Self { counts, rests, tokens: tokens.collect() })
     }
 

@@ -97,6 +97,7 @@ impl Counting {
         let resolved = self.runtime.resolve(&model, self.protocol, asks)?;
         let asking = Asking { app: &self.app, runtime: &self.runtime, owner: &self.owner, model: &model };
         let reference = Reference::in_request(&request).filter(|_| self.protocol == ClientProtocol::Responses);
+        asking.recall(reference.as_ref()).await?;
         let (origin, mut course) = asking.anchor(reference.as_ref(), resolved)?;
         let Ok(slot) = course.first().await else { return Ok(estimate(&request)) };
         let (request, as_it_is) = match reference {
@@ -180,7 +181,7 @@ impl Counting {
     fn translated(&self, slot: &Slot, request: &Request) -> Result<(Bytes, http::HeaderMap), Fault> {
         let target = slot.codec_target_in(&self.runtime, &Text::new());
         let mut losses = Losses::new();
-        let signatures = |anchor: &str| self.app.signatures.get(&self.owner, anchor);
+        let signatures = |anchor: &str| self.app.signatures.get(&self.owner, anchor).unwrap_or_default();
         let context = ResolveContext { carrier: Some(&self.runtime.config.carrier), signatures: &signatures };
         let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
         let encoded = match target.protocol {

@@ -41,6 +41,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             Some(reference) => {
                 let model = named.as_deref().unwrap_or_default();
                 let asking = Asking { app: &app, runtime: &runtime, owner: caller.owner(), model };
+                asking.recall(Some(&reference)).await?;
                 at_its_place(asking, &reference, resolved)?
             }
             None => Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved),

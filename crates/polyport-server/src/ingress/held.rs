@@ -1,5 +1,6 @@
 //! Answers and conversations that a provider keeps: what is asked about them is asked there, with the credential they belong to.
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Response};
 use polyport_provider::Call as Ask;
@@ -14,7 +15,7 @@ use crate::observe::{Outcome, Record};
 use crate::relay;
 use crate::relay::course::{Course, Slot, steady};
 use crate::relay::frames::Framed;
-use crate::relay::origin::{keeps, shown};
+use crate::relay::origin::{keeps, shown, store_away};
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::wire::{self, Opened};
 use crate::state::Held;
@@ -89,8 +90,10 @@ pub(crate) async fn conversation(call: Call, id: String, tail: String) -> Respon
         Ok(caller) => caller,
         Err(fault) => return call.logged(call.refuse(PROTOCOL, &fault)),
     };
+    let recalled = call.app.responses.recall(caller.owner(), &[Text::from(id.as_str())]).await;
     match call.app.responses.held(caller.owner(), &id) {
         Some(held) => relay(call, &held, "conversations", &id, &tail).await,
+        None if recalled.is_err() => call.logged(call.refuse(PROTOCOL, &store_away())),
         None => {
             let words = format!("Conversation with id '{}' not found.", shown(&id));
             call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)))
@@ -153,25 +156,50 @@ pub(crate) struct Handed<'a> {
 /// Hands on an answer that is no stream; `edits` sees it before.
 pub(crate) async fn whole(
     handed: Handed<'_>,
-    mut opened: Opened,
-    mut record: Box<Record>,
+    opened: Opened,
+    record: Box<Record>,
     edits: impl FnOnce(&Peek, &[u8]) -> Option<Edits>,
 ) -> Response<Body> {
-    let Handed { protocol, slot, id } = handed;
-    let headers = answer_headers(protocol, slot, &opened, &mut record, id);
-    /// Largest answer, in bytes.
-    const ANSWER: usize = 64 << 20;
-    let bytes = match wire::whole(&mut opened, &slot.target.provider, ANSWER).await {
-        Ok(bytes) => bytes,
-        Err(fault) => return relay::refuse(protocol, id, *record, &fault),
-    };
-    let edited = Peek::parse(&bytes).ok().and_then(|peek| Some(peek.edited(&bytes, &edits(&peek, &bytes)?)));
-    let mut response = Response::new(Body::from(edited.unwrap_or(bytes)));
-    *response.headers_mut() = headers;
-    record.status = 200;
-    record.first_output();
-    record.end(Outcome::Answered);
-    response
+    match Whole::read(handed, opened, record).await {
+        Ok(whole) => whole.hand_on(edits),
+        Err(refused) => refused,
+    }
+}
+
+/// An answer that is no stream and has been read.
+pub(crate) struct Whole {
+    headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+    record: Box<Record>,
+}
+
+impl Whole {
+    pub(crate) async fn read(
+        handed: Handed<'_>,
+        mut opened: Opened,
+        mut record: Box<Record>,
+    ) -> Result<Self, Response<Body>> {
+        /// Largest answer, in bytes.
+        const ANSWER: usize = 64 << 20;
+        let Handed { protocol, slot, id } = handed;
+        let headers = answer_headers(protocol, slot, &opened, &mut record, id);
+        match wire::whole(&mut opened, &slot.target.provider, ANSWER).await {
+            Ok(bytes) => Ok(Self { headers, bytes, record }),
+            Err(fault) => Err(relay::refuse(protocol, id, *record, &fault)),
+        }
+    }
+
+    /// Hands it on; `edits` sees it before.
+    pub(crate) fn hand_on(mut self, edits: impl FnOnce(&Peek, &[u8]) -> Option<Edits>) -> Response<Body> {
+        let bytes = self.bytes;
+        let edited = Peek::parse(&bytes).ok().and_then(|peek| Some(peek.edited(&bytes, &edits(&peek, &bytes)?)));
+        let mut response = Response::new(Body::from(edited.unwrap_or(bytes)));
+        *response.headers_mut() = self.headers;
+        self.record.status = 200;
+        self.record.first_output();
+        self.record.end(Outcome::Answered);
+        response
+    }
 }
 
 /// The client's query without what is meant for us.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Call, access, held};
 use crate::body::Body;
-use crate::relay::origin::shown;
+use crate::relay::origin::{shown, store_away};
 use crate::state::Stored;
 
 const PROTOCOL: ClientProtocol = ClientProtocol::Responses;
@@ -33,6 +33,7 @@ pub(crate) async fn handle(call: Call, id: String, ask: Ask) -> Response<Body> {
         Err(fault) => return call.logged(call.refuse(PROTOCOL, &fault)),
     };
     let store = &call.app.responses;
+    let recalled = store.recall(caller.owner(), &[Text::from(id.as_str())]).await;
     if let Some(stored) = store.get(caller.owner(), &id) {
         return call.logged(ours(&call, caller.owner(), &stored, ask));
     }
@@ -43,6 +44,7 @@ pub(crate) async fn handle(call: Call, id: String, ask: Ask) -> Response<Body> {
     };
     match store.held(caller.owner(), &id) {
         Some(held) => held::relay(call, &held, "responses", &id, tail).await,
+        None if recalled.is_err() => call.logged(call.refuse(PROTOCOL, &store_away())),
         None => {
             let words = format!("Response with id '{}' not found.", shown(&id));
             call.logged(call.refuse(PROTOCOL, &Fault::new(FaultClass::NotFound, words)))

@@ -27,7 +27,7 @@ use crate::app::{App, SetupError};
 use crate::body::Body;
 use crate::config::{Config, Limits};
 use crate::credentials::past::Past;
-use crate::{credentials, persist};
+use crate::{archive, credentials, persist};
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -154,6 +154,9 @@ impl Server {
         let tasks = app.tasks.clone();
         tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
+        if let Some(archive) = &app.archive {
+            tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
+        }
         let doors = Doors::new(&app);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -201,6 +204,9 @@ impl Server {
         }
         app.cut.cancel();
         tasks.wait().await;
+        if let Some(archive) = &app.archive {
+            archive.finish().await;
+        }
         if let Some(persist) = &app.persist {
             persist.finish(&app.credentials.fleet_owned(), &app.metrics).await;
         }

@@ -126,6 +126,7 @@ pub(crate) struct Metrics {
     pub(crate) reload_ok: Gauge<i64, AtomicI64>,
     reload_time: Gauge<f64, AtomicU64>,
     pub(crate) store_up: Gauge<i64, AtomicI64>,
+    pub(crate) store_waiting: Gauge<i64, AtomicI64>,
     memory: Gauge<i64, AtomicI64>,
     memory_pressure: Gauge<i64, AtomicI64>,
 }
@@ -167,6 +168,7 @@ impl Metrics {
             reload_ok: Gauge::default(),
             reload_time: Gauge::default(),
             store_up: Gauge::default(),
+            store_waiting: Gauge::default(),
             memory: Gauge::default(),
             memory_pressure: Gauge::default(),
             registry: Registry::default(),
@@ -220,6 +222,11 @@ impl Metrics {
             this.memory_pressure.clone(),
         );
         registry.register("polyport_store_up", "Whether the database answers", this.store_up.clone());
+        registry.register(
+            "polyport_store_waiting",
+            "Kept answers, places and signatures that are not in the database yet",
+            this.store_waiting.clone(),
+        );
         registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..this }
     }

@@ -47,7 +47,7 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Course, Fault> {
         resolved = x.resolved()?;
         x.look(&resolved).await?;
     }
-    let course = x.anchor(resolved)?;
+    let course = x.anchor(resolved).await?;
     x.record.model = x.model.clone();
     x.stream = x.asks_for_stream();
     x.record.stream = x.stream;

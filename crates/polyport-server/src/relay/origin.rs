@@ -2,6 +2,7 @@
 //! keeps. Such a request goes first to who keeps it; elsewhere it goes with its history written out, where that is known.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use polyport_protocol::responses::{continue_after, input_messages};
 use polyport_protocol::{RequestHead, decode_request, decode_response};
@@ -14,11 +15,11 @@ use super::admit::internal;
 use super::course::{Course, Slot};
 use super::peek::Peek;
 use crate::app::{App, Runtime, Upstream};
-use crate::state::Held;
+use crate::state::{Held, LONGEST_CHAIN};
 use crate::tasks;
 
-/// Longest chain of answers that is followed back.
-const LONGEST: usize = 1000;
+/// A client that refers to what is in the store only tries again after this time.
+const STORE_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a request goes on from.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +105,14 @@ fn not_found(words: String) -> Fault {
     Fault { code: Some("previous_response_not_found".into()), ..Fault::bad_request("previous_response_id", words) }
 }
 
+/// What a request refers to may be in the store, and it does not answer.
+pub(crate) fn store_away() -> Fault {
+    Fault {
+        retry_after: Some(STORE_AGAIN),
+        ..Fault::new(FaultClass::Overloaded, "what this request refers to cannot be read at the moment; try again")
+    }
+}
+
 /// An id of a client in an error message.
 pub(crate) fn shown(id: &str) -> String {
     id.chars().filter(char::is_ascii_graphic).take(80).collect()
@@ -119,6 +128,21 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// Has what a body refers to in memory, where the store knows it.
+    ///
+    /// # Errors
+    /// [`store_away`] when it does not say.
+    pub(crate) async fn recall(self, reference: Option<&Reference>) -> Result<(), Fault> {
+        let store = &self.app.responses;
+        let (id, recalled) = match reference {
+            None => return Ok(()),
+            Some(Reference::Answer(id)) => (id, store.recall_chain(self.owner, id).await),
+            Some(Reference::Conversation(id)) => (id, store.recall(self.owner, std::slice::from_ref(id)).await),
+        };
+        let known = || store.get(self.owner, id).is_some() || store.held(self.owner, id).is_some();
+        if recalled.is_err() && !known() { Err(store_away()) } else { Ok(()) }
+    }
+
     /// Finds where it is that a body refers to, and begins with the attempt that can refer to it. The others follow where the history can
     /// be written out, otherwise they are left out.
     ///
@@ -182,7 +206,7 @@ impl Asking<'_> {
     /// Whether the whole history of an answer is known here.
     fn has_history(self, id: &Text) -> bool {
         let mut next = Some(id.clone());
-        for _ in 0..LONGEST {
+        for _ in 0..LONGEST_CHAIN {
             let Some(id) = next else { return true };
             if self.app.responses.get(self.owner, &id).is_some() {
                 return true;
@@ -210,7 +234,7 @@ impl Asking<'_> {
                 break stored.history();
             }
             let (passed, held) = (store.passed(self.owner, &id), store.held(self.owner, &id));
-            let (Some(passed), Some(held), true) = (passed, held, turns.len() < LONGEST) else {
+            let (Some(passed), Some(held), true) = (passed, held, turns.len() < LONGEST_CHAIN) else {
                 return Err(unknown(&id));
             };
             let slot = Slot::at(self.runtime, &held).ok_or_else(|| unknown(&id))?;
@@ -245,9 +269,10 @@ pub(crate) fn keeps(upstream: &Upstream) -> bool {
 
 impl Exchange {
     /// Finds what the request goes on from, and orders its attempts accordingly.
-    pub(crate) fn anchor(&mut self, resolved: Resolved) -> Result<Course, Fault> {
+    pub(crate) async fn anchor(&mut self, resolved: Resolved) -> Result<Course, Fault> {
         let reference = if self.wire == ClientProtocol::Responses { self.reference() } else { None };
         let asking = Asking { app: &self.app, runtime: &self.runtime, owner: self.caller.owner(), model: &self.model };
+        asking.recall(reference.as_ref()).await?;
         let (origin, course) = asking.anchor(reference.as_ref(), resolved)?;
         self.origin = origin;
         Ok(course)

@@ -1,5 +1,6 @@
 //! Client and provider speak different protocols, or the request needs more than small edits: through the neutral form.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -69,8 +70,13 @@ pub(crate) async fn attempt(
         unsigned: repairs.unsigned.as_ref().map(|refused| refused.body.clone()),
         encode: slot.upstream.client.is_some(),
     };
-    let translated = x.off_worker(move || work.run()).await?;
-    let Translated { resolved, restore, mut losses, encoded } = translated;
+    let work = Arc::new(work);
+    let first = Arc::clone(&work);
+    let mut translated = x.off_worker(move || first.run()).await?;
+    if x.app.signatures.recall(x.caller.owner(), &translated.missed).await {
+        translated = x.off_worker(move || work.run()).await?;
+    }
+    let Translated { resolved, restore, mut losses, encoded, .. } = translated;
     if x.expanded.is_some() {
         losses.info(LossCode::StateExpanded, LossAction::Emulated, "/previous_response_id", "");
     }
@@ -290,23 +296,35 @@ struct Translated {
     restore: Restore,
     losses: Losses,
     encoded: Encoded,
+    /// What signatures were looked for and are not in memory.
+    missed: Vec<Text>,
 }
 
 impl Work {
-    fn run(mut self) -> Translated {
+    fn run(&self) -> Translated {
         let mut losses = Losses::new();
         let mut request = Request::clone(&self.request);
+        let mut stripped = None;
         if let Some(refused) = &self.unsigned {
-            strip_signatures(&mut self.target, &mut request, refused, &mut losses);
+            let target = stripped.insert(self.target.clone());
+            strip_signatures(target, &mut request, refused, &mut losses);
         }
+        let target = stripped.as_ref().unwrap_or(&self.target);
+        let missed = RefCell::new(Vec::new());
         let signatures = |anchor: &str| {
-            if self.unsigned.is_some() { Vec::new() } else { self.app.signatures.get(&self.owner, anchor) }
+            if self.unsigned.is_some() {
+                return Vec::new();
+            }
+            let found = self.app.signatures.get(&self.owner, anchor);
+            found.unwrap_or_else(|| {
+                missed.borrow_mut().push(Text::from(anchor));
+                Vec::new()
+            })
         };
         let context = ResolveContext { carrier: Some(&self.carrier), signatures: &signatures };
-        let (resolved, restore) = resolve(&self.target, request, &context, &mut losses);
-        let encoded =
-            if self.encode { encode_request(&self.target, &resolved, &mut losses) } else { Encoded::default() };
-        Translated { resolved, restore, losses, encoded }
+        let (resolved, restore) = resolve(target, request, &context, &mut losses);
+        let encoded = if self.encode { encode_request(target, &resolved, &mut losses) } else { Encoded::default() };
+        Translated { resolved, restore, losses, encoded, missed: missed.into_inner() }
     }
 }
 

@@ -126,7 +126,7 @@ async fn child_that_writes_until_it_is_killed() {
         eprintln!("saved {next}");
         let tally =
             Tally { credential: id.clone(), requests: 1, statuses: BTreeMap::from([(200, 1)]), ..Tally::default() };
-        store.health().flush(&[tally]).await.unwrap();
+        store.health().flush("child", next, &[tally]).await.unwrap();
     }
 }
 
@@ -208,8 +208,8 @@ async fn s7_a_newer_schema_is_refused_with_both_versions() {
     place.run("UPDATE meta SET schema_version = 7").await;
     let before = fs::read(place.file()).unwrap();
     let error = refused(&place).await;
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 1 }), "{error:?}");
-    assert!(error.to_string().contains("schema 7") && error.to_string().contains("up to 1"), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 2 }), "{error:?}");
+    assert!(error.to_string().contains("schema 7") && error.to_string().contains("up to 2"), "{error}");
     assert_eq!(fs::read(place.file()).unwrap(), before);
 }
 

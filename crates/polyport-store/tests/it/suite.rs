@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use polyport_store::{
-    Bounds, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, PoolTarget, Provider, Route, State, Tally,
-    Tokens,
+    Bounds, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, PoolTarget, Provider, Route, Tally, Tokens,
 };
 use serde_json::json;
 
@@ -38,7 +37,9 @@ suite!(
     many_are_made_at_once_and_each_is_answered,
     of_two_renewals_one_wins,
     what_was_written_is_there_after_opening_again,
-    counters_add_up_and_the_last_state_counts,
+    counters_add_up_and_no_flush_counts_twice,
+    turns_are_taken_one_at_a_time,
+    several_are_found_in_their_order,
     things_are_kept_for_their_owner_until_they_expire,
     the_oldest_go_first_beyond_the_bounds,
     settings_are_single_values,
@@ -166,7 +167,11 @@ async fn secrets_come_back_and_go_with_their_credential(place: Place) {
     let stale = credentials.replace_secret(&first.id, 1, &secret("sk-3"), &secret("sk-3")).await.unwrap_err();
     assert_eq!(stale, Error::Conflict { what: "credential", expected: 1, found: 2 });
 
-    store.health().flush(&[Tally { credential: first.id.clone(), requests: 1, ..Tally::default() }]).await.unwrap();
+    store
+        .health()
+        .flush("x", 1, &[Tally { credential: first.id.clone(), requests: 1, ..Tally::default() }])
+        .await
+        .unwrap();
     credentials.delete(&first.id, None).await.unwrap();
     assert_eq!(credentials.secrets().await.unwrap().keys().collect::<Vec<_>>(), [&second.id]);
     assert!(store.health().list().await.unwrap().is_empty());
@@ -228,7 +233,7 @@ async fn ten_thousand_credentials() {
     let begun = std::time::Instant::now();
     let tally =
         |id: &String| Tally { credential: id.clone(), requests: 1, statuses: [(200, 1)].into(), ..Tally::default() };
-    store.health().flush(&ids.iter().map(tally).collect::<Vec<_>>()).await.unwrap();
+    store.health().flush("x", 1, &ids.iter().map(tally).collect::<Vec<_>>()).await.unwrap();
     eprintln!("counters flushed in {:?}", begun.elapsed());
     let begun = std::time::Instant::now();
     for version in 1..=100 {
@@ -275,51 +280,81 @@ async fn what_was_written_is_there_after_opening_again(place: Place) {
     assert!(store.locked().await.unwrap().is_empty());
 }
 
-async fn counters_add_up_and_the_last_state_counts(place: Place) {
+async fn counters_add_up_and_no_flush_counts_twice(place: Place) {
     let store = place.open().await;
     let health = store.health();
-    let tally = |name: &str, state, status| Tally {
+    let tally = |name: &str, status| Tally {
         credential: name.to_owned(),
-        state,
         requests: 3,
         successes: 2,
         failures: 1,
         statuses: BTreeMap::from([(200, 2), (status, 1)]),
         last_used_at: Some(1_000),
     };
-    let invalid = State::Invalid { reason: "revoked".into() };
-    health.flush(&[tally("a", Some(State::Cooling { until: 9 }), 429), tally("b", None, 500)]).await.unwrap();
-    health
-        .flush(&[tally("a", None, 401), Tally { last_used_at: None, ..tally("b", Some(invalid.clone()), 401) }])
-        .await
-        .unwrap();
+    let second = [tally("a", 401), Tally { last_used_at: None, ..tally("b", 401) }];
+    health.flush("x", 1, &[tally("a", 429), tally("b", 500)]).await.unwrap();
+    health.flush("x", 2, &second).await.unwrap();
     let all = health.list().await.unwrap();
-    let expected = |name: &str, state: State, statuses: &[(u16, i64)]| Health {
+    let expected = |name: &str, statuses: &[(u16, i64)]| Health {
         credential: name.into(),
-        state,
         requests: 6,
         successes: 4,
         failures: 2,
         statuses: statuses.iter().copied().collect(),
         last_used_at: Some(1_000),
     };
-    assert_eq!(
-        all,
-        [
-            expected("a", State::Cooling { until: 9 }, &[(200, 4), (401, 1), (429, 1)]),
-            expected("b", invalid, &[(200, 4), (401, 1), (500, 1)]),
-        ]
-    );
-    for state in [State::Exhausted { until: 77 }, State::Ready] {
-        health.flush(&[tally("a", Some(state.clone()), 1)]).await.unwrap();
-        assert_eq!(health.list().await.unwrap()[0].state, state);
-    }
+    let expected = [expected("a", &[(200, 4), (401, 1), (429, 1)]), expected("b", &[(200, 4), (401, 1), (500, 1)])];
+    assert_eq!(all, expected);
+    // A writer that got no answer offers the same again; another one has numbers of its own.
+    health.flush("x", 2, &second).await.unwrap();
+    health.flush("x", 1, &second).await.unwrap();
+    assert_eq!(health.list().await.unwrap(), expected);
+    health.flush("y", 1, &[tally("b", 500)]).await.unwrap();
+    assert_eq!(health.list().await.unwrap()[1].requests, 9);
+
     health.forget(&["a", "none"]).await.unwrap();
     let left = health.list().await.unwrap();
     assert_eq!(left.iter().map(|health| health.credential.as_str()).collect::<Vec<_>>(), ["b"]);
     // Begun anew, without what was forgotten.
-    health.flush(&[tally("a", None, 200)]).await.unwrap();
+    health.flush("x", 3, &[tally("a", 200)]).await.unwrap();
     assert_eq!(health.list().await.unwrap()[0].requests, 3);
+}
+
+async fn turns_are_taken_one_at_a_time(place: Place) {
+    let store = place.open().await;
+    let leases = store.leases();
+    let long = std::time::Duration::from_secs(600);
+    let first = leases.take("a", long).await.unwrap().expect("nobody has it");
+    assert!(leases.take("a", long).await.unwrap().is_none());
+    let other = leases.take("b", long).await.unwrap().expect("another name");
+    leases.give_back(first).await.unwrap();
+    // One that ran out at once is free, and giving it back late takes it from nobody.
+    let late = leases.take("a", std::time::Duration::ZERO).await.unwrap().expect("given back");
+    leases.take("a", long).await.unwrap().expect("run out");
+    leases.give_back(late).await.unwrap();
+    assert!(leases.take("a", long).await.unwrap().is_none());
+    leases.give_back(other).await.unwrap();
+}
+
+async fn several_are_found_in_their_order(place: Place) {
+    let store = place.open().await;
+    let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+    let things: Vec<Keep> = names.iter().step_by(2).map(|name| keep(Kind::Held, "a", name, name)).collect();
+    store.kept().put(&things, 0).await.unwrap();
+    let asked: Vec<_> = names.iter().map(|name| (Kind::Held, "a", name.as_str())).collect();
+    let found = store.kept().some(&asked, 0).await.unwrap();
+    assert_eq!(found.len(), 40);
+    for (at, (found, name)) in found.iter().zip(&names).enumerate() {
+        assert_eq!(found.as_deref(), (at % 2 == 0).then_some(name.as_bytes()), "{name}");
+    }
+    assert!(store.kept().some(&[(Kind::Held, "b", "n0")], 0).await.unwrap()[0].is_none());
+    assert!(store.kept().some(&[(Kind::Held, "a", "n0")], 1_000).await.unwrap()[0].is_none());
+    assert!(store.kept().some(&[], 0).await.unwrap().is_empty());
+    // Written and forgotten in one step.
+    let more = [keep(Kind::Held, "a", "more", "more")];
+    store.kept().write(&more, &[(Kind::Held, "a", "n0")], 0).await.unwrap();
+    let found = store.kept().some(&[(Kind::Held, "a", "more"), (Kind::Held, "a", "n0")], 0).await.unwrap();
+    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
 }
 
 fn keep(kind: Kind, owner: &str, name: &str, body: &str) -> Keep {
@@ -426,7 +461,7 @@ async fn changes_count_what_the_snapshot_holds(place: Place) {
     grew("update", true).await;
     store.settings().set("x", &json!(1)).await.unwrap();
     grew("setting", true).await;
-    store.health().flush(&[Tally { credential: "c".into(), requests: 1, ..Tally::default() }]).await.unwrap();
+    store.health().flush("x", 1, &[Tally { credential: "c".into(), requests: 1, ..Tally::default() }]).await.unwrap();
     grew("counters", false).await;
     store.kept().put(&[keep(Kind::Answer, "a", "b", "c")], 0).await.unwrap();
     grew("kept", false).await;
@@ -442,7 +477,7 @@ async fn writers_at_once_do_not_lose_one_another(place: Place) {
         tasks.spawn(async move {
             store.providers().create(provider(&format!("p{number}"))).await.unwrap();
             let tally = Tally { credential: "c".into(), requests: 1, statuses: [(200, 1)].into(), ..Tally::default() };
-            store.health().flush(&[tally]).await.unwrap();
+            store.health().flush(&format!("w{number}"), 1, &[tally]).await.unwrap();
             store.providers().list().await.unwrap();
         });
     }

@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::id::RequestId;
 use crate::ingress::access::Caller;
 use crate::ingress::forward::stream_through;
-use crate::ingress::held::{Handed, whole, without_key};
+use crate::ingress::held::{Handed, Whole, without_key};
 use crate::observe::Record;
 use crate::relay::course::Slot;
 use crate::relay::peek::{Edits, Peek};
@@ -42,7 +42,13 @@ impl Asking<'_> {
         let (protocol, status) = (self.asked.protocol, opened.status);
         let mut response = if opened.is_stream() == Some(false) && !self.asked.content {
             let handed = Handed { protocol, slot: &slot, id: self.id };
-            whole(handed, opened, record, |peek, body| self.read(&slot, peek, body)).await
+            match Whole::read(handed, opened, record).await {
+                Ok(whole) => {
+                    self.recall_listed(&whole.bytes).await;
+                    whole.hand_on(|peek, body| self.read(&slot, peek, body))
+                }
+                Err(refused) => refused,
+            }
         } else {
             stream_through(protocol, &slot, opened, record, self.id, None)
         };
@@ -83,23 +89,38 @@ impl Asking<'_> {
         if self.runtime.config.access.is_single() {
             return;
         }
+        let owned = |entry: &&RawValue| {
+            let name = self.name_of(entry);
+            name.is_some_and(|name| self.app.responses.held(self.caller.owner(), &name).is_some())
+        };
+        for name in peek.names() {
+            let Some(entries) = entries(peek, body, name) else { continue };
+            let kept: Vec<&str> = entries.iter().filter(|entry| owned(entry)).map(|entry| entry.get()).collect();
+            edits.set(name, format!("[{}]", kept.join(",")));
+        }
+    }
+
+    /// Has in memory what the store knows of the things that a list names.
+    async fn recall_listed(&self, body: &[u8]) {
+        if !self.asked.collection || self.runtime.config.access.is_single() {
+            return;
+        }
+        let Ok(peek) = Peek::parse(body) else { return };
+        let lists = peek.names().filter_map(|name| entries(&peek, body, name));
+        let names: Vec<Text> = lists.flatten().filter_map(|entry| self.name_of(entry)).collect();
+        self.app.responses.recall(self.caller.owner(), &names).await.ok();
+    }
+
+    /// What an entry of a list is called.
+    fn name_of(&self, entry: &RawValue) -> Option<Text> {
         #[derive(Deserialize)]
         struct Named {
             id: Option<String>,
             name: Option<String>,
         }
-        let owned = |entry: &&RawValue| {
-            let Ok(named) = serde_json::from_str::<Named>(entry.get()) else { return false };
-            let name = if self.asked.protocol == ClientProtocol::Gemini { named.name.or(named.id) } else { named.id };
-            name.is_some_and(|name| self.app.responses.held(self.caller.owner(), &name).is_some())
-        };
-        for name in peek.names() {
-            let entries: Option<Vec<&RawValue>> =
-                peek.get(body, name).and_then(|list| serde_json::from_slice(list).ok());
-            let Some(entries) = entries else { continue };
-            let kept: Vec<&str> = entries.iter().filter(|entry| owned(entry)).map(|entry| entry.get()).collect();
-            edits.set(name, format!("[{}]", kept.join(",")));
-        }
+        let named: Named = serde_json::from_str(entry.get()).ok()?;
+        let name = if self.asked.protocol == ClientProtocol::Gemini { named.name.or(named.id) } else { named.id };
+        name.map(Text::from)
     }
 
     /// Headers of the answer that mean something to the client: those of parts of a file, and of uploads.
@@ -131,6 +152,11 @@ impl Asking<'_> {
         let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
         format!("{}://{host}", if secure { "https" } else { "http" })
     }
+}
+
+/// The entries of a member that is a list.
+fn entries<'b>(peek: &Peek, body: &'b [u8], name: &str) -> Option<Vec<&'b RawValue>> {
+    peek.get(body, name).and_then(|list| serde_json::from_slice(list).ok())
 }
 
 /// Path and query of an address.

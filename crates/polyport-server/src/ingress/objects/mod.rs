@@ -64,6 +64,7 @@ pub(crate) async fn method_of_model(call: Call, model: &str, method: &str) -> Re
         headers: &entered.parts.headers,
         protocol,
     };
+    seeking.recall(&[], &content).await;
     let resolved = seeking.checked(&content).and_then(|_| seeking.of_model(model));
     let asked = Asked { protocol, path, upload: false, content: false, collection: false, deletes: None };
     go(entered, content, asked, resolved, Some(model.into())).await
@@ -84,6 +85,9 @@ async fn relay(call: Call, protocol: ClientProtocol, place: Place) -> Response<B
     let method = &entered.parts.method;
     let query = entered.parts.uri.query().unwrap_or_default();
     let named = model_of(&place, &content);
+    let mut names = place.names();
+    names.extend(upload_id(query));
+    seeking.recall(&names, &content).await;
     let resolved = match &named {
         Ok(model) => seeking.places(&place, upload_id(query), &content, model.as_deref()),
         Err(fault) => Err(fault.clone()),
@@ -224,6 +228,15 @@ struct Seeking<'a> {
 impl Seeking<'_> {
     fn asks(&self) -> Asks<'_> {
         Asks { headers: self.headers, caller: self.owner }
+    }
+
+    /// Has in memory what the store knows of these names and of what a body refers to. What it does not say is not known.
+    async fn recall(&self, names: &[&str], content: &Content) {
+        let mut ids: Vec<Text> = names.iter().copied().map(Text::from).collect();
+        if let Content::Json(body) = content {
+            ids.extend(references(body));
+        }
+        self.app.responses.recall(self.owner, &ids).await.ok();
     }
 
     /// Where a request may go: to who keeps what it names or refers to, to the targets of the model it names, or to any provider that
