@@ -13,8 +13,8 @@ pub(crate) const CORE: &str = "0";
 
 /// A process under test.
 pub(crate) struct Process {
-    /// Kept so that the process ends with this value.
-    _child: Child,
+    /// The process ends with this value.
+    child: Child,
     pid: u32,
     /// Where it listens.
     pub(crate) address: String,
@@ -38,7 +38,18 @@ impl Process {
 
     fn new(child: Child, address: String) -> Result<Self> {
         let pid = child.id().context("the process ended at once")?;
-        Ok(Self { _child: child, pid, address })
+        Ok(Self { child, pid, address })
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn wait(mut self) -> Result<()> {
+        self.child.wait().await?;
+        Ok(())
     }
 
     /// CPU time of all threads so far.

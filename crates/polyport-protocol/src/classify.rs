@@ -478,9 +478,12 @@ fn class_by_status(status: Option<u16>) -> FaultClass {
     }
 }
 
-/// When the provider may be asked again, from response headers (`retry-after` and the rate-limit families).
+/// When the provider may be asked again, from response headers (`retry-after` and the rate-limit families). `now` (Unix seconds) counts where
+/// it does not tell the time.
 #[must_use]
 pub fn retry_after(header: &dyn Fn(&str) -> Option<String>, now: i64) -> Option<Duration> {
+    // What it says in points of time is meant by its own clock.
+    let now = header("date").and_then(|date| date_value(&date)).unwrap_or(now);
     for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
         if let Some(wait) =
             header(name).and_then(|v| v.trim().parse::<f64>().ok()).and_then(|ms| seconds_to_wait(ms / 1e3))
@@ -516,8 +519,13 @@ fn retry_after_value(value: &str, now: i64) -> Option<Duration> {
     if let Ok(seconds) = value.parse::<f64>() {
         return seconds_to_wait(seconds);
     }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    until(at.as_second(), now)
+    until(date_value(value)?, now)
+}
+
+/// An HTTP date, Unix seconds.
+fn date_value(value: &str) -> Option<i64> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
+    Some(at.as_second())
 }
 
 /// A reset in any of the seen forms: Go duration, RFC 3339, epoch seconds or milliseconds, seconds.

@@ -6,6 +6,7 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`grammar`] | strict readers of streams, answers and errors, with what a client understood of them |
+//! | [`postgres`] | a Postgres server of its own |
 //! | [`provider`] | fake providers: strict about what they receive, scripted in what they answer |
 //! | [`raw`] | clients: any bytes on a TCP connection, and requests with bodies read piece by piece |
 //! | [`schema`] | judges of request bodies: closed schemas and the rules behind them |
@@ -14,6 +15,7 @@
 #![allow(clippy::disallowed_methods, reason = "fakes live as long as their test")]
 
 pub mod grammar;
+pub mod postgres;
 pub mod provider;
 pub mod raw;
 pub mod schema;

@@ -187,6 +187,12 @@ fn waits_in_every_form() {
     assert_eq!(wait(&[("x-ratelimit-reset", "1792567680000")]), Some(90.0));
     assert_eq!(wait(&[("x-ratelimit-reset", "1792567680")]), Some(90.0));
     assert_eq!(wait(&[]), None);
+    // A provider whose clock is an hour behind, and one whose date makes no sense.
+    let behind = ("date", "Wed, 21 Oct 2026 06:26:00 GMT");
+    assert_eq!(wait(&[behind, ("retry-after", "Wed, 21 Oct 2026 06:28:00 GMT")]), Some(120.0));
+    assert_eq!(wait(&[behind, ("x-ratelimit-reset", "1792564080")]), Some(120.0));
+    assert_eq!(wait(&[behind, ("retry-after", "30")]), Some(30.0));
+    assert_eq!(wait(&[("date", "yesterday"), ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), Some(90.0));
     for (text, seconds) in [
         ("Please try again in 1.57s. Visit", Some(1.57)),
         ("Please retry in 900ms", Some(0.9)),

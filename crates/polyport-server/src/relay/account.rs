@@ -9,6 +9,7 @@ use polyport_types::{ClientProtocol, PartKind, Protocol, Request, Response, Sign
 use super::Exchange;
 use super::course::Slot;
 use super::peek::Peek;
+use super::refers::made_items;
 use crate::app::App;
 use crate::state::{Held, Passed, Stored};
 
@@ -117,7 +118,11 @@ impl Holder {
 
     /// Keeps what passed through, now that the answer is whole.
     pub(crate) fn keep(self, answer: &[u8]) {
-        let ended = response_of(answer).and_then(|response| response.text("status"));
+        let response = response_of(answer);
+        for item in response.as_ref().map(Object::items).unwrap_or_default() {
+            self.app.responses.hold(&self.owner, &item, Arc::clone(&self.held));
+        }
+        let ended = response.and_then(|response| response.text("status"));
         if let (Some(id), true, Some("completed" | "incomplete")) = (&self.id, self.whole, ended.as_deref()) {
             // Copies: slices would keep the buffers alive that they were read into.
             let passed = Passed {
@@ -149,6 +154,11 @@ pub(crate) struct Object<'a> {
 impl Object<'_> {
     fn text(&self, name: &str) -> Option<String> {
         self.peek.text(self.bytes, name)
+    }
+
+    /// The ids of what it says.
+    fn items(&self) -> Vec<Text> {
+        self.peek.get(self.bytes, "output").map(made_items).unwrap_or_default()
     }
 }
 

@@ -14,6 +14,7 @@ use super::account::response_of;
 use super::admit::internal;
 use super::course::{Course, Slot};
 use super::peek::Peek;
+use super::refers::things;
 use crate::app::{App, Runtime, Upstream};
 use crate::state::{Held, LONGEST_CHAIN};
 use crate::tasks;
@@ -53,6 +54,8 @@ pub(crate) enum Reference {
     Answer(Text),
     /// `conversation`
     Conversation(Text),
+    /// A file, a cache, an item of an earlier answer: something known to be kept by a provider.
+    Thing(Text),
 }
 
 impl Reference {
@@ -85,6 +88,7 @@ impl Reference {
                 param: Some("conversation".to_owned()),
                 ..Fault::new(FaultClass::NotFound, format!("Conversation with id '{}' not found.", shown(id)))
             },
+            Self::Thing(id) => Fault::new(FaultClass::NotFound, format!("'{}' not found.", shown(id))),
         }
     }
 
@@ -97,6 +101,7 @@ impl Reference {
             Self::Conversation(id) => {
                 Fault::bad_request("conversation", format!("The conversation '{}' {why}.", shown(id)))
             }
+            Self::Thing(id) => Fault::new(FaultClass::BadRequest, format!("'{}' {why}, or send it anew.", shown(id))),
         }
     }
 }
@@ -137,7 +142,9 @@ impl Asking<'_> {
         let (id, recalled) = match reference {
             None => return Ok(()),
             Some(Reference::Answer(id)) => (id, store.recall_chain(self.owner, id).await),
-            Some(Reference::Conversation(id)) => (id, store.recall(self.owner, std::slice::from_ref(id)).await),
+            Some(Reference::Conversation(id) | Reference::Thing(id)) => {
+                (id, store.recall(self.owner, std::slice::from_ref(id)).await)
+            }
         };
         let known = || store.get(self.owner, id).is_some() || store.held(self.owner, id).is_some();
         if recalled.is_err() && !known() { Err(store_away()) } else { Ok(()) }
@@ -151,7 +158,7 @@ impl Asking<'_> {
     pub(crate) fn anchor(self, reference: Option<&Reference>, resolved: Resolved) -> Result<(Origin, Course), Fault> {
         let course = |resolved| Course::new(Arc::clone(self.app), Arc::clone(self.runtime), resolved);
         let Some(reference) = reference else { return Ok((Origin::Body, course(resolved))) };
-        let (Reference::Answer(id) | Reference::Conversation(id)) = reference;
+        let (Reference::Answer(id) | Reference::Conversation(id) | Reference::Thing(id)) = reference;
         let answer = matches!(reference, Reference::Answer(_));
         let store = &self.app.responses;
         if answer && store.get(self.owner, id).is_some() {
@@ -184,7 +191,9 @@ impl Asking<'_> {
         let slot = Slot::at(self.runtime, held);
         let target = resolved.targets.iter().find(|target| target.provider == *provider).cloned();
         let place = slot.and_then(|slot| Some(slot.with_target(target.clone()?)));
-        let origin = Origin::There(Arc::clone(held));
+        // A body that refers to a thing says all the same what it says.
+        let there = || Origin::There(Arc::clone(held));
+        let origin = if matches!(reference, Reference::Thing(_)) { Origin::Body } else { there() };
         match place {
             Some(place) if elsewhere => {
                 let mut course = course(resolved);
@@ -270,12 +279,28 @@ pub(crate) fn keeps(upstream: &Upstream) -> bool {
 impl Exchange {
     /// Finds what the request goes on from, and orders its attempts accordingly.
     pub(crate) async fn anchor(&mut self, resolved: Resolved) -> Result<Course, Fault> {
-        let reference = if self.wire == ClientProtocol::Responses { self.reference() } else { None };
+        let mut reference = if self.wire == ClientProtocol::Responses { self.reference() } else { None };
+        if reference.is_none() {
+            reference = self.thing().await?;
+        }
         let asking = Asking { app: &self.app, runtime: &self.runtime, owner: self.caller.owner(), model: &self.model };
         asking.recall(reference.as_ref()).await?;
         let (origin, course) = asking.anchor(reference.as_ref(), resolved)?;
         self.origin = origin;
         Ok(course)
+    }
+
+    /// The first thing the body refers to of which it is known who keeps it.
+    async fn thing(&self) -> Result<Option<Reference>, Fault> {
+        let (wire, body) = (self.wire, self.body.clone());
+        let things = self.off_worker(move || things(wire, &body)).await?;
+        if things.is_empty() {
+            return Ok(None);
+        }
+        // Without an answer of the store it is as before it had one: whoever is asked may know it.
+        self.app.responses.recall(self.caller.owner(), &things).await.ok();
+        let known = |id: &Text| self.app.responses.held(self.caller.owner(), id).is_some();
+        Ok(things.into_iter().find(known).map(Reference::Thing))
     }
 
     fn reference(&self) -> Option<Reference> {

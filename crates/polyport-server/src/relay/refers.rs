@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use polyport_types::Text;
+use polyport_types::{ClientProtocol, Text};
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Members of requests that hold ids of things that a provider keeps.
 const REFERRING: [&str; 21] = [
@@ -50,6 +52,55 @@ pub(crate) fn references(body: &[u8]) -> Vec<Text> {
         .iter()
         .filter_map(|text| id_in(text))
         .collect()
+}
+
+/// What a request for an answer refers to that a provider may keep: files, caches, containers, items of earlier answers. Most bodies refer to
+/// nothing, and are not read for it.
+pub(crate) fn things(wire: ClientProtocol, body: &[u8]) -> Vec<Text> {
+    let words: &[&str] = match wire {
+        ClientProtocol::Chat => &["\"file_id\""],
+        ClientProtocol::Messages => &["\"file_id\"", "\"container\""],
+        ClientProtocol::Responses => &["\"file_id\"", "\"container\"", "\"vector_store_ids\"", ITEM],
+        ClientProtocol::Gemini => &["\"fileUri\"", "\"file_uri\"", "\"cachedContent\"", "\"cached_content\""],
+    };
+    let holds = |word: &&&str| memchr::memmem::find(body, word.as_bytes()).is_some();
+    let Some(first) = words.iter().find(holds) else { return Vec::new() };
+    let mut found = if *first == ITEM { Vec::new() } else { references(body) };
+    if wire == ClientProtocol::Responses && holds(&&ITEM) {
+        found.extend(items(body));
+    }
+    found
+}
+
+/// How the input names an item of an earlier answer.
+const ITEM: &str = "\"item_reference\"";
+
+fn items(body: &[u8]) -> Vec<Text> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        input: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        r#type: Option<String>,
+        id: Option<String>,
+    }
+    let Ok(body) = serde_json::from_slice::<Body<'_>>(body) else { return Vec::new() };
+    let items: Vec<Item> = serde_json::from_str(body.input.get()).unwrap_or_default();
+    let referred = items.into_iter().filter(|item| item.r#type.as_deref() == Some("item_reference"));
+    referred.filter_map(|item| item.id.map(Text::from)).collect()
+}
+
+/// The ids of the items of an answer of the Responses protocol, the first ones.
+pub(crate) fn made_items(output: &[u8]) -> Vec<Text> {
+    const MOST: usize = 64;
+    #[derive(Deserialize)]
+    struct Item {
+        id: Option<String>,
+    }
+    let items: Vec<Item> = serde_json::from_slice(output).unwrap_or_default();
+    items.into_iter().filter_map(|item| item.id.map(Text::from)).take(MOST).collect()
 }
 
 /// What an answer about one thing tells of: itself, and what was made with it.
@@ -163,6 +214,22 @@ mod tests {
             ["file-1", "vs_1", "vs_2", "cachedContents/c", "file-2", "files/abc"].map(Text::from)
         );
         assert!(references(b"no json").is_empty());
+    }
+
+    #[test]
+    fn a_request_for_an_answer_is_read_only_where_it_may_refer_to_something() {
+        use ClientProtocol::{Gemini, Messages, Responses};
+        let body = br#"{"input":[{"type":"item_reference","id":"rs_1"},{"type":"message","id":"msg_1"},
+            {"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]}"#;
+        assert_eq!(things(Responses, body), ["file-1", "rs_1"].map(Text::from));
+        let body =
+            br#"{"input":[{"type":"item_reference","id":"rs_1"}],"tools":[{"vector_store_id":"not asked for"}]}"#;
+        assert_eq!(things(Responses, body), ["rs_1"].map(Text::from));
+        assert!(things(Messages, br#"{"messages":[{"content":"file_id"}]}"#).is_empty());
+        let body = br#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://g.com/v1beta/files/abc"}}]}]}"#;
+        assert_eq!(things(Gemini, body), ["files/abc"].map(Text::from));
+        assert_eq!(made_items(br#"[{"id":"a"},{"type":"x"},{"id":"b"}]"#), ["a", "b"].map(Text::from));
+        assert!(made_items(b"{}").is_empty());
     }
 
     #[test]

@@ -226,6 +226,33 @@ async fn s0_32_a_refresh_is_one_call_for_that_account() {
 }
 
 #[tokio::test]
+async fn a_revived_credential_is_asked_again_at_once() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat)]))).await;
+    fake.decide(|exchange| {
+        let first = exchange.header("authorization") == Some(&*format!("Bearer {FIRST}"));
+        first.then(|| Step::error(429, "no money").header("retry-after", "3600"))
+    });
+    for _ in 0..4 {
+        assert_eq!(ask(&gateway).await, 200);
+    }
+    assert_eq!(count_of(&fake, FIRST), 1, "it rests");
+    let one = format!("/admin/api/credentials/{}", id(&gateway, "one").await);
+    assert_ne!(read(&gateway, &one).await["state"], "ready");
+    let (status, shown) = act(&gateway, &format!("{one}/revive")).await;
+    assert_eq!((status, &shown["state"]), (200, &json!("ready")));
+    fake.decide(|_| None);
+    for _ in 0..4 {
+        assert_eq!(ask(&gateway).await, 200);
+    }
+    assert_eq!(count_of(&fake, FIRST), 3, "it takes its turns");
+    // One that an operator has switched off stays off, and an unknown one is none.
+    assert_eq!(act(&gateway, &format!("{one}/disable")).await.0, 200);
+    assert_eq!(act(&gateway, &format!("{one}/revive")).await.1["state"], "disabled");
+    assert_eq!(act(&gateway, "/admin/api/credentials/none/revive").await.0, 404);
+}
+
+#[tokio::test]
 async fn s2_39_counts_by_key_are_for_clients_too() {
     let fake = FakeProvider::start(Protocol::Chat).await;
     let mut up = two_keys(&fake, Protocol::Chat);

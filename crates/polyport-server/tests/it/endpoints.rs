@@ -389,3 +389,55 @@ async fn o2_a_reload_changes_new_requests_and_keeps_open_streams() {
     gate.open();
     open.until("four").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o2_a_hundred_reloads_under_load_cost_no_request_and_no_stream() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use polyport_testkit::grammar::Check;
+    use polyport_testkit::provider::{Gate, Hold};
+
+    let (old, new) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Chat).await);
+    let gateway = Gateway::to(&old, Protocol::Chat).await;
+    let gate = Gate::new();
+    (0..2).for_each(|_| gate.pass());
+    old.script(Step::text("one two three four").between_events(Hold::Until(gate.clone())));
+    let (path, body) = request(ClientProtocol::Messages, true);
+    let mut open = post(gateway.address, path, &[], &body).await;
+    open.until("one").await.unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let mut load = tokio::task::JoinSet::new();
+    for worker in 0..4 {
+        let (done, address) = (Arc::clone(&done), gateway.address);
+        load.spawn(async move {
+            let mut answered = 0_usize;
+            while !done.load(Ordering::Relaxed) {
+                for client in ClientProtocol::ALL {
+                    let stream = (worker + answered).is_multiple_of(2);
+                    let (path, body) = request(client, stream);
+                    let reply = post(address, path, &[], &body).await;
+                    assert_eq!(reply.status, 200, "{client}");
+                    let bytes = reply.bytes().await.unwrap();
+                    let check = Check::new(client);
+                    let read = if stream { check.stream(&bytes) } else { check.answer(&bytes) }.unwrap();
+                    assert!(read.failure.is_none(), "{client}");
+                    answered += 1;
+                }
+            }
+            answered
+        });
+    }
+    for reload in 0..100 {
+        let fake = if reload % 2 == 0 { &new } else { &old };
+        gateway.handle.reload(&Arc::new(one(fake, Protocol::Chat))).unwrap();
+        // Each configuration answers something.
+        let asked = fake.requests().len();
+        fake.wait_for(asked + 1).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    let answered: usize = load.join_all().await.into_iter().sum();
+    assert!(answered >= 100 && answered < old.requests().len() + new.requests().len() + 1, "{answered}");
+    gate.open();
+    open.until("four").await.unwrap();
+}

@@ -8,6 +8,8 @@ mod admin;
 mod client_faults;
 mod endpoints;
 mod faults;
+mod instances;
+mod kept;
 mod known_bugs;
 mod limits;
 mod objects;

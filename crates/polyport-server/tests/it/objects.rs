@@ -47,12 +47,12 @@ fn form(file: &[u8], model: Option<&str>) -> Vec<u8> {
 
 const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=xyz");
 
-async fn sent_file(gateway: &Gateway, headers: &[(&str, &str)], file: &[u8]) -> Reply {
+pub(crate) async fn sent_file(gateway: &Gateway, headers: &[(&str, &str)], file: &[u8]) -> Reply {
     let headers: Vec<(&str, &str)> = [FORM].iter().chain(headers).copied().collect();
     send(gateway.address, "POST", "/v1/files", &headers, form(file, None)).await
 }
 
-async fn id(answer: Reply) -> String {
+pub(crate) async fn id(answer: Reply) -> String {
     assert_eq!(answer.status, 200);
     answer.json().await["id"].as_str().unwrap().to_owned()
 }

@@ -96,13 +96,13 @@ async fn only_the_key_that_rests_is_passed_over_after_a_restart() {
 }
 
 /// A gateway in a runtime of its own, which ends without a word.
-struct Doomed {
-    address: std::net::SocketAddr,
+pub(crate) struct Doomed {
+    pub(crate) address: std::net::SocketAddr,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Doomed {
-    async fn start(config: Config) -> Self {
+    pub(crate) async fn start(config: Config) -> Self {
         tokio::task::spawn_blocking(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let address = runtime.block_on(async {
@@ -118,7 +118,7 @@ impl Doomed {
     }
 
     /// Every task ends where it stands.
-    async fn kill(self) {
+    pub(crate) async fn kill(self) {
         let ended = tokio::task::spawn_blocking(|| self.runtime.shutdown_timeout(Duration::from_secs(30)));
         ended.await.unwrap();
     }
@@ -132,7 +132,7 @@ async fn stored(mut config: Config) -> Server {
 
 impl Gateway {
     /// Starts with the store of this configuration.
-    async fn stored(config: Config) -> Self {
+    pub(crate) async fn stored(config: Config) -> Self {
         Self::run(stored(config).await)
     }
 }
@@ -240,6 +240,16 @@ async fn requests_go_on_while_the_database_is_away() {
 }
 
 async fn figures(gateway: &Gateway) -> String {
-    let answer = polyport_testkit::raw::get(gateway.address, "/metrics", &[]).await;
+    figures_at(gateway.address, &[]).await
+}
+
+/// Waits until everything that is kept is in the database.
+pub(crate) async fn written(address: std::net::SocketAddr, key: &[(&str, &str)]) {
+    let wait = async { while !figures_at(address, key).await.contains("\npolyport_store_waiting 0\n") {} };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("what is kept is written");
+}
+
+async fn figures_at(address: std::net::SocketAddr, key: &[(&str, &str)]) -> String {
+    let answer = polyport_testkit::raw::get(address, "/metrics", key).await;
     String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap()
 }

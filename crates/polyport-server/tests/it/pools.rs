@@ -41,7 +41,7 @@ fn by_key(fake: &FakeProvider, key: &str) -> usize {
 async fn a_limited_and_a_refused_key_cost_no_request() {
     let fake = FakeProvider::start(Protocol::Chat).await;
     fake.decide(|exchange| match exchange.header("authorization") {
-        Some("Bearer limited") => Some(Step::error(429, "slow down").header("retry-after", "2")),
+        Some("Bearer limited") => Some(Step::error(429, "slow down").header("retry-after", "60")),
         Some("Bearer refused") => Some(Step::error(401, "no such key")),
         _ => None,
     });

@@ -43,21 +43,15 @@ async fn s3_a_server_that_does_not_answer_is_given_up_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s2_s3_a_server_that_stops_or_hangs_is_away_and_comes_back() {
     let Some(server) = Server::find().await else { return };
-    let Some(process) = server.process() else { return };
+    let Some(own) = server.own() else { return };
     let place = Place::server(server.schema("hangs").await);
     let timeouts = Timeouts { call: Duration::from_secs(2), ..Timeouts::default() };
     let store = Store::open_with(&place.url(), &place.data(), None, timeouts).await.unwrap();
     store.providers().create(provider("a")).await.unwrap();
-    let signal = |name: &str| {
-        // The server's processes are its children: each connection has one.
-        let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-        let all = children.split_whitespace().map(str::to_owned).chain([process.to_string()]);
-        assert!(Command::new("kill").arg(name).args(all).status().unwrap().success());
-    };
-    signal("-STOP");
+    own.signal("-STOP");
     let away = store.providers().list().await.unwrap_err();
     let lost = store.providers().create(provider("b")).await.unwrap_err();
-    signal("-CONT");
+    own.signal("-CONT");
     assert!(matches!(away, Error::Unavailable(_)), "{away:?}");
     assert!(matches!(lost, Error::Unavailable(_)), "{lost:?}");
     let back = async {

@@ -5,6 +5,7 @@
 //! | [`client`] | C: an ordinary client in what it says |
 //! | [`connection`] | C: an ordinary client in what it does to its connection |
 //! | [`provider`] | U: a provider in what it says and how it frames it |
+//! | [`fleet`] | U: providers that are slow or fail together |
 //! | [`stream`] | how streams end |
 //! | [`tls`] | U: a provider behind TLS, and its HTTP/2 |
 //! | [`attacker`] | A: somebody who means it |
@@ -14,6 +15,7 @@ mod attacker;
 mod client;
 mod connection;
 mod desync;
+mod fleet;
 mod h2;
 mod provider;
 mod stream;
@@ -273,7 +275,7 @@ fn every_fault_has_a_test_of_its_name() {
     let mut tests = Vec::new();
     functions(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"), &mut tests);
     let client = (1..=21).chain([24]).map(|number| format!("c{number}_"));
-    let provider = (1..=4).chain(7..=25).chain([31]).map(|number| format!("u{number}_"));
+    let provider = (1..=4).chain(7..=28).chain([31, 32]).map(|number| format!("u{number}_"));
     let attacker = [1, 2, 3, 6, 7, 17, 18].map(|number| format!("a{number}_"));
     for id in client.chain(provider).chain(attacker) {
         assert!(tests.iter().any(|name| name.starts_with(&id)), "no test begins with {id}");
