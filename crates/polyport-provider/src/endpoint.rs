@@ -15,7 +15,7 @@ pub struct Endpoint {
     protocol: Protocol,
     scheme: Scheme,
     authority: Authority,
-    /// Path without trailing slash; may hold `{model}`.
+    /// Path without trailing slash; may hold `{model}` and `{project}`.
     path: String,
     /// Query of the base address (`api-version=…`), kept on every call.
     query: Option<String>,
@@ -39,6 +39,8 @@ pub enum Adapter {
     CodeAssist,
     /// Google Code Assist, as Antigravity speaks to it.
     Antigravity,
+    /// Google's Vertex AI: Gemini's models, or Anthropic's, below addresses with project and location.
+    Vertex,
 }
 
 impl Adapter {
@@ -46,11 +48,14 @@ impl Adapter {
     #[must_use]
     pub fn protocol(self) -> Option<Protocol> {
         match self {
-            Self::Http => None,
+            Self::Http | Self::Vertex => None,
             Self::CodeAssist | Self::Antigravity => Some(Protocol::Gemini),
         }
     }
 }
+
+/// Stands in addresses for the project of the account.
+const PROJECT: &str = "{project}";
 
 /// Headers that follow from the address, the body and the connection.
 const OF_THE_CONNECTION: [&str; 9] =
@@ -77,6 +82,9 @@ pub enum EndpointError {
     /// A header cannot be sent.
     #[error("the header `{0}` cannot be sent: {1}")]
     Header(String, &'static str),
+    /// The address needs a project and the account has none.
+    #[error("the account has no project; set `project`")]
+    Project,
     /// The model name cannot stand in a path.
     #[error("the address for model `{0}` cannot be built")]
     Path(String),
@@ -152,6 +160,7 @@ impl Endpoint {
         };
         // `Url` writes the braces of `{model}` percent-encoded.
         let path = url.path().trim_end_matches('/').replace("%7Bmodel%7D", "{model}").replace("%7bmodel%7d", "{model}");
+        let path = path.replace("%7Bproject%7D", PROJECT).replace("%7bproject%7d", PROJECT);
         let mut endpoint = Self {
             protocol,
             scheme,
@@ -163,7 +172,7 @@ impl Endpoint {
             default_v1,
             generate: None,
         };
-        if protocol != Protocol::Gemini && !endpoint.path.contains("{model}") {
+        if protocol != Protocol::Gemini && !endpoint.path.contains("{model}") && !endpoint.needs_project() {
             endpoint.generate = endpoint.built(Call::Generate { model: "", stream: false }).ok();
         }
         Ok(endpoint)
@@ -216,13 +225,23 @@ impl Endpoint {
         &self.headers
     }
 
-    /// The address of a call.
+    /// Whether its addresses hold the project of the account that asks.
+    #[must_use]
+    pub fn needs_project(&self) -> bool {
+        self.path.contains(PROJECT)
+    }
+
+    /// The address of a call, for an account of this project.
     ///
     /// # Errors
-    /// [`EndpointError::Path`] if the model's name cannot stand in an address.
-    pub fn uri(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
+    /// [`EndpointError::Path`] if the model's name cannot stand in an address, [`EndpointError::Project`] if it needs a project.
+    pub fn uri(&self, call: Call<'_>, project: Option<&str>) -> Result<Uri, EndpointError> {
         match (call, &self.generate) {
             (Call::Generate { .. }, Some(uri)) => Ok(uri.clone()),
+            _ if self.needs_project() => {
+                let project = encode_segment(project.ok_or(EndpointError::Project)?);
+                Self { path: self.path.replace(PROJECT, &project), ..self.clone() }.built(call)
+            }
             _ => self.built(call),
         }
     }
@@ -230,6 +249,7 @@ impl Endpoint {
     fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
         let (mut path, extra_query) = match self.protocol {
             _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
+            Protocol::Messages if self.adapter == Adapter::Vertex => self.vertex_messages_path(call),
             Protocol::Chat | Protocol::Responses => self.openai_path(call),
             Protocol::Messages => self.messages_path(call),
             Protocol::Gemini => self.gemini_path(call),
@@ -320,6 +340,21 @@ impl Endpoint {
             _ => format!("models/{}", encode_segment(model)),
         };
         (format!("{versioned}/{name}:{verb}"), query)
+    }
+
+    /// Anthropic's models as a publisher of Vertex: methods behind the model's name.
+    fn vertex_messages_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {
+        let root = &self.path;
+        let (model, verb) = match call {
+            Call::Generate { model, stream: true } => (model, "streamRawPredict"),
+            Call::Generate { model, stream: false } | Call::Embed { model } | Call::EmbedOne { model } => {
+                (model, "rawPredict")
+            }
+            Call::CountTokens { .. } => ("count-tokens", "rawPredict"),
+            Call::Models => return (format!("{root}/models"), None),
+            Call::Other { path, .. } | Call::Upload { path, .. } => return (format!("{root}/{path}"), None),
+        };
+        (format!("{root}/models/{}:{verb}", encode_segment(model)), None)
     }
 
     /// The model stands in the body.
@@ -460,18 +495,39 @@ mod tests {
     use super::*;
 
     fn uri(protocol: Protocol, base: &str, default_v1: bool, call: Call<'_>) -> String {
-        Endpoint::new(protocol, base, default_v1).unwrap().uri(call).unwrap().to_string()
+        Endpoint::new(protocol, base, default_v1).unwrap().uri(call, None).unwrap().to_string()
     }
 
     const PLAIN: Call<'_> = Call::Generate { model: "m/1", stream: false };
     const STREAM: Call<'_> = Call::Generate { model: "gemini-3", stream: true };
 
     #[test]
+    fn vertex_addresses_hold_project_location_and_publisher() {
+        let base = "https://h/v1/projects/{project}/locations/global/publishers";
+        let (model, project) = ("claude-sonnet-4-6@20260101", Some("p 1"));
+        let anthropic = Endpoint::new(Protocol::Messages, &format!("{base}/anthropic"), false).unwrap();
+        let anthropic = anthropic.spoken_to_as(Adapter::Vertex);
+        assert_eq!(
+            anthropic.uri(Call::Generate { model, stream: true }, project).unwrap().to_string(),
+            format!(
+                "https://h/v1/projects/p%201/locations/global/publishers/anthropic/models/{model}:streamRawPredict"
+            )
+        );
+        assert!(matches!(anthropic.uri(Call::Models, None), Err(EndpointError::Project)));
+        let google = Endpoint::new(Protocol::Gemini, &format!("{base}/google"), false).unwrap();
+        let google = google.spoken_to_as(Adapter::Vertex);
+        assert_eq!(
+            google.uri(Call::Generate { model: "gemini-2.5-pro", stream: false }, Some("p")).unwrap().path(),
+            "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-pro:generateContent"
+        );
+    }
+
+    #[test]
     fn code_assist_has_methods_and_no_models_in_its_addresses() {
         let endpoint = |base| Endpoint::new(Protocol::Gemini, base, false).unwrap().spoken_to_as(Adapter::CodeAssist);
         let model = "gemini-2.5-pro";
         for base in ["https://h", "https://h/", "https://h/v1internal"] {
-            let uri = |call| endpoint(base).uri(call).unwrap().to_string();
+            let uri = |call| endpoint(base).uri(call, None).unwrap().to_string();
             let stream = uri(Call::Generate { model, stream: true });
             assert_eq!(stream, "https://h/v1internal:streamGenerateContent?alt=sse");
             assert_eq!(uri(Call::Generate { model, stream: false }), "https://h/v1internal:generateContent");
@@ -565,7 +621,7 @@ mod tests {
     fn a_model_name_cannot_leave_its_place() {
         let name = "../admin?x=#\r\n";
         let endpoint = Endpoint::new(Protocol::Gemini, "https://g.com", false).unwrap();
-        let uri = endpoint.uri(Call::Generate { model: name, stream: false }).unwrap();
+        let uri = endpoint.uri(Call::Generate { model: name, stream: false }, None).unwrap();
         assert_eq!(uri.query(), None);
         assert_eq!(uri.path(), "/v1beta/models/..%2Fadmin%3Fx%3D%23%0D%0A:generateContent");
     }

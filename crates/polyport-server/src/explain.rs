@@ -243,7 +243,10 @@ fn address(target: &Target, provider: &Provider) -> String {
     match &provider.service {
         Service::Http(http) => http
             .endpoint
-            .uri(Call::Generate { model: &target.model, stream: false })
+            .uri(
+                Call::Generate { model: &target.model, stream: false },
+                provider.credentials().iter().find_map(Credential::project).map(|project| &**project),
+            )
             // The query may hold a secret.
             .map_or_else(|_| provider.address().to_owned(), |uri| format!("{}{}", provider.address(), uri.path())),
         Service::Echo => provider.address().to_owned(),

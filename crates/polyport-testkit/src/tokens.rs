@@ -10,16 +10,23 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+
+const ASSERTION: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A fake token server. Dropping it closes its port.
 #[derive(Debug)]
@@ -58,6 +65,8 @@ struct State {
     most_at_once: usize,
     violations: Vec<String>,
     serial: u64,
+    /// Service accounts: the address they name as audience, and their public keys.
+    trusted: HashMap<String, (String, Vec<u8>)>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +129,26 @@ impl FakeTokenServer {
     pub fn open(&self, refresh: &str) {
         let account = Account { current: refresh.to_owned(), ..Account::default() };
         self.state().accounts.insert(refresh.to_owned(), account);
+    }
+
+    /// Makes a service account of this address and returns its key file.
+    ///
+    /// # Panics
+    /// When no key can be made.
+    #[must_use]
+    pub fn service_account(&self, email: &str, project: &str) -> Value {
+        let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let der: Pkcs8V1Der<'_> = pair.as_der().expect("its form");
+        let encoded = STANDARD.encode(der.as_ref());
+        let lines: Vec<&str> =
+            encoded.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+        self.open(email);
+        self.state().trusted.insert(email.to_owned(), (self.url(), pair.public_key().as_ref().to_vec()));
+        json!({
+            "type": "service_account", "project_id": project, "private_key_id": "key-1", "private_key": pem,
+            "client_email": email, "token_uri": self.url(),
+        })
     }
 
     /// Every refresh gives a new refresh token from now on.
@@ -216,12 +245,15 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     } else {
         form(&text)
     };
+    let member = |name: &str| members.get(name).map_or("", String::as_str);
+    let grant = member("grant_type");
     {
         let mut state = shared.state();
         state.running += 1;
         state.most_at_once = state.most_at_once.max(state.running);
-        let grant = members.get("grant_type").map_or("", String::as_str);
-        if !is_post || grant != "refresh_token" || members.get("client_id").is_none_or(String::is_empty) {
+        let assertion = grant == ASSERTION;
+        let known = assertion || matches!(grant, "refresh_token" | "client_credentials");
+        if !is_post || !known || (!assertion && members.get("client_id").is_none_or(String::is_empty)) {
             state.violations.push(format!("no refresh: grant_type `{grant}`, content-type `{kind}`"));
         }
     }
@@ -231,7 +263,17 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     tokio::time::sleep(Duration::from_millis(5)).await;
     let mut state = shared.state();
     state.running -= 1;
-    Ok(state.judge(members.get("refresh_token").map_or("", String::as_str)))
+    Ok(match grant {
+        "client_credentials" => state.judge(member("client_secret")),
+        ASSERTION => match state.stated(member("assertion")) {
+            Ok(account) => state.judge(&account),
+            Err(wrong) => {
+                state.violations.push(wrong);
+                refusal(400, Some("invalid_grant"), None)
+            }
+        },
+        _ => state.judge(member("refresh_token")),
+    })
 }
 
 /// `a=1&b=2`, percent-decoded.
@@ -256,6 +298,37 @@ fn form(text: &str) -> HashMap<String, String> {
 }
 
 impl State {
+    /// Who states something in a signed statement.
+    fn stated(&self, assertion: &str) -> Result<String, String> {
+        let parts: Vec<&str> = assertion.split('.').collect();
+        let [header, claims, signature] = parts[..] else { return Err("the assertion has not three parts".to_owned()) };
+        let bytes = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|error| error.to_string());
+        let json = |part: &str| -> Result<Value, String> {
+            serde_json::from_slice(&bytes(part)?).map_err(|error| error.to_string())
+        };
+        let (head, claims_read) = (json(header)?, json(claims)?);
+        if (&head["alg"], &head["typ"]) != (&json!("RS256"), &json!("JWT")) || !head["kid"].is_string() {
+            return Err(format!("the assertion's header is {head}"));
+        }
+        let issuer = claims_read["iss"].as_str().unwrap_or_default();
+        let (url, key) = self.trusted.get(issuer).ok_or_else(|| format!("nobody knows `{issuer}`"))?;
+        let (issued, expires) = (claims_read["iat"].as_i64().unwrap_or(0), claims_read["exp"].as_i64().unwrap_or(0));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or(0);
+        if claims_read["aud"] != url.as_str()
+            || (now - issued).abs() > 300
+            || !(1..=3600).contains(&(expires - issued))
+            || claims_read["scope"] != "https://www.googleapis.com/auth/cloud-platform"
+        {
+            return Err(format!("the assertion claims {claims_read}"));
+        }
+        let text = format!("{header}.{claims}");
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key)
+            .verify(text.as_bytes(), &bytes(signature)?)
+            .map_err(|_| "the assertion's signature is wrong".to_owned())?;
+        Ok(issuer.to_owned())
+    }
+
     fn judge(&mut self, refresh: &str) -> Answer {
         let known = |account: &Account| {
             account.current == refresh

@@ -11,6 +11,7 @@ use polyport_types::{Secret, Text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::assertion::Claims;
 use crate::{Client, ProviderRequest, ProviderResponse, SendError};
 
 /// Time for a whole refresh.
@@ -18,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Answers of token servers are small; what is longer is no such answer.
 const LONGEST_ANSWER: usize = 256 * 1024;
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// Where an account's tokens come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct TokenServer {
     pub scope: Option<Text>,
     /// How the request is written.
     pub body: BodyForm,
+    /// What access tokens are granted for.
+    pub grant: Grant,
 }
 
 /// How the request to a token server is written.
@@ -44,6 +49,21 @@ pub enum BodyForm {
     Json,
 }
 
+/// What access tokens are granted for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Grant {
+    /// A refresh token (RFC 6749 §6).
+    #[default]
+    RefreshToken,
+    /// The OAuth client's own secret (RFC 6749 §4.4).
+    ClientCredentials,
+    /// A statement signed with a private key (RFC 7523); the client id is who states it.
+    Assertion {
+        /// The key's id, where it has one.
+        key_id: Option<Text>,
+    },
+}
+
 /// The tokens of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
@@ -51,7 +71,7 @@ pub struct Tokens {
     pub access: Option<Secret>,
     /// When the access token expires, Unix milliseconds; `None` when nobody said.
     pub expires_at_ms: Option<i64>,
-    /// What new access tokens are had for.
+    /// What new access tokens are had for: a refresh token, the client's secret or a private key.
     pub refresh: Secret,
 }
 
@@ -132,7 +152,8 @@ pub async fn refresh(
     now_ms: i64,
 ) -> Result<Tokens, RefreshError> {
     let asking = async {
-        let answer = client.send(server.request(refresh)).await.map_err(|error| match error {
+        let request = server.request(refresh, now_ms)?;
+        let answer = client.send(request).await.map_err(|error| match error {
             SendError::Certificate { .. } => {
                 RefreshError::Misconfigured { code: "certificate".into(), description: error.to_string().into() }
             }
@@ -147,13 +168,38 @@ pub async fn refresh(
 }
 
 impl TokenServer {
-    fn request(&self, refresh: &Secret) -> ProviderRequest {
-        let mut members =
-            vec![("grant_type", "refresh_token"), ("refresh_token", refresh.expose()), ("client_id", &*self.client_id)];
-        if let Some(secret) = &self.client_secret {
-            members.push(("client_secret", secret.expose()));
-        }
-        if let Some(scope) = &self.scope {
+    fn request(&self, refresh: &Secret, now_ms: i64) -> Result<ProviderRequest, RefreshError> {
+        let assertion;
+        let mut members = match &self.grant {
+            Grant::RefreshToken => {
+                let mut members = vec![
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", refresh.expose()),
+                    ("client_id", &*self.client_id),
+                ];
+                members.extend(self.client_secret.as_ref().map(|secret| ("client_secret", secret.expose())));
+                members
+            }
+            Grant::ClientCredentials => vec![
+                ("grant_type", "client_credentials"),
+                ("client_id", &*self.client_id),
+                ("client_secret", refresh.expose()),
+            ],
+            Grant::Assertion { key_id } => {
+                let claims = Claims {
+                    issuer: &self.client_id,
+                    scope: self.scope.as_deref(),
+                    audience: &self.url.to_string(),
+                    key_id: key_id.as_deref(),
+                };
+                assertion = claims.signed(refresh, now_ms / 1000).map_err(|error| RefreshError::Misconfigured {
+                    code: "private_key".into(),
+                    description: error.to_string().into(),
+                })?;
+                vec![("grant_type", JWT_BEARER), ("assertion", assertion.expose())]
+            }
+        };
+        if let (Some(scope), false) = (&self.scope, matches!(self.grant, Grant::Assertion { .. })) {
             members.push(("scope", scope));
         }
         members.retain(|(_, value)| !value.is_empty());
@@ -171,7 +217,7 @@ impl TokenServer {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        ProviderRequest { method: Method::POST, uri: self.url.clone(), headers, body: Bytes::from(body).into() }
+        Ok(ProviderRequest { method: Method::POST, uri: self.url.clone(), headers, body: Bytes::from(body).into() })
     }
 }
 
@@ -330,16 +376,24 @@ mod tests {
             client_secret: Some(Secret::new("s&1".to_owned())),
             scope: None,
             body: BodyForm::Form,
+            grant: Grant::RefreshToken,
         };
         let refresh = Secret::new("r/1".to_owned());
-        let body = server.request(&refresh).body;
+        let body = server.request(&refresh, 0).unwrap().body;
         assert_eq!(
             body.bytes().unwrap(),
             "grant_type=refresh_token&refresh_token=r%2F1&client_id=id&client_secret=s%261"
         );
         server.body = BodyForm::Json;
         server.client_secret = None;
-        let body = server.request(&refresh).body;
+        let body = server.request(&refresh, 0).unwrap().body;
         assert_eq!(body.bytes().unwrap(), r#"{"grant_type":"refresh_token","refresh_token":"r/1","client_id":"id"}"#);
+        server.grant = Grant::ClientCredentials;
+        server.scope = Some("all".into());
+        let body = server.request(&refresh, 0).unwrap().body;
+        assert_eq!(
+            body.bytes().unwrap(),
+            r#"{"grant_type":"client_credentials","client_id":"id","client_secret":"r/1","scope":"all"}"#
+        );
     }
 }

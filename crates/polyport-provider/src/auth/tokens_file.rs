@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use polyport_types::{Secret, Text};
 use serde_json::{Map, Value};
 
-use super::oauth::{BodyForm, TokenServer, Tokens};
+use super::oauth::{BodyForm, Grant, TokenServer, Tokens};
 
 /// Where Google's tokens come from: what a file means that names no address.
 const GOOGLE: &str = "https://oauth2.googleapis.com/token";
@@ -184,6 +184,7 @@ impl TokensFile {
             client_secret: text("client_secret").map(|secret| Secret::new(secret.to_owned())),
             scope: None,
             body: BodyForm::Form,
+            grant: Grant::RefreshToken,
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use polyport_provider::auth::{
-    Account, BodyForm, Due, Keep, RefreshError, SaveError, Spawn, Standing, TokenServer, Tokens,
+    Account, BodyForm, Due, Grant, Keep, RefreshError, SaveError, Spawn, Standing, TokenServer, Tokens,
 };
 use polyport_provider::{AuthStyle, Client, ClientSettings};
 use polyport_testkit::tokens::{FakeTokenServer, Refusal};
@@ -86,6 +86,7 @@ async fn setup(due: Due, access: Option<(&str, i64)>) -> Setup {
         client_secret: Some(Secret::new("secret".to_owned())),
         scope: None,
         body: BodyForm::Form,
+        grant: Grant::RefreshToken,
     };
     let account = Account::new(
         "test".into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 use polyport_provider::AuthStyle;
-use polyport_provider::auth::{BodyForm, Due, TokenServer, Tokens, TokensFile};
+use polyport_provider::auth::{BodyForm, Due, GoogleKey, Grant, TokenServer, Tokens, TokensFile};
 use polyport_routing::{Member, Pace};
 use polyport_types::Text;
 
@@ -119,19 +119,9 @@ pub(super) fn accounts(
     for (index, given) in oauth.accounts.iter().enumerate() {
         let mut path = child(at, "accounts");
         path.push(Step::Index(index));
-        let refresh = match context.secret(&given.refresh_token) {
-            Ok(found) => found.secret,
-            Err(missing) => {
-                context.error(
-                    &child(&path, "refresh_token"),
-                    missing.to_string(),
-                    "give the text, `env:NAME` or `file:PATH`",
-                );
-                continue;
-            }
-        };
-        let Some(server) = &configured else { continue };
-        let label = given.name.clone().unwrap_or_else(|| format!("account {}", index + 1));
+        let Some(opened) = opened(given, &configured, &path, context) else { continue };
+        let Opened { server, tokens, project, email } = opened;
+        let label = given.name.clone().or(email).unwrap_or_else(|| format!("account {}", index + 1));
         // Another token of the same account is the same account: somebody has logged in again.
         let id = digest(&[&server.url.to_string(), "account", &label]);
         let share = Share {
@@ -142,8 +132,7 @@ pub(super) fn accounts(
             enabled: given.enabled,
         };
         let member = share.member(Member { name: label.as_str().into(), ..Member::new(id) }, &path, context);
-        let tokens = Tokens { access: None, expires_at_ms: None, refresh };
-        let means = Means::Account(Arc::new(account(server, tokens)));
+        let means = Means::Account(Arc::new(AccountSettings { project, ..account(&server, tokens) }));
         credentials.push(Credential { label: label.into(), means, member });
     }
     if let Some(name) = &oauth.file {
@@ -183,10 +172,80 @@ pub(super) fn accounts(
                 }
             }
         }
+    } else if oauth.grant == Some(file::Grant::ClientCredentials) {
+        if let (Some(server), true) = (configured, oauth.accounts.is_empty()) {
+            let Some(secret) = server.client_secret.clone() else {
+                context.error(&child(at, "client_secret"), "this grant needs the client's secret", "set it");
+                return credentials;
+            };
+            let id = digest(&[&server.url.to_string(), "client", &server.client_id]);
+            let tokens = Tokens { access: None, expires_at_ms: None, refresh: secret };
+            credentials.push(Credential {
+                label: "client".into(),
+                member: Member { name: "client".into(), ..Member::new(id) },
+                means: Means::Account(Arc::new(account(&server, tokens))),
+            });
+        } else {
+            context.error(&child(at, "accounts"), "with this grant the client itself is the account", "leave them out");
+        }
     } else if oauth.accounts.is_empty() {
         context.error(at, "there is no account", "give `accounts` or `file`");
     }
     credentials
+}
+
+/// What an entry of `accounts` comes to.
+struct Opened {
+    server: TokenServer,
+    tokens: Tokens,
+    project: Option<Text>,
+    email: Option<String>,
+}
+
+/// Reads an entry's refresh token or key file; `None` after telling what is wrong.
+fn opened(
+    given: &file::OAuthAccount,
+    configured: &Option<TokenServer>,
+    path: &[Step],
+    context: &mut Context<'_>,
+) -> Option<Opened> {
+    let mut secret = |text: &str, name: &str| match context.secret(text) {
+        Ok(found) => Some(found.secret),
+        Err(missing) => {
+            context.error(&child(path, name), missing.to_string(), "give the text, `env:NAME` or `file:PATH`");
+            None
+        }
+    };
+    let project = given.project.as_deref().map(Text::from);
+    match (&given.refresh_token, &given.key_file) {
+        (Some(text), None) => {
+            let refresh = secret(text, "refresh_token")?;
+            // What is wrong with the section was told once.
+            let server = configured.clone()?;
+            let tokens = Tokens { access: None, expires_at_ms: None, refresh };
+            Some(Opened { server, tokens, project, email: None })
+        }
+        (None, Some(text)) => {
+            let text = secret(text, "key_file")?;
+            match GoogleKey::read(text.expose()) {
+                Ok(key) => Some(Opened {
+                    server: key.server,
+                    tokens: key.tokens,
+                    project: project.or(key.project),
+                    email: key.email.map(|email| email.to_string()),
+                }),
+                Err(error) => {
+                    let remedy = "give the JSON file that Google made for the account";
+                    context.error(&child(path, "key_file"), error.to_string(), remedy);
+                    None
+                }
+            }
+        }
+        _ => {
+            context.error(path, "an account has either `refresh_token` or `key_file`", "give one of them");
+            None
+        }
+    }
 }
 
 /// Where tokens come from; `None` if only the file says so, or if it was said wrongly.
@@ -195,7 +254,7 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
     let client_id = oauth.client_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
     let (url, client_id) = match (url, client_id) {
         (Some(url), Some(id)) => (url, id),
-        (None, None) if oauth.file.is_some() && oauth.accounts.is_empty() => return None,
+        (None, None) if oauth.accounts.iter().all(|account| account.refresh_token.is_none()) => return None,
         (None, _) => {
             context.error(&child(at, "token_url"), "the address of the token endpoint is missing", "set `token_url`");
             return None;
@@ -230,6 +289,10 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
         body: match oauth.body {
             None | Some(file::Body::Form) => BodyForm::Form,
             Some(file::Body::Json) => BodyForm::Json,
+        },
+        grant: match oauth.grant {
+            None | Some(file::Grant::RefreshToken) => Grant::RefreshToken,
+            Some(file::Grant::ClientCredentials) => Grant::ClientCredentials,
         },
     })
 }

@@ -146,6 +146,11 @@ pub(super) struct Provider {
     /// Its address with the version (`https://api.openai.com/v1`), or the whole address of the endpoint. May hold `{model}`, which is
     /// replaced by the model's name. `env:NAME` works too.
     pub(super) base_url: Option<String>,
+    /// Vertex AI: the project that is asked on behalf of. Default: that of the account.
+    pub(super) project: Option<String>,
+    /// Vertex AI: the region, `global`, `us` or `eu`. Default: `us-central1`.
+    #[schemars(example = &"europe-west4")]
+    pub(super) location: Option<String>,
     /// Its keys; requests take turns over them. A text, `env:NAME` or `file:PATH`, or a list of these. Default: the usual environment
     /// variable of the preset.
     pub(super) keys: Option<Several<ProviderKey>>,
@@ -229,6 +234,8 @@ pub(super) struct OAuth {
     pub(super) client_secret: Option<String>,
     /// Scopes to ask for at every refresh. Default: none, which keeps those of the log-in.
     pub(super) scope: Option<String>,
+    /// What access tokens are granted for. Default: `refresh_token`.
+    pub(super) grant: Option<Grant>,
     /// How the refresh is written: `form`, as the standard says, or `json`. Default: `form`.
     pub(super) body: Option<Body>,
     /// The accounts. A refresh token that the token server replaces is kept in the data folder.
@@ -241,6 +248,16 @@ pub(super) struct OAuth {
     pub(super) refresh_ahead: Option<Span>,
     /// An account is refreshed at the latest this long after the last time, used or not. Default: only ahead of expiry.
     pub(super) keep_alive: Option<Span>,
+}
+
+/// What access tokens are granted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Grant {
+    /// The refresh tokens of `accounts`.
+    RefreshToken,
+    /// The OAuth client's own secret, as Microsoft Entra takes it; there are no `accounts` then.
+    ClientCredentials,
 }
 
 /// How the request for a new token is written.
@@ -260,7 +277,13 @@ pub(super) struct OAuthAccount {
     /// Name for logs, pages and `keys` of routes. Default: `account 1`, `account 2`, …
     pub(super) name: Option<String>,
     /// Its refresh token: a text, `env:NAME` or `file:PATH`.
-    pub(super) refresh_token: String,
+    pub(super) refresh_token: Option<String>,
+    /// Instead of one: a Google key file, of a service account or of a user (`gcloud auth application-default login`): `file:PATH`,
+    /// `env:NAME` or its text.
+    #[schemars(example = &"file:service-account.json")]
+    pub(super) key_file: Option<String>,
+    /// The Google Cloud project it is used for. Default: what the key file says.
+    pub(super) project: Option<String>,
     /// Share among keys and accounts of the same priority. Default: 1.
     #[schemars(range(min = 1))]
     pub(super) weight: Option<u32>,
@@ -292,6 +315,8 @@ pub(super) enum Adapter {
     CodeAssist,
     /// Google Code Assist, as Antigravity speaks to it.
     Antigravity,
+    /// Google's Vertex AI.
+    Vertex,
 }
 
 impl From<Adapter> for polyport_provider::Adapter {
@@ -300,6 +325,7 @@ impl From<Adapter> for polyport_provider::Adapter {
             Adapter::Http => Self::Http,
             Adapter::CodeAssist => Self::CodeAssist,
             Adapter::Antigravity => Self::Antigravity,
+            Adapter::Vertex => Self::Vertex,
         }
     }
 }

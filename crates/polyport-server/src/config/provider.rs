@@ -237,7 +237,13 @@ impl Provider {
     /// Whether bodies of this protocol's clients can go to it as they are.
     #[must_use]
     pub fn understands(&self, protocol: ClientProtocol) -> bool {
-        self.adapter() == Adapter::Http && self.protocol() == Protocol::from(protocol)
+        // Addresses of Vertex differ, and with Anthropic's models there the bodies do.
+        let as_it_is = match self.adapter() {
+            Adapter::Http => true,
+            Adapter::Vertex => self.protocol() == Protocol::Gemini,
+            Adapter::CodeAssist | Adapter::Antigravity => false,
+        };
+        as_it_is && self.protocol() == Protocol::from(protocol)
     }
 
     /// One of its models as the codecs know it. `project` is that of the account that is used, `id` that of the request.
@@ -254,7 +260,7 @@ impl Provider {
         Target {
             protocol: self.protocol(),
             wire: match self.adapter() {
-                Adapter::Http => Wire::Own,
+                Adapter::Http | Adapter::Vertex => Wire::Own,
                 Adapter::CodeAssist => code_assist(CodeAssistClient::Cli),
                 Adapter::Antigravity => code_assist(CodeAssistClient::Antigravity),
             },

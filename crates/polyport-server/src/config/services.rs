@@ -47,7 +47,10 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let preset = preset(given, &at, context)?;
     let adapter = given.adapter.map(Adapter::from).or(preset.map(|preset| preset.adapter)).unwrap_or_default();
     let protocol = protocol(given, preset, adapter, &at, context)?;
-    let base_url = base_url(name, given, preset, &at, defaults, context)?;
+    let base_url = match adapter {
+        Adapter::Vertex => vertex_address(name, given, preset, protocol, &at, defaults, context)?,
+        _ => base_url(name, given, preset, &at, defaults, context)?,
+    };
     let preset = preset.or_else(|| official(protocol, &base_url));
     let (profile_name, profile) = profile(given, preset, protocol, adapter, &at, context);
     let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
@@ -72,6 +75,9 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         let bearer =
             if given.auth_header.is_some() || given.auth_format.is_some() { auth } else { AuthStyle::bearer() };
         credentials.extend(credentials::accounts(oauth, &bearer, &child(&at, "oauth"), context));
+    }
+    if endpoint.needs_project() && credentials.iter().any(|credential| credential.project().is_none()) {
+        context.error(&at, "an account has no project, and its addresses hold one", "set `project`");
     }
     credentials::name_apart(&credentials, &at, context);
     let needed =
@@ -210,6 +216,49 @@ fn base_url(
     with_query(&text, given, at, context).or(Some(text))
 }
 
+/// The address of a publisher's models at Vertex AI.
+fn vertex_address(
+    name: &str,
+    given: &file::Provider,
+    preset: Option<&Preset>,
+    protocol: Protocol,
+    at: &[Step],
+    defaults: &Defaults,
+    context: &mut Context<'_>,
+) -> Option<String> {
+    let publisher = match protocol {
+        Protocol::Gemini => "google",
+        Protocol::Messages => "anthropic",
+        Protocol::Chat | Protocol::Responses => {
+            let remedy =
+                "write `protocol: gemini` or `protocol: messages`; Vertex's OpenAI-compatible address needs no adapter";
+            context.error(&child(at, "protocol"), format!("Vertex AI has no {protocol} interface here"), remedy);
+            return None;
+        }
+    };
+    let location = given.location.as_deref().unwrap_or("us-central1");
+    if location.is_empty() || !location.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        context.error(&child(at, "location"), "this is no region", "write it like `europe-west4`, or `global`");
+        return None;
+    }
+    let host = match (&given.base_url, location) {
+        (Some(_), _) => base_url(name, given, preset, at, defaults, context)?,
+        (None, "global") => "https://aiplatform.googleapis.com".to_owned(),
+        (None, "us" | "eu") => format!("https://aiplatform.{location}.rep.googleapis.com"),
+        (None, region) => format!("https://{region}-aiplatform.googleapis.com"),
+    };
+    if host.contains("/publishers/") {
+        return Some(host);
+    }
+    let host = host.trim_end_matches('/');
+    // Keys instead of accounts: the express mode, which has no projects.
+    if given.keys.is_some() && given.oauth.is_none() {
+        return Some(format!("{host}/v1/publishers/{publisher}"));
+    }
+    let project = given.project.as_deref().unwrap_or("{project}");
+    Some(format!("{host}/v1/projects/{project}/locations/{location}/publishers/{publisher}"))
+}
+
 /// An address without a path, as people copy it from the service's console, with the path the service wants.
 fn with_usual_path(text: String, preset: Option<&Preset>) -> String {
     let Some(path) = preset.and_then(|preset| preset.path.as_deref()) else { return text };
@@ -285,6 +334,8 @@ fn profile(
     let usual = match protocol {
         _ if adapter == Adapter::CodeAssist => "code-assist",
         _ if adapter == Adapter::Antigravity => "antigravity",
+        Protocol::Gemini if adapter == Adapter::Vertex => "vertex",
+        Protocol::Messages if adapter == Adapter::Vertex => "vertex-anthropic",
         Protocol::Chat => "generic",
         Protocol::Responses => "openai-responses",
         Protocol::Messages => "anthropic",

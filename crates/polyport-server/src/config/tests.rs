@@ -46,7 +46,7 @@ fn http<'a>(config: &'a Config, name: &str) -> &'a HttpService {
 }
 
 fn address(config: &Config, name: &str) -> String {
-    http(config, name).endpoint.uri(Call::Generate { model: "m", stream: false }).unwrap().to_string()
+    http(config, name).endpoint.uri(Call::Generate { model: "m", stream: false }, None).unwrap().to_string()
 }
 
 fn route(config: &Config, model: &str) -> (String, Rule) {

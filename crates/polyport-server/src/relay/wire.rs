@@ -213,7 +213,8 @@ async fn ask(
     let (Service::Http(service), Some(client)) = (&slot.upstream.config.service, &slot.upstream.client) else {
         return Err(Fault::new(FaultClass::NotFound, format!("provider `{provider}` has no such endpoint")));
     };
-    let uri = service.endpoint.uri(call).map_err(|_| unknown_model(&slot.target.model))?;
+    let project = slot.project().map(|project| &**project);
+    let uri = service.endpoint.uri(call, project).map_err(|_| unknown_model(&slot.target.model))?;
     let mut headers = headers;
     for (name, value) in service.endpoint.headers() {
         headers.insert(name.clone(), value.clone());

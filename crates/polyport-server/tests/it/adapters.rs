@@ -145,3 +145,48 @@ async fn a_refused_token_is_refreshed_and_an_exhausted_project_passed_over() {
     assert_eq!(refused, 1, "a project without quota is left alone");
     fake.assert_no_violations();
 }
+
+#[tokio::test]
+async fn vertex_serves_the_models_of_both_publishers_with_a_service_account() {
+    for (preset, protocol, model) in
+        [("vertex", Protocol::Gemini, "gemini-2.5-pro"), ("vertex-anthropic", Protocol::Messages, "claude-sonnet-4-5")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = FakeTokenServer::start().await;
+        let key = tokens.service_account("robot@project-a.example", "project-a");
+        std::fs::write(folder.path().join("key.json"), key.to_string()).unwrap();
+        let wrapping = Wrapping::Vertex { project: "project-a".to_owned(), location: "europe-west4".to_owned() };
+        let fake = FakeProvider::builder(protocol).wrapped(wrapping).start().await;
+        let text = format!(
+            "providers:\n  cloud:\n    preset: {preset}\n    base_url: http://{}\n    location: europe-west4\n    proxy: \
+             none\n    oauth: {{ accounts: [{{ key_file: 'file:key.json' }}] }}\nmodels: {{ m: cloud/{model} }}\n",
+            fake.address()
+        );
+        let gateway = Gateway::start(config(&text, folder.path())).await;
+        text_and_tools(&gateway, &fake, preset).await;
+        assert!(tokens.violations().is_empty(), "{:?}", tokens.violations());
+        assert_eq!(tokens.calls("robot@project-a.example"), 1);
+        let token = format!("Bearer {}", tokens.access_tokens("robot@project-a.example")[0]);
+        assert!(fake.requests().iter().all(|asked| asked.header("authorization") == Some(&*token)));
+    }
+}
+
+#[tokio::test]
+async fn azure_takes_a_token_of_the_client_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens.open("quiet");
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let text = format!(
+        "providers:\n  azure:\n    preset: azure\n    base_url: {}\n    proxy: none\n    oauth:\n      token_url: {}\n      \
+         client_id: app\n      client_secret: quiet\n      grant: client_credentials\n      scope: \
+         https://cognitiveservices.azure.com/.default\nmodels: {{ m: azure/my-deployment }}\n",
+        fake.base_url(),
+        tokens.url()
+    );
+    let gateway = Gateway::start(config(&text, folder.path())).await;
+    text_and_tools(&gateway, &fake, "azure").await;
+    let token = format!("Bearer {}", tokens.access_tokens("quiet")[0]);
+    assert!(fake.requests().iter().all(|asked| asked.header("authorization") == Some(&*token)));
+    assert!(tokens.violations().is_empty(), "{:?}", tokens.violations());
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_provider::AuthStyle;
-use polyport_provider::auth::{BodyForm, Due, TokenServer, Tokens};
+use polyport_provider::auth::{BodyForm, Due, Grant, TokenServer, Tokens};
 use polyport_routing::Member;
 use polyport_server::config::{AccountSettings, Config, Credential, Means, Provider};
 use polyport_testkit::provider::{Answer, FakeProvider, Step};
@@ -130,6 +130,7 @@ pub(crate) fn with_account(fake: &FakeProvider, server: &FakeTokenServer, access
             client_secret: None,
             scope: None,
             body: BodyForm::Form,
+            grant: Grant::RefreshToken,
         },
         style: AuthStyle::of_protocol(Protocol::Chat),
         tokens: Tokens {

@@ -14,6 +14,12 @@ pub enum Wrapping {
         /// Antigravity's envelope instead of Gemini CLI's.
         antigravity: bool,
     },
+    /// Vertex AI: the protocol's own requests below addresses with project and location, Anthropic's without a model.
+    Vertex {
+        /// The project and the location it knows.
+        project: String,
+        location: String,
+    },
 }
 
 /// A request without its wrapping.
@@ -49,6 +55,7 @@ impl Wrapping {
             Self::CodeAssist { projects, antigravity } => {
                 code_assist(&mut opened, projects, *antigravity, models);
             }
+            Self::Vertex { project, location } => vertex(&mut opened, project, location),
         }
         opened
     }
@@ -56,6 +63,7 @@ impl Wrapping {
     /// Puts the wrapping around one event of a stream, or around a whole answer.
     pub(super) fn close(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
+            Self::Vertex { .. } => bytes,
             Self::CodeAssist { .. } => {
                 let text = String::from_utf8(bytes).unwrap_or_default();
                 let (start, json) = match text.strip_prefix("data: ") {
@@ -146,6 +154,38 @@ fn code_assist(opened: &mut Opened, projects: &[String], antigravity: bool, mode
         }
         _ => opened.answer = refuse("no such method"),
     }
+}
+
+fn vertex(opened: &mut Opened, project: &str, location: &str) {
+    let root = format!("/v1/projects/{project}/locations/{location}/publishers/");
+    let Some((publisher, rest)) = opened.path.strip_prefix(&root).and_then(|rest| rest.split_once("/models/")) else {
+        opened.answer = Some((404, json!({ "error": { "code": 404, "message": "not found", "status": "NOT_FOUND" } })));
+        return;
+    };
+    if publisher == "google" {
+        let ids = ["/functionCall/id", "/functionResponse/id"];
+        let parts =
+            opened.body["contents"].as_array().into_iter().flatten().filter_map(|content| content["parts"].as_array());
+        if parts.flatten().any(|part| ids.iter().any(|id| part.pointer(id).is_some())) {
+            opened.violations.push("contents: unknown name \"id\"".to_owned());
+        }
+        opened.path = format!("/v1beta/models/{rest}");
+        return;
+    }
+    let (model, method) = rest.rsplit_once(':').unwrap_or((rest, ""));
+    let model = model.to_owned();
+    let streams = opened.body["stream"] == true;
+    if publisher != "anthropic" || method != (if streams { "streamRawPredict" } else { "rawPredict" }) {
+        opened.violations.push(format!("{publisher} has no method {method} for stream {streams}"));
+    }
+    let Some(body) = opened.body.as_object_mut() else { return };
+    if body.remove("anthropic_version") != Some(json!("vertex-2023-10-16")) {
+        opened.violations.push("anthropic_version: vertex-2023-10-16 is required".to_owned());
+    }
+    if body.insert("model".to_owned(), json!(model)).is_some() {
+        opened.violations.push("model: Extra inputs are not permitted".to_owned());
+    }
+    opened.path = "/v1/messages".to_owned();
 }
 
 fn check_envelope(envelope: &Map<String, Value>, model: &str, antigravity: bool, violations: &mut Vec<String>) {
