@@ -30,9 +30,16 @@ impl Process {
         Self::new(child, address)
     }
 
-    /// Starts a program that listens on a given address.
-    pub(crate) fn listening(program: &Path, args: &[&str], folder: &Path, address: String) -> Result<Self> {
-        let child = pinned(program, args).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    /// Starts a program in a folder that listens on a given address; what it says on standard error goes to the file.
+    pub(crate) fn listening(
+        program: &Path,
+        args: &[&str],
+        folder: &Path,
+        said: &Path,
+        address: String,
+    ) -> Result<Self> {
+        let said = std::fs::File::create(said)?;
+        let child = pinned(program, args).current_dir(folder).stdout(Stdio::null()).stderr(said).spawn()?;
         Self::new(child, address)
     }
 
@@ -50,6 +57,11 @@ impl Process {
     pub(crate) async fn wait(mut self) -> Result<()> {
         self.child.wait().await?;
         Ok(())
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// CPU time of all threads so far.

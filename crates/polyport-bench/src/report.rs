@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::load::{self, Shot};
 use crate::process::Process;
+use tempfile::TempDir;
 
 /// Connections at once.
 const CONNECTIONS: usize = 8;
@@ -34,11 +35,9 @@ struct Case {
 /// Measures and prints.
 pub(crate) async fn run(polyport: &Path, requests: usize) -> Result<()> {
     let own = std::env::current_exe()?;
-    let folder = std::env::temp_dir().join(format!("polyport-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
     let provider = Process::printing(&own, &["provider"]).await?;
     let proxy = Process::printing(&own, &["proxy", "--upstream", &provider.address]).await?;
-    let gateway = start_polyport(polyport, &folder, &provider.address).await?;
+    let gateway = start_polyport(polyport, &provider.address).await?;
 
     println!("| case | minimal proxy, CPU µs | Polyport, CPU µs | ratio | target | added latency p50 / p99 µs |");
     println!("|---|---:|---:|---:|---:|---:|");
@@ -69,33 +68,36 @@ pub(crate) async fn run(polyport: &Path, requests: usize) -> Result<()> {
         [("pass-through", chat("idle", &messages, true)), ("translated", anthropic("idle", &messages, true))]
     {
         // A process of its own for each, so that no memory of the one serves the other.
-        let gateway = start_polyport(polyport, &folder, &provider.address).await?;
+        let gateway = start_polyport(polyport, &provider.address).await?;
         let held = idle_streams(&gateway.process, &shot).await?;
         println!("| per open idle stream, {name} | {held:.1} KiB | ≤ 32 KiB |");
     }
-    std::fs::remove_dir_all(&folder)?;
     Ok(())
 }
 
 struct Gateway {
     process: Process,
+    /// Its configuration and its data; removed with it.
+    _folder: TempDir,
     first_answer: Duration,
     idle_kib: u64,
 }
 
-async fn start_polyport(program: &Path, folder: &Path, provider: &str) -> Result<Gateway> {
+async fn start_polyport(program: &Path, provider: &str) -> Result<Gateway> {
+    let folder = tempfile::tempdir()?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let config = folder.join("polyport.yaml");
+    let (config, said) = (folder.path().join("polyport.yaml"), folder.path().join("stderr"));
     std::fs::write(
         &config,
         format!(
             "server: {{ host: 127.0.0.1, port: {port} }}\naccess: {{ open: true }}\nproviders:\n  bench: {{ protocol: chat, base_url: \"http://{provider}/v1\", keys: [\"bench-key-0123456789\"] }}\nmodels:\n  bench: bench/bench\n  idle: bench/idle\n"
         ),
     )?;
-    let address = format!("127.0.0.1:{port}");
+    let text = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no text");
+    let args = ["serve", "--config", &text(&config)?, "--data", &text(folder.path())?];
     let start = Instant::now();
-    let args = ["serve", "--config", config.to_str().context("path")?, "--data", folder.to_str().context("path")?];
-    let process = Process::listening(&program.canonicalize()?, &args, folder, address)?;
+    let address = format!("127.0.0.1:{port}");
+    let mut process = Process::listening(&program.canonicalize()?, &args, folder.path(), &said, address)?;
     let shot = chat("bench", &small_messages(), false);
     let first_answer = loop {
         if let Ok(mut sender) = load::connect(&process.address).await
@@ -103,11 +105,13 @@ async fn start_polyport(program: &Path, folder: &Path, provider: &str) -> Result
         {
             break start.elapsed();
         }
-        anyhow::ensure!(start.elapsed() < Duration::from_secs(20), "Polyport does not answer");
+        if process.has_ended()? || start.elapsed() > Duration::from_secs(20) {
+            anyhow::bail!("Polyport does not answer; it said:\n{}", std::fs::read_to_string(&said)?);
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     let idle_kib = process.rss_kib()?;
-    Ok(Gateway { process, first_answer, idle_kib })
+    Ok(Gateway { process, _folder: folder, first_answer, idle_kib })
 }
 
 /// CPU µs per request of the process, after a warm-up; the smallest of three rounds.
