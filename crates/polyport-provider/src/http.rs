@@ -4,14 +4,15 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{HeaderValue, PROXY_AUTHORIZATION};
+use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -61,9 +62,6 @@ pub enum ProxySettings {
 /// A client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
     /// The proxy's address is not understood.
     #[error("the proxy's address is not understood: use http://host:port or socks5://host:port")]
     Proxy,
@@ -133,7 +131,7 @@ pub struct ProviderResponse {
 /// A pool of connections to providers. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pool: Pool<Deadline<HttpsConnector<ProxyConnector>>, RequestBody>,
+    pool: Pool<Deadline<Connector>, RequestBody>,
     matcher: Option<Arc<Matcher>>,
     connect_timeout: Duration,
 }
@@ -142,7 +140,7 @@ impl Client {
     /// A client with its own pool.
     ///
     /// # Errors
-    /// [`ClientError`] if TLS or the proxy cannot be set up.
+    /// [`ClientError`] if the proxy cannot be set up.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let matcher = match &settings.proxy {
             ProxySettings::Environment => Some(Arc::new(Matcher::from_env())),
@@ -160,12 +158,8 @@ impl Client {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.connect_timeout));
         tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls_config()?)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(ProxyConnector { tcp, matcher: matcher.clone() });
-        let connector = Deadline { inner: https, limit: settings.connect_timeout };
+        let plain = ProxyConnector { tcp, matcher: matcher.clone() };
+        let connector = Deadline { inner: Connector { plain, tls: Arc::default() }, limit: settings.connect_timeout };
         #[allow(clippy::disallowed_methods, reason = "this is the one place")]
         let mut builder = Pool::builder(TokioExecutor::new());
         builder
@@ -263,6 +257,44 @@ fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
         Ok(config) => Ok(config.with_no_client_auth()),
         Err(_) => Ok(builder.with_webpki_roots().with_no_client_auth()),
     }
+}
+
+/// Connects, with TLS where the address asks for it. What that needs is made for the first such address: reading the roots that the
+/// system trusts takes longer than all else at the start.
+#[derive(Clone, Debug)]
+struct Connector {
+    plain: ProxyConnector,
+    tls: Arc<OnceLock<Result<HttpsConnector<ProxyConnector>, rustls::Error>>>,
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<Stream>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.plain.poll_ready(cx)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        if to.scheme() == Some(&Scheme::HTTP) {
+            let connecting = self.plain.call(to);
+            return Box::pin(async move { Ok(MaybeHttpsStream::Http(connecting.await?)) });
+        }
+        let (plain, tls) = (self.plain.clone(), Arc::clone(&self.tls));
+        Box::pin(async move {
+            let made = match tls.get() {
+                Some(made) => made.clone(),
+                None => tokio::task::spawn_blocking(move || tls.get_or_init(|| with_tls(plain)).clone()).await?,
+            };
+            made?.call(to).await
+        })
+    }
+}
+
+fn with_tls(plain: ProxyConnector) -> Result<HttpsConnector<ProxyConnector>, rustls::Error> {
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls_config()?);
+    Ok(builder.https_or_http().enable_all_versions().wrap_connector(plain))
 }
 
 /// Bounds the whole of connecting, handshakes included.
