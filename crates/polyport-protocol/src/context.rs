@@ -1,6 +1,6 @@
 //! What the codecs are told about the client and about the place a request goes to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use polyport_types::{Protocol, Request, Text};
 
@@ -46,12 +46,25 @@ impl Target {
             protocol,
             wire: Wire::Own,
             model: model.into(),
-            profile: Arc::new(Profile::of_protocol(protocol)),
-            capabilities: Arc::new(Capabilities::of_protocol(protocol)),
+            profile: Arc::clone(&defaults(protocol).0),
+            capabilities: Arc::clone(&defaults(protocol).1),
             scope: 0,
             offered: None,
         }
     }
+}
+
+/// Quirks and abilities of a protocol, made once.
+fn defaults(protocol: Protocol) -> &'static (Arc<Profile>, Arc<Capabilities>) {
+    static DEFAULTS: [OnceLock<(Arc<Profile>, Arc<Capabilities>)>; 4] = [const { OnceLock::new() }; 4];
+    let [chat, responses, messages, gemini] = &DEFAULTS;
+    let of = match protocol {
+        Protocol::Chat => chat,
+        Protocol::Responses => responses,
+        Protocol::Messages => messages,
+        Protocol::Gemini => gemini,
+    };
+    of.get_or_init(|| (Arc::new(Profile::of_protocol(protocol)), Arc::new(Capabilities::of_protocol(protocol))))
 }
 
 /// What a protocol keeps outside the body of a request.

@@ -16,6 +16,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::DecodeError;
+use crate::scan::marks::Marks;
 
 /// A JSON string that borrows from the body when it holds no escape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -260,6 +261,20 @@ macro_rules! wire {
 }
 pub(crate) use wire;
 
+/// Reads a value. On failure it is read again, by a general parser that names the mistake.
+///
+/// # Errors
+/// The general parser's.
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    let mut reader = crate::scan::reader::Reader::new(text);
+    if let Ok(value) = T::deserialize(&mut reader)
+        && reader.end().is_ok()
+    {
+        return Ok(value);
+    }
+    serde_json::from_str(text)
+}
+
 /// Reads a whole body. On failure it is read again, by a general parser that names the mistake and its path.
 ///
 /// # Errors
@@ -348,11 +363,15 @@ pub fn too_deep(json: &[u8]) -> Option<usize> {
 }
 
 fn deeper_than(json: &[u8], limit: usize) -> Option<usize> {
+    let mut marks = Marks::new(json);
     let mut depth: usize = 0;
     let mut at = 0;
     while let Some(byte) = json.get(at) {
         match byte {
-            b'"' => at += crate::scan::string_end(json.get(at + 1..).unwrap_or_default()),
+            b'"' => {
+                at = crate::scan::string_end(&mut marks, at + 1, json);
+                continue;
+            }
             b'{' | b'[' => {
                 depth += 1;
                 if depth > limit {
@@ -623,12 +642,14 @@ fn push_run(out: &mut Vec<u8>, text: &[u8], length: usize) {
 /// Appends the inside of a JSON string.
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut rest = text.as_bytes();
+    let bytes = text.as_bytes();
+    let mut marks = Marks::new(bytes);
+    let mut from = 0;
     loop {
-        let run = crate::scan::plain(rest);
-        push_run(out, rest, run);
-        let Some((&byte, after)) = rest.get(run..).and_then(<[u8]>::split_first) else { return };
-        rest = after;
+        let at = marks.next(from);
+        push_run(out, bytes.get(from..).unwrap_or_default(), at - from);
+        let Some(&byte) = bytes.get(at) else { return };
+        from = at + 1;
         let short = match byte {
             b'"' | b'\\' => byte,
             b'\n' => b'n',

@@ -1,8 +1,9 @@
 //! Walks over JSON without building anything from it: is it JSON, is it nested too deeply, where do its members stand?
 //!
 //! Bodies that pass through are read only this way. A general parser spends most of its time in the strings of a prompt, which hold an
-//! escape every few dozen bytes; here plain text is skipped eight bytes at a time.
+//! escape every few dozen bytes; here plain text is skipped in blocks, see [`marks`].
 
+pub(crate) mod marks;
 pub(crate) mod reader;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use std::ops::Range;
 
 use crate::DecodeError;
 use crate::json::MAX_DEPTH;
+use marks::Marks;
 
 /// A member of an object: its name, and where its value stands in the text.
 pub type Member<'a> = (Cow<'a, str>, Range<usize>);
@@ -32,36 +34,13 @@ pub fn objects(text: &str) -> Result<Vec<Vec<Member<'_>>>, DecodeError> {
     scan.objects().map_err(|broken| broken.told(text))
 }
 
-/// Length of the text up to the next byte that needs a look: a quote, a backslash or a control character.
-#[inline]
-pub(crate) fn plain(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGHEST: u64 = ONES << 7;
-    // The highest bit of each byte that is below `limit`, or nothing of note above the first such byte.
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let (words, rest) = text.as_chunks::<8>();
-    let mut at = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let found = (quote | backslash | below(word, 0x20)) & HIGHEST;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let needs_look = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    at + rest.iter().position(needs_look).unwrap_or(rest.len())
-}
-
-/// Bytes up to and with the quote that ends a string whose first quote stands before `text`. Nothing is checked.
-pub(crate) fn string_end(text: &[u8]) -> usize {
-    let mut at = 0;
+/// Bytes up to and with the quote that ends a string whose first quote stands before `from`. Nothing is checked.
+pub(crate) fn string_end(marks: &mut Marks<'_>, from: usize, bytes: &[u8]) -> usize {
+    let mut at = from;
     loop {
-        at += plain(text.get(at..).unwrap_or_default());
-        match text.get(at) {
-            None => return text.len(),
+        at = marks.next(at);
+        match bytes.get(at) {
+            None => return bytes.len(),
             Some(b'"') => return at + 1,
             Some(b'\\') => at += 2,
             Some(_) => at += 1,
@@ -103,11 +82,12 @@ struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    marks: Marks<'a>,
 }
 
 impl<'a> Scan<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0 }
+        Self { text, bytes: text.as_bytes(), at: 0, marks: Marks::new(text.as_bytes()) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -276,7 +256,7 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
+            self.at = self.marks.next(self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -293,6 +273,7 @@ impl<'a> Scan<'a> {
     }
 
     /// What follows a backslash.
+    #[inline]
     fn escape(&mut self) -> Result<(), Broken> {
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
@@ -460,7 +441,8 @@ mod tests {
             ("open", 4),
             ("\\", 1),
         ] {
-            assert_eq!(string_end(text.as_bytes()).min(text.len()), length, "{text}");
+            let bytes = text.as_bytes();
+            assert_eq!(string_end(&mut Marks::new(bytes), 0, bytes), length, "{text}");
         }
     }
 

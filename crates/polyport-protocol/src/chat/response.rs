@@ -12,7 +12,7 @@ use super::types::Chunk;
 use super::{annotations, answer, finish, members, usage};
 use crate::carrier::Placement;
 use crate::collect::Collector;
-use crate::json::JsonWriter;
+use crate::json::{self, JsonWriter};
 use crate::{ClientContext, Target, openai_fault};
 
 /// Reads a provider's whole answer: a chunk that holds everything.
@@ -20,7 +20,7 @@ use crate::{ClientContext, Target, openai_fault};
 /// # Errors
 /// A [`Fault`] if it is an error in disguise or makes no sense.
 pub fn decode_response(target: &Target, body: &Text) -> Result<Response, Fault> {
-    let mut chunk: Chunk<'_> = serde_json::from_str(body).map_err(|error| Fault {
+    let mut chunk: Chunk<'_> = json::from_json(body).map_err(|error| Fault {
         from_upstream: true,
         ..Fault::new(FaultClass::UpstreamProtocol, format!("the provider's answer cannot be read: {error}"))
     })?;
