@@ -1,12 +1,12 @@
 //! All providers and what requests to them share: turns, and the keys of routes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use polyport_types::Text;
 
+use crate::Map;
 use crate::provider::ProviderHealth;
 use crate::roster::{Member, Strategy, Subset};
 use crate::state::{Millis, RestPolicy};
@@ -27,18 +27,18 @@ pub struct ProviderSpec {
 /// The health of all providers. A new configuration makes a new one that takes over what the old one knew.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    providers: HashMap<Text, Arc<ProviderHealth>>,
+    providers: Map<Text, Arc<ProviderHealth>>,
     turns: Arc<Turns>,
     subsets: RwLock<Subsets>,
 }
 
 /// The credentials with certain names, by provider and names.
-type Subsets = HashMap<(Text, Arc<[Text]>), Arc<Subset>>;
+type Subsets = Map<(Text, Arc<[Text]>), Arc<Subset>>;
 
 /// Counters of requests, by pool or model.
 #[derive(Debug, Default)]
 struct Turns {
-    known: RwLock<HashMap<Text, Arc<AtomicU64>>>,
+    known: RwLock<Map<Text, Arc<AtomicU64>>>,
     others: AtomicU64,
 }
 

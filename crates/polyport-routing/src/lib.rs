@@ -16,6 +16,8 @@
 //! | [`budget`] | may it be repeated at all? |
 //! | [`hedge`] | when is a second attempt worth it? |
 
+use std::collections::HashMap;
+
 mod bits;
 mod breaker;
 pub mod budget;
@@ -32,6 +34,9 @@ pub mod state;
 pub mod sticky;
 mod tally;
 pub mod walk;
+
+/// What every request looks into, by names of the operator or of models: hashed fast, with a seed of the process.
+pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 pub use budget::{BudgetPolicy, RetryBudget};
 pub use catalog::{

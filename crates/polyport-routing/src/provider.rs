@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::RwLock;
 use polyport_types::{FaultClass, Text};
 
+use crate::Map;
 use crate::breaker::Breaker;
 use crate::roster::{Ask, Barred, Member, Picked, Roster, Strategy, Tried};
 use crate::state::{Millis, RestPolicy, Saved, Scope, State, Trouble, Verdict, scope, verdict};
@@ -22,7 +23,7 @@ pub struct ProviderHealth {
     roster: Arc<Roster>,
     policy: RestPolicy,
     whole: Breaker,
-    models: RwLock<HashMap<Text, Arc<Breaker>>>,
+    models: RwLock<Map<Text, Arc<Breaker>>>,
 }
 
 /// What rests after a failure.

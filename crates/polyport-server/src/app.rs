@@ -17,6 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
+use crate::Map;
 use crate::config::provider::Service;
 use crate::config::{Config, Provider};
 use crate::credentials::Credentials;
@@ -74,7 +75,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) config: Arc<Config>,
-    providers: HashMap<Text, Arc<Upstream>>,
+    providers: Map<Text, Arc<Upstream>>,
     /// The health of these providers: its credentials stand in the same places as those of the configuration.
     pub(crate) fleet: Arc<Fleet>,
 }
@@ -196,7 +197,7 @@ impl App {
 
 impl Runtime {
     fn new(config: Arc<Config>, shared: &Shared, credentials: &Arc<Credentials>) -> Result<Self, SetupError> {
-        let mut providers = HashMap::new();
+        let mut providers = Map::default();
         for provider in config.providers() {
             let upstream = Upstream::new(Arc::clone(provider), shared, credentials)?;
             providers.insert(provider.name.clone(), Arc::new(upstream));

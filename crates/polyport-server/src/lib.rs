@@ -36,6 +36,9 @@ mod router;
 mod state;
 mod tasks;
 
+/// What every request looks into, by names of the operator: hashed fast, with a seed of the process.
+pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
 pub use app::SetupError;
 pub use clock::now;
 pub use credentials::fleet;

@@ -1,6 +1,5 @@
 //! Following all references once, so that a lookup follows none.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use polyport_types::{Pattern, Text};
@@ -10,6 +9,7 @@ use super::pool::Pool;
 use super::route::RouteTo;
 use super::target::{Stage, Target, TargetSpec};
 use super::{Catalog, Chain};
+use crate::Map;
 use crate::roster::Strategy;
 
 /// One reference on the way from a model to a target.
@@ -25,7 +25,7 @@ impl Catalog {
     /// All dangling references, circles and empty lists.
     pub fn check(mut self) -> Result<Self, Vec<CatalogError>> {
         let mut errors = Vec::new();
-        let mut exact = HashMap::new();
+        let mut exact = Map::default();
         let mut globs = Vec::new();
         for pool in &self.pools {
             if self.models.contains_key(&pool.name) {

@@ -17,7 +17,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polyport_types::{Pattern, Protocol, Text};
@@ -26,6 +26,7 @@ pub use self::error::{CatalogError, List, NoRoute, UnknownModel};
 pub use self::pool::{Pool, Tier};
 pub use self::route::{Hints, Match, Route, RouteTo, Rule};
 pub use self::target::{Mode, Stage, Target, TargetSpec};
+use crate::Map;
 use crate::roster::Strategy;
 
 /// Targets and the rule that found them.
@@ -101,7 +102,7 @@ struct ProviderEntry {
 pub struct Catalog {
     models: BTreeMap<Text, Vec<TargetSpec>>,
     pools: Vec<Pool>,
-    exact: HashMap<Text, Arc<Chain>>,
+    exact: Map<Text, Arc<Chain>>,
     globs: Vec<(Pattern, Vec<Target>)>,
     /// Words and the pools they lead to, the longest first.
     words: Vec<(Text, Text)>,

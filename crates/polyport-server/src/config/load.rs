@@ -1,6 +1,5 @@
 //! Where a configuration comes from, and reading it.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -217,7 +216,7 @@ impl Source {
             carrier: Arc::new(CarrierKey::new(rand::random())),
             log: check::log(file, &self.environment, context),
             capability_overrides: check::capabilities(file, context),
-            capability_cache: RwLock::new(HashMap::new()),
+            capability_cache: RwLock::default(),
             listen,
         }
     }

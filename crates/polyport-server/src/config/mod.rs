@@ -38,6 +38,8 @@ use polyport_protocol::{Capabilities, CarrierKey};
 use polyport_routing::{Catalog, Pattern, RetryPolicy};
 use polyport_types::Text;
 
+use crate::Map;
+
 pub use access::{Access, ClientKey, KeyHash};
 pub(crate) use data::prepare as prepare_folder;
 pub use discover::Found;
@@ -92,7 +94,7 @@ pub struct Config {
     pub log: Log,
     /// Operator's words on what models can do, by `provider/model` or model pattern.
     pub(crate) capability_overrides: Vec<CapabilityOverride>,
-    pub(crate) capability_cache: RwLock<HashMap<(Text, Text), Arc<Capabilities>>>,
+    pub(crate) capability_cache: RwLock<Map<(Text, Text), Arc<Capabilities>>>,
 }
 
 /// Abilities the operator corrects.
