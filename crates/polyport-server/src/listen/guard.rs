@@ -101,13 +101,14 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(io: TcpStream, limits: GuardLimits, traffic: Arc<Traffic>) -> Self {
+    /// Guards a connection that was accepted at `since`.
+    pub(crate) fn new(io: TcpStream, limits: GuardLimits, traffic: Arc<Traffic>, since: Instant) -> Self {
         Self {
             io,
             limits,
             traffic,
             seen: 0,
-            since: Instant::now(),
+            since,
             // The first request has to come soon.
             in_head: true,
             first_bytes: true,

@@ -16,11 +16,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use parking_lot::Mutex;
 use polyport_store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::app::{App, SetupError};
@@ -151,6 +153,7 @@ impl Server {
         let Self { listener, address, app } = self;
         info!(%address, "listening");
         let graceful = GracefulShutdown::new();
+        let closing = CancellationToken::new();
         let tasks = app.tasks.clone();
         tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
@@ -177,16 +180,25 @@ impl Server {
                         debug!(%peer, "too many connections from one address");
                         continue;
                     };
-                    // Boxed: a future that is moved into another and pinned there takes its room twice.
-                    let mut connection = Box::pin(connection(Arc::clone(&app), stream, &graceful));
-                    let cut = app.cut.clone();
+                    let (app, watcher, closing) = (Arc::clone(&app), graceful.watcher(), closing.clone());
                     tasks.spawn(async move {
+                        let _places = (permit, place);
+                        let began = Instant::now();
+                        let patience = app.runtime().config.limits.header_time;
+                        let speaks = tokio::select! {
+                            biased;
+                            () = closing.cancelled() => None,
+                            speaks = tokio::time::timeout(patience, Speaks::of(&stream)) => speaks.ok().flatten(),
+                        };
+                        let Some(speaks) = speaks else { return };
+                        let cut = app.cut.clone();
+                        // Boxed: a future that is moved into another and pinned there takes its room twice.
+                        let mut connection = Box::pin(connection(app, stream, watcher, speaks, began));
                         tokio::select! {
                             biased;
                             () = &mut connection => {}
                             () = async { cut.cancelled().await; tokio::time::sleep(LAST_WORDS).await } => {}
                         }
-                        drop((permit, place));
                     });
                 }
                 Err(error) => {
@@ -197,6 +209,7 @@ impl Server {
         }
         drop(listener);
         app.begin_draining();
+        closing.cancel();
         let drain = app.runtime().config.limits.drain;
         info!(seconds = drain.as_secs(), "shutting down: open requests may end");
         if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
@@ -226,22 +239,57 @@ pub async fn serve(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> R
     Ok(())
 }
 
+/// What a client speaks, as far as its first bytes show.
+#[derive(Clone, Copy, Debug)]
+enum Speaks {
+    Http1,
+    Http2,
+    /// Too few bytes to tell.
+    Either,
+}
+
+impl Speaks {
+    /// Waits for the first bytes of a connection and leaves them there: where hyper has to look itself, it keeps a buffer of twice the
+    /// size for as long as the connection lasts. `None` if it has ended.
+    async fn of(stream: &TcpStream) -> Option<Self> {
+        const HTTP2: &[u8] = b"PRI";
+        let mut first = [0; HTTP2.len()];
+        let count = stream.peek(&mut first).await.ok().filter(|&count| count > 0)?;
+        let first = first.get(..count)?;
+        Some(match first {
+            HTTP2 => Self::Http2,
+            start if HTTP2.starts_with(start) => Self::Either,
+            _ => Self::Http1,
+        })
+    }
+}
+
 /// Drives one connection until it ends.
-fn connection(app: Arc<App>, stream: TcpStream, graceful: &GracefulShutdown) -> impl Future<Output = ()> + use<> {
+fn connection(
+    app: Arc<App>,
+    stream: TcpStream,
+    watcher: Watcher,
+    speaks: Speaks,
+    began: Instant,
+) -> impl Future<Output = ()> + use<> {
     // A socket that refuses this option still works.
     stream.set_nodelay(true).ok();
     let config = Arc::clone(&app.runtime().config);
     let limits = &config.limits;
     let traffic = Arc::new(Traffic::default());
     let guard = GuardLimits { head: limits.header_time, write: limits.client_write };
-    let io = TokioIo::new(Guarded::new(stream, guard, Arc::clone(&traffic)));
-    let builder = http(limits);
+    let io = TokioIo::new(Guarded::new(stream, guard, Arc::clone(&traffic), began));
+    let builder = match speaks {
+        Speaks::Http1 => http(limits).http1_only(),
+        Speaks::Http2 => http(limits).http2_only(),
+        Speaks::Either => http(limits),
+    };
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = traffic.begin();
         // Boxed so that a connection holds no room for it while it only streams.
         Box::pin(crate::router::answer(Arc::clone(&app), request, in_flight)) as BoxAnswer
     });
-    graceful.watch(builder.serve_connection(io, service).into_owned()).map(|ended| {
+    watcher.watch(builder.serve_connection(io, service).into_owned()).map(|ended| {
         if let Err(error) = ended {
             debug!(%error, "connection ended");
         }
