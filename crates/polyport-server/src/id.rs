@@ -12,11 +12,8 @@ impl RequestId {
     /// A new one.
     pub(crate) fn new() -> Self {
         let random: [u8; 24] = rand::random();
-        let text: String = random
-            .iter()
-            .map(|byte| char::from(ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().unwrap_or(b'0')))
-            .collect();
-        Self(Text::from(text))
+        let letters = random.map(|byte| ALPHABET.get(usize::from(byte) % ALPHABET.len()).copied().unwrap_or(b'0'));
+        Self(Text::from(std::str::from_utf8(&letters).unwrap_or_default()))
     }
 
     /// The 24 characters.
@@ -26,6 +23,6 @@ impl RequestId {
 
     /// As clients see it: `req_…`.
     pub(crate) fn header(&self) -> String {
-        format!("req_{}", self.0)
+        ["req_", &*self.0].concat()
     }
 }

@@ -391,6 +391,19 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
     let call = Call::new(app, id, head, body);
     let response = match route {
         Route::Generate(protocol) => ingress::generate::body_protocol(call, protocol).await,
+        // Boxed: the largest of them would be the room that every request moves and clears.
+        other => Box::pin(answer_other(call, other)).await,
+    };
+    if let Some((level, id, method, uri)) = plain {
+        observe::ended(level, &id, &method, uri.path(), response.status());
+    }
+    response
+}
+
+/// The routes that are not asked for an answer of a model in the usual way.
+async fn answer_other(call: Call, route: Route) -> Response<Body> {
+    match route {
+        Route::Generate(protocol) => ingress::generate::body_protocol(call, protocol).await,
         Route::Gemini { model, verb: Verb::Generate } => ingress::generate::gemini(call, model, false).await,
         Route::Gemini { model, verb: Verb::Stream } => ingress::generate::gemini(call, model, true).await,
         Route::Gemini { model, verb: Verb::Count } => ingress::count::gemini(call, model).await,
@@ -416,11 +429,7 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
         Route::Ready => ingress::plain::ready(&call),
         Route::Metrics => ingress::plain::metrics(&call),
         Route::Root => ingress::plain::root(),
-    };
-    if let Some((level, id, method, uri)) = plain {
-        observe::ended(level, &id, &method, uri.path(), response.status());
     }
-    response
 }
 
 /// The methods that a path takes.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use polyport_types::{Fault, FaultClass, Text};
 
 use crate::app::{App, Runtime};
@@ -14,6 +14,13 @@ use crate::gate::{Permit, Queue};
 
 /// Longest key looked at, in bytes.
 const LONGEST_KEY: usize = 1024;
+
+/// Where keys stand beside `authorization`.
+const OTHER_KEYS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
 
 /// The one a request is answered for.
 #[derive(Clone, Debug)]
@@ -53,11 +60,11 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
 /// The keys a request presents, in order of precedence. The first one that is known counts.
 pub(crate) fn presented(head: &Parts) -> impl Iterator<Item = &str> {
     let headers = &head.headers;
-    let bearer = single(headers, AUTHORIZATION.as_str()).and_then(|value| {
+    let bearer = single(headers, AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    let others = ["x-api-key", "x-goog-api-key", "api-key"].into_iter().map(|name| single(headers, name));
+    let others = OTHER_KEYS.into_iter().map(|name| single(headers, name));
     let query =
         head.uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("key="));
     std::iter::once(bearer)
@@ -68,7 +75,7 @@ pub(crate) fn presented(head: &Parts) -> impl Iterator<Item = &str> {
 }
 
 /// A header that stands once and is text; a doubled one counts as absent.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.next().is_some() {
@@ -117,8 +124,9 @@ fn is_local_name(host: &str) -> bool {
         }
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") || name.parse::<std::net::IpAddr>().is_ok()
+    let name = name.trim_end_matches('.');
+    let is_address = || name.parse::<std::net::IpAddr>().is_ok();
+    name.eq_ignore_ascii_case("localhost") || is_address() || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
 /// A place among the requests in flight; dropped with the request.

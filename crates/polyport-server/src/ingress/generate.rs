@@ -1,7 +1,7 @@
 //! Requests for answers of a model, in the four client protocols.
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderName, Response};
 use polyport_protocol::RequestHead;
 use polyport_types::{ClientProtocol, Text};
 
@@ -10,6 +10,9 @@ use crate::body::Body;
 use crate::relay::origin::Origin;
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::{self, Exchange};
+
+/// Refuses a request rather than losing some of it.
+const STRICT: HeaderName = HeaderName::from_static("x-polyport-strict");
 
 /// Chat, Responses and Messages: everything but the key is in the body.
 pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Response<Body> {
@@ -75,7 +78,7 @@ pub(crate) async fn compat(call: Call, protocol: ClientProtocol) -> Response<Bod
 
 fn exchange(entered: Entered, wire: ClientProtocol, answer: ClientProtocol, head: RequestHead) -> Exchange {
     let Entered { app, runtime, id, parts, body, caller, record } = entered;
-    let strict = parts.headers.get("x-polyport-strict").is_some_and(|value| value == "1" || value == "true");
+    let strict = parts.headers.get(STRICT).is_some_and(|value| value == "1" || value == "true");
     Exchange {
         app,
         runtime,

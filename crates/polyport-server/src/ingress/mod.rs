@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use hyper::body::Incoming;
 use polyport_protocol::{RequestHead, json};
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
@@ -34,6 +34,12 @@ use crate::{error, observe, relay};
 use access::{Caller, Place};
 use body::BodyLimits;
 use content::Content;
+
+/// The version of the Messages API that a client speaks.
+pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// What of the Messages API a client wants before it is there for all.
+pub(crate) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// A client that found no memory left comes back after this time.
 const SHORT_OF_MEMORY: Duration = Duration::from_secs(5);
@@ -158,7 +164,7 @@ impl Entered {
 /// What the protocols keep in headers.
 pub(crate) fn request_head(headers: &HeaderMap) -> RequestHead {
     let betas = headers
-        .get_all("anthropic-beta")
+        .get_all(ANTHROPIC_BETA)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -166,6 +172,6 @@ pub(crate) fn request_head(headers: &HeaderMap) -> RequestHead {
         .filter(|flag| !flag.is_empty())
         .map(Text::from)
         .collect();
-    let api_version = headers.get("anthropic-version").and_then(|value| value.to_str().ok()).map(Text::from);
+    let api_version = headers.get(ANTHROPIC_VERSION).and_then(|value| value.to_str().ok()).map(Text::from);
     RequestHead { api_version, betas, ..RequestHead::default() }
 }

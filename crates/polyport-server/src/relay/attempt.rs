@@ -153,7 +153,7 @@ impl Exchange {
         let shown = self.runtime.config.headers;
         let mut headers = HeaderMap::with_capacity(12);
         if shown.target
-            && let Ok(value) = HeaderValue::try_from(format!("{}/{}", slot.target.provider, slot.target.model))
+            && let Ok(value) = HeaderValue::try_from([&*slot.target.provider, "/", &*slot.target.model].concat())
         {
             headers.insert(TARGET, value);
         }

@@ -30,6 +30,7 @@ use super::translate::{Answerer, Reading, is_output};
 use super::wire::{self, Patience};
 use super::{Exchange, Ready, stream_headers};
 use crate::id::RequestId;
+use crate::ingress::{ANTHROPIC_BETA, ANTHROPIC_VERSION};
 use crate::observe::{Outcome, Record};
 
 /// One write to the client holds about this much at most.
@@ -127,7 +128,7 @@ fn is_official(profile: &Profile) -> bool {
 
 /// Whether the server takes every message as it is written.
 fn messages_fit(profile: &Profile, json: &[u8]) -> bool {
-    let Ok(json) = std::str::from_utf8(json) else { return false };
+    let Ok(json) = polyport_protocol::json::utf8(json) else { return false };
     let Ok(messages) = scan::objects(json) else { return false };
     let last = messages.len().saturating_sub(1);
     let mut previous: &str = "";
@@ -281,7 +282,9 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
         let request = x.request_for(slot).await?;
         let target = slot.codec_target(x);
         let answerer = Answerer { context: x.context(slot, &target, request), restore: Restore::default() };
-        return Reading { target, answerer, losses, forwarded, resume: None }.read(x, slot, opened).await;
+        let reading = Reading { target, answerer, losses, forwarded, resume: None };
+        // Boxed: this is rare, and larger than all the rest.
+        return Box::pin(reading.read(x, slot, opened)).await;
     }
     if x.stream {
         let mut live = Passthrough::new(x, slot, opened.body, opened.patience, hide_usage);
@@ -339,23 +342,32 @@ pub(crate) fn counting(protocol: Protocol, slot: &Slot) -> Target {
 
 /// Headers of the client that mean something to the provider of the same protocol.
 fn request_headers(x: &Exchange, profile: &Profile) -> HeaderMap {
+    const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+    const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
+    const OPENAI: [HeaderName; 6] = [
+        HeaderName::from_static("openai-beta"),
+        IDEMPOTENCY_KEY,
+        CLIENT_REQUEST_ID,
+        HeaderName::from_static("session-id"),
+        HeaderName::from_static("thread-id"),
+        HeaderName::from_static("originator"),
+    ];
+    const MESSAGES: [HeaderName; 3] = [ANTHROPIC_VERSION, IDEMPOTENCY_KEY, CLIENT_REQUEST_ID];
     let mut headers = wire::json_headers(x.stream);
-    let names: &[&str] = match x.wire {
-        ClientProtocol::Chat | ClientProtocol::Responses => {
-            &["openai-beta", "idempotency-key", "x-client-request-id", "session-id", "thread-id", "originator"]
-        }
-        ClientProtocol::Messages => &["anthropic-version", "idempotency-key", "x-client-request-id"],
+    let names: &[HeaderName] = match x.wire {
+        ClientProtocol::Chat | ClientProtocol::Responses => &OPENAI,
+        ClientProtocol::Messages => &MESSAGES,
         ClientProtocol::Gemini => &[],
     };
-    for &name in names {
+    for name in names {
         if let Some(value) = x.headers.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
+            headers.insert(name.clone(), value.clone());
         }
     }
     if x.wire == ClientProtocol::Messages {
-        headers.entry("anthropic-version").or_insert(HeaderValue::from_static("2023-06-01"));
+        headers.entry(ANTHROPIC_VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
         if let Some(betas) = betas(x, profile) {
-            headers.insert("anthropic-beta", betas);
+            headers.insert(ANTHROPIC_BETA, betas);
         }
     }
     wire::add_profile_headers(&mut headers, profile);
@@ -365,7 +377,7 @@ fn request_headers(x: &Exchange, profile: &Profile) -> HeaderMap {
 /// The client's beta flags, as they are or only those the server takes.
 fn betas(x: &Exchange, profile: &Profile) -> Option<HeaderValue> {
     if profile.betas.is_empty() {
-        let mut values = x.headers.get_all("anthropic-beta").iter();
+        let mut values = x.headers.get_all(ANTHROPIC_BETA).iter();
         let first = values.next()?;
         if values.next().is_none() {
             return Some(first.clone());

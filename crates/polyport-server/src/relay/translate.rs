@@ -132,7 +132,7 @@ impl Reading {
                 self.answerer.restore = Restore::default();
                 Ok(self.answer_with(x, slot, into_events(response)))
             }
-            (true, _) => self.live(x, slot, opened).await,
+            (true, _) => Box::pin(self.live(x, slot, opened)).await,
             (false, _) => {
                 let response = self.whole(x, slot, opened).await?;
                 Ok(self.whole_ready(x, slot, response))
@@ -155,7 +155,8 @@ impl Reading {
 
     async fn one(&self, x: &Exchange, slot: &Slot, mut opened: Opened) -> Result<Response, Fault> {
         let response = if opened.is_stream() == Some(true) {
-            self.collected(x, slot, opened).await?
+            // Boxed: this is rare, and larger than all the rest.
+            Box::pin(self.collected(x, slot, opened)).await?
         } else {
             let limit = x.runtime.config.limits.answer_bytes;
             decode_response(&self.target, wire::whole(&mut opened, &slot.target.provider, limit).await?)?

@@ -107,8 +107,14 @@ impl Opened {
 
     /// The provider's own id of the request.
     pub(crate) fn request_id(&self) -> Option<String> {
-        ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"]
-            .into_iter()
+        const NAMES: [HeaderName; 4] = [
+            HeaderName::from_static("x-request-id"),
+            HeaderName::from_static("request-id"),
+            HeaderName::from_static("x-amzn-requestid"),
+            HeaderName::from_static("apim-request-id"),
+        ];
+        NAMES
+            .iter()
             .find_map(|name| self.headers.get(name)?.to_str().ok())
             .map(|id| id.chars().filter(char::is_ascii_graphic).take(128).collect())
     }
