@@ -18,10 +18,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for warning in &warnings.0 {
         warn!("{warning}");
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
+    let runtime = runtime().context("the runtime cannot start")?;
     runtime.block_on(serve(&source, &live, args.json))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A worker for each core; on a single one, which may also be all that this process is allowed, nothing has to be shared between any.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let single = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if single {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    builder.enable_all().build()
 }
 
 async fn serve(source: &Source, live: &Arc<Live>, json: bool) -> Result<()> {

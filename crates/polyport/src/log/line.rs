@@ -4,12 +4,14 @@
 //! each request spends a tenth of its time there.
 
 use std::fmt::{self, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -25,7 +27,7 @@ where
         // Put together here: each write to `to` is a call through a pointer.
         let mut line = String::with_capacity(512);
         let out = &mut line;
-        SystemTime.format_time(&mut Writer::new(out))?;
+        write_time(out);
         out.push_str(match *event.metadata().level() {
             Level::TRACE => " TRACE ",
             Level::DEBUG => " DEBUG ",
@@ -51,6 +53,24 @@ where
         out.push('\n');
         to.write_str(&line)
     }
+}
+
+/// The time in the form of the general formatter: `2026-01-31T23:59:59.000001Z`. All but the fraction is put together once a second.
+fn write_time(out: &mut String) {
+    static SECOND: Mutex<(u64, String)> = Mutex::new((u64::MAX, String::new()));
+    // A clock before 1970 shows its first second.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut second = SECOND.lock();
+    if second.0 != now.as_secs() {
+        let at = Timestamp::from_second(i64::try_from(now.as_secs()).unwrap_or(0)).unwrap_or_default();
+        *second = (now.as_secs(), at.to_string());
+    }
+    out.push_str(second.1.trim_end_matches('Z'));
+    drop(second);
+    out.push('.');
+    // With a digit before them, the six have their zeros.
+    out.push_str(itoa::Buffer::new().format(1_000_000 + now.subsec_micros()).get(1..).unwrap_or_default());
+    out.push('Z');
 }
 
 /// Writes the fields of a span the way [`Line`] writes those of an event.
@@ -170,6 +190,12 @@ mod tests {
             info!(path = "/v1", "alone");
         });
         let text = String::from_utf8(kept.0.lock().clone()).unwrap();
+        for line in text.lines() {
+            let time = line.split_once(' ').unwrap().0;
+            assert_eq!(time.len(), "2026-01-31T23:59:59.000001Z".len(), "{time}");
+            let at: Timestamp = time.parse().unwrap();
+            assert!(Timestamp::now().duration_since(at).as_secs().abs() < 3600, "{time}");
+        }
         let lines: Vec<&str> = text.lines().map(|line| line.split_once(' ').unwrap().1).collect();
         assert_eq!(
             lines,
