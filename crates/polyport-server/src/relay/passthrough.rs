@@ -316,7 +316,7 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
     let protocol = Protocol::from(x.wire);
     let counts = if protocol == Protocol::Gemini { "usageMetadata" } else { "usage" };
     if let Some(counts) = peek.get(&bytes, counts)
-        && let Some(usage) = read_usage(&counting(protocol, slot), Bytes::copy_from_slice(counts))
+        && let Some(usage) = read_usage(&counting(protocol, slot), bytes.slice_ref(counts))
     {
         x.record.usage = usage;
     }

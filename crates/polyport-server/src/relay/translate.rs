@@ -560,7 +560,11 @@ impl Translation {
                 }
                 Poll::Ready(Some(Err(_))) => decoder.finish(BodyEnd::Broken, &mut self.events),
                 Poll::Ready(None) => decoder.finish(BodyEnd::Clean, &mut self.events),
-                Poll::Pending if self.out.is_empty() => return Poll::Pending,
+                Poll::Pending if self.out.is_empty() => {
+                    // A stream that is idle holds no room for events.
+                    (self.events, self.restored) = (Vec::new(), Vec::new());
+                    return Poll::Pending;
+                }
                 Poll::Pending if self.turn.goes_on(cx) => return Poll::Ready(Step::Turn),
                 Poll::Pending => return self.flush_or_end(),
             }
