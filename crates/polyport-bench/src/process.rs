@@ -11,6 +11,9 @@ use tokio::process::{Child, Command};
 /// Core of the processes under test.
 pub(crate) const CORE: &str = "0";
 
+/// Where a process says what is wrong, in its folder.
+pub(crate) const SAID: &str = "stderr";
+
 /// A process under test.
 pub(crate) struct Process {
     /// The process ends with this value.
@@ -30,15 +33,9 @@ impl Process {
         Self::new(child, address)
     }
 
-    /// Starts a program in a folder that listens on a given address; what it says on standard error goes to the file.
-    pub(crate) fn listening(
-        program: &Path,
-        args: &[&str],
-        folder: &Path,
-        said: &Path,
-        address: String,
-    ) -> Result<Self> {
-        let said = std::fs::File::create(said)?;
+    /// Starts a program in a folder that listens on a given address; what it says on standard error goes to a file there.
+    pub(crate) fn listening(program: &Path, args: &[&str], folder: &Path, address: String) -> Result<Self> {
+        let said = std::fs::File::create(folder.join(SAID))?;
         let child = pinned(program, args).current_dir(folder).stdout(Stdio::null()).stderr(said).spawn()?;
         Self::new(child, address)
     }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::load::{self, Shot};
-use crate::process::Process;
+use crate::process::{Process, SAID};
 use tempfile::TempDir;
 
 /// Connections at once.
@@ -86,7 +86,7 @@ struct Gateway {
 async fn start_polyport(program: &Path, provider: &str) -> Result<Gateway> {
     let folder = tempfile::tempdir()?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let (config, said) = (folder.path().join("polyport.yaml"), folder.path().join("stderr"));
+    let config = folder.path().join("polyport.yaml");
     std::fs::write(
         &config,
         format!(
@@ -97,7 +97,7 @@ async fn start_polyport(program: &Path, provider: &str) -> Result<Gateway> {
     let args = ["serve", "--config", &text(&config)?, "--data", &text(folder.path())?];
     let start = Instant::now();
     let address = format!("127.0.0.1:{port}");
-    let mut process = Process::listening(&program.canonicalize()?, &args, folder.path(), &said, address)?;
+    let mut process = Process::listening(&program.canonicalize()?, &args, folder.path(), address)?;
     let shot = chat("bench", &small_messages(), false);
     let first_answer = loop {
         if let Ok(mut sender) = load::connect(&process.address).await
@@ -106,7 +106,7 @@ async fn start_polyport(program: &Path, provider: &str) -> Result<Gateway> {
             break start.elapsed();
         }
         if process.has_ended()? || start.elapsed() > Duration::from_secs(20) {
-            anyhow::bail!("Polyport does not answer; it said:\n{}", std::fs::read_to_string(&said)?);
+            anyhow::bail!("Polyport does not answer; it said:\n{}", std::fs::read_to_string(folder.path().join(SAID))?);
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     };

@@ -16,8 +16,8 @@ use polyport_types::{ClientProtocol, Fault};
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::Archive;
 use crate::Map;
+use crate::archive::Archive;
 use crate::config::provider::Service;
 use crate::config::{Config, Provider};
 use crate::credentials::Credentials;
