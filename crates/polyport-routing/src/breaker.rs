@@ -21,10 +21,15 @@ const STRIKES_WITHIN: Millis = 60_000;
 pub(crate) struct Breaker {
     /// End of the rest; 0 while it does not rest and need not be tried out.
     until: AtomicU64,
+    /// It answers, with errors: it is passed over while others can serve, and tried when nothing else is left.
+    soft: AtomicBool,
     probing: AtomicBool,
     inner: Mutex<Inner>,
     pub(crate) latency: PeakEwma,
-    pub(crate) first_tokens: Histogram,
+    /// How long streams took to begin.
+    pub(crate) streams: Histogram,
+    /// How long whole answers took.
+    pub(crate) wholes: Histogram,
     pub(crate) in_flight: AtomicU32,
 }
 
@@ -70,6 +75,11 @@ impl Window {
         }
     }
 
+    /// An answer that was counted as good broke off.
+    fn take_back(&mut self) {
+        self.now.all = self.now.all.saturating_sub(u32::from(self.now.all > self.now.bad));
+    }
+
     fn add(&mut self, bad: bool, now: Millis) {
         self.turn(now);
         self.now.all = self.now.all.saturating_add(1);
@@ -88,6 +98,15 @@ impl Window {
 impl Breaker {
     /// Why it may not be tried now.
     pub(crate) fn barred(&self, now: Millis) -> Option<Barred> {
+        if self.soft.load(Ordering::SeqCst) { None } else { self.resting(now) }
+    }
+
+    /// Why it stands behind all others that can be tried.
+    pub(crate) fn yields(&self, now: Millis) -> Option<Barred> {
+        if self.soft.load(Ordering::SeqCst) { self.resting(now) } else { None }
+    }
+
+    fn resting(&self, now: Millis) -> Option<Barred> {
         let until = self.until.load(Ordering::SeqCst);
         if until == 0 {
             return None;
@@ -104,12 +123,17 @@ impl Breaker {
         if let Some(barred) = self.barred(now) {
             return Err(barred);
         }
-        let trusted =
-            self.until.load(Ordering::SeqCst) == 0 || self.inner.lock().rest.is_none_or(|rest| !rest.half_open);
-        if trusted {
+        let until = self.until.load(Ordering::SeqCst);
+        let soft = self.soft.load(Ordering::SeqCst);
+        let trusted = until == 0 || self.inner.lock().rest.is_none_or(|rest| !rest.half_open);
+        if trusted || (soft && now < until) {
             return Ok(false);
         }
-        if self.probing.swap(true, Ordering::SeqCst) { Err(Barred::Probing) } else { Ok(true) }
+        match self.probing.swap(true, Ordering::SeqCst) {
+            false => Ok(true),
+            true if soft => Ok(false),
+            true => Err(Barred::Probing),
+        }
     }
 
     /// The attempt that tried it out is over.
@@ -117,15 +141,59 @@ impl Breaker {
         self.probing.store(false, Ordering::SeqCst);
     }
 
-    /// An attempt that began at `began` went well.
+    /// An attempt that began at `began` gave an answer, of which there may be more to come.
     pub(crate) fn succeeded(&self, began: Millis, now: Millis) {
         let mut inner = self.inner.lock();
         inner.recent.add(false, now);
-        inner.row = 0;
         if inner.rest.is_some_and(|rest| began > rest.failed_at) {
             inner.rest = None;
             inner.recent = Window::default();
             inner.strikes.clear();
+            self.until.store(0, Ordering::SeqCst);
+            self.soft.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// An answer came to its end.
+    pub(crate) fn settled(&self) {
+        self.inner.lock().row = 0;
+    }
+
+    /// An answer that had begun breaks off: it does not count as one. Its failure is told apart.
+    pub(crate) fn take_back(&self) {
+        self.inner.lock().recent.take_back();
+    }
+
+    /// A check from outside went badly: others go first until then. What rests already, or answered since `began`, is not touched.
+    pub(crate) fn doubt(&self, cause: FaultClass, until: Millis, now: Millis) {
+        let mut inner = self.inner.lock();
+        if self.until.load(Ordering::SeqCst) > now && !self.soft.load(Ordering::SeqCst) {
+            return;
+        }
+        let run = inner.rest.map_or(1, |rest| rest.run.saturating_add(1));
+        inner.rest = Some(Rest { run, failed_at: now, cause, half_open: false });
+        self.soft.store(true, Ordering::SeqCst);
+        self.until.store(until, Ordering::SeqCst);
+    }
+
+    /// A check from outside went well: a rest that nothing but a lost connection led to is over, and one attempt tries it out.
+    pub(crate) fn reached(&self, now: Millis) {
+        let mut inner = self.inner.lock();
+        let Some(rest) = &mut inner.rest else { return };
+        if !matches!(rest.cause, FaultClass::Transport | FaultClass::Timeout | FaultClass::Untrusted) {
+            return;
+        }
+        rest.half_open = true;
+        if self.until.load(Ordering::SeqCst) > now {
+            self.until.store(now.max(1), Ordering::SeqCst);
+        }
+    }
+
+    /// A doubt is over.
+    pub(crate) fn trust(&self) {
+        let mut inner = self.inner.lock();
+        if self.soft.swap(false, Ordering::SeqCst) {
+            inner.rest = None;
             self.until.store(0, Ordering::SeqCst);
         }
     }
@@ -145,15 +213,18 @@ impl Breaker {
         let stated = trouble.retry_at.is_some_and(|at| at > now);
         let failing =
             inner.row >= policy.failing_row || inner.recent.exceeds(policy.failing_percent, policy.failing_least, now);
+        // It is there and answers: others go first, but where it is the only one, its own error says more than that it rests.
+        let soft = matches!(trouble.class, FaultClass::ServerError | FaultClass::UpstreamProtocol);
         let rests = match trouble.class {
             FaultClass::Overloaded => stated || inner.strike(policy.strikes, now) || failing,
-            FaultClass::Timeout | FaultClass::Transport => failing,
-            // It is there and answers: others of its priority go first, but where it is the only one, its own error says more than that
-            // it rests.
-            FaultClass::ServerError | FaultClass::UpstreamProtocol => false,
+            FaultClass::Timeout | FaultClass::Transport | FaultClass::ServerError | FaultClass::UpstreamProtocol => {
+                failing
+            }
             _ => true,
         };
-        if !rests && !probe {
+        let was_soft = self.soft.load(Ordering::SeqCst);
+        let rests_hard = self.until.load(Ordering::SeqCst) > now && !was_soft;
+        if (!rests && !probe) || (soft && rests_hard) {
             return None;
         }
         let run = match inner.rest {
@@ -163,8 +234,9 @@ impl Breaker {
         };
         let Verdict::Rest { until, half_open, .. } = verdict(policy, trouble, run, now, jitter) else { return None };
         // One that is on its way in parallel does not shorten a rest.
-        let until = until.max(self.until.load(Ordering::SeqCst));
+        let until = if was_soft && !soft { until } else { until.max(self.until.load(Ordering::SeqCst)) };
         inner.rest = Some(Rest { run, failed_at: now, cause: trouble.class, half_open });
+        self.soft.store(soft, Ordering::SeqCst);
         self.until.store(until, Ordering::SeqCst);
         Some(until)
     }
@@ -179,6 +251,7 @@ impl Breaker {
         let mut inner = self.inner.lock();
         *inner = Inner::default();
         self.until.store(0, Ordering::SeqCst);
+        self.soft.store(false, Ordering::SeqCst);
     }
 
     /// Whether nothing is known that would be missed.
@@ -206,6 +279,7 @@ impl Breaker {
             state,
             run: rest.run,
             half_open: rest.half_open,
+            soft: self.soft.load(Ordering::SeqCst),
         })
     }
 
@@ -215,6 +289,7 @@ impl Breaker {
         {
             let rest = Rest { run: saved.run, failed_at: now, cause, half_open: saved.half_open };
             self.inner.lock().rest = Some(rest);
+            self.soft.store(saved.soft, Ordering::SeqCst);
             self.until.store(until, Ordering::SeqCst);
         }
     }
@@ -271,6 +346,7 @@ mod tests {
         assert_eq!(until, Some(16_000));
         assert_eq!(breaker.enter(16_000), Ok(true));
         breaker.succeeded(16_000, 16_100);
+        breaker.settled();
         breaker.leave();
         assert_eq!((breaker.enter(16_100), breaker.enter(16_100)), (Ok(false), Ok(false)));
         assert_eq!(fail(&breaker, C::Timeout, 16_200), None);
@@ -286,12 +362,14 @@ mod tests {
                 assert_eq!(fail(&breaker, C::Timeout, now), None, "{turn}");
             } else {
                 breaker.succeeded(now, now);
+                breaker.settled();
             }
         }
         assert!(breaker.ailing(&policy, now));
         assert!(!breaker.ailing(&policy, now + 2 * BUCKET));
         let rested = (0..40).any(|turn| {
             breaker.succeeded(now, now);
+            breaker.settled();
             now += 1;
             turn % 4 < 3 && (0..3).any(|_| breaker.enter(now).is_ok() && fail(&breaker, C::Timeout, now).is_some())
         });
@@ -314,12 +392,75 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_errors_ails_but_is_still_asked() {
+    fn what_answers_errors_is_passed_over_but_may_be_asked() {
         let breaker = Breaker::default();
-        for turn in 0..50 {
-            assert_eq!(fail(&breaker, C::ServerError, turn * 10), None);
-            assert!(breaker.enter(turn * 10).is_ok());
+        for now in 1..=5 {
+            assert_eq!(breaker.yields(now), None);
+            let until = fail(&breaker, C::ServerError, now);
+            assert_eq!(until.is_some(), now == 5);
         }
-        assert!(breaker.ailing(&RestPolicy::default(), 500));
+        let rest = Barred::Cooling { until: 5005, cause: C::ServerError };
+        assert_eq!((breaker.barred(5004), breaker.yields(5004)), (None, Some(rest)));
+        // Several may ask at once while nothing else is left, …
+        assert_eq!((breaker.enter(5004), breaker.enter(5004)), (Ok(false), Ok(false)));
+        // … and after the rest one of them tries it out, while the others still yield.
+        assert_eq!((breaker.enter(5005), breaker.yields(5005)), (Ok(true), Some(Barred::Probing)));
+        assert_eq!(breaker.enter(5006), Ok(false));
+        let longer = breaker.failed(&RestPolicy::default(), &Trouble::new(C::ServerError), (5005, true), 6000, 0);
+        breaker.leave();
+        assert_eq!(longer, Some(16_000));
+        assert_eq!(breaker.enter(16_000), Ok(true));
+        breaker.succeeded(16_000, 16_001);
+        breaker.leave();
+        assert_eq!((breaker.yields(16_002), breaker.state(16_002)), (None, State::Ready));
+    }
+
+    #[test]
+    fn one_that_is_gone_rests_whatever_it_answered_before() {
+        let breaker = Breaker::default();
+        for now in 1..=5 {
+            fail(&breaker, C::ServerError, now);
+        }
+        assert!(breaker.barred(6).is_none());
+        let until = fail(&breaker, C::Transport, 6).unwrap();
+        assert_eq!(breaker.barred(7), Some(Barred::Cooling { until, cause: C::Transport }));
+        assert_eq!(breaker.yields(7), None);
+        // An error of an attempt that was under way does not make it usable again.
+        assert_eq!(breaker.failed(&RestPolicy::default(), &Trouble::new(C::ServerError), (5, false), 8, 0), None);
+        assert!(breaker.barred(9).is_some());
+    }
+
+    #[test]
+    fn answers_that_break_off_are_failures() {
+        let breaker = Breaker::default();
+        let mut now = 1_000_000;
+        let rested = (0..8).filter_map(|_| {
+            now += 10;
+            breaker.succeeded(now, now);
+            breaker.take_back();
+            breaker.failed(&RestPolicy::default(), &Trouble::new(C::UpstreamProtocol), (now, false), now, 0)
+        });
+        assert!(rested.count() >= 3);
+        assert!(breaker.yields(now).is_some());
+    }
+
+    #[test]
+    fn checks_from_outside_raise_and_end_doubts() {
+        let breaker = Breaker::default();
+        breaker.doubt(C::ServerError, 100, 10);
+        assert!((breaker.yields(99).is_some(), breaker.barred(99), breaker.yields(100)) == (true, None, None));
+        // An answer counts more than a check.
+        breaker.succeeded(11, 12);
+        assert_eq!(breaker.yields(13), None);
+        breaker.doubt(C::ServerError, 100, 20);
+        breaker.trust();
+        assert_eq!(breaker.yields(21), None);
+        for now in 30..35 {
+            fail(&breaker, C::Transport, now);
+        }
+        breaker.doubt(C::ServerError, 5000, 35);
+        assert!(breaker.barred(36).is_some(), "a rest stays one");
+        breaker.reached(40);
+        assert_eq!((breaker.enter(40), breaker.enter(41)), (Ok(true), Err(Barred::Probing)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use polyport_types::{FaultClass, Text};
@@ -24,6 +24,8 @@ pub struct ProviderHealth {
     policy: RestPolicy,
     whole: Breaker,
     models: RwLock<Map<Text, Arc<Breaker>>>,
+    /// Something was passed over once: until then nobody need look.
+    any_soft: AtomicBool,
 }
 
 /// What rests after a failure.
@@ -45,6 +47,7 @@ impl ProviderHealth {
             policy,
             whole: Breaker::default(),
             models: RwLock::default(),
+            any_soft: AtomicBool::new(false),
         }
     }
 
@@ -104,6 +107,55 @@ impl ProviderHealth {
         self.whole.barred(now).or_else(|| self.known(model)?.barred(now))
     }
 
+    /// Why this model stands behind all others that can be tried: it answers, but with errors. It is tried when nothing else is left.
+    #[must_use]
+    pub fn yields(&self, model: &str, now: Millis) -> Option<Barred> {
+        if !self.any_soft.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.whole.yields(now).or_else(|| self.known(model)?.yields(now))
+    }
+
+    /// A health check did not get an answer of use: others go first until `until`, or until it answers.
+    pub fn check_failed(&self, cause: FaultClass, until: Millis, now: Millis) {
+        self.any_soft.store(true, Ordering::Relaxed);
+        self.whole.doubt(cause, until, now);
+    }
+
+    /// A health check got an answer: doubts are over, and what could not be reached is tried out at once.
+    pub fn check_passed(&self, now: Millis) {
+        self.whole.trust();
+        self.whole.reached(now);
+        for target in self.models.read().values() {
+            target.reached(now);
+        }
+    }
+
+    /// A health check with this credential failed for a reason that may be its own. Says what rests now.
+    pub fn credential_check_failed(
+        &self,
+        index: usize,
+        trouble: &Trouble<'_>,
+        now: Millis,
+        jitter: u8,
+    ) -> Option<Rested> {
+        let judge = |run| verdict(&self.policy, trouble, run, now, jitter);
+        self.judged(index, trouble, Scope::Credential, self.roster.check_failed(index, trouble.class, now, judge))
+    }
+
+    fn judged(&self, index: usize, trouble: &Trouble<'_>, scope: Scope, verdict: Verdict) -> Option<Rested> {
+        match verdict {
+            Verdict::Watch => None,
+            Verdict::Rest { until, .. } => Some(Rested { scope, until: Some(until) }),
+            Verdict::Invalid => {
+                let said = trouble.message.trim();
+                let reason = if said.is_empty() { trouble.class.as_str() } else { said };
+                self.roster.set_invalid(index, reason);
+                Some(Rested { scope: Scope::Credential, until: None })
+            }
+        }
+    }
+
     /// Attempts under way with this model.
     #[must_use]
     pub fn in_flight(&self, model: &str) -> u32 {
@@ -152,6 +204,7 @@ impl ProviderHealth {
             began: ask.now,
             tries_provider: false,
             tries_model: false,
+            answering: false,
         };
         if self.roster.is_empty() {
             tried.note_keyless()?;
@@ -192,10 +245,12 @@ impl ProviderHealth {
         self.known(model).is_some_and(|target| target.ailing(&self.policy, now))
     }
 
-    /// The time within which this share, in percent, of its answers began lately; `None` with fewer than `least` of them.
+    /// The time within which this share, in percent, of its streams began lately, or of its `whole` answers came; `None` with fewer than
+    /// `least` of them.
     #[must_use]
-    pub fn first_token(&self, model: &str, percent: u8, least: u32) -> Option<Millis> {
-        self.known(model)?.first_tokens.percentile(percent, least)
+    pub fn begins_within(&self, model: &str, whole: bool, percent: u8, least: u32) -> Option<Millis> {
+        let target = self.known(model)?;
+        if whole { target.wholes.percentile(percent, least) } else { target.streams.percentile(percent, least) }
     }
 
     /// How long its answers take to begin, in milliseconds; 0 if that is not known.
@@ -242,6 +297,9 @@ impl ProviderHealth {
 
     /// Puts back what was exported; credentials that are gone are left out.
     pub fn restore(&self, saved: &[Saved], now: Millis) {
+        if saved.iter().any(|saved| saved.soft) {
+            self.any_soft.store(true, Ordering::Relaxed);
+        }
         let places: HashMap<&str, usize> = self.roster.members().map(|member| &*member.id).zip(0..).collect();
         for saved in saved {
             match (&saved.credential, &saved.model) {
@@ -302,6 +360,8 @@ pub struct Lease {
     began: Millis,
     tries_provider: bool,
     tries_model: bool,
+    /// An answer has begun, and nothing is wrong with it so far.
+    answering: bool,
 }
 
 impl Lease {
@@ -329,16 +389,37 @@ impl Lease {
         self.tries_provider || self.tries_model || self.picked.as_ref().is_some_and(Picked::is_probe)
     }
 
-    /// The answer has begun, `millis` after it was asked for, and is good.
+    /// The answer has begun, `millis` after it was asked for, and is good. One that breaks off later [has failed](Self::failed) all the same.
     pub fn succeeded(&mut self, status: Option<u16>, millis: u32, now: Millis) {
+        self.target.streams.record(millis);
+        self.began_well(status, millis, now);
+    }
+
+    /// All of the answer is here, `millis` after it was asked for, and is good.
+    pub fn succeeded_whole(&mut self, status: Option<u16>, millis: u32, now: Millis) {
+        self.target.wholes.record(millis);
+        self.began_well(status, millis, now);
+    }
+
+    fn began_well(&mut self, status: Option<u16>, millis: u32, now: Millis) {
         self.target.latency.record(millis, now);
-        self.target.first_tokens.record(millis);
         self.alive(Some(millis), now);
         self.end(Ended::Well, status, now);
     }
 
-    /// The attempt failed. `jitter` spreads the ends of rests: 0 none, 255 most. Says what rests now.
+    /// Another attempt of the same request was quicker, while this one had given nothing for `millis`: it is given up, and took at least so
+    /// long.
+    pub fn outrun(&mut self, whole: bool, millis: u32, now: Millis) {
+        let times = if whole { &self.target.wholes } else { &self.target.streams };
+        times.record(millis);
+        self.target.latency.record(millis, now);
+    }
+
+    /// The attempt failed, before its answer began or in the middle of it. `jitter` spreads the ends of rests: 0 none, 255 most. Says what rests now.
     pub fn failed(&mut self, trouble: &Trouble<'_>, now: Millis, jitter: u8) -> Option<Rested> {
+        if std::mem::take(&mut self.answering) {
+            self.target.take_back();
+        }
         let policy = &self.health.policy;
         let ended = if trouble.class == FaultClass::ClientGone { Ended::Unjudged } else { Ended::Badly };
         let rested = match (scope(policy, trouble), &self.picked) {
@@ -371,6 +452,9 @@ impl Lease {
             (Some(_), _) => {
                 let began = (self.began, self.tries_model);
                 let until = self.target.failed(policy, trouble, began, now, jitter);
+                if until.is_some() {
+                    self.health.any_soft.store(true, Ordering::Relaxed);
+                }
                 until.map(|until| Rested { scope: Scope::Model, until: Some(until) })
             }
         };
@@ -389,22 +473,16 @@ impl Lease {
         let Self { health, model, .. } = self;
         let of_model = (scope == Scope::CredentialModel).then_some(&**model);
         let judge = |run| verdict(&health.policy, trouble, run, now, jitter);
-        match health.roster.failed(picked, of_model, trouble.class, now, judge) {
-            Verdict::Watch => None,
-            Verdict::Rest { until, .. } => Some(Rested { scope, until: Some(until) }),
-            Verdict::Invalid => {
-                let said = trouble.message.trim();
-                let reason = if said.is_empty() { trouble.class.as_str() } else { said };
-                health.roster.set_invalid(picked.index(), reason);
-                Some(Rested { scope: Scope::Credential, until: None })
-            }
-        }
+        let verdict = health.roster.failed(picked, of_model, trouble.class, now, judge);
+        health.judged(picked.index(), trouble, scope, verdict)
     }
 
     /// The provider answered sensibly: what was tried out is good.
     fn alive(&mut self, millis: Option<u32>, now: Millis) {
+        self.answering = true;
         self.target.succeeded(self.began, now);
         self.health.whole.succeeded(self.began, now);
+        self.health.whole.settled();
         if let Some(picked) = &mut self.picked {
             picked.accepted(&self.model, millis, now);
         }
@@ -430,6 +508,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.answering {
+            self.target.settled();
+        }
         self.release_probes();
     }
 }

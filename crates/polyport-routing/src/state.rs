@@ -309,6 +309,9 @@ pub struct Saved {
     /// Whether one attempt goes first after the rest.
     #[serde(default)]
     pub half_open: bool,
+    /// Whether it is only passed over while others can serve.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
 }
 
 #[cfg(test)]

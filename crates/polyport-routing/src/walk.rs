@@ -122,6 +122,11 @@ impl Walk {
         {
             return Err(Some(barred));
         }
+        if let Some(barred) = health.yields(&target.model, now)
+            && self.choose_among(fleet, now, false).is_some()
+        {
+            return Err(Some(barred));
+        }
         self.preferred = Some(attempt);
         Ok(())
     }
@@ -299,16 +304,24 @@ impl Walk {
         }
     }
 
-    /// The target whose turn it is among those that can be tried.
+    /// The target whose turn it is among those that can be tried. Those that answer errors come when nothing else is left.
     fn choose(&self, fleet: &Fleet, now: Millis) -> Option<usize> {
-        let attempts: u32 = self.progress.iter().map(|progress| progress.tried.count()).sum();
-        let turn = if attempts == 0 { self.turn } else { mix(self.turn ^ (u64::from(attempts) << 32)) };
-        self.resolved.stages.iter().find_map(|stage| self.of_stage(stage, turn, fleet, now))
+        self.choose_among(fleet, now, false).or_else(|| self.choose_among(fleet, now, true))
     }
 
-    fn of_stage(&self, stage: &Stage, turn: u64, fleet: &Fleet, now: Millis) -> Option<usize> {
+    fn choose_among(&self, fleet: &Fleet, now: Millis, yielding: bool) -> Option<usize> {
+        let attempts: u32 = self.progress.iter().map(|progress| progress.tried.count()).sum();
+        let turn = if attempts == 0 { self.turn } else { mix(self.turn ^ (u64::from(attempts) << 32)) };
+        self.resolved.stages.iter().find_map(|stage| self.of_stage(stage, turn, fleet, now, yielding))
+    }
+
+    fn of_stage(&self, stage: &Stage, turn: u64, fleet: &Fleet, now: Millis, yielding: bool) -> Option<usize> {
         let targets = || stage.targets.clone().filter_map(|at| Some((at, self.resolved.targets.get(at)?)));
-        let mut usable: Vec<(usize, &Target)> = targets().filter(|&(at, _)| self.usable(at, fleet, now)).collect();
+        let yields = |target: &Target| {
+            fleet.provider(&target.provider).is_some_and(|health| health.yields(&target.model, now).is_some())
+        };
+        let fits = |&(at, target): &(usize, &Target)| self.usable(at, fleet, now) && (yielding || !yields(target));
+        let mut usable: Vec<(usize, &Target)> = targets().filter(fits).collect();
         let least = usable.iter().map(|(_, target)| target.priority).min()?;
         usable.retain(|(_, target)| target.priority == least);
         if let [(only, _)] = usable.as_slice() {

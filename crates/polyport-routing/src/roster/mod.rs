@@ -469,7 +469,7 @@ impl Roster {
         let saved = |slot: u32, model: Option<&Text>, state: State, mark: Option<Mark>| {
             let credential = Some(self.seat(slot)?.member.id.clone());
             let (run, half_open) = mark.map_or((0, false), |mark| (mark.run, mark.half_open));
-            Some(Saved { credential, model: model.cloned(), state, run, half_open })
+            Some(Saved { credential, model: model.cloned(), state, run, half_open, soft: false })
         };
         let invalid = self.offs.lock().clone().into_iter().filter_map(|(slot, off)| match off {
             Off::Invalid(reason) => saved(slot, None, State::Invalid { reason }, None),
@@ -503,6 +503,30 @@ impl Roster {
         match &saved.model {
             None => self.rests.restore(slot, mark, now),
             Some(model) => self.overlay_made(model, now).restore(slot, mark, now),
+        }
+    }
+
+    /// A health check went well: what a refusal led to is over. Rate limits and quotas are not, which a list of models does not touch.
+    pub fn check_passed(&self, index: usize) {
+        let Some((slot, _)) = self.at(index) else { return };
+        self.turn_off(index, |off| off.filter(|off| !matches!(off, Off::Invalid(_))));
+        let refused = |mark: Mark| matches!(mark.cause, FaultClass::AuthInvalid);
+        if self.rests.mark(slot).is_some_and(refused) {
+            self.rests.clear(slot);
+        }
+    }
+
+    /// A health check with one of these credentials failed.
+    pub(crate) fn check_failed(
+        &self,
+        index: usize,
+        cause: FaultClass,
+        now: Millis,
+        judge: impl FnOnce(u32) -> Verdict,
+    ) -> Verdict {
+        match self.at(index) {
+            Some((slot, _)) => self.rests.failed(slot, cause, now, now, judge),
+            None => Verdict::Watch,
         }
     }
 

@@ -140,7 +140,7 @@ fn what_fails_often_or_is_far_slower_stands_back_and_is_tried_now_and_then() {
     for step in 0..40 {
         let mut lease = Walk::new(resolve(&catalog, "p"), &fleet).next_target(&fleet, T0 + step).unwrap();
         match &*lease.provider().name().clone() {
-            "A" if step % 8 < 4 => drop(lease.failed(&Trouble::new(C::ServerError), T0 + step, 0)),
+            "A" if step % 8 == 0 => drop(lease.failed(&Trouble::new(C::ServerError), T0 + step, 0)),
             _ => lease.succeeded(Some(200), 100, T0 + step),
         }
     }
@@ -153,6 +153,79 @@ fn what_fails_often_or_is_far_slower_stands_back_and_is_tried_now_and_then() {
     let slow = fleet_with_latency(&catalog);
     let order = firsts(&catalog, &slow, "p", T0 + 100, 160);
     assert!(share(&order)["B.m"] >= 145, "{:?}", share(&order));
+}
+
+#[test]
+fn what_answers_errors_is_passed_over_by_all_and_tried_when_nothing_else_is_left() {
+    let fleet = fleet(&[("A", 1), ("B", 1), ("C", 1)]);
+    let fallback = Pool { fallbacks: vec!["q".into()], ..pool("p", &["A/m", "B/m"]) };
+    let catalog = catalog(vec![fallback, pool("q", &["C/m"]), pool("a", &["A/m"])]);
+    let fail = |name: &str, class: C, now: Millis| {
+        let mut lease = Walk::new(resolve(&catalog, name), &fleet).next_target(&fleet, now).unwrap();
+        lease.failed(&Trouble::new(class), now, 0);
+    };
+    for step in 0..5 {
+        fail("a", C::ServerError, T0 + step);
+    }
+    assert_eq!(share(&firsts(&catalog, &fleet, "p", T0 + 10, 20)), HashMap::from([("B.m", 20)]));
+    // Where it is the only one it is asked, by everybody.
+    assert_eq!(share(&firsts(&catalog, &fleet, "a", T0 + 10, 20)), HashMap::from([("A.m", 20)]));
+    // A fall-back that is well goes before it, …
+    let trouble = Trouble { retry_at: Some(T0 + 3000), ..Trouble::new(C::RateLimited) };
+    Walk::new(resolve(&catalog, "p"), &fleet).next_target(&fleet, T0 + 11).unwrap().failed(&trouble, T0 + 11, 0);
+    assert_eq!(share(&firsts(&catalog, &fleet, "p", T0 + 12, 20)), HashMap::from([("C.m", 20)]));
+    // … and when that fails as well, it is tried in the same request.
+    let mut walk = Walk::new(resolve(&catalog, "p"), &fleet);
+    let order: Vec<String> =
+        std::iter::from_fn(|| walk.next_target(&fleet, T0 + 12)).map(|lease| shown(&lease)).collect();
+    assert_eq!(order, ["C.m", "A.m"]);
+    // After the rest one request tries it out.
+    let held = Walk::new(resolve(&catalog, "a"), &fleet).next_target(&fleet, T0 + 6000).unwrap();
+    assert!(held.is_probe());
+    assert!(!firsts(&catalog, &fleet, "p", T0 + 6000, 20).contains(&"A.m".to_owned()));
+}
+
+#[test]
+fn a_conversation_leaves_a_target_that_answers_errors() {
+    let fleet = fleet(&[("A", 1), ("B", 1)]);
+    let catalog = catalog(vec![pool("p", &["A/m", "B/m"]), pool("a", &["A/m"])]);
+    let prefer = |name: &str, now| {
+        Walk::new(resolve(&catalog, name), &fleet).prefer(Attempt { target: 0, credential: Some(0) }, &fleet, now)
+    };
+    assert_eq!(prefer("p", T0), Ok(()));
+    for step in 0..5 {
+        let mut lease = Walk::new(resolve(&catalog, "a"), &fleet).next_target(&fleet, T0 + step).unwrap();
+        lease.failed(&Trouble::new(C::UpstreamProtocol), T0 + step, 0);
+    }
+    assert!(matches!(prefer("p", T0 + 10), Err(Some(Barred::Cooling { .. }))));
+    assert_eq!(prefer("a", T0 + 10), Ok(()));
+}
+
+#[test]
+fn streams_that_break_off_count_and_those_that_end_make_good() {
+    let fleet = fleet(&[("A", 1), ("B", 1)]);
+    let catalog = catalog(vec![pool("p", &["A/m", "B/m"]), pool("a", &["A/m"])]);
+    let stream = |broken: bool, now: Millis| {
+        let mut lease = Walk::new(resolve(&catalog, "a"), &fleet).next_target(&fleet, now).unwrap();
+        lease.succeeded(Some(200), 10, now);
+        if broken {
+            lease.failed(&Trouble::new(C::UpstreamProtocol), now, 0);
+        }
+    };
+    for step in 0..4 {
+        stream(true, T0 + step);
+    }
+    stream(false, T0 + 4);
+    for step in 5..7 {
+        stream(true, T0 + step);
+    }
+    let health = fleet.provider("A").unwrap();
+    assert_eq!(health.yields("m", T0 + 7), None, "no five in a row");
+    for step in 7..10 {
+        stream(true, T0 + step);
+    }
+    assert!(health.yields("m", T0 + 10).is_some());
+    assert_eq!(health.roster().counts(0).requests, 10);
 }
 
 fn fleet_with_latency(catalog: &Catalog) -> Fleet {
