@@ -47,6 +47,12 @@ impl RetryBudget {
         Self { policy, state: Mutex::new(Allowance { reserve, ..Allowance::default() }) }
     }
 
+    /// What it was made of.
+    #[must_use]
+    pub fn policy(&self) -> BudgetPolicy {
+        self.policy
+    }
+
     /// A request begins.
     pub fn request(&self) {
         let mut state = self.state.lock();

@@ -10,7 +10,7 @@ pub struct RetryPolicy {
     /// Attempts in all, when fewer targets are planned than this. Attempts that only a credential spoiled (429, refused key) do not
     /// count: they cost nothing and another credential may be good.
     pub max_attempts: u32,
-    /// Time from the first byte of the request to the last moment an attempt may start.
+    /// Time for all attempts of a request together, until an answer begins: no attempt starts later, nor goes on without output.
     pub patience: Duration,
     /// Longest wait inside a request.
     pub max_wait: Duration,

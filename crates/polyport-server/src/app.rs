@@ -51,8 +51,6 @@ pub(crate) struct App {
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
     pub(crate) learned: Learned,
-    /// How many attempts may be repeated.
-    pub(crate) repeats: RetryBudget,
     /// Requests let in, those that wait included.
     pub(crate) in_flight: Arc<AtomicUsize>,
     /// Places of requests that are answered.
@@ -69,6 +67,8 @@ struct Shared {
     clients: Mutex<HashMap<ClientSettings, Client>>,
     /// Places at the providers, by their names.
     gates: Mutex<HashMap<Text, Arc<Gate>>>,
+    /// How many attempts may be repeated.
+    repeats: Mutex<Option<Arc<RetryBudget>>>,
 }
 
 /// What one configuration makes of it. Requests keep the one they began with.
@@ -78,6 +78,8 @@ pub(crate) struct Runtime {
     providers: Map<Text, Arc<Upstream>>,
     /// The health of these providers: its credentials stand in the same places as those of the configuration.
     pub(crate) fleet: Arc<Fleet>,
+    /// How many attempts may be repeated.
+    pub(crate) repeats: Arc<RetryBudget>,
 }
 
 /// What routes may look at beside the model's name.
@@ -136,7 +138,6 @@ impl App {
             signatures: SignatureTable::new(archive.clone()),
             archive,
             learned: Learned::default(),
-            repeats: RetryBudget::new(polyport_routing::BudgetPolicy::default()),
             in_flight: Arc::default(),
             places: Arc::default(),
             per_key: Mutex::default(),
@@ -203,7 +204,12 @@ impl Runtime {
             providers.insert(provider.name.clone(), Arc::new(upstream));
         }
         let fleet = credentials.configure(&config);
-        Ok(Self { config, providers, fleet })
+        let mut known = shared.repeats.lock();
+        let same = known.take().filter(|budget| budget.policy() == config.budget);
+        let repeats = same.unwrap_or_else(|| Arc::new(RetryBudget::new(config.budget)));
+        *known = Some(Arc::clone(&repeats));
+        drop(known);
+        Ok(Self { config, providers, fleet, repeats })
     }
 
     /// The targets behind a model name.

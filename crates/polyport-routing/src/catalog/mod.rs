@@ -27,6 +27,8 @@ pub use self::pool::{Pool, Tier};
 pub use self::route::{Hints, Match, Route, RouteTo, Rule};
 pub use self::target::{Mode, Stage, Target, TargetSpec};
 use crate::Map;
+use crate::hedge::Hedge;
+use crate::retry::RetryPolicy;
 use crate::roster::Strategy;
 
 /// Targets and the rule that found them.
@@ -42,6 +44,10 @@ pub struct Resolved {
     pub mode: Mode,
     /// Only these credentials, by name; empty for all.
     pub keys: Arc<[Text]>,
+    /// How failures are retried, where the route says so.
+    pub retry: Option<RetryPolicy>,
+    /// When a second attempt is made, where the route says so.
+    pub hedge: Option<Arc<Hedge>>,
 }
 
 impl Resolved {
@@ -49,7 +55,15 @@ impl Resolved {
     #[must_use]
     pub fn ordered(targets: Vec<Target>) -> Self {
         let Chain { targets, stages } = Chain::of(vec![(None, Strategy::Ordered, targets)]);
-        Self { targets, stages, rule: Rule::Direct, mode: Mode::Transform, keys: Arc::default() }
+        Self {
+            targets,
+            stages,
+            rule: Rule::Direct,
+            mode: Mode::Transform,
+            keys: Arc::default(),
+            retry: None,
+            hedge: None,
+        }
     }
 
     /// Only with the credentials of these names.
@@ -264,6 +278,8 @@ impl Catalog {
             rule,
             mode: self.mode,
             keys: Arc::default(),
+            retry: None,
+            hedge: None,
         }
     }
 
@@ -278,7 +294,8 @@ impl Catalog {
             |(at, route)| {
                 let found = self.behind(route, model, Rule::Route(at))?;
                 let keys = if route.keys.is_empty() { found.keys } else { route.keys.clone().into() };
-                Some(Resolved { mode: route.mode.unwrap_or(self.mode), keys, ..found })
+                let (retry, hedge) = (route.retry.clone(), route.hedge.clone());
+                Some(Resolved { mode: route.mode.unwrap_or(self.mode), keys, retry, hedge, ..found })
             },
         )
     }

@@ -1,8 +1,12 @@
 //! Rules that look at a request instead of listing the names of models.
 
+use std::sync::Arc;
+
 use polyport_types::{ClientProtocol, Pattern, Text};
 
 use super::target::Mode;
+use crate::hedge::Hedge;
+use crate::retry::RetryPolicy;
 
 /// A rule that looks at the request instead of listing its model name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +23,26 @@ pub struct Route {
     pub mode: Option<Mode>,
     /// Only these credentials of the provider, by name; empty for all.
     pub keys: Vec<Text>,
+    /// How failures are retried; `None` for the way of all.
+    pub retry: Option<RetryPolicy>,
+    /// When a second attempt is made; `None` for the way of all.
+    pub hedge: Option<Arc<Hedge>>,
 }
 
 impl Route {
     /// A route without conditions.
     #[must_use]
     pub fn new(to: RouteTo) -> Self {
-        Self { when: Match::default(), to, priority: 1, overrides: None, mode: None, keys: Vec::new() }
+        Self {
+            when: Match::default(),
+            to,
+            priority: 1,
+            overrides: None,
+            mode: None,
+            keys: Vec::new(),
+            retry: None,
+            hedge: None,
+        }
     }
 
     /// Whether it is asked before the listed names.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use polyport_routing::{Pattern, RetryPolicy};
+use polyport_routing::Pattern;
 use polyport_types::Text;
 
 use super::access::{Access, KeyHash};
@@ -264,18 +264,6 @@ pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeout
         total: time(given.total, waits.total),
     };
     (limits, timeouts, time(given.connect, Duration::from_secs(10)))
-}
-
-pub(super) fn retry(file: &File, context: &mut Context<'_>) -> RetryPolicy {
-    let default = RetryPolicy::default();
-    if file.retry.attempts == Some(0) {
-        context.error(&steps!["retry", "attempts"], "a request needs at least one attempt", "use 1 for no repetition");
-    }
-    RetryPolicy {
-        max_attempts: file.retry.attempts.unwrap_or(default.max_attempts),
-        patience: file.retry.patience.map_or(default.patience, |span| span.0),
-        max_wait: file.retry.max_wait.map_or(default.max_wait, |span| span.0),
-    }
 }
 
 pub(super) fn headers(file: &File) -> ResponseHeaders {

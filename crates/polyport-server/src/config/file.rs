@@ -51,6 +51,8 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// How failed attempts are repeated.
     pub(super) retry: Retry,
+    /// A second attempt where the first is slow to begin; off where this is not given.
+    pub(super) hedge: Option<Hedge>,
     /// What is logged and how.
     pub(super) log: Log,
 }
@@ -468,6 +470,10 @@ pub(super) struct Route {
     pub(super) mode: Option<Mode>,
     /// Only these keys of the provider, by name. Default: all.
     pub(super) keys: Vec<String>,
+    /// How failed attempts of its requests are repeated, where `retry` does not fit.
+    pub(super) retry: RouteRetry,
+    /// A second attempt where the first is slow to begin. Default: `hedge`.
+    pub(super) hedge: Option<Hedge>,
 }
 
 /// When a route holds.
@@ -619,10 +625,58 @@ pub(super) struct Retry {
     /// Attempts of one request, when it has fewer targets than this. Refused keys and rate limits do not count. Default: 3.
     #[schemars(range(min = 1))]
     pub(super) attempts: Option<u32>,
-    /// No attempt starts later than this after the request came. Default: `10m`.
+    /// Time for all attempts of a request together, until an answer begins. A client that says that it waits less long
+    /// (`x-stainless-timeout`, `x-server-timeout`) is believed. Default: `10m`.
     pub(super) patience: Option<Span>,
     /// Longest wait between two attempts. Default: `5s`.
     pub(super) max_wait: Option<Span>,
+    /// How many attempts of all requests may be repeated: when everything fails, repeating everything makes it worse.
+    pub(super) budget: Budget,
+}
+
+/// How many attempts of all requests may be repeated at the same target. Beyond it, requests go on to other keys and targets only.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Budget {
+    /// Repetitions per hundred requests. Default: 20.
+    pub(super) percent: Option<u32>,
+    /// Repetitions a second that are always allowed. Default: 5.
+    pub(super) reserve: Option<u32>,
+}
+
+/// How failed attempts of a route's requests are repeated.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RouteRetry {
+    /// Attempts of one request, when it has fewer targets than this. Default: `retry.attempts`.
+    #[schemars(range(min = 1))]
+    pub(super) attempts: Option<u32>,
+    /// Time for all attempts of a request together, until an answer begins. Default: `retry.patience`.
+    pub(super) patience: Option<Span>,
+    /// Longest wait between two attempts. Default: `retry.max_wait`.
+    pub(super) max_wait: Option<Span>,
+}
+
+/// A second attempt, with the next key or target, where the first is slow to begin; whichever answers first is used and the other is
+/// cancelled. Both cost money. Never for requests that leave something behind at a provider (`background`, `conversation`,
+/// `previous_response_id`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Hedge {
+    /// False switches it off. Default: true where `hedge` is given.
+    pub(super) enabled: Option<bool>,
+    /// It is made when the answer has not begun by the time at which this share of the model's answers had lately, in percent; whole answers
+    /// are compared with whole ones. Default: 95.
+    #[schemars(range(min = 1, max = 99))]
+    pub(super) after_percentile: Option<u8>,
+    /// At most this share of requests gets one, in percent. Default: 5.
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) max_share: Option<u8>,
+    /// Never earlier than this. Default: `500ms`.
+    pub(super) min_delay: Option<Span>,
+    /// Answers that must have been seen before. Default: 20.
+    #[schemars(range(min = 1))]
+    pub(super) samples: Option<u32>,
 }
 
 /// What is logged and how.

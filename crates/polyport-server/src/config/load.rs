@@ -14,7 +14,7 @@ use super::problem::{Place, Problem, Problems, Weight};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
-use super::{Config, data, models, read, store};
+use super::{Config, data, models, read, resilience, store};
 
 /// A larger file is no configuration.
 const LARGEST_FILE: u64 = 8 << 20;
@@ -206,7 +206,9 @@ impl Source {
             catalog,
             limits,
             store: store::settings(file, &self.environment, context),
-            retry: check::retry(file, context),
+            retry: resilience::retry(file, context),
+            budget: resilience::budget(file),
+            hedge: file.hedge.as_ref().map(|given| resilience::hedge(given, &steps!["hedge"], context)),
             sticky: file.sticky.unwrap_or(true),
             stream_by_default: file.server.stream_by_default.unwrap_or(false),
             headers: check::headers(file),

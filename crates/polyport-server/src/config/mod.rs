@@ -21,6 +21,7 @@ pub mod problem;
 pub mod provider;
 mod read;
 pub mod reference;
+mod resilience;
 mod secret;
 mod services;
 mod store;
@@ -35,7 +36,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use polyport_protocol::{Capabilities, CarrierKey};
-use polyport_routing::{Catalog, Pattern, RetryPolicy};
+use polyport_routing::{BudgetPolicy, Catalog, Hedge, Pattern, RetryPolicy};
 use polyport_types::Text;
 
 use crate::Map;
@@ -76,6 +77,10 @@ pub struct Config {
     pub limits: Limits,
     /// How failures are retried.
     pub retry: RetryPolicy,
+    /// How many attempts of all requests may be repeated.
+    pub budget: BudgetPolicy,
+    /// When a second attempt is made, if ever.
+    pub hedge: Option<Arc<Hedge>>,
     /// Conversations stay where their prompt cache is warm.
     pub sticky: bool,
     /// Chat requests that do not say `stream` get one.
@@ -298,6 +303,8 @@ impl Config {
             catalog,
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            budget: BudgetPolicy::default(),
+            hedge: None,
             sticky: true,
             stream_by_default: false,
             headers: ResponseHeaders::default(),

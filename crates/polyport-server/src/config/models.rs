@@ -6,6 +6,7 @@ use polyport_types::{ClientProtocol, Text};
 use super::check::{Context, steps};
 use super::file::{self, File};
 use super::provider::Provider;
+use super::resilience;
 use super::services::Checked;
 use super::tree::Step;
 
@@ -185,6 +186,8 @@ fn route(
         overrides: given.overrides,
         mode: given.mode.map(mode),
         keys: given.keys.iter().map(|key| Text::from(key.as_str())).collect(),
+        retry: resilience::route_retry(&given.retry, file, &path, context),
+        hedge: given.hedge.as_ref().map(|hedge| resilience::hedge(hedge, &[path, steps!["hedge"]].concat(), context)),
     })
 }
 

@@ -69,9 +69,12 @@ pub fn markdown() -> String {
         ("pools.NAME", "Pool"),
         ("routes[]", "Route"),
         ("routes[].match", "Match"),
+        ("routes[].retry", "RouteRetry"),
         ("translation", "Translation"),
         ("limits", "Limits"),
         ("retry", "Retry"),
+        ("retry.budget", "Budget"),
+        ("hedge", "Hedge"),
         ("log", "Log"),
     ];
     for (path, name) in sections {

@@ -675,3 +675,47 @@ fn every_limit_has_its_default_and_can_be_changed() {
     assert_eq!(seconds.map(|time| time.as_secs()), [20, 21, 22]);
     assert_eq!((waits.timeouts.total.as_secs(), waits.client.connect_timeout.as_secs()), (23, 24));
 }
+
+#[test]
+fn retries_have_a_budget_and_routes_have_their_own() {
+    let text = "
+providers: { a: { base_url: 'http://127.0.0.1:1/v1' } }
+retry: { attempts: 5, patience: 90s, budget: { percent: 10, reserve: 1 } }
+hedge: { after_percentile: 90, max_share: 2, min_delay: 1s, samples: 50 }
+routes:
+  - { match: { model: slow }, to: a, retry: { patience: 20m }, hedge: { enabled: false } }
+  - { match: { model: plain }, to: a }
+";
+    let config = load(text).config;
+    assert_eq!(config.budget, BudgetPolicy { percent: 10, reserve: 1 });
+    let all = polyport_routing::HedgePolicy { percentile: 90, share: 2, least: 1000, samples: 50 };
+    assert_eq!(config.hedge.as_ref().unwrap().policy(), all);
+    let resolved = |model: &str| config.catalog.resolve(model, Hints::new(ClientProtocol::Chat)).unwrap();
+    let slow = resolved("slow");
+    let retry = slow.retry.unwrap();
+    assert_eq!((retry.max_attempts, retry.patience), (5, Duration::from_secs(1200)));
+    assert_eq!(slow.hedge.unwrap().policy().share, 0);
+    assert!(resolved("plain").retry.is_none() && resolved("plain").hedge.is_none());
+    assert!(load("{}").config.hedge.is_none(), "it is off unless it is asked for");
+}
+
+#[test]
+fn mistakes_about_retries_are_told_where_they_stand() {
+    let text = "
+retry: { patience: 0s, budget: { percents: 3 } }
+hedge: { after_percentile: 100, max_shares: 3 }
+routes:
+  - { match: { model: x }, to: echo, retry: { attempts: 0 }, hedge: { max_share: 0 } }
+";
+    let told = problems(text).join("\n");
+    for part in [
+        "p.yaml:2:20: error: retry.patience: zero would leave no time for any attempt",
+        "retry.budget.percents: unknown key `percents`; did you mean `percent`?",
+        "hedge.after_percentile: this is a share in percent, from 1 to 99",
+        "hedge.max_shares: unknown key `max_shares`; did you mean `max_share`?",
+        "routes[0].retry.attempts: a request needs at least one attempt; use 1 for no repetition",
+        "routes[0].hedge.max_share: this is a share in percent, from 1 to 100; write `enabled: false` for none",
+    ] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+}

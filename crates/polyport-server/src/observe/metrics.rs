@@ -100,6 +100,11 @@ pub(crate) struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OutcomeLabels {
+    pub(crate) outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StayedLabels {
     pub(crate) place: Word,
 }
@@ -117,6 +122,7 @@ pub(crate) struct Metrics {
     output_tokens: Histogram,
     attempts: Family<AttemptLabels, Counter<u64, AtomicU64>>,
     pub(crate) failovers: Family<ReasonLabels, Counter<u64, AtomicU64>>,
+    pub(crate) hedges: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     pub(crate) conversations: Family<StayedLabels, Counter<u64, AtomicU64>>,
     pub(crate) losses: Family<LossLabels, Counter<u64, AtomicU64>>,
     pub(crate) disconnects: Family<ReasonLabels, Counter<u64, AtomicU64>>,
@@ -159,6 +165,7 @@ impl Metrics {
             output_tokens: of_kind("output"),
             attempts: Family::default(),
             failovers: Family::default(),
+            hedges: Family::default(),
             conversations: Family::default(),
             losses: Family::default(),
             disconnects: Family::default(),
@@ -196,6 +203,8 @@ impl Metrics {
         registry.register("gen_ai_client_token_usage", "Tokens per request", tokens.clone());
         registry.register("polyport_upstream_requests", "Attempts at providers", this.attempts.clone());
         registry.register("polyport_failovers", "Attempts that followed a failed one", this.failovers.clone());
+        let help = "Second attempts where the first was slow, by which of them answered";
+        registry.register("polyport_hedges", help, this.hedges.clone());
         let help = "Answers of conversations, by whether they came from where the prompt cache was warm";
         registry.register("polyport_conversation_answers", help, this.conversations.clone());
         registry.register("polyport_translation_lossy", "Entries of loss reports", this.losses.clone());

@@ -45,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) to: &'static str,
     /// Tries made.
     pub(crate) attempts: u32,
+    /// A second one was made while the first was slow.
+    hedged: bool,
     /// The client streams.
     pub(crate) stream: bool,
     /// The body went through unchanged.
@@ -83,6 +85,7 @@ impl Record {
             target: None,
             to: "none",
             attempts: 0,
+            hedged: false,
             stream: false,
             passthrough: false,
             usage: Usage::default(),
@@ -95,6 +98,56 @@ impl Record {
             attempt: None,
             ended: false,
         }
+    }
+
+    /// The record of a second attempt beside the present one: it is not logged, but may be [adopted](Self::adopt).
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            app: Arc::clone(&self.app),
+            span: self.span.clone(),
+            started: self.started,
+            protocol: self.protocol,
+            route: self.route,
+            status: 0,
+            model: self.model.clone(),
+            target: None,
+            to: "none",
+            attempts: 0,
+            hedged: true,
+            stream: self.stream,
+            passthrough: false,
+            usage: Usage::default(),
+            // Our own time before the first attempt is measured there.
+            sent: Some(Instant::now()),
+            first_output: None,
+            upstream_id: None,
+            losses: 0,
+            loss_report: None,
+            place: None,
+            attempt: None,
+            ended: true,
+        }
+    }
+
+    /// Counts a second attempt; where it is the one that counts, what is known of it is what is known of the request.
+    pub(crate) fn adopt(&mut self, mut beside: Self, counts: bool) {
+        self.hedged = true;
+        self.attempts += beside.attempts;
+        if counts {
+            self.target = beside.target.take();
+            self.to = beside.to;
+            self.passthrough = beside.passthrough;
+            self.usage = std::mem::take(&mut beside.usage);
+            self.first_output = beside.first_output;
+            self.upstream_id = beside.upstream_id.take();
+            self.losses = beside.losses;
+            self.loss_report = beside.loss_report.take();
+        }
+    }
+
+    /// When the request came.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     /// An attempt goes out.
@@ -174,6 +227,7 @@ impl Record {
                 stream = self.stream,
                 passthrough = self.passthrough,
                 attempts = self.attempts,
+                hedged = self.hedged.then_some(true),
                 losses = self.losses,
                 loss_report = self.loss_report.as_deref(),
                 gen_ai.usage.input_tokens = counted.then(|| self.usage.input_total()),

@@ -9,6 +9,7 @@ use polyport_types::{Fault, FaultClass, Protocol, Request, Text};
 
 use super::Exchange;
 use super::course::Course;
+use super::deadline;
 use super::peek::{self, Peek};
 use crate::app::Asks;
 use crate::tasks;
@@ -47,7 +48,7 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Course, Fault> {
         resolved = x.resolved()?;
         x.look(&resolved).await?;
     }
-    let course = x.anchor(resolved).await?;
+    let course = x.anchor(resolved).await?.within(x.record.started(), deadline::of_client(&x.headers));
     x.record.model = x.model.clone();
     x.stream = x.asks_for_stream();
     x.record.stream = x.stream;

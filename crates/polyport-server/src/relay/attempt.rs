@@ -7,11 +7,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 
 use super::course::{Course, Slot};
+use super::hedge::{self, Raced};
 use super::{Answered, Exchange, Ready, passthrough, translate};
 use crate::app::Runtime;
 
 const TARGET: HeaderName = HeaderName::from_static("x-polyport-target");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-polyport-attempts");
+pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-polyport-attempts");
 const LOSS: HeaderName = HeaderName::from_static("x-polyport-loss");
 const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-polyport-upstream-request-id");
 
@@ -70,25 +71,38 @@ async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
     if let Some(conversation) = conversation {
         course.stay(conversation);
     }
-    let mut slot = course.first().await?;
+    course.may_hedge(!x.leaves_something());
+    let deadline = course.deadline(x.stream);
+    let mut slot = deadline.wait(course.first()).await.unwrap_or_else(|| Err(deadline.fault()))?;
     loop {
         let began = Instant::now();
-        match with_repairs(x, &slot).await {
+        let raced = match course.hedge_after(&slot, !x.stream) {
+            None => deadline.wait(with_repairs(x, &slot)).await.map(Raced::alone),
+            Some(after) => deadline.wait(Box::pin(hedge::race(x, course, &slot, after))).await,
+        };
+        let Some(Raced { result, second }) = raced else { return Err(course.late(&slot, &deadline)) };
+        // The one that counts: the second if it was quicker, or if the first has failed as well.
+        let began = second.as_ref().map_or(began, |(_, began)| *began);
+        slot = second.map_or(slot, |(second, _)| second);
+        match result {
             Ok(ready) => {
-                slot.succeeded(200, began.elapsed());
+                slot.succeeded(200, !x.stream, began.elapsed());
                 if let Some(conversation) = conversation {
                     course.keep(conversation, &slot);
                 }
                 x.record.attempt = slot.place();
                 return Ok(ready);
             }
-            Err(failed) => slot = course.after(slot, failed).await?,
+            Err(failed) => {
+                let following = deadline.wait(course.after(slot, failed)).await;
+                slot = following.unwrap_or_else(|| Err(deadline.fault()))?;
+            }
         }
     }
 }
 
 /// One attempt; a refusal that can be repaired is repaired and the request repeated, once per kind.
-async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
+pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready, Failed> {
     let mut repairs = Repairs::default();
     loop {
         let to = slot.upstream.config.protocol();

@@ -10,12 +10,14 @@ use polyport_routing::Attempt;
 use polyport_routing::retry::counts;
 use polyport_routing::sticky::CACHE_LIFETIME;
 use polyport_routing::{
-    Ask, Failure, History, Lease, Next, Nothing, Resolved, Scope, Target, Tried, Trouble, Walk, next,
+    Ask, Failure, Hedge, History, Lease, Next, Nothing, Resolved, RetryPolicy, Scope, Target, Tried, Trouble, Walk,
+    next,
 };
 use polyport_types::{Fault, FaultClass, Text};
 
 use super::attempt::Failed;
 use super::conversation::Conversation;
+use super::deadline::{Deadline, Whose};
 use crate::app::{App, Runtime, Upstream};
 use crate::clock;
 use crate::config::Means;
@@ -43,6 +45,16 @@ struct Places {
     lease: Mutex<Lease>,
     /// At providers whose places are numbered.
     permit: Mutex<Option<Permit>>,
+}
+
+impl UnderWay {
+    /// The answer broke off after it had begun.
+    pub(crate) fn broke_off(&self, class: FaultClass) {
+        let rested = self.0.lease.lock().failed(&Trouble::new(class), clock::now(), rand::random());
+        if let Some(rested) = rested {
+            tracing::debug!(class = class.as_str(), ?rested, "rests after an answer that broke off");
+        }
+    }
 }
 
 /// What a request is allowed with.
@@ -123,11 +135,20 @@ impl Slot {
         self.upstream.config.requests.is_none() || has_permit()
     }
 
-    /// The answer has begun and is good.
-    pub(crate) fn succeeded(&self, status: u16, took: Duration) {
+    /// The answer is good: it has begun, or is here as a `whole`.
+    pub(crate) fn succeeded(&self, status: u16, whole: bool, took: Duration) {
+        let Some(UnderWay(places)) = &self.place else { return };
+        let mut lease = places.lease.lock();
+        match whole {
+            true => lease.succeeded_whole(Some(status), millis(took), clock::now()),
+            false => lease.succeeded(Some(status), millis(took), clock::now()),
+        }
+    }
+
+    /// Another attempt of the same request answered first.
+    pub(crate) fn outrun(&self, whole: bool, took: Duration) {
         if let Some(UnderWay(places)) = &self.place {
-            let millis = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-            places.lease.lock().succeeded(Some(status), millis, clock::now());
+            places.lease.lock().outrun(whole, millis(took), clock::now());
         }
     }
 
@@ -173,6 +194,10 @@ impl Slot {
     }
 }
 
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// What a client is told when an account has no token. The token server's words stay in the log.
 fn untokened(provider: &Text, error: &RefreshError) -> Fault {
     let fault = |class, words: &str| Fault::new(class, format!("the account of provider `{provider}` {words}"));
@@ -200,13 +225,112 @@ pub(crate) struct Course {
     /// The access token of the present credential was renewed in this request.
     renewed: bool,
     began: Instant,
+    retry: RetryPolicy,
+    /// Time for all attempts, whatever the client says.
+    patience: Duration,
+    /// How long the client waits, if it says so.
+    client: Option<Duration>,
+    /// When a second attempt is made; none any more once one was.
+    hedge: Option<Arc<Hedge>>,
 }
 
 impl Course {
     pub(crate) fn new(app: Arc<App>, runtime: Arc<Runtime>, resolved: Resolved) -> Self {
-        app.repeats.request();
+        runtime.repeats.request();
+        let retry = resolved.retry.clone().unwrap_or_else(|| runtime.config.retry.clone());
+        let hedge = resolved.hedge.clone().or_else(|| runtime.config.hedge.clone());
         let walk = Walk::new(resolved, &runtime.fleet);
-        Self { app, runtime, walk, history: History::default(), waiting: None, renewed: false, began: Instant::now() }
+        Self {
+            app,
+            runtime,
+            walk,
+            history: History::default(),
+            waiting: None,
+            renewed: false,
+            began: Instant::now(),
+            patience: retry.patience,
+            retry,
+            client: None,
+            hedge,
+        }
+    }
+
+    /// The same for a request that came at `began`, of a client that says how long it waits.
+    pub(crate) fn within(self, began: Instant, client: Option<Duration>) -> Self {
+        Self { began, client, retry: self.retry.within(client), ..self }
+    }
+
+    /// When an answer must be there. What a streaming client waits counts as long as it has not even seen the head of its answer; afterwards it
+    /// hears that the gateway goes on.
+    pub(crate) fn deadline(&self, stream: bool) -> Deadline {
+        let commit_after = self.runtime.config.limits.commit_after;
+        let client = self.client.filter(|client| !stream || *client <= commit_after);
+        Deadline::new(self.began, self.patience, client)
+    }
+
+    /// The time for an answer is over while this is tried. That it was too short for a client proves nothing.
+    pub(crate) fn late(&self, slot: &Slot, deadline: &Deadline) -> Fault {
+        let fault = deadline.fault();
+        if deadline.whose == Whose::Operator {
+            slot.failed(&fault, None);
+        }
+        fault
+    }
+
+    /// How long to wait for this attempt before a second one is made, if ever.
+    pub(crate) fn hedge_after(&self, slot: &Slot, whole: bool) -> Option<Duration> {
+        let hedge = self.hedge.as_ref()?;
+        let health = self.runtime.fleet.provider(&slot.target.provider)?;
+        hedge.after(health, &slot.target.model, whole).map(Duration::from_millis)
+    }
+
+    /// A second attempt beside the present one, which is slow: with the next credential, else at the next target. `None` if there is nothing
+    /// that could take it at once, or too many were made lately.
+    pub(crate) async fn second(&mut self) -> Option<Slot> {
+        let now = clock::now();
+        let fleet = &self.runtime.fleet;
+        if self.walk.credentials_left(fleet, now) + self.walk.targets_left(fleet, now) == 0
+            || self.hedge.take_if(|hedge| hedge.take()).is_none()
+        {
+            return None;
+        }
+        loop {
+            let slot = match self.next_credential().await {
+                Some(slot) => slot,
+                None => {
+                    let lease = self.walk.next_target(&self.runtime.fleet, clock::now())?;
+                    match self.made(lease).await {
+                        Ok(slot) => slot,
+                        Err(_) => continue,
+                    }
+                }
+            };
+            if slot.has_room() {
+                return Some(slot);
+            }
+            self.waiting.get_or_insert(slot);
+        }
+    }
+
+    /// One of two attempts has failed while the other goes on.
+    pub(crate) fn one_failed(&mut self, slot: &Slot, failed: &Failed) {
+        let class = failed.fault.class;
+        // The token of an account may only be old, which is found out where there is time for a new one.
+        let maybe_old =
+            matches!(class, FaultClass::AuthInvalid | FaultClass::PermissionDenied) && slot.account().is_some();
+        if failed.unable || maybe_old {
+            return;
+        }
+        slot.failed(&failed.fault, None);
+        self.history.failures += u32::from(counts(class));
+    }
+
+    /// Whether a request like this may have a second attempt; if so, it is counted.
+    pub(crate) fn may_hedge(&mut self, may: bool) {
+        match &self.hedge {
+            Some(hedge) if may => hedge.request(),
+            _ => self.hedge = None,
+        }
     }
 
     /// Where it may lead.
@@ -417,10 +541,10 @@ impl Course {
         history.jitter = rand::random();
         if counts(fault.class) {
             history.failures += 1;
-            history.over_budget = !self.app.repeats.repeat(now);
+            history.over_budget = !self.runtime.repeats.repeat(now);
         }
         let failure = Failure { class: fault.class, retry_after: fault.retry_after };
-        next(&self.runtime.config.retry, failure, history)
+        next(&self.retry, failure, history)
     }
 }
 

@@ -23,6 +23,8 @@
 //! | [`useful`] | whether an answer is one |
 //! | [`conversation`] | where a prompt cache is warm |
 //! | [`course`] | which target and credential is next, and what an attempt showed |
+//! | [`deadline`] | how long a request may go without an answer |
+//! | [`hedge`] | a second attempt beside a slow first one |
 //! | [`learned`] | what earlier refusals taught |
 //! | [`account`] | what is kept of an answer |
 
@@ -31,7 +33,9 @@ pub(crate) mod admit;
 pub(crate) mod attempt;
 pub(crate) mod conversation;
 pub(crate) mod course;
+pub(crate) mod deadline;
 pub(crate) mod frames;
+mod hedge;
 pub(crate) mod learned;
 pub(crate) mod origin;
 pub(crate) mod passthrough;

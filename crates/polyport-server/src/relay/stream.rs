@@ -225,6 +225,9 @@ impl RelayBody {
 
     fn end(&mut self, outcome: Outcome) {
         if let State::Live { mut record, .. } = std::mem::replace(&mut self.state, State::Over) {
+            if let (Outcome::Failed(class), Some(attempt)) = (outcome, &record.attempt) {
+                attempt.broke_off(class);
+            }
             record.end(outcome);
         }
     }

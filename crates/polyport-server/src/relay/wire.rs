@@ -203,7 +203,7 @@ pub(crate) async fn send(
     let slow = body.is_streamed();
     let began = Instant::now();
     let opened = ask(slot, method, call, slow, headers, body).await?;
-    slot.succeeded(opened.status.as_u16(), began.elapsed());
+    slot.succeeded(opened.status.as_u16(), true, began.elapsed());
     Ok(opened)
 }
 

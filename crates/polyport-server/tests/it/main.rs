@@ -17,6 +17,7 @@ mod passthrough;
 mod persist;
 mod pools;
 mod provider_faults;
+mod resilience;
 mod state;
 mod support;
 mod translation;
