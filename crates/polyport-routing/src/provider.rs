@@ -116,6 +116,14 @@ impl ProviderHealth {
         self.whole.yields(now).or_else(|| self.known(model)?.yields(now))
     }
 
+    /// Whether something of it is asked only when nothing else can serve.
+    #[must_use]
+    pub fn passed_over(&self, now: Millis) -> bool {
+        self.any_soft.load(Ordering::Relaxed)
+            && (self.whole.yields(now).is_some()
+                || self.models.read().values().any(|target| target.yields(now).is_some()))
+    }
+
     /// A health check did not get an answer of use: others go first until `until`, or until it answers.
     pub fn check_failed(&self, cause: FaultClass, until: Millis, now: Millis) {
         self.any_soft.store(true, Ordering::Relaxed);

@@ -135,8 +135,6 @@ pub struct RestPolicy {
     pub limits_per_model: bool,
     /// A used-up plan window that does not say when it ends.
     pub window: Ladder,
-    /// Minutes after midnight UTC at which quotas of a day start again, if known.
-    pub quota_reset: Option<u16>,
     /// An account that cannot be used, until it is tried again.
     pub account: Millis,
     /// A credential refused once, until it is tried again.
@@ -174,7 +172,6 @@ impl Default for RestPolicy {
             rate_limited: ladder(2 * SECOND, MINUTE),
             limits_per_model: true,
             window: ladder(10 * MINUTE, 6 * HOUR),
-            quota_reset: None,
             account: 6 * HOUR,
             refused: 30 * SECOND,
             refusals: 2,
@@ -260,10 +257,7 @@ pub(crate) fn verdict(policy: &RestPolicy, trouble: &Trouble<'_>, run: u32, now:
     let until = |exhausted: bool| stated.map(|until| Verdict::Rest { until, exhausted, half_open: false });
     match trouble.class {
         FaultClass::RateLimited => until(false).unwrap_or_else(|| guessed(policy.rate_limited.step(run), false, false)),
-        FaultClass::RateLimitedWindow => until(true).unwrap_or_else(|| match policy.quota_reset {
-            Some(minute) => Verdict::Rest { until: next_time_of_day(now, minute), exhausted: true, half_open: true },
-            None => guessed(policy.window.step(run), true, true),
-        }),
+        FaultClass::RateLimitedWindow => until(true).unwrap_or_else(|| guessed(policy.window.step(run), true, true)),
         FaultClass::AccountBroken => until(true).unwrap_or_else(|| guessed(policy.account, true, true)),
         FaultClass::AuthInvalid if run >= policy.refusals => Verdict::Invalid,
         FaultClass::AuthInvalid => guessed(policy.refused, false, true),
@@ -283,12 +277,6 @@ pub(crate) fn verdict(policy: &RestPolicy, trouble: &Trouble<'_>, run: u32, now:
 /// Up to a quarter longer.
 pub(crate) fn spread(time: Millis, jitter: u8) -> Millis {
     time.saturating_add(time / 4 * u64::from(jitter) / 255)
-}
-
-/// The next time the clock shows this minute of the day, UTC.
-pub(crate) fn next_time_of_day(now: Millis, minute: u16) -> Millis {
-    let today = now / DAY * DAY + u64::from(minute) * MINUTE % DAY;
-    if today > now { today } else { today + DAY }
 }
 
 /// What is remembered of a credential, or of a provider's model, over a restart.
@@ -387,16 +375,5 @@ mod tests {
         assert_eq!(rest(C::AuthInvalid, None, 2, 0), Verdict::Invalid);
         assert_eq!(rest(C::ModelNotFound, None, 1, 0), Verdict::Watch);
         assert_eq!(ends(rest(C::ModelNotFound, None, 2, 0)), Some(10 * MINUTE));
-    }
-
-    #[test]
-    fn quotas_come_back_at_their_time_of_day() {
-        let midnight = NOW / DAY * DAY;
-        assert_eq!(next_time_of_day(midnight, 0), midnight + DAY);
-        assert_eq!(next_time_of_day(midnight + 7 * HOUR, 8 * 60), midnight + 8 * HOUR);
-        assert_eq!(next_time_of_day(midnight + 8 * HOUR, 8 * 60), midnight + 32 * HOUR);
-        let policy = RestPolicy { quota_reset: Some(480), ..RestPolicy::default() };
-        let seen = verdict(&policy, &Trouble::new(C::RateLimitedWindow), 1, midnight + HOUR, 0);
-        assert_eq!(seen, Verdict::Rest { until: midnight + 8 * HOUR, exhausted: true, half_open: true });
     }
 }

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::{Capabilities, RequestHead, decode_request, encode_request, estimate, resolve};
 use polyport_provider::Call;
-use polyport_routing::{Attempt, Barred, Excluded, Fleet, Hints, Millis, NoRoute, Resolved, Rule, Target, Walk};
+use polyport_routing::{
+    Attempt, Barred, Excluded, Fleet, Guided, Hints, Millis, NoRoute, Resolved, Rule, Sticky, Target, Walk,
+};
 use polyport_types::{ClientProtocol, Fault, FaultClass, Loss, Losses, Request, Text};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{Config, Credential, Provider, Service};
+use crate::relay::conversation::Asked;
 
 /// Attempts and exclusions told at most.
 const MOST: usize = 100;
@@ -42,6 +46,8 @@ pub struct Explanation {
     pub rule: String,
     /// The attempts, in the order in which they are made if each fails.
     pub attempts: Vec<Try>,
+    /// Where the prompt cache of its conversation is warm, if it belongs to one.
+    pub conversation: Option<Stay>,
     /// What is left out.
     pub excluded: Vec<LeftOut>,
     /// What the first target's model can do.
@@ -71,6 +77,25 @@ pub struct Try {
     pub way: &'static str,
     /// Where to, without what may be secret.
     pub address: String,
+}
+
+/// A conversation, and where it was answered last.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stay {
+    /// `kept` where that is tried first, `moved` where it cannot serve, `crowded` where it has too much to do, `new` where nothing is known.
+    pub place: &'static str,
+    /// Who has it in its cache.
+    pub provider: Option<Text>,
+    /// The provider's name of the model.
+    pub model: Option<Text>,
+    /// The name of the credential.
+    pub key: Option<Text>,
+    /// Why that one does not go first.
+    pub why: Option<&'static str>,
+    /// About so many tokens are in the cache.
+    pub tokens: Option<u32>,
+    /// Until when the cache is taken to be warm (Unix milliseconds).
+    pub until: Option<Millis>,
 }
 
 /// A target or credential that cannot be used now.
@@ -126,11 +151,19 @@ impl From<Unexplained> for Fault {
 ///
 /// # Errors
 /// [`Unexplained`].
-pub fn explain(config: &Config, fleet: &Fleet, now: Millis, asked: &Question) -> Result<Explanation, Unexplained> {
+pub fn explain(
+    config: &Config,
+    fleet: &Fleet,
+    sticky: Option<&Sticky>,
+    now: Millis,
+    asked: &Question,
+) -> Result<Explanation, Unexplained> {
     let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let hints = Hints { protocol: Some(asked.protocol), headers: &headers, callers: &[&asked.caller] };
     let resolved = config.catalog.resolve(&asked.model, hints).map_err(Unexplained::NoRoute)?;
     let mut walk = Walk::dry(resolved.clone(), fleet);
+    let conversation =
+        sticky.filter(|_| config.sticky).and_then(|sticky| stay(config, fleet, sticky, now, asked, &mut walk));
     let excluded = walk.excluded(fleet, now, MOST);
     let attempts = walk.foresee(fleet, now, MOST);
     let first = attempts.first().and_then(|attempt| step(config, &resolved, *attempt));
@@ -144,10 +177,50 @@ pub fn explain(config: &Config, fleet: &Fleet, now: Millis, asked: &Question) ->
         protocol: asked.protocol.as_str(),
         rule: rule(&resolved.rule),
         attempts: attempts.iter().filter_map(|attempt| attempted(config, &resolved, *attempt, asked)).collect(),
+        conversation,
         excluded: excluded.iter().filter_map(|excluded| left_out(config, &resolved, excluded)).collect(),
         capabilities: first.map(|(target, provider)| (*config.capabilities(provider, &target.model)).clone()),
         quirks: first.map(|(_, provider)| provider.table.clone()),
         request,
+    })
+}
+
+/// Lets the walk begin where the conversation's prompt cache is warm, as the relay does.
+fn stay(
+    config: &Config,
+    fleet: &Fleet,
+    sticky: &Sticky,
+    now: Millis,
+    asked: &Question,
+    walk: &mut Walk,
+) -> Option<Stay> {
+    let headers = asked.headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
+    });
+    let headers: HeaderMap = headers.collect();
+    let told = Asked { caller: &asked.caller, model: &asked.model, wire: asked.protocol, headers: &headers };
+    let conversation = told.conversation(asked.body.as_deref().unwrap_or_default(), None)?;
+    let bound = sticky.bound(conversation.key, now);
+    let (place, why) = match sticky.guide(conversation.key, walk, fleet, now) {
+        Guided::Unbound => ("new", None),
+        Guided::Kept => ("kept", None),
+        Guided::Moved(None) => ("moved", Some("it is no target of this request")),
+        Guided::Moved(Some(barred)) => ("moved", Some(barred.as_str())),
+        Guided::Crowded => ("crowded", Some("it has far more than its share to do")),
+    };
+    let key = bound.as_ref().and_then(|bound| {
+        let credentials = config.provider(&bound.provider)?.credentials();
+        let credential = credentials.iter().find(|known| Some(&known.member.id) == bound.credential.as_ref())?;
+        Some(credential.label.clone())
+    });
+    Some(Stay {
+        place,
+        why,
+        key,
+        tokens: bound.as_ref().map(|bound| bound.prefix_tokens),
+        until: bound.as_ref().map(|bound| bound.used.saturating_add(bound.lifetime)),
+        model: bound.as_ref().map(|bound| bound.model.clone()),
+        provider: bound.map(|bound| bound.provider),
     })
 }
 

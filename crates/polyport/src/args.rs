@@ -99,6 +99,20 @@ pub(crate) struct ExplainArgs {
     /// A request of that protocol (`-` is standard input): shows what the first target would get and what would be lost
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
+    /// A header of the client, which routes may look at; may be repeated
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// The name of the client's key, which routes may look at
+    #[arg(long, value_name = "KEYNAME", default_value = "")]
+    pub(crate) caller: String,
+}
+
+/// Reads a header as it is written in a request.
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':').map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned())) {
+        Some((name, value)) if !name.is_empty() && !name.contains(char::is_whitespace) => Ok((name, value)),
+        _ => Err("write it as NAME:VALUE, such as x-team:search".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use http::StatusCode;
 use polyport_provider::auth::{Account, Standing};
 use polyport_routing::{Counts, ProviderHealth, State};
-use polyport_types::{Fault, FaultClass, Text};
+use polyport_types::{Fault, Text};
 use serde_json::{Value, json};
 
-use super::{Query, Refusal, View, extend, probe, shown, state};
+use super::providers::checked;
+use super::{Query, Refusal, View, extend, shown, state};
+use crate::clock;
 use crate::config::{Credential, Means, Origin, Provider};
+use crate::credentials::{Check, Outcome, judge, probe};
 
 /// Which credentials are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +137,8 @@ impl Seat<'_> {
         });
         extend(&mut shown, json!({ "models": models.collect::<Vec<_>>() }));
         extend(&mut shown, counts(self, ["requests", "successes", "failures"]));
+        let check = view.app.credentials.check_of(&self.provider.name, Some(&member.id));
+        extend(&mut shown, json!({ "probe": check.as_ref().map(checked) }));
         if let (Some(account), Means::Account(settings)) = (self.account, &credential.means) {
             let account = json!({
                 "expires_at": account.tokens().expires_at_ms,
@@ -279,18 +284,21 @@ fn lasting(provider: &Provider) -> &'static str {
 /// Asks for the list of models: an answer shows that the credential is good, a refusal that it is not, all else nothing.
 async fn probed(view: &View, seat: &Seat<'_>) -> Value {
     let id: &Text = &seat.credential.member.id;
-    match probe::models(view, &seat.provider.name, Some(id)).await {
+    let answer = probe::models(&view.runtime, &seat.provider.name, Some(id)).await;
+    let outcome = judge(&answer);
+    let fault = answer.as_ref().err().map(|fault| (fault.class, fault.message.clone()));
+    let check = Check { at: clock::now(), outcome, fault };
+    view.app.credentials.note_check(&seat.provider.name, Some(id), check);
+    match answer {
         Ok(models) => {
             seat.health.roster().revive(seat.index);
-            json!({ "outcome": "accepted", "models": models.len() })
+            json!({ "outcome": outcome.as_str(), "models": models.len() })
         }
         Err(Fault { class, message, upstream_status, .. }) => {
-            let refused = matches!(class, FaultClass::AuthInvalid | FaultClass::AccountBroken);
-            if refused {
+            if outcome == Outcome::Refused {
                 seat.health.roster().set_invalid(seat.index, message.clone());
             }
-            let outcome = if refused { "refused" } else { "unclear" };
-            json!({ "outcome": outcome, "status": upstream_status, "code": class.as_str(), "message": message })
+            json!({ "outcome": outcome.as_str(), "status": upstream_status, "code": class.as_str(), "message": message })
         }
     }
 }

@@ -12,7 +12,8 @@ pub(super) const MEMBERS: [&str; 5] = ["model", "protocol", "headers", "caller",
 
 pub(super) fn answer(view: &View, asked: &Map<String, Value>) -> Result<Value, Refusal> {
     let question = question(asked)?;
-    let explained = explain(&view.runtime.config, &view.fleet, view.now, &question).map_err(Fault::from)?;
+    let explained =
+        explain(&view.runtime.config, &view.fleet, Some(&view.app.sticky), view.now, &question).map_err(Fault::from)?;
     serde_json::to_value(&explained).map_err(|_| crate::relay::admit::internal().into())
 }
 

@@ -10,7 +10,6 @@
 
 mod credentials;
 mod explain;
-mod probe;
 mod providers;
 mod routing;
 pub(crate) mod stats;
@@ -25,7 +24,7 @@ use polyport_routing::{Fleet, Millis, State};
 use polyport_types::{ClientProtocol, Fault};
 use serde_json::{Map, Value, json};
 
-use crate::app::Runtime;
+use crate::app::{App, Runtime};
 use crate::body::Body;
 use crate::config::suggestion;
 use crate::ingress::Call;
@@ -114,6 +113,7 @@ impl From<Fault> for Refusal {
 /// What is in force while one request is answered.
 #[derive(Debug)]
 struct View {
+    app: Arc<App>,
     runtime: Arc<Runtime>,
     fleet: Arc<Fleet>,
     now: Millis,
@@ -123,7 +123,7 @@ struct View {
 pub(crate) async fn handle(call: Call) -> Response<Body> {
     let Call { app, runtime, id, head, body } = call;
     let fleet = Arc::clone(&app.credentials.fleet());
-    let view = View { runtime, fleet, now: clock::now() };
+    let view = View { app, runtime, fleet, now: clock::now() };
     let answered = match operator(&view.runtime, &head) {
         Ok(()) => answer(&view, &head, body).await,
         Err(refusal) => Err(refusal),

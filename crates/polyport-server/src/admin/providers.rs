@@ -3,8 +3,9 @@
 use polyport_routing::{Ask, Tried};
 use serde_json::{Value, json};
 
-use super::{Refusal, View, extend, probe, state};
+use super::{Refusal, View, extend, state};
 use crate::config::Service;
+use crate::credentials::{Check, probe};
 
 pub(super) fn list(view: &View) -> Value {
     let providers = view.runtime.config.providers().map(|provider| {
@@ -28,10 +29,26 @@ pub(super) fn list(view: &View) -> Value {
             });
             extend(&mut shown, json!({ "resting_models": resting.collect::<Vec<_>>() }));
             extend(&mut shown, json!({ "in_flight": health.roster().in_flight() }));
+            // Asked only when nothing else can serve.
+            extend(&mut shown, json!({ "passed_over": health.passed_over(view.now) }));
         }
+        let every = match &provider.service {
+            Service::Http(http) => http.probe_every,
+            Service::Echo => None,
+        };
+        let ids = provider.credentials().iter().map(|credential| Some(&credential.member.id)).chain([None]);
+        let last = ids.filter_map(|id| view.app.credentials.check_of(&provider.name, id)).max_by_key(|check| check.at);
+        let every = every.map(|every| every.as_millis());
+        extend(&mut shown, json!({ "probe": { "every_ms": every, "last": last.as_ref().map(checked) } }));
         shown
     });
     json!({ "providers": providers.collect::<Vec<_>>() })
+}
+
+/// The last health check.
+pub(super) fn checked(check: &Check) -> Value {
+    let (code, message) = check.fault.as_ref().map(|(class, message)| (class.as_str(), message)).unzip();
+    json!({ "at": check.at, "outcome": check.outcome.as_str(), "code": code, "message": message })
 }
 
 /// Asks the provider, with the first of its credentials that can be used.
@@ -48,6 +65,6 @@ pub(super) async fn models(view: &View, name: &str) -> Result<Value, Refusal> {
         (0..credentials.len()).find(|&index| health.roster().barred(index, &ask, &Tried::default()).is_none())
     });
     let credential = usable.and_then(|index| credentials.get(index)).or_else(|| credentials.first());
-    let models = probe::models(view, name, credential.map(|credential| &credential.member.id)).await?;
+    let models = probe::models(&view.runtime, name, credential.map(|credential| &credential.member.id)).await?;
     Ok(json!({ "provider": name, "models": models }))
 }

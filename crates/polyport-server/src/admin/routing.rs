@@ -9,7 +9,16 @@ pub(super) fn pools(view: &View) -> Value {
     let pools = view.runtime.config.catalog.pools().iter().map(|pool| {
         let targets = pool.targets.iter();
         let targets = targets.map(|to| json!({ "target": to.to, "weight": to.weight, "priority": to.priority }));
+        let stayed = view.app.sticky.counts(&pool.name);
+        let (kept, moved, new) = (stayed.hits(), stayed.forced_moves(), stayed.misses());
+        let all = kept + moved + new;
         json!({
+            // Answers of conversations since the start: from where their prompt cache was warm, from elsewhere because that place could not
+            // serve, and of conversations that had none.
+            "conversations": {
+                "kept": kept, "moved": moved, "new": new,
+                "hit_rate": (all > 0).then(|| kept as f64 / all as f64),
+            },
             "name": pool.name,
             "tier": pool.tier.map(|tier| tier.as_str()),
             "words": pool.words,

@@ -21,6 +21,7 @@ pub(crate) fn handle(call: &Call) -> Response<Body> {
         return call.refuse(ClientProtocol::Chat, &fault);
     }
     let view = View {
+        app: Arc::clone(&call.app),
         runtime: Arc::clone(&call.runtime),
         fleet: Arc::clone(&call.app.credentials.fleet()),
         now: clock::now(),

@@ -157,7 +157,19 @@ fn single_underscore(name: &str, keys: &str) -> Option<Problem> {
     if ["_SERVICE_", "_TCP", "_UDP"].iter().any(|part| keys.contains(part)) {
         return None;
     }
-    let sections = ["SERVER", "STORE", "ACCESS", "PROVIDERS", "TRANSLATION", "LIMITS", "RETRY", "HEDGE", "LOG"];
+    let sections = [
+        "SERVER",
+        "STORE",
+        "ACCESS",
+        "PROVIDERS",
+        "TRANSLATION",
+        "LIMITS",
+        "RETRY",
+        "HEDGE",
+        "COOLDOWN",
+        "PROBES",
+        "LOG",
+    ];
     let rest = sections.iter().find_map(|section| Some((section, keys.strip_prefix(section)?.strip_prefix('_')?)));
     let (section, rest) = rest?;
     let problem = Problem::warning(Place::Env(name.to_owned()), "this is no setting, so it is not used");

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::daily::Daily;
 use super::units::{Named, Rate, Several, Short, Size, Span};
 
 /// Configuration of Polyport, normally `polyport.yaml`.
@@ -53,6 +54,10 @@ pub(super) struct File {
     pub(super) retry: Retry,
     /// A second attempt where the first is slow to begin; off where this is not given.
     pub(super) hedge: Option<Hedge>,
+    /// How long what failed is left alone where its provider does not say.
+    pub(super) cooldown: Cooldown,
+    /// Health checks on a timer.
+    pub(super) probes: Probes,
     /// What is logged and how.
     pub(super) log: Log,
 }
@@ -184,6 +189,10 @@ pub(super) struct Provider {
     /// Requests in flight at once at this provider; more go to another target or wait. Default: no bound of its own.
     #[schemars(range(min = 1))]
     pub(super) requests: Option<usize>,
+    /// How long what failed is left alone, where `cooldown` does not fit.
+    pub(super) cooldown: Cooldown,
+    /// Time between two health checks of it; `0` for none. Default: `probes.every`.
+    pub(super) probe_every: Option<Span>,
     /// False leaves it out. Default: true.
     pub(super) enabled: Option<bool>,
 }
@@ -677,6 +686,79 @@ pub(super) struct Hedge {
     /// Answers that must have been seen before. Default: 20.
     #[schemars(range(min = 1))]
     pub(super) samples: Option<u32>,
+}
+
+/// Health checks on a timer: a provider is asked for its list of models with every key and account that has answered nobody since the last
+/// check. One that is refused twice is left out, one that is accepted again comes back; a provider that cannot be reached or answers errors is
+/// passed over while others can serve, and one that rests because it could not be reached is tried out at once when it can be. What is switched
+/// off is not checked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Probes {
+    /// Time between two checks of a provider, varied by a tenth. Default: `0`, no checks: what clients ask for tells enough.
+    #[schemars(example = &"60s")]
+    pub(super) every: Option<Span>,
+}
+
+/// How long what failed is left alone where its provider does not say when it wants to be asked again, and from when on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cooldown {
+    /// The first rest after a failure: of `rate_limited`, `overloaded`, `capacity` and `failing`, where these do not say otherwise.
+    /// Default: `DEFAULT_COOLDOWN_SECONDS`, if that is set.
+    pub(super) default: Option<Span>,
+    /// A key at its rate limit. Default: `2s` to `60s`.
+    pub(super) rate_limited: Rest,
+    /// Whether a rate limit is taken to be one of that model only. Default: true.
+    pub(super) limits_per_model: Option<bool>,
+    /// A plan window or a quota that is used up. Default: `10m` to `6h`.
+    pub(super) window: Rest,
+    /// When used-up quotas start again every day: a time of day and its zone. Default: not known, so that `window` holds.
+    pub(super) quota_reset: Option<Daily>,
+    /// A model that is overloaded. Default: `15s` to `30s`.
+    pub(super) overloaded: Rest,
+    /// Overloads within a minute that lead to a rest. Default: 3.
+    #[schemars(range(min = 1))]
+    pub(super) overloads: Option<u32>,
+    /// A model without capacity. Default: `30s` to `60s`.
+    pub(super) capacity: Rest,
+    /// A model that fails too often. Default: `5s` to `2m`.
+    pub(super) failing: Rest,
+    /// Failures in a row that lead to a rest. Default: 5.
+    #[schemars(range(min = 1))]
+    pub(super) failing_row: Option<u32>,
+    /// Share of failures within half a minute that leads to a rest, in percent. Default: 50.
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) failing_percent: Option<u32>,
+    /// Share of failures from which on others of its priority go first, in percent. Default: 20.
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) ailing_percent: Option<u32>,
+    /// Attempts that a share is judged by. Default: 8.
+    #[schemars(range(min = 1))]
+    pub(super) failing_least: Option<u32>,
+    /// A provider whose certificate is not trusted. Default: `30s` to `10m`.
+    pub(super) untrusted: Rest,
+    /// An account that cannot be used: no money, on hold. Default: `6h`.
+    pub(super) account: Option<Span>,
+    /// A key that was refused once. Default: `30s`.
+    pub(super) refused: Option<Span>,
+    /// Refusals in a row after which a key is left out until somebody acts. Default: 2.
+    #[schemars(range(min = 1))]
+    pub(super) refusals: Option<u32>,
+    /// A key that has no right to a model. Default: `1h`.
+    pub(super) denied: Option<Span>,
+    /// A key that does not know a model. Default: `10m`.
+    pub(super) no_model: Option<Span>,
+}
+
+/// A rest that is doubled with every failure in a row.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rest {
+    /// After the first failure.
+    pub(super) first: Option<Span>,
+    /// At most.
+    pub(super) longest: Option<Span>,
 }
 
 /// What is logged and how.

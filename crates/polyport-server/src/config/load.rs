@@ -179,7 +179,14 @@ impl Source {
         let listen = check::listen(file, context);
         let access = check::access(file, &listen, context);
         let (limits, timeouts, connect) = check::limits(file, context);
-        let defaults = Defaults { timeouts, connect, listen: listen.clone() };
+        let defaults = Defaults {
+            timeouts,
+            connect,
+            listen: listen.clone(),
+            rests: resilience::rests_of_all(file, context),
+            quota_reset: file.cooldown.quota_reset.clone(),
+            probe_every: resilience::probe_every(file.probes.every, None, &steps!["probes", "every"], context),
+        };
         let mut checked = services::providers(file, &defaults, context);
         if let Some(found) = found {
             let more = services::from_environment(&checked, &defaults, context);

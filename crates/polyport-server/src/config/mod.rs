@@ -9,6 +9,7 @@
 pub mod access;
 mod check;
 mod credentials;
+pub mod daily;
 mod data;
 pub mod discover;
 mod env;
@@ -42,6 +43,7 @@ use polyport_types::Text;
 use crate::Map;
 
 pub use access::{Access, ClientKey, KeyHash};
+pub use daily::Daily;
 pub(crate) use data::prepare as prepare_folder;
 pub use discover::Found;
 pub use env::Environment;

@@ -5,6 +5,7 @@ use polyport_types::{ClientProtocol, Text};
 
 use super::check::{Context, steps};
 use super::file::{self, File};
+use super::problem::{Place, Problem};
 use super::provider::Provider;
 use super::resilience;
 use super::services::Checked;
@@ -14,7 +15,7 @@ use super::tree::Step;
 pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<'_>) -> Catalog {
     let mut catalog = Catalog::default()
         .with_direct(file.access.direct_models.unwrap_or(true))
-        .with_mode(file.translation.mode.map(mode).unwrap_or_default());
+        .with_mode(file.translation.mode.map(mode).or_else(|| usual_mode(context)).unwrap_or_default());
     for Checked { provider, claims } in providers {
         let claims = claims.iter().map(|claim| Pattern::new(claim.as_str())).collect();
         catalog = catalog.with_provider(provider.name.clone(), provider.protocol(), provider.models.clone(), claims);
@@ -41,6 +42,11 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
             catalog = catalog.with_pool(pool);
         }
     }
+    for (tier, variable) in VIRTUAL {
+        if let Some((name, pool)) = virtual_model(&catalog, tier, variable, context) {
+            catalog = catalog.with_model(name, vec![TargetSpec::new(pool)]);
+        }
+    }
     let mut routes = Vec::new();
     for (at, given) in file.routes.iter().enumerate() {
         if let Some(route) = route(at, given, file, providers, context) {
@@ -48,7 +54,8 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
             routes.push(at);
         }
     }
-    let default = match (&file.default_provider, providers) {
+    let preferred = preferred(file, providers, context);
+    let default = match (file.default_provider.as_ref().or(preferred.as_ref()), providers) {
         (Some(name), _) => Some(Text::from(name.as_str())),
         (None, [only]) => Some(only.provider.name.clone()),
         (None, _) => None,
@@ -61,6 +68,64 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
             }
             Catalog::default()
         }
+    }
+}
+
+/// What names the pools of the tiers in other gateways.
+const VIRTUAL: [(Tier, &str); 3] = [
+    (Tier::Tool, "VIRTUAL_MODEL_TOOL"),
+    (Tier::Normal, "VIRTUAL_MODEL_NORMAL"),
+    (Tier::Advanced, "VIRTUAL_MODEL_ADVANCED"),
+];
+
+/// Another name of the pool of a tier, and that pool.
+fn virtual_model(catalog: &Catalog, tier: Tier, variable: &str, context: &mut Context<'_>) -> Option<(Text, Text)> {
+    let name = context.environment.get(variable)?;
+    let pool = catalog.pools().iter().find(|pool| pool.tier == Some(tier));
+    let warning = match pool {
+        Some(pool) if *pool.name == *name => return None,
+        Some(_) if Pattern::is_glob(name) => {
+            Some(("a pattern names no model", "write a name such as `haiku`".to_owned()))
+        }
+        Some(_) if catalog.names().any(|known| **known == *name) => Some((
+            "this name is taken by another model, so the pool has only its own",
+            "choose another name".to_owned(),
+        )),
+        Some(_) => None,
+        None => {
+            let remedy =
+                format!("add one: `pools: {{ {name}: {{ tier: {}, targets: [provider/model] }} }}`", tier.as_str());
+            Some(("there is no pool of this tier, so the name leads nowhere", remedy))
+        }
+    };
+    if let Some((message, remedy)) = warning {
+        context.problems.push(Problem::warning(Place::Env(variable.to_owned()), message).remedy(remedy));
+        return None;
+    }
+    Some((name.into(), pool?.name.clone()))
+}
+
+/// The provider that `PREFERRED_PROVIDER` names, where the file names none.
+fn preferred(file: &File, providers: &[Checked], context: &mut Context<'_>) -> Option<String> {
+    let name = context.environment.get("PREFERRED_PROVIDER").filter(|_| file.default_provider.is_none())?.to_owned();
+    let given = file.providers.0.iter().map(|(name, _)| name.as_str());
+    let known: Vec<&str> = providers.iter().map(|checked| &*checked.provider.name).chain(given).collect();
+    if !known.contains(&name.as_str()) {
+        let place = Place::Env("PREFERRED_PROVIDER".to_owned());
+        let problem = Problem::error(place, "there is no provider of this name");
+        context.problems.push(problem.remedy(super::read::suggestion(&name, &known, "providers are")));
+        return None;
+    }
+    Some(name)
+}
+
+/// What `MODE` says, in the words of another gateway.
+fn usual_mode(context: &Context<'_>) -> Option<Mode> {
+    match context.environment.get("MODE")? {
+        "transformer" | "transform" => Some(Mode::Transform),
+        "direct" => Some(Mode::Direct),
+        // Many programs have a mode.
+        _ => None,
     }
 }
 

@@ -9,8 +9,10 @@ use polyport_protocol::gemini::{CodeAssist, CodeAssistClient};
 use polyport_protocol::{Capabilities, Profile, Target, Wire};
 use polyport_provider::auth::{Due, TokenServer, Tokens};
 use polyport_provider::{Adapter, AuthHeader, AuthStyle, ClientSettings, Endpoint};
-use polyport_routing::{Member, Strategy};
+use polyport_routing::{Member, RestPolicy, Strategy};
 use polyport_types::{ClientProtocol, Protocol, Text};
+
+use super::daily::Daily;
 
 /// A configured provider.
 #[derive(Clone, Debug)]
@@ -77,6 +79,12 @@ pub struct HttpService {
     pub credentials: Vec<Credential>,
     /// How the next of them is chosen.
     pub strategy: Strategy,
+    /// How long what rests.
+    pub rests: RestPolicy,
+    /// When used-up quotas start again every day.
+    pub quota_reset: Option<Daily>,
+    /// Time between two health checks, if there are any.
+    pub probe_every: Option<Duration>,
     /// A credential is needed but none was found, so that every request to it would be refused.
     pub missing_credential: bool,
     /// Settings of the connections; providers with equal ones share a client.
@@ -190,6 +198,9 @@ impl Provider {
                 endpoint,
                 credentials: Vec::new(),
                 strategy: Strategy::default(),
+                rests: RestPolicy::default(),
+                quota_reset: None,
+                probe_every: None,
                 missing_credential: false,
                 client: ClientSettings::default(),
                 timeouts: Timeouts::default(),

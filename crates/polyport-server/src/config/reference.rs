@@ -75,6 +75,9 @@ pub fn markdown() -> String {
         ("retry", "Retry"),
         ("retry.budget", "Budget"),
         ("hedge", "Hedge"),
+        ("cooldown", "Cooldown"),
+        ("cooldown.failing", "Rest"),
+        ("probes", "Probes"),
         ("log", "Log"),
     ];
     for (path, name) in sections {

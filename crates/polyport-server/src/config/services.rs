@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use polyport_protocol::Profile;
 use polyport_provider::{Adapter, AuthStyle, ClientSettings, Endpoint, ProxySettings};
-use polyport_routing::Strategy;
+use polyport_routing::{RestPolicy, Strategy};
 use polyport_types::{Protocol, Text};
 use serde_json::{Map, Value};
 use url::Url;
@@ -17,7 +17,7 @@ use super::preset::Preset;
 use super::secret::Missing;
 use super::tree::Step;
 use super::units::Span;
-use super::{Credential, HttpService, Listen, Origin, Provider, Service, Timeouts, credentials};
+use super::{Credential, Daily, HttpService, Listen, Origin, Provider, Service, Timeouts, credentials, resilience};
 
 /// A provider and what the catalogue needs to know about it.
 pub(super) struct Checked {
@@ -27,6 +27,9 @@ pub(super) struct Checked {
 
 /// What all providers share.
 pub(super) struct Defaults {
+    pub(super) rests: RestPolicy,
+    pub(super) quota_reset: Option<Daily>,
+    pub(super) probe_every: Option<Duration>,
     pub(super) timeouts: Timeouts,
     pub(super) connect: Duration,
     pub(super) listen: Listen,
@@ -105,7 +108,22 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         ..ClientSettings::default()
     };
     let strategy = given.strategy.map(Into::into).unwrap_or_default();
-    let service = HttpService { endpoint, credentials, strategy, missing_credential, client, timeouts };
+    let service = HttpService {
+        endpoint,
+        credentials,
+        strategy,
+        rests: resilience::rests(&defaults.rests, &given.cooldown, &child(&at, "cooldown"), context),
+        quota_reset: given.cooldown.quota_reset.clone().or_else(|| defaults.quota_reset.clone()),
+        probe_every: resilience::probe_every(
+            given.probe_every,
+            defaults.probe_every,
+            &child(&at, "probe_every"),
+            context,
+        ),
+        missing_credential,
+        client,
+        timeouts,
+    };
     let provider = Provider {
         name: name.into(),
         scope: scope(name, &base_url),
@@ -520,6 +538,9 @@ fn of_preset(
         endpoint,
         credentials,
         strategy: Strategy::default(),
+        rests: defaults.rests.clone(),
+        quota_reset: defaults.quota_reset.clone(),
+        probe_every: defaults.probe_every,
         missing_credential: false,
         client: ClientSettings { connect_timeout: defaults.connect, ..ClientSettings::default() },
         timeouts: defaults.timeouts.clone(),

@@ -719,3 +719,118 @@ routes:
         assert!(told.contains(part), "{part}\n{told}");
     }
 }
+
+#[test]
+fn rests_are_configured_for_all_and_for_one_provider() {
+    let text = "
+providers:
+  a: { base_url: 'http://127.0.0.1:1/v1' }
+  b: { base_url: 'http://127.0.0.1:2/v1', probe_every: 0, cooldown: { failing_row: 2, failing: { first: 5m }, quota_reset: '08:00 UTC' } }
+cooldown: { default: 20s, rate_limited: { first: 3s, longest: 9s }, refusals: 3, limits_per_model: false, quota_reset: '00:00 -08:00' }
+probes: { every: 30s }
+";
+    let config = load(text).config;
+    let (a, b) = (http(&config, "a"), http(&config, "b"));
+    let ladder = |first, longest| polyport_routing::Ladder { first, longest };
+    assert_eq!((a.rests.rate_limited, a.rests.overloaded), (ladder(3000, 9000), ladder(20_000, 30_000)));
+    assert_eq!((a.rests.failing, a.rests.failing_row, a.rests.refusals), (ladder(20_000, 120_000), 5, 3));
+    assert_eq!((b.rests.failing, b.rests.failing_row, b.rests.refusals), (ladder(300_000, 300_000), 2, 3));
+    assert!(!b.rests.limits_per_model);
+    assert_eq!((a.probe_every, b.probe_every), (Some(Duration::from_secs(30)), None));
+    let reset = |http: &HttpService| http.quota_reset.as_ref().unwrap().next(0);
+    assert_eq!((reset(a), reset(b)), (Some(8 * 3_600_000), Some(8 * 3_600_000)));
+    let plain = load("providers: { a: { base_url: 'http://127.0.0.1:1/v1' } }").config;
+    assert_eq!(http(&plain, "a").rests, polyport_routing::RestPolicy::default());
+    assert_eq!((http(&plain, "a").probe_every, &http(&plain, "a").quota_reset), (None, &None));
+}
+
+#[test]
+fn mistakes_about_rests_are_told_where_they_stand() {
+    let text = "
+providers: { a: { base_url: 'http://127.0.0.1:1/v1', cooldown: { failing_percent: 101, refusal: 2 }, probe_every: 10ms } }
+cooldown: { default: 0s, failing: { first: 9s, longest: 3s }, quota_reset: 'midnight', overloads: 0 }
+probes: { interval: 3s }
+";
+    let told = problems(text).join("\n");
+    for part in [
+        "providers.a.cooldown.failing_percent: this is a share in percent, from 1 to 100",
+        "providers.a.cooldown.refusal: unknown key `refusal`; did you mean `refusals`?",
+        "providers.a.probe_every: this would ask without end; write at least `1s`, or `0` for no checks",
+        "p.yaml:3:22: error: cooldown.default: what does not rest is asked again at once; give a time such as `5s`",
+        "cooldown.failing.longest: the longest rest is shorter than the first",
+        "cooldown.quota_reset: expected a time of day and its zone",
+        "cooldown.overloads: at least 1 is needed",
+        "probes.interval: unknown key `interval`; keys here: `every`",
+    ] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+}
+
+#[test]
+fn s3_21_the_usual_cooldown_is_read_where_the_file_says_nothing() {
+    let first = |text: &str, seconds: &str| {
+        let loaded = load_with(text, &[("DEFAULT_COOLDOWN_SECONDS", seconds)]);
+        (http(&loaded.config, "a").rests.failing.first, loaded.warnings.0.len())
+    };
+    let plain = "providers: { a: { base_url: 'http://127.0.0.1:1/v1' } }";
+    assert_eq!(first(plain, "60"), (60_000, 0));
+    assert_eq!(first(&format!("{plain}\ncooldown: {{ default: 7s }}"), "60"), (7000, 0));
+    assert_eq!(first(plain, "soon"), (5000, 1));
+    assert_eq!(first(plain, "0"), (5000, 1));
+}
+
+#[test]
+fn s3_22_virtual_models_may_have_other_names() {
+    let text = "
+providers: { a: { base_url: 'http://127.0.0.1:1/v1' } }
+pools:
+  haiku:  { tier: tool, targets: [a/small] }
+  sonnet: { tier: normal, targets: [a/middle] }
+";
+    let names =
+        [("VIRTUAL_MODEL_TOOL", "cheap"), ("VIRTUAL_MODEL_NORMAL", "sonnet"), ("VIRTUAL_MODEL_ADVANCED", "best")];
+    let loaded = load_with(text, &names);
+    assert_eq!(route(&loaded.config, "cheap").0, "a/small");
+    assert_eq!(route(&loaded.config, "haiku").0, "a/small");
+    assert_eq!(route(&loaded.config, "sonnet").0, "a/middle");
+    let [warning] = loaded.warnings.0.as_slice() else { panic!("{:?}", loaded.warnings) };
+    assert_eq!(
+        warning.to_string(),
+        "environment variable VIRTUAL_MODEL_ADVANCED: warning: there is no pool of this tier, so the name leads nowhere; \
+         add one: `pools: { best: { tier: advanced, targets: [provider/model] } }`"
+    );
+    assert!(problems_with(text, &[("VIRTUAL_MODEL_TOOL", "sonnet")])[0].contains("taken by another model"));
+}
+
+#[test]
+fn s2_24_the_preferred_provider_gets_names_no_rule_knows() {
+    let text = "
+providers:
+  a: { base_url: 'http://127.0.0.1:1/v1' }
+  other: { base_url: 'http://127.0.0.1:2/v1' }
+";
+    let preferred = |text: &str, name: &str| route(&load_with(text, &[("PREFERRED_PROVIDER", name)]).config, "x").0;
+    assert_eq!((preferred(text, "a"), preferred(text, "other")), ("a/x".to_owned(), "other/x".to_owned()));
+    assert_eq!(preferred(&format!("{text}default_provider: a"), "other"), "a/x");
+    let told = problems_with(text, &[("PREFERRED_PROVIDER", "othr")]);
+    assert_eq!(
+        told,
+        ["environment variable PREFERRED_PROVIDER: error: there is no provider of this name; did you mean `other`?"]
+    );
+}
+
+#[test]
+fn s2_20_the_mode_has_its_usual_words() {
+    let text = "providers: { a: { base_url: 'http://127.0.0.1:1/v1' } }";
+    let mode = |text: &str, word: &str| {
+        let config = load_with(text, &[("MODE", word)]).config;
+        config.catalog.resolve("x", Hints::new(ClientProtocol::Chat)).unwrap().mode
+    };
+    assert_eq!(mode(text, "direct"), polyport_routing::Mode::Direct);
+    assert_eq!(mode(text, "transformer"), polyport_routing::Mode::Transform);
+    assert_eq!(mode(text, "production"), polyport_routing::Mode::Transform);
+    assert_eq!(
+        mode(&format!("{text}\ntranslation: {{ mode: transform }}"), "direct"),
+        polyport_routing::Mode::Transform
+    );
+}

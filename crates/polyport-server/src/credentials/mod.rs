@@ -2,12 +2,16 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `checks` | health checks of what nobody uses |
+//! | `probe` | the cheapest thing to ask of a provider |
 //! | `keeper` | where new tokens go, and what a refresh shows about an account |
 //! | `past` | what was known when the gateway ran last |
 //! | `timer` | refreshes accounts that nobody uses |
 
+mod checks;
 mod keeper;
 pub(crate) mod past;
+pub(crate) mod probe;
 mod timer;
 
 use std::collections::HashMap;
@@ -28,6 +32,7 @@ use crate::config::{AccountSettings, Config, Means, Provider, Service};
 use crate::tasks::Tasks;
 use past::Past;
 
+pub(crate) use checks::{Check, Outcome, judge, keep_checking};
 pub(crate) use timer::keep_fresh;
 
 /// One process refreshes an account so long at most; longer than a token server may take.
@@ -48,6 +53,8 @@ pub(crate) struct Credentials {
     tasks: Tasks,
     /// Accounts came or went.
     changed: Notify,
+    /// The last health checks, by provider and credential; without one for a provider that needs none.
+    checks: Mutex<HashMap<(Text, Option<Text>), Check>>,
 }
 
 #[derive(Debug)]
@@ -66,6 +73,7 @@ impl Credentials {
             store,
             tasks,
             changed: Notify::new(),
+            checks: Mutex::default(),
         })
     }
 
@@ -153,10 +161,14 @@ impl Credentials {
         self.past.lock().restore(config, &fleet, clock::now());
         let fleet = Arc::new(fleet);
         self.fleet.store(Arc::clone(&fleet));
-        self.accounts.lock().retain(|(provider, id), _| {
-            config
-                .provider(provider)
-                .is_some_and(|provider| provider.credentials().iter().any(|credential| credential.member.id == *id))
+        let known = |provider: &Text, id: &Text| {
+            let credentials = config.provider(provider).map(|provider| provider.credentials()).unwrap_or_default();
+            credentials.iter().any(|credential| credential.member.id == *id)
+        };
+        self.accounts.lock().retain(|(provider, id), _| known(provider, id));
+        self.checks.lock().retain(|(provider, id), _| match id {
+            Some(id) => known(provider, id),
+            None => config.provider(provider).is_some(),
         });
         self.changed.notify_one();
         fleet
@@ -202,6 +214,16 @@ impl Credentials {
         }
     }
 
+    /// The last health check of a credential, or of a provider that needs none.
+    pub(crate) fn check_of(&self, provider: &Text, credential: Option<&Text>) -> Option<Check> {
+        self.checks.lock().get(&(provider.clone(), credential.cloned())).cloned()
+    }
+
+    /// Notes a health check; gives the one before.
+    pub(crate) fn note_check(&self, provider: &Text, credential: Option<&Text>, check: Check) -> Option<Check> {
+        self.checks.lock().insert((provider.clone(), credential.cloned()), check)
+    }
+
     fn all_accounts(&self) -> Vec<Arc<Account>> {
         self.accounts.lock().values().map(|kept| Arc::clone(&kept.account)).collect()
     }
@@ -219,15 +241,15 @@ fn specs(config: &Config) -> Vec<ProviderSpec> {
 
 fn spec(provider: &Provider) -> ProviderSpec {
     let mut members: Vec<Member> = provider.credentials().iter().map(|credential| credential.member.clone()).collect();
-    let strategy = match &provider.service {
+    let (strategy, policy) = match &provider.service {
         Service::Http(http) => {
             if http.missing_credential {
                 // Nobody is asked with a key that is not there.
                 members = vec![Member { disabled: true, ..Member::new("missing") }];
             }
-            http.strategy
+            (http.strategy, http.rests.clone())
         }
-        Service::Echo => Strategy::default(),
+        Service::Echo => (Strategy::default(), RestPolicy::default()),
     };
-    ProviderSpec { name: provider.name.clone(), members, strategy, policy: RestPolicy::default() }
+    ProviderSpec { name: provider.name.clone(), members, strategy, policy }
 }

@@ -156,6 +156,7 @@ impl Server {
         let closing = CancellationToken::new();
         let tasks = app.tasks.clone();
         tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
+        tasks.spawn(credentials::keep_checking(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
         if let Some(archive) = &app.archive {
             tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));

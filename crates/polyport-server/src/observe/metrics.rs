@@ -107,6 +107,8 @@ pub(crate) struct OutcomeLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StayedLabels {
     pub(crate) place: Word,
+    /// A pool of the configuration; empty for models that are in none.
+    pub(crate) pool: String,
 }
 
 /// All figures. Updating them is cheap; [`Metrics::render`] writes them.

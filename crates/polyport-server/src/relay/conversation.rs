@@ -32,28 +32,46 @@ pub(crate) struct Conversation {
 impl Exchange {
     /// The conversation this request belongs to.
     pub(crate) fn conversation(&self) -> Option<Conversation> {
-        let caller = self.caller.owner();
-        let tokens = u32::try_from(self.body.len() / 4).unwrap_or(u32::MAX);
-        let of_id = |id: &str| Conversation { key: ConversationKey::of_id(caller, &self.model, id), tokens };
-        if let Some(id) = named_by_header(&self.headers) {
+        let asked = Asked { caller: self.caller.owner(), model: &self.model, wire: self.wire, headers: &self.headers };
+        asked.conversation(&self.body, self.peeked.as_ref())
+    }
+}
+
+/// What a request says of its conversation beside its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) caller: &'a str,
+    pub(crate) model: &'a str,
+    /// How the body is written.
+    pub(crate) wire: ClientProtocol,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Asked<'_> {
+    /// The conversation a request belongs to.
+    pub(crate) fn conversation(self, body: &[u8], peeked: Option<&Peek>) -> Option<Conversation> {
+        let Self { caller, model, wire, headers } = self;
+        let tokens = u32::try_from(body.len() / 4).unwrap_or(u32::MAX);
+        let of_id = |id: &str| Conversation { key: ConversationKey::of_id(caller, model, id), tokens };
+        if let Some(id) = named_by_header(headers) {
             return Some(of_id(id));
         }
-        if self.body.len() < SHORTEST {
+        if body.len() < SHORTEST {
             return None;
         }
         let parsed;
-        let peek = match &self.peeked {
+        let peek = match peeked {
             Some(peek) => peek,
             None => {
-                parsed = Peek::parse(&self.body).ok()?;
+                parsed = Peek::parse(body).ok()?;
                 &parsed
             }
         };
-        if let Some(id) = named_by_body(self.wire, peek, &self.body) {
+        if let Some(id) = named_by_body(wire, peek, body) {
             return Some(of_id(&id));
         }
-        let part = |names: &[&str]| names.iter().find_map(|name| peek.get(&self.body, name)).unwrap_or_default();
-        let (system, tools, turns) = match self.wire {
+        let part = |names: &[&str]| names.iter().find_map(|name| peek.get(body, name)).unwrap_or_default();
+        let (system, tools, turns) = match wire {
             ClientProtocol::Chat => (part(&[]), part(&["tools"]), part(&["messages"])),
             ClientProtocol::Responses => (part(&["instructions"]), part(&["tools"]), part(&["input"])),
             ClientProtocol::Messages => (part(&["system"]), part(&["tools"]), part(&["messages"])),
@@ -65,7 +83,7 @@ impl Exchange {
         if system.len() + tools.len() + first.len() < SHORTEST {
             return None;
         }
-        let key = ConversationKey::of_prefix(caller, &self.model, system, tools, &first);
+        let key = ConversationKey::of_prefix(caller, model, system, tools, &first);
         Some(Conversation { key, tokens })
     }
 }

@@ -20,7 +20,7 @@ use super::conversation::Conversation;
 use super::deadline::{Deadline, Whose};
 use crate::app::{App, Runtime, Upstream};
 use crate::clock;
-use crate::config::Means;
+use crate::config::{Means, Service};
 use crate::gate::{Permit, Queue};
 use crate::observe::metrics::{ReasonLabels, StayedLabels, Word};
 use crate::state::Held;
@@ -162,6 +162,13 @@ impl Slot {
         let now = clock::now();
         let trouble = Trouble::of(fault, now);
         let trouble = Trouble { scope: scope.or(trouble.scope), ..trouble };
+        let trouble = match &self.upstream.config.service {
+            // What its provider does not say, the operator may know.
+            Service::Http(http) if trouble.class == FaultClass::RateLimitedWindow && trouble.retry_at.is_none() => {
+                Trouble { retry_at: http.quota_reset.as_ref().and_then(|daily| daily.next(now)), ..trouble }
+            }
+            Service::Http(_) | Service::Echo => trouble,
+        };
         let rested = places.lease.lock().failed(&trouble, now, rand::random());
         if let Some(rested) = rested {
             let (provider, model) = (&self.target.provider, &self.target.model);
@@ -365,7 +372,9 @@ impl Course {
         let lease = places.lease.lock();
         let Conversation { key, tokens } = conversation;
         let stayed = self.app.sticky.keep(key, pool, &lease, tokens, CACHE_LIFETIME, now);
-        self.app.metrics.conversations.get_or_create(&StayedLabels { place: Word(stayed.as_str()) }).inc();
+        let pool = self.walk.resolved().stages.first().and_then(|stage| stage.pool.as_deref()).unwrap_or_default();
+        let labels = StayedLabels { place: Word(stayed.as_str()), pool: pool.to_owned() };
+        self.app.metrics.conversations.get_or_create(&labels).inc();
     }
 
     /// What to try first.

@@ -171,7 +171,7 @@ async fn a_probe_tells_a_good_key_from_a_refused_one_and_counts_nothing() {
         fails.then(|| Step::error(status, &format!("Incorrect API key provided: {FIRST}")))
     });
     let (_, body) = act(&gateway, &format!("{one}/probe")).await;
-    assert_eq!((&body["probe"]["outcome"], &body["state"]), (&json!("unclear"), &json!("ready")));
+    assert_eq!((&body["probe"]["outcome"], &body["state"]), (&json!("failed"), &json!("ready")));
     status.store(401, Ordering::Relaxed);
     let (_, body) = act(&gateway, &format!("{one}/probe")).await;
     assert_eq!((&body["probe"]["outcome"], &body["state"]), (&json!("refused"), &json!("invalid")));
@@ -330,6 +330,44 @@ async fn explain_foresees_the_first_choice_and_changes_nothing() {
     }
     let unknown = post(gateway.address, "/admin/api/explain", &AS_ADMIN, &json!({"model": "nobody"})).await;
     assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
+async fn explain_knows_where_a_conversation_is_warm() {
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat)]))).await;
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "word ".repeat(2000)}]});
+    let asked = [
+        json!({"model": "m", "headers": {"X-Session-Id": "s"}, "caller": "ci"}),
+        json!({"body": body, "caller": "ci"}),
+    ];
+    let explain =
+        async |asked: &Value| post(gateway.address, "/admin/api/explain", &AS_ADMIN, asked).await.json().await;
+    for asked in &asked {
+        assert_eq!(explain(asked).await["conversation"]["place"], "new");
+    }
+    let (_, small) = request(ClientProtocol::Chat, false);
+    for (headers, body) in [(&[AS_CLIENT[0], ("x-session-id", "s")][..], &small), (&AS_CLIENT, &body)] {
+        assert_eq!(post(gateway.address, "/v1/chat/completions", headers, body).await.status, 200);
+    }
+    let mut keys = Vec::new();
+    for asked in &asked {
+        let told = explain(asked).await;
+        let stay = &told["conversation"];
+        assert_eq!((&stay["place"], &stay["provider"], &stay["why"]), (&json!("kept"), &json!("up"), &Value::Null));
+        assert_eq!(stay["key"], told["attempts"][0]["key"], "{told}");
+        keys.push(stay["key"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(keys, ["one", "two"]);
+    // Of another caller it is another conversation.
+    let foreign = json!({"model": "m", "headers": {"x-session-id": "s"}, "caller": "somebody"});
+    assert_eq!(explain(&foreign).await["conversation"]["place"], "new");
+    let one = id(&gateway, "one").await;
+    act(&gateway, &format!("/admin/api/credentials/{one}/disable")).await;
+    let told = explain(&asked[0]).await;
+    let stay = &told["conversation"];
+    assert_eq!((&stay["place"], &stay["why"], &stay["key"]), (&json!("moved"), &json!("disabled"), &json!("one")));
+    assert_eq!(told["attempts"][0]["key"], "two");
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Many credentials: which of them is used, and what becomes of those that fail.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polyport_provider::AuthStyle;
 use polyport_provider::auth::{BodyForm, Due, Grant, TokenServer, Tokens};
-use polyport_routing::Member;
-use polyport_server::config::{AccountSettings, Config, Credential, Means, Provider};
-use polyport_testkit::provider::{Answer, FakeProvider, Step};
+use polyport_routing::{Member, Pool, TargetSpec};
+use polyport_server::config::{Access, AccountSettings, Config, Credential, KeyHash, Means, Provider};
+use polyport_testkit::provider::{Answer, FakeProvider, Step, Tokens as Counted};
 use polyport_testkit::raw::post;
 use polyport_testkit::tokens::FakeTokenServer;
 use polyport_types::{ClientProtocol, Protocol, Secret};
@@ -257,9 +259,73 @@ async fn d8_conversations_stay_with_a_key_until_it_dies() {
     assert!(!homes.contains(&"Bearer two".to_owned()));
     let figures = polyport_testkit::raw::get(gateway.address, "/metrics", &[]).await;
     let figures = String::from_utf8(figures.bytes().await.unwrap()).unwrap();
-    for figure in ["{place=\"new\"} 20", "{place=\"kept\"} 155", "{place=\"moved\"} 5"] {
+    for figure in ["{place=\"new\",pool=\"\"} 20", "{place=\"kept\",pool=\"\"} 155", "{place=\"moved\",pool=\"\"} 5"] {
         assert!(figures.contains(&format!("polyport_conversation_answers_total{figure}")), "{figures}");
     }
+}
+
+/// A provider whose prompt cache belongs to a key: it knows what began the conversations that came with it.
+fn with_cache(fake: &FakeProvider, dead: &'static str, is_dead: &Arc<AtomicBool>) {
+    let (known, is_dead) = (Mutex::new(HashSet::new()), Arc::clone(is_dead));
+    fake.decide(move |exchange| {
+        let key = exchange.header("authorization").unwrap_or_default().to_owned();
+        if key == dead && is_dead.load(Ordering::SeqCst) {
+            return Some(Step::error(401, "revoked"));
+        }
+        let beginning = exchange.json()["messages"][0].to_string();
+        let warm = !known.lock().unwrap().insert((key, beginning));
+        let tokens = if warm {
+            Counted { input: 10, cache_read: 1500, output: 1, ..Counted::default() }
+        } else {
+            Counted { input: 1510, output: 1, ..Counted::default() }
+        };
+        Some(Step::answer(Answer::default().text("ok").usage(tokens)))
+    });
+}
+
+#[tokio::test]
+async fn d8_the_cache_of_a_provider_is_hit_and_a_dying_key_costs_no_request() {
+    const CONVERSATIONS: usize = 12;
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let is_dead = Arc::new(AtomicBool::new(false));
+    with_cache(&fake, "Bearer two", &is_dead);
+    let mut config = several(vec![with_keys("up", Protocol::Chat, &fake, &["one", "two", "three", "four"])]);
+    config.catalog = config.catalog.with_pool(Pool::new("p", vec![TargetSpec::new("up/m")])).check().unwrap();
+    config.access = Access::open().with_admin_key("me", KeyHash::of("ap-0123456789abcdef"));
+    let gateway = Gateway::start(config).await;
+    let round = async |turns: usize| {
+        let mut warm = 0;
+        for conversation in 0..CONVERSATIONS {
+            let mut body = turn(conversation, turns);
+            body["model"] = "p".into();
+            let answer = post(gateway.address, "/v1/chat/completions", &[], &body).await;
+            assert_eq!(answer.status, 200);
+            let usage = answer.json().await["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap();
+            warm += usize::from(usage > 0);
+        }
+        warm
+    };
+    assert_eq!(round(1).await, 0);
+    let mut steady = 0;
+    for turns in 2..12 {
+        steady += round(turns).await;
+    }
+    assert!(steady * 100 >= 95 * 10 * CONVERSATIONS, "{steady}");
+    is_dead.store(true, Ordering::SeqCst);
+    let mut after = 0;
+    for turns in 12..22 {
+        after += round(turns).await;
+    }
+    // Each conversation of the dead key began again elsewhere, once.
+    assert_eq!(after, 10 * CONVERSATIONS - 3);
+    let pools =
+        polyport_testkit::raw::get(gateway.address, "/admin/api/pools", &[("x-api-key", "ap-0123456789abcdef")]);
+    let shown = pools.await.json().await["pools"][0]["conversations"].clone();
+    assert_eq!((&shown["new"], &shown["kept"], &shown["moved"]), (&12.into(), &237.into(), &3.into()));
+    assert!(shown["hit_rate"].as_f64().unwrap() > 0.94, "{shown}");
+    let figures = polyport_testkit::raw::get(gateway.address, "/metrics", &[]).await.bytes().await.unwrap();
+    let figures = String::from_utf8(figures).unwrap();
+    assert!(figures.contains("polyport_conversation_answers_total{place=\"moved\",pool=\"p\"} 3"), "{figures}");
 }
 
 #[tokio::test]

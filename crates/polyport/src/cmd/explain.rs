@@ -18,12 +18,12 @@ pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
     let question = Question {
         model: what.model.as_str().into(),
         protocol: ClientProtocol::from(what.protocol),
-        headers: Vec::new(),
-        caller: String::new(),
+        headers: what.headers.clone(),
+        caller: what.caller.clone(),
         body: what.body.as_ref().map(|path| read(path)).transpose()?,
     };
     // The first request after a start; later ones take turns.
-    match explain(&config, &polyport_server::fleet(&config), polyport_server::now(), &question) {
+    match explain(&config, &polyport_server::fleet(&config), None, polyport_server::now(), &question) {
         Ok(explanation) if args.json => out::json(&serde_json::to_value(&explanation)?),
         Ok(explanation) => show(&explanation),
         Err(Unexplained::NoRoute(unknown)) if args.json => {
@@ -49,7 +49,7 @@ fn read(path: &std::path::Path) -> Result<Bytes> {
 }
 
 fn show(explained: &Explanation) {
-    let Explanation { model, protocol, rule, attempts, excluded, capabilities, quirks, request } = explained;
+    let Explanation { model, protocol, rule, attempts, excluded, capabilities, quirks, request, .. } = explained;
     out::line(&format!("{model} asked for by a {protocol} client: {rule}\n"));
     let rows: Vec<Vec<String>> = attempts
         .iter()

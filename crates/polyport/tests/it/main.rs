@@ -126,6 +126,26 @@ fn explain_shows_plan_and_conversion() {
     assert!(text(&unknown.stderr).contains("unknown model `fas`; similar: `fast`"));
 }
 
+#[test]
+fn explain_takes_headers_and_the_caller_into_account() {
+    let folder = folder_with(&format!(
+        "{CONFIG}routes:\n  - {{ match: {{ header: {{ x-team: search }} }}, to: b }}\n  - {{ match: {{ caller: night }}, to: b/late }}\n"
+    ));
+    let first = |more: &[&str]| {
+        let args = [&["explain", "fast", "--json"][..], more].concat();
+        let told: Value = serde_json::from_slice(&run(folder.path(), &args).stdout).unwrap();
+        let attempt = &told["attempts"][0];
+        format!("{}/{}", attempt["provider"].as_str().unwrap(), attempt["model"].as_str().unwrap())
+    };
+    assert_eq!(first(&[]), "a/m-1");
+    assert_eq!(first(&["--header", "X-Team: search"]), "b/fast");
+    assert_eq!(first(&["--header", "x-other:1", "--header", "x-team:search"]), "b/fast");
+    assert_eq!(first(&["--caller", "night"]), "b/late");
+    let wrong = run(folder.path(), &["explain", "fast", "--header", "search"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("NAME:VALUE"));
+}
+
 /// A running gateway, ended with the test.
 struct Running {
     child: Child,

@@ -7,7 +7,7 @@ use polyport_provider::{Adapter, Call};
 use polyport_types::{Fault, FaultClass, Protocol, Text};
 use serde_json::{Value, json};
 
-use super::View;
+use crate::app::Runtime;
 use crate::relay::course::Slot;
 use crate::relay::wire;
 use crate::state::Held;
@@ -17,11 +17,11 @@ const LIST: usize = 16 << 20;
 
 /// The names of a provider's models, in its order, asked for with this credential. Counts nothing and changes no state, but an account may be
 /// refreshed.
-pub(super) async fn models(view: &View, provider: &str, credential: Option<&Text>) -> Result<Vec<String>, Fault> {
+pub(crate) async fn models(runtime: &Runtime, provider: &str, credential: Option<&Text>) -> Result<Vec<String>, Fault> {
     let held =
         Held { provider: provider.into(), credential: credential.cloned(), model: Text::new(), shown: Text::new() };
     let gone = || Fault::new(FaultClass::NotFound, "the configuration has just changed; try again");
-    let mut slot = Slot::at(&view.runtime, &held).ok_or_else(gone)?;
+    let mut slot = Slot::at(runtime, &held).ok_or_else(gone)?;
     slot.allow().await?;
     match ask(&slot).await {
         Err(refused) if refused.class == FaultClass::AuthInvalid && slot.renew().await => ask(&slot).await,
