@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn openai_reasoning_models_refuse_sampling() {
         for model in
-            ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.1-2025-11-13", "gpt-5-codex", "gpt-6-sol", "gpt-7"]
+            ["o1", "o3", "o4-mini-2025-04-16", "gpt-5", "gpt-5.1-2025-11-13", "gpt-5-codex", "gpt-6-sol", "gpt-7"]
         {
             let found = on(Protocol::Chat, model);
             assert!(
@@ -283,6 +283,10 @@ mod tests {
                 "{model}"
             );
             assert_eq!(found.family, Family::OpenAi);
+        }
+        assert!(on(Protocol::Chat, "o3-mini").stop);
+        for (model, marks) in [("gpt-5.6-sol", true), ("gpt-6", true), ("gpt-5.5", false)] {
+            assert_eq!(on(Protocol::Chat, model).cache_markers, marks, "{model}");
         }
         for model in ["gpt-4o", "gpt-4.1-mini-2025-04-14", "gpt-3.5-turbo", "gpt-5-chat-latest"] {
             let found = on(Protocol::Chat, model);

@@ -60,7 +60,9 @@ fn from_table(tables: &Tables, name: &str, depth: usize) -> Option<Profile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{JsonMode, LimitField, ReasoningBack, ThinkingControl, ToolChoiceMode, ToolIdRule, UsageRule};
+    use crate::profile::{
+        JsonMode, LimitField, ReasoningBack, ReasoningBackWhen, ThinkingControl, ToolChoiceMode, ToolIdRule, UsageRule,
+    };
 
     fn named(name: &str) -> Profile {
         Profile::named(name).unwrap_or_else(|| panic!("{name}"))
@@ -99,6 +101,12 @@ mod tests {
         assert_eq!(named("xai").usage_rule, UsageRule::ReasoningOutside);
         assert_eq!(named("openrouter").reasoning_back, ReasoningBack::Details);
         assert_eq!(named("openrouter").thinking_control, ThinkingControl::OpenRouter);
+        for (name, member) in [("openrouter", "cache_control"), ("mistral", "document_url"), ("mistral", "prefix")] {
+            assert!(named(name).accept.contains(&member.to_owned()), "{name}");
+        }
+        for name in ["cerebras", "zai", "openrouter", "mistral"] {
+            assert_eq!(named(name).reasoning_back_when, ReasoningBackWhen::All, "{name}");
+        }
         assert_eq!(
             named("lm-studio").tool_choice,
             [ToolChoiceMode::Auto, ToolChoiceMode::None, ToolChoiceMode::Required]

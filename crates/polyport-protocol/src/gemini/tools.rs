@@ -404,9 +404,12 @@ impl<'r> Plan<'r> {
         let json_schema = target.profile.json_schema_fields;
         w.object(|w| {
             w.str("name", &tool.name);
-            // The API wants a description, and not an empty one.
-            let description = tool.description.as_deref().filter(|text| !text.trim().is_empty());
-            w.str("description", description.unwrap_or(&tool.name));
+            // The documents want a description, and not an empty one; the service takes from its own clients what they have.
+            let description = tool.description.as_deref();
+            match self.own {
+                true => w.opt_str("description", description),
+                false => w.str("description", description.filter(|text| !text.trim().is_empty()).unwrap_or(&tool.name)),
+            };
             if let Some(schema) = &tool.schema {
                 write_schema(w, schema, PARAMETERS, ext, json_schema);
             }

@@ -79,8 +79,11 @@ impl<'r> Turns<'r> {
         }
         let mut pieces = Vec::new();
         let mut any_result = false;
+        // The service takes a blank turn from its own clients, and the model sees that there was one.
+        let blank = self.own && message.parts.iter().all(is_blank);
         for part in &message.parts {
             match &part.kind {
+                PartKind::Text(text) if blank => pieces.push(Piece::plain(Cow::Borrowed(&*text.text))),
                 PartKind::ToolResult(result) => {
                     any_result = true;
                     self.result(part, result, message, &path, losses);
@@ -98,13 +101,8 @@ impl<'r> Turns<'r> {
                 pieces.insert(0, Piece::plain(Cow::Owned(reminder)));
             }
         }
-        if pieces.is_empty() && !any_result {
-            if self.own && message.parts.iter().any(|part| part.as_text().is_some()) {
-                // The service takes a blank turn from its own clients, and the model sees that there was one.
-                pieces.push(Piece::plain(Cow::Borrowed(" ")));
-            } else if !message.parts.is_empty() {
-                losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path.as_str(), "");
-            }
+        if pieces.is_empty() && !any_result && !message.parts.is_empty() {
+            losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, path.as_str(), "");
         }
         for piece in pieces {
             self.piece(piece, message, &path, losses);
@@ -256,4 +254,9 @@ impl<'r> Turns<'r> {
             }
         }
     }
+}
+
+/// Whether a part is a text that says nothing.
+fn is_blank(part: &Part) -> bool {
+    part.signature.is_none() && part.as_text().is_some_and(|text| text.trim().is_empty())
 }

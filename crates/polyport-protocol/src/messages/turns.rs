@@ -247,7 +247,8 @@ impl<'r> Assembly<'r, '_> {
     fn turn(&mut self, side: Side, index: u32) -> &mut Turn<'r> {
         let joins = self.turns.last().filter(|turn| turn.side == side).map(|turn| turn.index);
         match joins {
-            Some(last) if last != index => {
+            // The service joins the neighbours of its own clients itself.
+            Some(last) if last != index && !self.own => {
                 let path = format!("/messages/{index}");
                 self.losses.info(LossCode::TurnMerged, LossAction::Degraded, path, "");
             }
@@ -714,7 +715,9 @@ impl<'r> Assembly<'r, '_> {
             calls = turn.calls();
         }
         self.trim_prefill();
-        if self.turns.first().is_some_and(|turn| turn.side != Side::User) {
+        // Anthropic takes a history that the assistant begins; of others that is not known, but by their own clients.
+        let any_first = self.own || self.target.capabilities.family == Family::Anthropic;
+        if !any_first && self.turns.first().is_some_and(|turn| turn.side != Side::User) {
             self.losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, "/messages/0", "a first user turn");
             self.turns.insert(
                 0,

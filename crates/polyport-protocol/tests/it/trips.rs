@@ -120,6 +120,11 @@ impl Differences {
         self.at(record, &format!("request over {over}"), &wanted, &got);
     }
 
+    fn own_request(&mut self, record: &Record, original: Value, again: Value) {
+        let [wanted, got] = [original, again].map(|body| allowed::plain_own(record.wire(), body));
+        self.at(record, "own request", &wanted, &got);
+    }
+
     fn at(&mut self, record: &Record, path: &str, wanted: &Value, got: &Value) {
         match (wanted, got) {
             (Value::Object(wanted), Value::Object(got)) => self.members(record, path, wanted, got),

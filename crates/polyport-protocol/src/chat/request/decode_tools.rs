@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::decode::{missing, sub, ttl, unsupported};
 use crate::DecodeError;
+use crate::chat::members;
 use crate::chat::types::{self, ChatRequest, WebSearchOptions, WordOr};
 use crate::json::{self, JsonWriter, Str};
 
@@ -53,8 +54,9 @@ fn read_tool(path: &str, tool: types::Tool<'_>, body: &Text) -> Result<Tool, Dec
                 None => return Err(missing(format!("{path}.function"))),
             };
             read.cache = cache;
-            for (name, value) in json::extras(extra, body).iter() {
-                read.ext.push(name.clone(), value.clone());
+            let inner = std::mem::replace(&mut read.ext, json::extras(extra, body));
+            if !inner.is_empty() {
+                read.ext.push("function", members::object(&inner));
             }
             Ok(Tool::Function(Box::new(read)))
         }

@@ -171,7 +171,8 @@ impl<'r> Body<'r, '_, '_> {
         let logprobs = sampling.logprobs.or(top.filter(|top| *top > 0).map(|_| true));
         self.flag("logprobs", logprobs, false);
         self.opt_int("top_logprobs", top.filter(|_| logprobs == Some(true)));
-        self.opt_int("n", self.request.candidates.filter(|n| *n != 1));
+        let said = self.is_own() && !self.drops("n");
+        self.opt_int("n", self.request.candidates.filter(|n| *n != 1 || said));
     }
 
     fn limits(&mut self) {

@@ -6,6 +6,7 @@ use polyport_types::{
 };
 
 use super::encode::{Body, Markers, anthropic_ttl, write_cache_control};
+use crate::chat::members;
 use crate::json::JsonWriter;
 use crate::profile::ToolChoiceMode;
 
@@ -35,7 +36,11 @@ pub(super) fn write(body: &mut Body<'_, '_, '_>) {
         let dropped = plan.nothing || plan.only.as_ref().is_some_and(|only| !only.contains(&tool.name()));
         match tool {
             _ if dropped => {}
-            Tool::Function(_) | Tool::Custom(_) => offered.push(tool),
+            Tool::Function(function) => {
+                report_unknown(body, at, function);
+                offered.push(tool);
+            }
+            Tool::Custom(_) => offered.push(tool),
             Tool::Server(server) if is_writable(body, server) => offered.push(tool),
             Tool::Server(server) => {
                 let path = format!("/tools/{at}");
@@ -93,6 +98,25 @@ pub(super) fn write(body: &mut Body<'_, '_, '_>) {
             true => body.w.raw_value(tool.raw.as_str()),
             false => write_web_search(body.w, tool),
         });
+    }
+}
+
+/// Names what the server would not understand of a tool.
+fn report_unknown(body: &mut Body<'_, '_, '_>, at: usize, tool: &FunctionTool) {
+    if !body.is_own() {
+        return;
+    }
+    let mut names = Vec::new();
+    for (name, value) in tool.ext.iter() {
+        match &**name {
+            "function" => members::each(value, |name, _| names.push(format!("function/{name}"))),
+            name => names.push(name.to_owned()),
+        }
+    }
+    names.retain(|name| !body.accepts(name.strip_prefix("function/").unwrap_or(name)));
+    for name in names {
+        let path = format!("/tools/{at}/{name}");
+        body.losses.info(LossCode::UnknownFieldDropped, LossAction::Dropped, path, "");
     }
 }
 
@@ -209,10 +233,17 @@ fn write_function(
             // Not every server takes a function without a schema.
             w.raw_value(tool.schema.as_ref().map_or(r#"{"type":"object","properties":{}}"#, |schema| schema.as_str()));
             w.opt_bool("strict", tool.strict.filter(|_| strict));
-            for (name, value) in tool.ext.iter().filter(|(name, _)| accepts(name)) {
-                w.raw(name, value);
+            if let Some(inner) = tool.ext.get("function") {
+                members::each(inner, |name, value| {
+                    if accepts(&name) {
+                        w.raw(&name, &value);
+                    }
+                });
             }
         });
+        for (name, value) in tool.ext.iter().filter(|(name, _)| **name != "function" && accepts(name)) {
+            w.raw(name, value);
+        }
         if let (Some(mark), Markers::CacheControl) = (tool.cache, markers) {
             w.key("cache_control");
             write_cache_control(w, mark.ttl.and_then(anthropic_ttl));

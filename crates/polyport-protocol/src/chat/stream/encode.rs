@@ -255,12 +255,10 @@ impl Encoder {
     /// Position of an answer in `choices`. Clients collect answers in a list, so those before it are begun first.
     fn choice(&mut self, index: u32, out: &mut Vec<u8>) -> usize {
         let at = index.min(MAX_CHOICES) as usize;
-        while self.choices.len() <= at {
-            let new = self.choices.len();
-            self.choices.push(Choice::default());
-            if new < at {
-                self.role(new, false, out);
-            }
+        if self.choices.len() <= at {
+            self.choices.resize_with(at + 1, Choice::default);
+            // One of them may be known by what nobody sees of it.
+            (0..at).for_each(|earlier| self.role(earlier, false, out));
         }
         at
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use polyport_protocol::profile::{ReasoningBack, ReasoningBackWhen};
 use polyport_protocol::{DecodeError, Profile, RequestHead, Target, decode_request, encode_request};
 use polyport_types::{ClientProtocol, Losses, Message, PartKind, Protocol, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn decode(body: &str) -> Result<Request, DecodeError> {
     decode_request(ClientProtocol::Chat, &RequestHead::default(), Bytes::copy_from_slice(body.as_bytes()))
@@ -56,6 +56,26 @@ fn recorded_requests_are_understood_and_written_again() {
         assert_eq!(second.instructions, request.instructions, "{}", record.id);
         assert_eq!(unnamed_files(second.messages), unnamed_files(request.messages), "{}", record.id);
     }
+}
+
+/// What a vendor has added to a tool stays beside the function or inside it, and markers have the form the server knows.
+#[test]
+fn members_of_vendors_stay_where_they_stood() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":[
+            {"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}]}],
+        "tools":[{"type":"function","cache_control":{"type":"ephemeral"},"eager_input_streaming":true,"other":1,
+            "function":{"name":"f","parameters":{},"usage":1}}]}"#;
+    let request = decode(body).unwrap();
+    let openrouter = target(Profile { accept_unknown: false, ..Profile::named("openrouter").unwrap() });
+    let (body, losses) = encode(&openrouter, &request);
+    assert_eq!(body["messages"][0]["content"][0]["cache_control"], json!({"type": "ephemeral", "ttl": "1h"}));
+    let function = json!({"name": "f", "parameters": {}, "usage": 1});
+    let mark = json!({"type": "ephemeral"});
+    let wanted =
+        json!({"type": "function", "function": function, "eager_input_streaming": true, "cache_control": mark});
+    assert_eq!(body["tools"], json!([wanted]));
+    let lost: Vec<_> = losses.entries().iter().map(|loss| &*loss.path).collect();
+    assert_eq!(lost, ["/tools/0/other"]);
 }
 
 /// A file must have a name on the wire; one is made up where there was none.

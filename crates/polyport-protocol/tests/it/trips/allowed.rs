@@ -168,6 +168,8 @@ const ALLOWED: &[(Protocol, &str, &[&str])] = &[
         Protocol::Chat,
         "what is not said has a default, which other protocols write",
         &[
+            "request over gemini/n lost",
+            "request over responses/n lost",
             "request over gemini/tools/*/function/description made up",
             "request over responses/messages/*/content/*/image_url/detail made up",
             "request over responses/store made up",
@@ -257,8 +259,87 @@ const ALLOWED: &[(Protocol, &str, &[&str])] = &[
     ),
     (
         Protocol::Gemini,
+        "its documents want a description that says something, and other clients have none",
+        &[
+            "request over chat/tools/*/functionDeclarations/*/description made up",
+            "request over responses/tools/*/functionDeclarations/*/description made up",
+        ],
+    ),
+    (
+        Protocol::Gemini,
         "an instruction has no role",
         &["request over chat/systemInstruction/role lost", "request over responses/systemInstruction/role lost"],
+    ),
+    (
+        Protocol::Chat,
+        "what is not said has a default, and what is the default need not be said; the gateway itself wants to know the usage",
+        &[
+            "own request/stream lost",
+            "own request/stream_options made up",
+            "own request/tool_choice/type made up",
+            "own request/tools/*/type made up",
+        ],
+    ),
+    (
+        Protocol::Chat,
+        "only a chunk of an answer has it, and clients send back what they got",
+        &["own request/messages/*/tool_calls/*/index lost"],
+    ),
+    (
+        Protocol::Chat,
+        "a server's own word for the same: the limit, reasoning that an effort asks for, the name of the tool a result is of",
+        &[
+            "own request/max_completion_tokens lost",
+            "own request/max_tokens made up",
+            "own request/reasoning/enabled lost",
+            "own request/messages/*/name made up",
+        ],
+    ),
+    (
+        Protocol::Chat,
+        "servers whose templates take one string get texts joined, and thoughts that are several texts are one",
+        &["own request/messages/*/content changed", "own request/messages/*/content/*/thinking changed"],
+    ),
+    (
+        Protocol::Chat,
+        "a schema is simplified for a server that refuses some of its words",
+        &["own request/tools/*/function/parameters/additionalProperties lost"],
+    ),
+    (
+        Protocol::Chat,
+        "told in the report: the server is known to refuse it, or the model not to obey",
+        &[
+            "loss service_tier.dropped",
+            "own request/service_tier lost",
+            "loss tool_choice.degraded",
+            "own request/tool_choice changed",
+            "own request/messages changed",
+        ],
+    ),
+    (
+        Protocol::Responses,
+        "what is not said has a default, and what is the default need not be said",
+        &["own request/input/*/type made up", "own request/store made up", "own request/stream lost"],
+    ),
+    (Protocol::Responses, "one of the two ways to name a conversation", &["own request/conversation changed"]),
+    (
+        Protocol::Messages,
+        "what is not said has a default, and what is the default need not be said; how thinking is shown is always said",
+        &[
+            "own request/messages/*/content/*/is_error lost",
+            "own request/stream lost",
+            "own request/thinking/display made up",
+            "own request/tools/*/type lost",
+        ],
+    ),
+    (Protocol::Gemini, "a turn that says nothing of its side is the user's", &["own request/contents/*/role made up"]),
+    (
+        Protocol::Gemini,
+        "the types of the API's own schemas are words in capitals, which it also takes in small letters",
+        &[
+            "own request/tools/*/functionDeclarations/*/parameters/properties/country/type changed",
+            "own request/tools/*/functionDeclarations/*/parameters/type changed",
+        ],
     ),
 ];
 
@@ -346,5 +427,107 @@ fn words(part: &mut Value) -> Option<&mut String> {
     match members.get_mut("text")? {
         Value::String(text) => Some(text),
         _ => None,
+    }
+}
+
+/// A request to its own protocol in the plainest of the forms that say the same: one spelling of names, a list where one may stand
+/// alone, neighbouring messages of one side as the one turn that the service makes of them.
+pub(super) fn plain_own(protocol: Protocol, value: Value) -> Value {
+    let mut body = plain(value);
+    match protocol {
+        Protocol::Chat => each_of(&mut body, "messages", |message| texts(message, "content", "text")),
+        Protocol::Messages => {
+            texts(&mut body, "system", "text");
+            each_of(&mut body, "messages", |message| {
+                texts(message, "content", "text");
+                each_of(message, "content", |block| {
+                    if block["type"] == "tool_result" {
+                        texts(block, "content", "text");
+                    }
+                });
+            });
+            turns(&mut body, "messages", "content");
+        }
+        Protocol::Responses => {
+            if body["input"].is_string() {
+                body["input"] = json!([{"role": "user", "content": body["input"].take()}]);
+            }
+            each_of(&mut body, "input", |item| {
+                let kind = if item["role"] == "assistant" { "output_text" } else { "input_text" };
+                texts(item, "content", kind);
+            });
+        }
+        Protocol::Gemini => {
+            body = camel(body);
+            for name in ["contents", "tools"] {
+                list(&mut body, name);
+            }
+            each_of(&mut body, "tools", |tool| list(tool, "functionDeclarations"));
+            turns(&mut body, "contents", "parts");
+            each_of(&mut body, "contents", |turn| {
+                let parts = turn["parts"].as_array_mut();
+                parts.into_iter().for_each(|parts| parts.sort_by_key(|part| part.get("functionResponse").is_none()));
+            });
+        }
+    }
+    plain(body)
+}
+
+fn each_of(holder: &mut Value, name: &str, change: impl FnMut(&mut Value)) {
+    holder.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten().for_each(change);
+}
+
+/// One thing as a list of one.
+fn list(holder: &mut Value, name: &str) {
+    if let Some(one) = holder.get_mut(name).filter(|one| !one.is_array()) {
+        *one = json!([one.take()]);
+    }
+}
+
+/// A text as a list of one part.
+fn texts(holder: &mut Value, name: &str, kind: &str) {
+    if let Some(one) = holder.get_mut(name).filter(|one| one.is_string()) {
+        *one = json!([{"type": kind, "text": one.take()}]);
+    }
+}
+
+/// Neighbours of one side as one.
+fn turns(body: &mut Value, name: &str, content: &str) {
+    let Some(messages) = body.get_mut(name).and_then(Value::as_array_mut) else { return };
+    let mut turns: Vec<Value> = Vec::new();
+    for mut message in messages.drain(..) {
+        let side = |message: &Value| message["role"].as_str().unwrap_or("user").to_owned();
+        match turns.last_mut() {
+            Some(last) if side(last) == side(&message) && side(&message) != "system" => {
+                let more = message[content].as_array_mut().map(std::mem::take).unwrap_or_default();
+                last[content].as_array_mut().unwrap().extend(more);
+            }
+            _ => turns.push(message),
+        }
+    }
+    *messages = turns;
+}
+
+/// Members of the wire format in the spelling of JavaScript; what callers put in has its own.
+fn camel(value: Value) -> Value {
+    const FOREIGN: [&str; 6] =
+        ["args", "response", "parametersJsonSchema", "responseJsonSchema", "responseParameters", "labels"];
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| {
+                let mut words = name.split('_');
+                let first = words.next().unwrap_or_default().to_owned();
+                let name = words.fold(first, |name, word| {
+                    let mut letters = word.chars();
+                    let head = letters.next().map(|letter| letter.to_ascii_uppercase());
+                    name + &head.into_iter().chain(letters).collect::<String>()
+                });
+                let member = if FOREIGN.contains(&&*name) { member } else { camel(member) };
+                (name, member)
+            })
+            .collect(),
+        Value::Array(items) => items.into_iter().map(camel).collect(),
+        other => other,
     }
 }

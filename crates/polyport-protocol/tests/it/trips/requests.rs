@@ -1,15 +1,19 @@
 //! Recorded requests: to their own protocol and back, to the others, and what the loss report says of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use polyport_protocol::resolve::ResolveContext;
-use polyport_protocol::{RequestHead, Target, decode_request, encode_request, resolve};
-use polyport_testkit::shared::{self, Record};
+use polyport_protocol::{Capabilities, Profile, RequestHead, Target, decode_request, encode_request, resolve};
+use polyport_testkit::shared::{self, Record, RecordedRequest, RecordedResponse};
 use polyport_types::{ClientProtocol, LossAction, LossCode, Losses, Protocol, Request};
 use serde_json::Value;
 
 use super::client_of;
+
+/// Marks what nobody recorded: it is for a provider that can do all its protocol has words for.
+const HAND_MADE: &str = "hand_made";
 
 /// The requests that official services took, with their bodies.
 fn official() -> impl Iterator<Item = (Record, Value)> {
@@ -34,11 +38,97 @@ fn read(record: &Record, client: ClientProtocol, body: &Value) -> Request {
 }
 
 fn send(request: Request, provider: Protocol, losses: &mut Losses) -> Value {
-    let model = request.model.clone();
-    let target = Target::plain(provider, model);
+    send_to(&Target::plain(provider, request.model.clone()), request, losses)
+}
+
+fn send_to(target: &Target, request: Request, losses: &mut Losses) -> Value {
     let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
-    let (resolved, _) = resolve(&target, request, &context, losses);
-    serde_json::from_slice(&encode_request(&target, &resolved, losses).body).unwrap()
+    let (resolved, _) = resolve(target, request, &context, losses);
+    serde_json::from_slice(&encode_request(target, &resolved, losses).body).unwrap()
+}
+
+/// The provider of a recording as Polyport knows it: the quirks of its server, the abilities of its model.
+fn own_target(record: &Record) -> Target {
+    let (protocol, model) = (record.wire(), record.model().unwrap_or_default());
+    let table = match record.provider.as_str() {
+        "alibaba" => "dashscope",
+        "google" if protocol == Protocol::Chat => "gemini-compat",
+        other => other,
+    };
+    let profile = match protocol {
+        Protocol::Chat if !record.is_official() => Profile::named(table).or_else(|| Profile::named("generic")),
+        _ => None,
+    };
+    let mut target = Target::plain(protocol, model.as_str());
+    if record.has_tag(HAND_MADE) {
+        let abilities = Arc::make_mut(&mut target.capabilities);
+        (abilities.needs_signatures, abilities.mid_system, abilities.cache_markers) = (false, true, true);
+        return target;
+    }
+    target.profile = profile.unwrap_or_else(|| Profile::of_protocol(protocol)).into();
+    target.capabilities = Capabilities::of_model(protocol, Some(table), &model).into();
+    target
+}
+
+/// The hand-made requests, as if the owners of the protocols had answered them.
+fn hand_made() -> impl Iterator<Item = Record> {
+    let owners = [
+        ("chat", "openai-chat", "openai", "/v1/chat/completions"),
+        ("responses", "openai-responses", "openai", "/v1/responses"),
+        ("messages", "anthropic", "anthropic", "/v1/messages"),
+        ("gemini", "gemini", "google", "/v1beta/models/gemini-3-flash:generateContent"),
+    ];
+    owners.into_iter().flat_map(|(folder, protocol, provider, path)| {
+        let folder = shared::workspace_root().unwrap().join("fixtures").join(folder).join("request");
+        let files = std::fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path());
+        // Other spellings have a test of their own.
+        files.filter(|file| !file.ends_with("everything-snake-case.json")).map(move |file| {
+            let body = std::fs::read_to_string(&file).unwrap();
+            Record {
+                id: file.display().to_string(),
+                source: String::new(),
+                provider: provider.to_owned(),
+                protocol: protocol.to_owned(),
+                operation: "generate".to_owned(),
+                streaming: body.contains("\"stream\": true"),
+                sse_reframed: false,
+                request: Some(RecordedRequest {
+                    method: "POST".to_owned(),
+                    path: path.to_owned(),
+                    query: BTreeMap::new(),
+                    headers: BTreeMap::new(),
+                    body,
+                }),
+                response: RecordedResponse { status: 200, headers: BTreeMap::new(), body: None, sse: None },
+                tags: vec![HAND_MADE.to_owned()],
+            }
+        })
+    })
+}
+
+/// What a client sends its own provider is written again as it was: member by member, for official services and their dialects.
+#[test]
+fn requests_are_written_again_as_they_were() {
+    if shared::dir().is_none() {
+        shared::skip("requests_are_written_again_as_they_were (recorded)");
+    }
+    let mut differences = super::Differences::default();
+    let mut trips = 0;
+    let recorded = shared::all_records().into_iter().filter(Record::is_good_generation);
+    for record in recorded.chain(hand_made()) {
+        let Some(body) = record.request.as_ref().and_then(|sent| serde_json::from_str::<Value>(&sent.body).ok()) else {
+            continue;
+        };
+        let mut losses = Losses::new();
+        let again = send_to(&own_target(&record), read(&record, client_of(record.wire()), &body), &mut losses);
+        differences.own_request(&record, body, again);
+        for loss in losses.entries() {
+            differences.note(&record, format!("loss {}", loss.code.as_str()), &loss.to_string());
+        }
+        trips += 1;
+    }
+    assert!(trips > if shared::dir().is_some() { 900 } else { 3 }, "{trips}");
+    differences.judge();
 }
 
 /// A report names members of the client's own body, each once.
