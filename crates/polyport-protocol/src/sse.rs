@@ -239,6 +239,11 @@ impl Framing {
 
     /// Decides what the body is by its first byte that is not blank. `None` while that byte is not there.
     fn sniff(&mut self, bytes: Bytes) -> Result<Option<Bytes>, FrameError> {
+        // Blanks behind the place of a BOM: what is pending was looked at before.
+        if self.pending.len() >= BOM.len() && bytes.iter().all(u8::is_ascii_whitespace) {
+            self.pending.extend_from_slice(&bytes);
+            return if self.pending.len() > MAX_BLANK { Err(FrameError::TooLong(MAX_BLANK)) } else { Ok(None) };
+        }
         let all = if self.pending.is_empty() {
             bytes
         } else {

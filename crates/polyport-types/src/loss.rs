@@ -1,6 +1,8 @@
 //! What a target cannot express.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -207,7 +209,7 @@ pub enum Severity {
 }
 
 /// One thing the target cannot express.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Loss {
     /// What kind of loss.
     pub code: LossCode,
@@ -232,25 +234,51 @@ impl fmt::Display for Loss {
 }
 
 /// The loss report of one request: entries are appended while it is translated.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Losses {
     entries: Vec<Loss>,
+    /// Where entries stand, by what makes another one a repetition: a long history may lose something at every step.
+    #[serde(skip)]
+    known: BTreeMap<u64, usize>,
+}
+
+impl PartialEq for Losses {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Loss {
+    /// Whether the report says it already, if it has `known`. What is refused is refused once.
+    fn repeats(&self, known: &Self) -> bool {
+        let refused = self.action == LossAction::Rejected;
+        self == known || (refused && (known.action, known.code, &known.path) == (self.action, self.code, &self.path))
+    }
+
+    /// The same number for an entry and its repetition.
+    fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self.action {
+            LossAction::Rejected => (self.action, self.code, &self.path).hash(&mut hasher),
+            _ => self.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
 }
 
 impl Losses {
     /// An empty report.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), known: BTreeMap::new() }
     }
 
     /// Appends an entry; a repetition is ignored. What is refused is refused once, however many steps find a reason.
     pub fn push(&mut self, loss: Loss) {
-        let refused = |known: &Loss| {
-            loss.action == LossAction::Rejected
-                && (known.action, known.code, &known.path) == (loss.action, loss.code, &loss.path)
-        };
-        if !self.entries.iter().any(|known| *known == loss || refused(known)) {
+        let key = loss.key();
+        let known = self.known.get(&key).and_then(|at| self.entries.get(*at));
+        if !known.is_some_and(|known| loss.repeats(known)) {
+            self.known.insert(key, self.entries.len());
             self.entries.push(loss);
         }
     }
@@ -293,6 +321,7 @@ impl Losses {
                 loss.path = path;
             }
         }
+        self.known = self.entries.iter().enumerate().map(|(at, loss)| (loss.key(), at)).collect();
     }
 
     /// The entries in the order they were found.
@@ -362,6 +391,19 @@ pub struct Direction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A long history may lose something at every step; comparing each entry with all others would take an hour.
+    #[test]
+    fn many_entries_are_told_apart_at_once() {
+        let mut losses = Losses::new();
+        for round in 0..2 {
+            for at in 0..200_000 {
+                losses.info(LossCode::TurnMerged, LossAction::Degraded, format!("/messages/{at}"), "");
+            }
+            losses.error(LossCode::MediaUnsupported, "/messages/1", format!("reason {round}"));
+        }
+        assert_eq!(losses.entries().len(), 200_001);
+    }
 
     #[test]
     fn the_report_names_every_loss_within_its_bound() {

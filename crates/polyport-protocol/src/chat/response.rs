@@ -1,5 +1,6 @@
 //! Whole answers of the Chat protocol.
 
+use foldhash::HashSet;
 use polyport_types::{
     Candidate, Citation, Event, Fault, FaultClass, FinishReason, Media, Part, PartKind, PartStatus, Protocol, RawJson,
     ReasoningText, Response, Signature, Text, ToolCall, ToolCallKind,
@@ -88,10 +89,14 @@ struct Message<'r> {
     response: &'r Response,
     candidate: &'r Candidate,
     content: String,
+    /// How much of it was counted, and how many units that is.
+    counted: (usize, u32),
     refusal: Option<Text>,
     reasoning: Vec<&'r Part>,
     calls: Vec<(&'r ToolCall, Option<Text>)>,
     annotations: Vec<(&'r Citation, u32, u32)>,
+    /// Sources and places that were told: once is enough.
+    told: HashSet<(&'r Option<Text>, u32, u32)>,
     audio: Vec<&'r Media>,
     images: Vec<&'r Media>,
     signature: Option<&'r Signature>,
@@ -106,10 +111,12 @@ impl<'r> Message<'r> {
             response,
             candidate,
             content: String::new(),
+            counted: (0, 0),
             refusal: None,
             reasoning: Vec::new(),
             calls: Vec::new(),
             annotations: Vec::new(),
+            told: HashSet::default(),
             audio: Vec::new(),
             images: Vec::new(),
             signature: None,
@@ -124,17 +131,24 @@ impl<'r> Message<'r> {
         message
     }
 
+    /// Length of the content in units of positions.
+    fn units(&mut self) -> u32 {
+        let (counted, units) = self.counted;
+        let new = self.content.get(counted..).unwrap_or_default();
+        let units = units.saturating_add(answer::units(new));
+        self.counted = (self.content.len(), units);
+        units
+    }
+
     fn take(&mut self, part: &'r Part) {
         match &part.kind {
             PartKind::Text(text) => {
                 let verbatim = answer::is_chat(self.context);
-                let base = answer::units(&self.content);
+                let base = self.units();
                 let len = answer::units(&text.text);
                 for citation in text.citations.iter().filter(|c| annotations::is_expressible(c, verbatim)) {
                     let (start, end) = answer::position(citation, base, len, Some(&text.text), verbatim);
-                    let same =
-                        |(have, s, e): &(&Citation, u32, u32)| have.url == citation.url && (*s, *e) == (start, end);
-                    if verbatim || !self.annotations.iter().any(same) {
+                    if self.told.insert((&citation.url, start, end)) || verbatim {
                         self.annotations.push((citation, start, end));
                     }
                 }

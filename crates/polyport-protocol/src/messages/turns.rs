@@ -1,7 +1,7 @@
 //! The history as this API wants it: turns that alternate, all results of a turn first, calls last, nothing empty.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use polyport_types::{
     CacheMark, Document, DocumentSource, Extras, Family, LossAction, LossCode, Losses, Media, MediaSource, Message,
@@ -26,6 +26,8 @@ pub(super) struct Turn<'r> {
     pub(super) blocks: Vec<Block<'r>>,
     /// Results, kept apart until the turn is whole: they come first.
     results: Vec<Block<'r>>,
+    /// The calls they answer.
+    answered: HashSet<Text>,
     /// Members of its message beside role and content, of this protocol only.
     pub(super) ext: Option<&'r Extras>,
     /// Index of the last client message in it.
@@ -33,6 +35,10 @@ pub(super) struct Turn<'r> {
 }
 
 impl Turn<'_> {
+    fn new(side: Side, index: u32) -> Self {
+        Self { side, blocks: Vec::new(), results: Vec::new(), answered: HashSet::new(), ext: None, index }
+    }
+
     /// The ids of its calls.
     fn calls(&self) -> Vec<Text> {
         let calls = self.blocks.iter().filter_map(|block| match &block.kind {
@@ -44,7 +50,7 @@ impl Turn<'_> {
 
     /// Whether it holds the result of a call.
     fn answers(&self, call: &Text) -> bool {
-        self.results.iter().any(|block| matches!(&block.kind, Kind::ToolResult { id, .. } if id == call))
+        self.answered.contains(call)
     }
 }
 
@@ -207,7 +213,9 @@ fn keep<'r>(block: Option<Block<'r>>, mark: Option<CacheMark>, blocks: &mut Vec<
     match block {
         Some(block) if block.takes_mark() => blocks.push(Block { cache: mark, ..block }),
         block => {
-            if let Some(before) = blocks.iter_mut().rev().find(|block| block.takes_mark()) {
+            if mark.is_some()
+                && let Some(before) = blocks.iter_mut().rev().find(|block| block.takes_mark())
+            {
                 before.cache = before.cache.or(mark);
             }
             blocks.extend(block);
@@ -255,7 +263,7 @@ impl<'r> Assembly<'r, '_> {
             Some(_) => {}
             None => {
                 let blocks = if side == Side::User { std::mem::take(&mut self.from_assistant) } else { Vec::new() };
-                self.turns.push(Turn { side, blocks, results: Vec::new(), ext: None, index });
+                self.turns.push(Turn { blocks, ..Turn::new(side, index) });
             }
         }
         let at = self.turns.len() - 1;
@@ -311,12 +319,13 @@ impl<'r> Assembly<'r, '_> {
                 continue;
             };
             let (content, failed) = self.result_content(message, result, Place::Result);
-            let kind = Kind::ToolResult { id, content, is_error: result.is_error || failed };
+            let kind = Kind::ToolResult { id: id.clone(), content, is_error: result.is_error || failed };
             let block = Block { kind, cache: part.cache, ext: self.ext(part) };
             if self.turns.get(turn + 1).is_none() {
                 self.turn(Side::User, message.index);
             }
             if let Some(turn) = self.turns.get_mut(turn + 1) {
+                turn.answered.insert(id);
                 turn.results.push(block);
             }
         }
@@ -366,7 +375,7 @@ impl<'r> Assembly<'r, '_> {
             let ext = self.message_ext(message);
             if !blocks.is_empty() || ext.is_some() {
                 let index = message.index;
-                self.turns.push(Turn { side: Side::System, blocks, results: Vec::new(), ext, index });
+                self.turns.push(Turn { blocks, ext, ..Turn::new(Side::System, index) });
             }
             return;
         }
@@ -719,16 +728,7 @@ impl<'r> Assembly<'r, '_> {
         let any_first = self.own || self.target.capabilities.family == Family::Anthropic;
         if !any_first && self.turns.first().is_some_and(|turn| turn.side != Side::User) {
             self.losses.info(LossCode::TurnSynthesised, LossAction::Synthesised, "/messages/0", "a first user turn");
-            self.turns.insert(
-                0,
-                Turn {
-                    side: Side::User,
-                    blocks: vec![Block::text(PLACEHOLDER)],
-                    results: Vec::new(),
-                    ext: None,
-                    index: 0,
-                },
-            );
+            self.turns.insert(0, Turn { blocks: vec![Block::text(PLACEHOLDER)], ..Turn::new(Side::User, 0) });
         }
         self.turns
     }
@@ -762,7 +762,7 @@ impl<'r> Assembly<'r, '_> {
             if !missing.is_empty() {
                 let index = self.turns.get(at).map_or(0, |turn| turn.index);
                 if next.is_none() {
-                    let turn = Turn { side: Side::User, blocks: Vec::new(), results: Vec::new(), ext: None, index };
+                    let turn = Turn::new(Side::User, index);
                     self.turns.insert(at + 1, turn);
                 }
                 for id in missing {
@@ -770,6 +770,7 @@ impl<'r> Assembly<'r, '_> {
                     self.losses.warn(LossCode::ToolResultMissing, LossAction::Synthesised, path, format!("call {id}"));
                     let content = vec![Block::text("Error: no result was recorded for this call")];
                     if let Some(turn) = self.turns.get_mut(at + 1) {
+                        turn.answered.insert(id.clone());
                         turn.results.push(Block::plain(Kind::ToolResult { id, content, is_error: true }));
                     }
                 }
@@ -796,8 +797,9 @@ fn path_of(request: &Request, message: &Message) -> String {
 
 /// Results first, in the order of their calls.
 fn order_user(turn: &mut Turn<'_>, calls: &[Text]) {
+    let places: HashMap<&Text, usize> = calls.iter().enumerate().map(|(at, call)| (call, at)).collect();
     turn.results.sort_by_key(|block| match &block.kind {
-        Kind::ToolResult { id, .. } => calls.iter().position(|call| call == id),
+        Kind::ToolResult { id, .. } => places.get(id).copied(),
         _ => None,
     });
     let rest = std::mem::replace(&mut turn.blocks, std::mem::take(&mut turn.results));

@@ -52,14 +52,14 @@ fn clear(parts: &mut [Part]) -> usize {
 
 /// Reasoning carries no marker; the part before it does as well.
 fn move_off_reasoning(parts: &mut [Part]) {
+    let mut before: Option<usize> = None;
     for at in 0..parts.len() {
         let Some(part) = parts.get_mut(at) else { return };
         if !matches!(part.kind, PartKind::Reasoning(_)) {
-            continue;
-        }
-        let Some(mark) = part.cache.take() else { continue };
-        let before = parts.iter_mut().take(at).rev().find(|part| !matches!(part.kind, PartKind::Reasoning(_)));
-        if let Some(before) = before {
+            before = Some(at);
+        } else if let Some(mark) = part.cache.take()
+            && let Some(before) = before.and_then(|before| parts.get_mut(before))
+        {
             before.cache.get_or_insert(mark);
         }
     }

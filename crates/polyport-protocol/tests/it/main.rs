@@ -7,6 +7,7 @@ mod chat;
 mod corpus;
 mod cuts;
 mod gemini;
+mod growth;
 mod known_bugs;
 mod matrix;
 mod messages;

@@ -1,6 +1,6 @@
 //! Events to chunks for a client.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use polyport_types::{
     Citation, Event, Extras, Fault, FaultClass, Finish, MAX_CHOICES, Media, Part, PartId, PartKind, PartStart,
@@ -56,6 +56,8 @@ struct Choice {
     /// Entries of `reasoning_details` so far.
     details: u32,
     annotations: Vec<(Citation, u32, u32)>,
+    /// Sources and places of annotations: once is enough.
+    told: HashSet<(Option<Text>, u32, u32)>,
     /// Signatures since the last call, for the side table.
     pending: Vec<Signature>,
 }
@@ -477,8 +479,7 @@ impl Encoder {
         let len = choice.units.saturating_sub(base);
         for citation in citations.into_iter().filter(|citation| annotations::is_expressible(citation, verbatim)) {
             let (start, end) = answer::position(&citation, base, len, text, verbatim);
-            let same = |(have, s, e): &(Citation, u32, u32)| have.url == citation.url && (*s, *e) == (start, end);
-            if verbatim || !choice.annotations.iter().any(same) {
+            if choice.told.insert((citation.url.clone(), start, end)) || verbatim {
                 choice.annotations.push((citation, start, end));
             }
         }

@@ -11,6 +11,9 @@ use polyport_types::{Event, Extras, PartId, PartStart, PartStatus, Signature, Te
 
 use crate::chat::types::{self, Json, filled};
 
+/// `null` or `{}` with this many bytes are looked at again when more comes.
+const LONGEST_WORD: usize = 64;
+
 /// One call.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -229,7 +232,7 @@ impl Calls {
         }
         let done = slot.scan.is_complete() || slot.state == State::Ended;
         (done && (other_name || (piece.has_text() && !slot.repeats(piece.text))))
-            || (other_name && slot.arguments.trim().is_empty())
+            || (other_name && slot.arguments.is_empty())
     }
 
     fn last_is_unfinished(&self) -> bool {
@@ -320,7 +323,7 @@ impl Calls {
 fn grows(offered: Option<&[Text]>, slot: &Slot) -> bool {
     let is_tool = |names: &[Text]| names.iter().any(|name| **name == *slot.name);
     slot.state == State::Waiting
-        && slot.arguments.trim().is_empty()
+        && slot.arguments.is_empty()
         && !offered.is_none_or(is_tool)
         && begins_a_name(offered, &slot.name)
 }
@@ -372,7 +375,9 @@ impl Slot {
         }
     }
 
+    /// Blanks before the arguments are none of them, so that a look at the first of them tells what they are.
     fn push(&mut self, piece: &str) {
+        let piece = if self.arguments.is_empty() { piece.trim_start() } else { piece };
         self.scan.feed(piece);
         self.arguments.push_str(piece);
     }
@@ -383,18 +388,23 @@ impl Slot {
 
     /// Nothing was handed on yet, and what is there may still be replaced.
     fn is_provisional(&self) -> bool {
-        self.sent == 0 && self.arguments.trim() == "{}"
+        self.sent == 0 && self.short() == "{}"
+    }
+
+    /// The arguments without blanks behind them, as far as they may be a word that stands for none.
+    fn short(&self) -> &str {
+        if self.arguments.len() <= LONGEST_WORD { self.arguments.trim_end() } else { &self.arguments }
     }
 
     /// Hands on what is new. Until the end white space, `null` and `{}` are held back: more may come in their place.
     fn hand_on(&mut self, end: bool, out: &mut Vec<Event>) {
         let State::Open(part) = self.state else { return };
         if self.kind == ToolCallKind::Function && self.sent == 0 {
-            match self.arguments.trim() {
+            match self.short() {
                 "" => return,
                 "null" if end => return,
                 "{}" | "null" if !end => return,
-                _ => self.sent = self.arguments.len() - self.arguments.trim_start().len(),
+                _ => {}
             }
         }
         if let Some(new) = self.arguments.get(self.sent..).filter(|new| !new.is_empty()) {

@@ -56,6 +56,21 @@ impl Unit<'_> {
     }
 }
 
+/// For each unit, whether the model made the next one that is no reasoning.
+fn followed(units: &[Unit<'_>]) -> Vec<bool> {
+    let mut next = false;
+    let mut followed: Vec<bool> = units
+        .iter()
+        .rev()
+        .map(|unit| match unit {
+            Unit::Reasoning { .. } => next,
+            unit => std::mem::replace(&mut next, unit.is_by_model()),
+        })
+        .collect();
+    followed.reverse();
+    followed
+}
+
 /// Cuts the history into items.
 fn units<'a>(messages: &'a [Message], path: &dyn Fn(&Message) -> String, losses: &mut Losses) -> Vec<Unit<'a>> {
     let mut units: Vec<Unit<'a>> = Vec::with_capacity(messages.len());
@@ -179,12 +194,7 @@ impl<'r, 'l> InputWriter<'r, 'l> {
         let units = units(&request.messages, &|message| request.message_path(message), self.losses);
         // Items led to by reasoning that is missing cannot be found again by their id.
         let mut orphaned = false;
-        for (at, unit) in units.iter().enumerate() {
-            let followed = units
-                .iter()
-                .skip(at + 1)
-                .find(|unit| !matches!(unit, Unit::Reasoning { .. }))
-                .is_some_and(Unit::is_by_model);
+        for (unit, followed) in units.iter().zip(followed(&units)) {
             match unit {
                 Unit::Reasoning { message, parts } => {
                     if !(followed && self.reasoning(w, message, parts)) {

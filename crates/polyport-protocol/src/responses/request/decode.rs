@@ -1,10 +1,12 @@
 //! A client's request in.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use polyport_types::{
     Authority, ClientProtocol, Effort, Extras, Family, Instruction, Message, Part, PartKind, RawJson, ReasoningControl,
-    ReasoningMode, ReasoningVisibility, Request, Role, Text,
+    ReasoningMode, ReasoningVisibility, Request, Role, Text, ToolCall,
 };
 use serde_json::value::RawValue;
 
@@ -222,12 +224,12 @@ struct History<'a> {
     /// The items verbatim, once one of them is needed so.
     raws: Option<Vec<&'a RawValue>>,
     /// Calls without a result so far: id, name.
-    waiting: Vec<(Text, Text)>,
+    waiting: Waiting,
 }
 
 impl<'a> History<'a> {
     fn new(body: &'a Text) -> Self {
-        Self { body, reader: ItemReader::new(Family::OpenAi), raws: None, waiting: Vec::new() }
+        Self { body, reader: ItemReader::new(Family::OpenAi), raws: None, waiting: Waiting::default() }
     }
 
     fn read(mut self, items: Vec<Item<'a>>, request: &mut Request) -> Result<(), DecodeError> {
@@ -341,8 +343,8 @@ impl<'a> History<'a> {
                 if item.call_id.as_ref().is_none_or(|id| id.is_empty()) {
                     // Newer models may be answered by the name alone.
                     let name = item.name.as_deref();
-                    let call = self.waiting.iter().find(|(_, called)| name.is_none_or(|name| name == &**called));
-                    item.call_id = call.filter(|_| name.is_some()).map(|(id, _)| Str(Cow::Owned(id.to_string())));
+                    let call = name.and_then(|name| self.waiting.first(name));
+                    item.call_id = call.map(|id| Str(Cow::Owned(id.to_string())));
                 }
                 need(item.call_id.is_some(), "call_id")
             }
@@ -360,11 +362,42 @@ impl<'a> History<'a> {
     fn follow(&mut self, parts: &[Part]) {
         for part in parts {
             match &part.kind {
-                PartKind::ToolCall(call) => self.waiting.push((call.id.clone(), call.name.clone())),
-                PartKind::ToolResult(result) => self.waiting.retain(|(id, _)| *id != result.call_id),
+                PartKind::ToolCall(call) => self.waiting.add(call),
+                PartKind::ToolResult(result) => self.waiting.answer(&result.call_id),
                 _ => {}
             }
         }
+    }
+}
+
+/// Calls without a result.
+#[derive(Default)]
+struct Waiting {
+    count: usize,
+    /// Numbers and names by id: clients may use one more than once.
+    by_id: HashMap<Text, Vec<(usize, Text)>>,
+    /// Ids in order, by name.
+    by_name: HashMap<Text, BTreeMap<usize, Text>>,
+}
+
+impl Waiting {
+    fn add(&mut self, call: &ToolCall) {
+        self.by_id.entry(call.id.clone()).or_default().push((self.count, call.name.clone()));
+        self.by_name.entry(call.name.clone()).or_default().insert(self.count, call.id.clone());
+        self.count += 1;
+    }
+
+    fn answer(&mut self, id: &Text) {
+        for (number, name) in self.by_id.remove(id).into_iter().flatten() {
+            if let Some(calls) = self.by_name.get_mut(&name) {
+                calls.remove(&number);
+            }
+        }
+    }
+
+    /// The id of the first call of a tool.
+    fn first(&self, name: &str) -> Option<&Text> {
+        self.by_name.get(name)?.values().next()
     }
 }
 
