@@ -125,6 +125,8 @@ impl App {
         metrics.store_up.set(i64::from(store.is_some()));
         let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
         let archive = store.clone().map(|store| Arc::new(Archive::new(store, metrics.store_waiting.clone())));
+        let responses = ResponseStore::new(archive.clone());
+        responses.have_several(!config.access.is_single());
         Ok(Self {
             runtime: ArcSwap::from_pointee(runtime),
             shared,
@@ -134,7 +136,7 @@ impl App {
             sticky: Sticky::new(CONVERSATIONS),
             persist: store.map(|store| Persist::new(store, resting)),
             metrics,
-            responses: ResponseStore::new(archive.clone()),
+            responses,
             signatures: SignatureTable::new(archive.clone()),
             archive,
             learned: Learned::default(),
@@ -159,6 +161,7 @@ impl App {
     pub(crate) fn reload(&self, config: &Arc<Config>) -> Result<(), SetupError> {
         match Runtime::new(Arc::clone(config), &self.shared, &self.credentials) {
             Ok(runtime) => {
+                self.responses.have_several(!config.access.is_single());
                 self.runtime.store(Arc::new(runtime));
                 self.metrics.reloaded(true);
                 Ok(())

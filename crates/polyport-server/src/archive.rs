@@ -43,9 +43,10 @@ const ABSENT_COUNT: u64 = 50_000;
 const INLINE_BYTES: usize = 256 << 10;
 
 /// What is kept of each kind, and for how long.
-const KINDS: [(Kind, Bounds, Duration); 4] = [
+const KINDS: [(Kind, Bounds, Duration); 5] = [
     (Kind::Answer, Bounds { count: 50_000, bytes: 1 << 30 }, days(30)),
     (Kind::Held, Bounds { count: 200_000, bytes: 256 << 20 }, days(30)),
+    (Kind::Owner, Bounds { count: 200_000, bytes: 64 << 20 }, days(30)),
     (Kind::Passed, Bounds { count: 50_000, bytes: 512 << 20 }, days(30)),
     (Kind::Signature, Bounds { count: 200_000, bytes: 512 << 20 }, days(7)),
 ];

@@ -139,6 +139,7 @@ mod shared {
 pub(crate) enum Thing {
     Answer(Arc<Stored>),
     Held(Arc<Held>),
+    Owner(Text),
     Passed(Arc<Passed>),
     Signatures(Arc<[Signature]>),
 }
@@ -148,7 +149,7 @@ impl Thing {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Answer(stored) => stored.size,
-            Self::Held(_) => 256,
+            Self::Held(_) | Self::Owner(_) => 256,
             Self::Passed(passed) => passed.body.len() + passed.answer.len(),
             Self::Signatures(signatures) => signatures.iter().map(|signature| signature.value.len() + 128).sum(),
         }
@@ -165,6 +166,7 @@ impl Thing {
         match self {
             Self::Answer(stored) => serde_json::to_vec(&**stored).unwrap_or_default(),
             Self::Held(held) => serde_json::to_vec(&**held).unwrap_or_default(),
+            Self::Owner(owner) => owner.as_bytes().to_vec(),
             Self::Passed(passed) => passed.write(),
             Self::Signatures(signatures) => serde_json::to_vec(&**signatures).unwrap_or_default(),
         }
@@ -175,6 +177,7 @@ impl Thing {
         match kind {
             Kind::Answer => serde_json::from_slice(bytes).ok().map(|stored| Self::Answer(Arc::new(stored))),
             Kind::Held => serde_json::from_slice(bytes).ok().map(|held| Self::Held(Arc::new(held))),
+            Kind::Owner => std::str::from_utf8(bytes).ok().map(|owner| Self::Owner(owner.into())),
             Kind::Passed => Passed::read(bytes).map(|passed| Self::Passed(Arc::new(passed))),
             Kind::Signature => {
                 serde_json::from_slice::<Vec<Signature>>(bytes).ok().map(|found| Self::Signatures(found.into()))
@@ -192,6 +195,9 @@ type Name = (Text, Text);
 pub(crate) struct ResponseStore {
     answers: Cache<Text, Arc<Stored>>,
     held: Cache<Name, Arc<Held>>,
+    /// Whose things are, by their ids, while there are several whose they can be.
+    owners: Cache<Text, Text>,
+    several: AtomicBool,
     passed: Cache<Name, Arc<Passed>>,
     resting: AtomicBool,
     archive: Option<Arc<Archive>>,
@@ -213,7 +219,14 @@ impl ResponseStore {
             })
             .time_to_live(KEPT)
             .build();
-        Self { answers, held, passed, resting: AtomicBool::new(false), archive }
+        let owners = Cache::builder().max_capacity(HELD_COUNT).time_to_live(HELD).build();
+        let (several, resting) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { answers, held, owners, several, passed, resting, archive }
+    }
+
+    /// Whether there are several callers from now on: then it is noted whose things are.
+    pub(crate) fn have_several(&self, several: bool) {
+        self.several.store(several, Ordering::Relaxed);
     }
 
     /// While memory is scarce, what is only useful is not kept. What a client was told to be kept is.
@@ -300,6 +313,34 @@ impl ResponseStore {
             archive.keep((Kind::Held, owner.clone(), id.into()), Thing::Held(Arc::clone(&held)));
         }
         self.held.insert(name(owner, id), held);
+        if self.several.load(Ordering::Relaxed) {
+            if let Some(archive) = &self.archive {
+                archive.keep((Kind::Owner, Text::new(), id.into()), Thing::Owner(owner.clone()));
+            }
+            self.owners.insert(id.into(), owner.clone());
+        }
+    }
+
+    /// Whether this is known to be another's than `owner`'s. In memory is what [`recall_owners`](Self::recall_owners) brought there.
+    pub(crate) fn is_anothers(&self, owner: &Text, id: &str) -> bool {
+        self.owners.get(id).is_some_and(|other| other != *owner) && self.held(owner, id).is_none()
+    }
+
+    /// Brings into memory whose these things are.
+    ///
+    /// # Errors
+    /// [`Away`] when the store does not say.
+    pub(crate) async fn recall_owners(&self, ids: &[Text]) -> Result<(), Away> {
+        let Some(archive) = &self.archive else { return Ok(()) };
+        let unknown = ids.iter().filter(|id| !self.owners.contains_key(*id));
+        let names: Vec<Filed> = unknown.map(|id| (Kind::Owner, Text::new(), id.clone())).collect();
+        let found = archive.find(&names, RECALL).await?;
+        for ((_, _, id), thing) in names.into_iter().zip(found) {
+            if let Some(Thing::Owner(owner)) = thing {
+                self.owners.insert(id, owner);
+            }
+        }
+        Ok(())
     }
 
     /// Where something of `owner` is.

@@ -15,6 +15,8 @@ pub enum Kind {
     Answer,
     /// Where something is that a provider keeps.
     Held,
+    /// Whose something is that a provider keeps.
+    Owner,
     /// An answer that a provider keeps, as it passed through.
     Passed,
     /// Signatures that a client cannot carry.
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Self::Answer => "answer",
             Self::Held => "held",
+            Self::Owner => "owner",
             Self::Passed => "passed",
             Self::Signature => "signature",
             Self::Rests => "rests",

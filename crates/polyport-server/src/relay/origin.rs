@@ -297,9 +297,16 @@ impl Exchange {
         if things.is_empty() {
             return Ok(None);
         }
+        let (store, owner) = (&self.app.responses, self.caller.owner());
         // Without an answer of the store it is as before it had one: whoever is asked may know it.
-        self.app.responses.recall(self.caller.owner(), &things).await.ok();
-        let known = |id: &Text| self.app.responses.held(self.caller.owner(), id).is_some();
+        store.recall(owner, &things).await.ok();
+        if !self.runtime.config.access.is_single() {
+            store.recall_owners(&things).await.map_err(|_| store_away())?;
+            if let Some(id) = things.iter().find(|id| store.is_anothers(owner, id)) {
+                return Err(Reference::Thing(id.clone()).unknown());
+            }
+        }
+        let known = |id: &Text| store.held(owner, id).is_some();
         Ok(things.into_iter().find(known).map(Reference::Thing))
     }
 

@@ -208,3 +208,42 @@ async fn s2_what_is_in_memory_is_used_while_the_database_is_away_and_the_rest_is
     assert!(said["error"]["message"].as_str().unwrap().contains("try again"), "{said}");
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a14_a_request_for_an_answer_refers_to_no_file_or_item_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeProvider::start(Protocol::Responses).await;
+    let config = || {
+        let mut config = within(several(vec![with_keys("up", Protocol::Responses, &fake, &["one"])]), folder.path());
+        config.access = Access::default().with_key("ana", KeyHash::of(ANA)).with_key("ben", KeyHash::of(BEN));
+        config
+    };
+    let (ana, ben) = ([("x-goog-api-key", ANA)], [("x-goog-api-key", BEN)]);
+    let gateway = Gateway::stored(config()).await;
+    let file = id(sent_file(&gateway, &ana, b"of ana").await).await;
+    let answer = post(gateway.address, RESPONSES, &ana, &json!({"model":"m","input":"hi"})).await.json().await;
+    let item = answer["output"][0]["id"].as_str().unwrap().to_owned();
+    gateway.stop().await;
+    let with_file = |file: &str| {
+        let content = json!([{"type":"input_file","file_id":file},{"type":"input_text","text":"what is it?"}]);
+        json!({"model":"m","input":[{"role":"user","content":content}]})
+    };
+    let with_item = json!({"model":"m","input":[{"type":"item_reference","id":item},{"role":"user","content":"?"}]});
+    for _ in 0..2 {
+        let gateway = Gateway::stored(config()).await;
+        let asked = fake.requests().len();
+        for body in [&with_file(&file), &with_item] {
+            let refused = post(gateway.address, RESPONSES, &ben, body).await;
+            assert_eq!(refused.status, 404);
+            let words = refused.json().await["error"]["message"].as_str().unwrap().to_owned();
+            assert!(words.contains("not found") && !words.contains("ana"), "{words}");
+        }
+        assert_eq!(fake.requests().len(), asked, "nobody is asked");
+        for body in [&with_file(&file), &with_item] {
+            assert_eq!(post(gateway.address, RESPONSES, &ana, body).await.status, 200);
+        }
+        // What was not made through the gateway is nobody's: the provider judges it.
+        assert_eq!(post(gateway.address, RESPONSES, &ben, &with_file("file-of-the-console")).await.status, 200);
+        gateway.stop().await;
+    }
+}
