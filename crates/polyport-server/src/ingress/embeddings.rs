@@ -16,6 +16,7 @@ use crate::app::Asks;
 use crate::body::Body;
 use crate::observe::{Outcome, Record};
 use crate::relay::course::{Course, Slot};
+use crate::relay::deadline;
 use crate::relay::peek::{Edits, Peek, model_of};
 use crate::relay::{self, wire};
 
@@ -43,15 +44,18 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
         let model = asking.model()?;
         record.model = model.clone();
         let resolved = runtime.resolve(&model, protocol, Asks { headers: &parts.headers, caller: caller.owner() })?;
-        let mut course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved);
-        let mut slot = course.first().await?;
+        let course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved);
+        let mut course = course.within(record.started(), deadline::of_client(&parts.headers));
+        let deadline = course.deadline(false);
+        let mut slot = deadline.within(course.first()).await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
             record.to = slot.upstream.config.protocol().as_str();
             record.sent();
-            match asking.ask(&slot, &model, &mut record).await {
-                Ok(answered) => return Ok(answered),
-                Err(fault) => slot = course.after(slot, fault.into()).await?,
+            match deadline.wait(asking.ask(&slot, &model, &mut record)).await {
+                None => return Err(course.late(&slot, &deadline)),
+                Some(Ok(answered)) => return Ok(answered),
+                Some(Err(fault)) => slot = deadline.within(course.after(slot, fault.into())).await?,
             }
         }
     }

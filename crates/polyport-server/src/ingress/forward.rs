@@ -18,6 +18,7 @@ use crate::body::{Aborted, Body};
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
 use crate::relay::course::{Course, Slot, steady};
+use crate::relay::deadline;
 use crate::relay::frames::Framed;
 use crate::relay::origin::{Asking, Origin, Reference};
 use crate::relay::wire::{self, Opened, Patience};
@@ -46,6 +47,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             }
             None => Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved),
         };
+        course = course.within(record.started(), deadline::of_client(&parts.headers));
         let mut slot = course.first().await?;
         loop {
             record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));

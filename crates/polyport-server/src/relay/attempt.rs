@@ -73,7 +73,7 @@ async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
     }
     course.may_hedge(!x.leaves_something());
     let deadline = course.deadline(x.stream);
-    let mut slot = deadline.wait(course.first()).await.unwrap_or_else(|| Err(deadline.fault()))?;
+    let mut slot = deadline.within(course.first()).await?;
     loop {
         let began = Instant::now();
         let raced = match course.hedge_after(&slot, !x.stream) {
@@ -93,10 +93,7 @@ async fn run(x: &mut Exchange, course: &mut Course) -> Result<Ready, Fault> {
                 x.record.attempt = slot.place();
                 return Ok(ready);
             }
-            Err(failed) => {
-                let following = deadline.wait(course.after(slot, failed)).await;
-                slot = following.unwrap_or_else(|| Err(deadline.fault()))?;
-            }
+            Err(failed) => slot = deadline.within(course.after(slot, failed)).await?,
         }
     }
 }

@@ -55,6 +55,11 @@ impl Deadline {
         tokio::time::timeout_at(self.at, work).await.ok()
     }
 
+    /// The same for work that may fail: that the time is up is a failure as well.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.wait(work).await.unwrap_or_else(|| Err(self.fault()))
+    }
+
     /// What the client is told when the time is up.
     pub(crate) fn fault(&self) -> Fault {
         let seconds = self.time.as_secs_f64();

@@ -88,6 +88,17 @@ async fn nothing_goes_on_once_the_client_has_given_up() {
 }
 
 #[tokio::test]
+async fn embeddings_have_a_deadline_too() {
+    // It takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("http://{}/v1", silent.local_addr().unwrap());
+    let gateway = Setup::default().provider("up", Protocol::Chat, &address, "").start().await;
+    let body = serde_json::json!({"model": "m", "input": "hi"});
+    let answer = post(gateway.address, "/v1/embeddings", &[("x-stainless-timeout", "0.2")], &body).await;
+    assert_eq!(answer.status, 504);
+}
+
+#[tokio::test]
 async fn a_stream_that_has_begun_for_the_client_is_not_cut_by_what_it_waits() {
     let fake = FakeProvider::start(Protocol::Messages).await;
     fake.always(Step::text("late").before_headers(Hold::For(std::time::Duration::from_millis(700))));
