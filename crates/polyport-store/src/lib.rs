@@ -7,6 +7,7 @@
 //! | [`key`], `seal` | the master key, and values that only it opens |
 //! | [`table`] | objects with a revision: list, get, create, update, delete |
 //! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
+//! | [`secrets`] | what is sealed of them |
 //! | [`health`] | counters of credentials |
 //! | [`lease`] | turns that processes take at what only one of them may do |
 //! | [`settings`], [`kept`] | single values; what is remembered between requests for a time |
@@ -31,13 +32,14 @@ pub mod providers;
 pub mod rotate;
 pub mod routes;
 mod seal;
+pub mod secrets;
 pub mod settings;
 pub mod table;
 #[cfg(test)]
 mod tests;
 
 pub use backup::{RestoreError, Restored, backup, restore};
-pub use credentials::{Credential, Credentials, Held, NewCredential, Tokens};
+pub use credentials::{Credential, Credentials, NewCredential};
 pub use db::{Store, Timeouts};
 pub use error::{Error, OpenError};
 pub use health::{Health, Tally};
@@ -45,8 +47,9 @@ pub use kept::{Bounds, Keep, Kind, Name};
 pub use key::{KeyError, KeyId, MasterKey};
 pub use lease::{Lease, Leases};
 pub use location::{check_url, default_url};
-pub use pools::{Pool, PoolTarget};
+pub use pools::Pool;
 pub use providers::Provider;
 pub use rotate::Rotated;
 pub use routes::Route;
+pub use secrets::{Held, Tokens};
 pub use table::{Stored, Table};

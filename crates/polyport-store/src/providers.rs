@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::error::Error;
-use crate::table::{Cell, Object, flag, json};
+use crate::table::{Cell, Object, definition, flag};
 
 /// A provider, as the configuration file would declare it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Provider {
     pub name: String,
     /// Whether it is used.
     pub enabled: bool,
-    /// What stands under its name in the configuration file: `preset`, `protocol`, `base_url` and so on.
+    /// What stands under its name in the configuration file: `preset`, `protocol`, `base_url` and so on, but for what is secret.
     pub definition: Value,
 }
 
@@ -32,10 +32,6 @@ impl Object for Provider {
     }
 
     fn read(row: &AnyRow) -> Result<Self, Error> {
-        Ok(Self {
-            name: row.try_get("name")?,
-            enabled: flag(row, "enabled")?,
-            definition: json(row, "definition", Self::WHAT)?,
-        })
+        Ok(Self { name: row.try_get("name")?, enabled: flag(row, "enabled")?, definition: definition(row)? })
     }
 }

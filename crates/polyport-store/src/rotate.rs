@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use sqlx::{AnyConnection, Row};
 
-use crate::credentials::reseal;
 use crate::db::{Store, within};
 use crate::error::Error;
 use crate::kept;
 use crate::key::{KeyId, MasterKey};
 use crate::seal::{key_id, open, seal};
+use crate::secrets::reseal;
 
 /// Rows that are sealed anew at a time.
 const BATCH: i64 = 500;
@@ -19,7 +19,7 @@ const BATCH: i64 = 500;
 pub struct Rotated {
     /// Values that are sealed under the new key now.
     pub resealed: u64,
-    /// Credentials whose secret the old key did not open. They are as they were.
+    /// Objects whose secret the old key did not open. They are as they were.
     pub untouched: Vec<String>,
 }
 
@@ -50,16 +50,16 @@ impl Store {
         .await
     }
 
-    /// Credentials whose secret is sealed under another key than the present one, and that key.
+    /// Objects whose secret is sealed under another key than the present one, and that key.
     pub async fn locked(&self) -> Result<Vec<(String, KeyId)>, Error> {
         self.timed(async {
             let present = self.key_id().await;
-            let rows = sqlx::query("SELECT credential, sealed FROM secrets ORDER BY credential");
+            let rows = sqlx::query("SELECT object, sealed FROM secrets ORDER BY object");
             let mut locked = Vec::new();
             for row in rows.fetch_all(&self.inner().reading).await? {
                 let sealed: Vec<u8> = row.try_get("sealed")?;
                 if let Some(other) = key_id(&sealed).filter(|id| *id != present) {
-                    locked.push((row.try_get("credential")?, other));
+                    locked.push((row.try_get("object")?, other));
                 }
             }
             Ok(locked)
@@ -76,19 +76,18 @@ async fn reseal_secrets(
 ) -> Result<(), Error> {
     let mut after = String::new();
     loop {
-        let rows =
-            sqlx::query("SELECT credential, sealed FROM secrets WHERE credential > $1 ORDER BY credential LIMIT $2");
+        let rows = sqlx::query("SELECT object, sealed FROM secrets WHERE object > $1 ORDER BY object LIMIT $2");
         let rows = rows.bind(after.clone()).bind(BATCH).fetch_all(&mut *connection).await?;
         let Some(last) = rows.last() else { return Ok(()) };
-        after = last.try_get("credential")?;
+        after = last.try_get("object")?;
         for row in &rows {
-            let id: String = row.try_get("credential")?;
+            let id: String = row.try_get("object")?;
             let sealed: Vec<u8> = row.try_get("sealed")?;
             let Ok((sealed, identity)) = reseal(old, new, &id, &sealed) else {
                 rotated.untouched.push(id);
                 continue;
             };
-            let update = sqlx::query("UPDATE secrets SET sealed = $1, identity = $2 WHERE credential = $3");
+            let update = sqlx::query("UPDATE secrets SET sealed = $1, identity = $2 WHERE object = $3");
             update.bind(sealed).bind(identity).bind(id).execute(&mut *connection).await?;
             rotated.resealed += 1;
         }

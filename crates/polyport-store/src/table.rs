@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use polyport_types::Secret;
 use serde_json::Value;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -9,6 +10,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 use crate::db::{Change, Store, new_id, now};
 use crate::error::{Error, is_taken};
+use crate::secrets;
 
 /// An object as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,7 +114,34 @@ impl<'s, T: Object> Table<'s, T> {
             .await
     }
 
-    /// Deletes one; with a revision only if it still is as it was read.
+    /// The same as [`Table::create`] for one that has a secret.
+    pub async fn create_with(&self, value: T, secret: &Secret) -> Result<Stored<T>, Error> {
+        self.store
+            .timed(async {
+                let mut change = self.store.begin().await?;
+                let made = insert(&mut change, value).await?;
+                seal_for(&mut change, &made.id, secret).await?;
+                change.commit_change().await?;
+                Ok(made)
+            })
+            .await
+    }
+
+    /// The same as [`Table::update`], with the secret that it has from now on.
+    pub async fn update_with(&self, id: &str, revision: i64, value: T, secret: &Secret) -> Result<Stored<T>, Error> {
+        self.store
+            .timed(async {
+                let mut change = self.store.begin().await?;
+                let before = fetch::<T>(change.connection(), id).await?;
+                let changed = replace(&mut change, &before, revision, value).await?;
+                seal_for(&mut change, id, secret).await?;
+                change.commit_change().await?;
+                Ok(changed)
+            })
+            .await
+    }
+
+    /// Deletes one with its secret; with a revision only if it still is as it was read.
     pub async fn delete(&self, id: &str, revision: Option<i64>) -> Result<(), Error> {
         self.store
             .timed(async {
@@ -123,10 +152,18 @@ impl<'s, T: Object> Table<'s, T> {
                 }
                 let sql = format!("DELETE FROM {} WHERE id = $1", T::TABLE);
                 sqlx::query(AssertSqlSafe(sql)).bind(id).execute(change.connection()).await?;
+                let secret = sqlx::query("DELETE FROM secrets WHERE object = $1").bind(id);
+                secret.execute(change.connection()).await?;
                 change.commit_change().await
             })
             .await
     }
+}
+
+/// Two objects may well have the same secret: it is told apart by its object.
+async fn seal_for(change: &mut Change, id: &str, secret: &Secret) -> Result<(), Error> {
+    let identity = secrets::digest(id, &Secret::new(String::new()));
+    secrets::write(change, id, id, secret, &identity).await
 }
 
 pub(crate) async fn fetch<T: Object>(connection: &mut AnyConnection, id: &str) -> Result<Stored<T>, Error> {
@@ -215,6 +252,11 @@ fn taken<T: Object>(error: sqlx::Error, cells: &[(&'static str, Cell)]) -> Error
 /// Truth is 0 or 1.
 pub(crate) fn flag(row: &AnyRow, name: &str) -> Result<bool, Error> {
     Ok(row.try_get::<i64, _>(name)? != 0)
+}
+
+/// What people said of an object; nothing where it is no JSON any more.
+pub(crate) fn definition(row: &AnyRow) -> Result<Value, Error> {
+    Ok(serde_json::from_str(row.try_get::<&str, _>("definition")?).unwrap_or_default())
 }
 
 /// JSON is text.
