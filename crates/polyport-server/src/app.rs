@@ -19,12 +19,13 @@ use tokio_util::sync::CancellationToken;
 use crate::Map;
 use crate::archive::Archive;
 use crate::config::provider::Service;
-use crate::config::{Config, Provider};
+use crate::config::{Config, Live, Provider};
 use crate::credentials::Credentials;
 use crate::credentials::past::Past;
 use crate::gate::Gate;
 use crate::observe::{Memory, Metrics, Pressure};
 use crate::persist::Persist;
+use crate::registry::Registry;
 use crate::relay::learned::Learned;
 use crate::state::{ResponseStore, SignatureTable};
 use crate::tasks::Tasks;
@@ -47,6 +48,8 @@ pub(crate) struct App {
     pub(crate) persist: Option<Persist>,
     /// The same for what is kept between requests.
     pub(crate) archive: Option<Arc<Archive>>,
+    /// What the database declares, if it can be changed.
+    pub(crate) registry: Option<Registry>,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
@@ -56,6 +59,7 @@ pub(crate) struct App {
     /// Places of requests that are answered.
     pub(crate) places: Arc<Gate>,
     per_key: Mutex<HashMap<Text, Arc<AtomicUsize>>>,
+    following: Mutex<()>,
     draining: AtomicBool,
     /// Cancelled when open streams have had their time.
     pub(crate) cut: CancellationToken,
@@ -116,7 +120,12 @@ pub struct SetupError {
 }
 
 impl App {
-    pub(crate) fn new(config: &Arc<Config>, store: Option<Store>, past: Past) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        config: &Arc<Config>,
+        store: Option<Store>,
+        past: Past,
+        registry: Option<Registry>,
+    ) -> Result<Self, SetupError> {
         let shared = Shared::default();
         let tasks = Tasks::default();
         let resting = past.resting();
@@ -135,6 +144,7 @@ impl App {
             credentials,
             sticky: Sticky::new(CONVERSATIONS),
             persist: store.map(|store| Persist::new(store, resting)),
+            registry,
             metrics,
             responses,
             signatures: SignatureTable::new(archive.clone()),
@@ -143,6 +153,7 @@ impl App {
             in_flight: Arc::default(),
             places: Arc::default(),
             per_key: Mutex::default(),
+            following: Mutex::default(),
             draining: AtomicBool::new(false),
             cut: CancellationToken::new(),
         })
@@ -171,6 +182,13 @@ impl App {
                 Err(error)
             }
         }
+    }
+
+    /// Brings into force what a configuration that lives says now.
+    pub(crate) fn follow(&self, live: &Live) -> Result<(), SetupError> {
+        let _one_at_a_time = self.following.lock();
+        let config = live.current();
+        if Arc::ptr_eq(&config, &self.runtime().config) { Ok(()) } else { self.reload(&config) }
     }
 
     pub(crate) fn begin_draining(&self) {

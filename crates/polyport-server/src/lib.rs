@@ -13,6 +13,7 @@
 //! | `relay` | the life of a request |
 //! | `persist` | what was counted and what rests goes into the store |
 //! | `archive` | what is kept between requests goes into the store and comes back |
+//! | `registry` | what the database declares, and its changes |
 //! | `state` | what is kept between requests |
 //! | `observe` | records and figures |
 
@@ -31,6 +32,7 @@ mod ingress;
 mod listen;
 mod observe;
 mod persist;
+mod registry;
 mod relay;
 mod router;
 mod state;

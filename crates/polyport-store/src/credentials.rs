@@ -16,7 +16,7 @@ use crate::table::{Cell, Object, Stored, Table, definition, fetch, flag, insert,
 pub struct Credential {
     /// The name of its provider, also of one that the configuration file declares. It never changes.
     pub provider: String,
-    /// `key` or `account`.
+    /// The member of the definition that the secret stands for: `key`, `refresh_token` and so on.
     pub kind: String,
     /// What people call it.
     pub label: String,

@@ -7,12 +7,11 @@ use crate::db::Engine;
 use crate::error::{Error, OpenError};
 
 /// The steps. The number of a step is its place in the list; a step that was released is never changed.
-pub(crate) const STEPS: &[&str] =
-    &[
-        include_str!("../migrations/0001_start.sql"),
-        include_str!("../migrations/0002_turns.sql"),
-        include_str!("../migrations/0003_definitions.sql"),
-    ];
+pub(crate) const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_turns.sql"),
+    include_str!("../migrations/0003_definitions.sql"),
+];
 
 /// Any number that other programs do not use for their locks.
 const POSTGRES_LOCK: i64 = 0x706f_6c79_706f_7274;

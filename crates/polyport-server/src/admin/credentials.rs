@@ -1,6 +1,6 @@
 //! Keys and accounts: state and counts, and what operators do about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -10,10 +10,12 @@ use polyport_types::{Fault, Text};
 use serde_json::{Value, json};
 
 use super::providers::checked;
-use super::{Query, Refusal, View, extend, shown, state};
+use super::{Query, Refusal, View, What, definitions, extend, shown, state};
 use crate::clock;
+use crate::config::definitions::{Definition, switch_of_credential};
 use crate::config::{Credential, Means, Origin, Provider};
 use crate::credentials::{Check, Outcome, judge, probe};
+use crate::registry::Registry;
 
 /// Which credentials are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +75,12 @@ pub(super) struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// Its name in addresses: that of its provider, and its own there.
+    /// Its name in addresses: that in the database, or that of its provider and its own there.
     pub(super) fn id(&self) -> String {
-        format!("{}:{}", self.provider.name, self.credential.member.id)
+        match &self.credential.stored {
+            Some(id) => id.to_string(),
+            None => format!("{}:{}", self.provider.name, self.credential.member.id),
+        }
     }
 
     /// What may be shown of its secret.
@@ -118,7 +123,7 @@ impl Seat<'_> {
             "label": credential.label,
             "kind": if self.account.is_some() { "account" } else { "key" },
             "masked": self.masked(),
-            "origin": self.provider.origin.as_str(),
+            "origin": self.origin().as_str(),
             "enabled": state_now != State::Disabled,
             "weight": member.weight,
             "priority": member.priority,
@@ -148,7 +153,19 @@ impl Seat<'_> {
             });
             extend(&mut shown, json!({ "account": account }));
         }
+        if let Some(declared) = self.declared(view) {
+            extend(&mut shown, definitions::about(view, declared));
+        }
         shown
+    }
+
+    fn origin(&self) -> Origin {
+        if self.credential.stored.is_some() { Origin::Database } else { self.provider.origin }
+    }
+
+    /// What the database says of it, if it is declared there.
+    fn declared<'v>(&self, view: &'v View) -> Option<&'v Arc<Definition>> {
+        view.runtime.config.declared.definitions.find(self.credential.stored.as_ref()?)
     }
 }
 
@@ -187,7 +204,10 @@ pub(super) fn all(view: &View, kind: Kind) -> impl Iterator<Item = Seat<'_>> {
 fn find<'a>(view: &'a View, kind: Kind, id: &str) -> Result<Seat<'a>, Refusal> {
     let (provider, member) = id.rsplit_once(':').unwrap_or(("", id));
     all(view, kind)
-        .find(|seat| *seat.provider.name == *provider && *seat.credential.member.id == *member)
+        .find(|seat| {
+            let stored = seat.credential.stored.as_ref().is_some_and(|stored| **stored == *id);
+            stored || (*seat.provider.name == *provider && *seat.credential.member.id == *member)
+        })
         .ok_or_else(|| Refusal::not_found(format!("there is no `{}` among the {}", shown(id), kind.list())))
 }
 
@@ -197,12 +217,37 @@ pub(super) fn list(view: &View, kind: Kind, query: &Query) -> Result<Value, Refu
         query.get("provider").is_none_or(|name| *seat.provider.name == *name)
             && query.get("state").is_none_or(|state| seat.state(view).as_str() == state)
     };
-    let shown: Vec<Value> = all(view, kind).filter(wanted).map(|seat| seat.shown(view)).collect();
+    let mut shown: Vec<Value> = all(view, kind).filter(wanted).map(|seat| seat.shown(view)).collect();
+    let idle = without_seat(view, kind);
+    shown.extend(idle.into_iter().filter(|one| {
+        query.get("state").is_none() && query.get("provider").is_none_or(|name| one["provider"] == *name)
+    }));
     Ok(json!({ kind.list(): shown }))
 }
 
+/// Those of the database that are not in force, or whose provider is not.
+fn without_seat(view: &View, kind: Kind) -> Vec<Value> {
+    let stored = &view.runtime.config.declared.definitions.list;
+    let seated: HashSet<&Text> = all(view, Kind::All).filter_map(|seat| seat.credential.stored.as_ref()).collect();
+    let idle = stored.iter().filter(|one| one.kind == What::Credential && !seated.contains(&one.id));
+    idle.filter(|one| kind == Kind::All || one.is_account()).map(|one| definitions::about(view, one)).collect()
+}
+
 pub(super) fn one(view: &View, kind: Kind, id: &str) -> Result<Value, Refusal> {
-    Ok(find(view, kind, id)?.shown(view))
+    match find(view, kind, id) {
+        Ok(seat) => Ok(seat.shown(view)),
+        Err(refusal) => without_seat(view, kind).into_iter().find(|one| one["id"] == *id).ok_or(refusal),
+    }
+}
+
+/// The id in the database of a credential.
+pub(super) fn stored_id(view: &View, id: &str) -> Result<Text, Refusal> {
+    if let Some(declared) = view.runtime.config.declared.definitions.find(id).filter(|one| one.kind == What::Credential)
+    {
+        return Ok(declared.id.clone());
+    }
+    let seat = find(view, Kind::All, id)?;
+    seat.credential.stored.clone().ok_or_else(|| definitions::elsewhere(view, "this credential", seat.provider.origin))
 }
 
 pub(super) fn statistics(view: &View, kind: Kind) -> Value {
@@ -242,6 +287,9 @@ pub(super) fn readiness(view: &View, kind: Kind) -> (StatusCode, Value) {
 }
 
 pub(super) async fn act(view: &View, kind: Kind, id: &str, act: Act) -> Result<Value, Refusal> {
+    if let (Act::Enable | Act::Disable, Some(registry)) = (act, &view.app.registry) {
+        return switch(view, registry, kind, id, act == Act::Enable).await;
+    }
     let seat = find(view, kind, id)?;
     let roster = seat.health.roster();
     let more = match act {
@@ -271,10 +319,27 @@ pub(super) async fn act(view: &View, kind: Kind, id: &str, act: Act) -> Result<V
     Ok(shown)
 }
 
+/// Switches one off or on for good.
+async fn switch(view: &View, registry: &Registry, kind: Kind, id: &str, on: bool) -> Result<Value, Refusal> {
+    if let Ok(seat) = find(view, kind, id)
+        && seat.credential.stored.is_none()
+    {
+        let name = switch_of_credential(&seat.provider.name, &seat.credential.member.id);
+        registry.switch(&view.app, &name, Some(on)).await.map_err(|error| definitions::refusal(view, error))?;
+    } else {
+        one(view, kind, id)?;
+        let changed = |before: &Definition| Ok(Definition { enabled: on, ..before.clone() });
+        let stored = stored_id(view, id)?;
+        registry.update(&view.app, &stored, None, changed).await.map_err(|error| definitions::refusal(view, error))?;
+    }
+    tracing::info!(credential = id, on, "an operator switched a credential");
+    one(&View::of(&view.app), kind, id)
+}
+
 /// What becomes of a change at run time.
 fn lasting(provider: &Provider) -> &'static str {
     match provider.origin {
-        Origin::File => {
+        Origin::File | Origin::Database => {
             "this holds until the gateway starts again or this provider is changed in the configuration file; what stands there is not changed"
         }
         Origin::Environment | Origin::Discovered | Origin::BuiltIn => "this holds until the gateway starts again",

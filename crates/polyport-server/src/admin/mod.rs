@@ -5,18 +5,23 @@
 //! | [`providers`] | services that answer, and their own lists of models |
 //! | [`credentials`] | keys and accounts: state, counts, switching, refreshing, probing |
 //! | [`routing`] | pools and routes |
+//! | [`definitions`] | making, changing and deleting all of these in the database |
+//! | [`import`] | many credentials at once |
 //! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
 
 mod credentials;
+mod definitions;
 mod explain;
+mod import;
 mod providers;
 mod routing;
 pub(crate) mod stats;
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use polyport_protocol::{encode_fault, json};
@@ -26,6 +31,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{App, Runtime};
 use crate::body::Body;
+use crate::config::definitions::Kind as What;
 use crate::config::suggestion;
 use crate::ingress::Call;
 use crate::ingress::access::presented;
@@ -41,6 +47,7 @@ pub(crate) const ROOT: &str = "/admin/api/";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask<'a> {
     Providers,
+    Provider(&'a str),
     ProviderModels(&'a str),
     Credentials(Kind),
     Credential(Kind, &'a str),
@@ -49,32 +56,58 @@ enum Ask<'a> {
     Readiness(Kind),
     Act(Kind, &'a str, Act),
     Pools,
+    Pool(&'a str),
     Routes,
+    Route(&'a str),
+    Create(What),
+    Change(What, &'a str),
+    Delete(What, &'a str),
+    Switch(What, &'a str, bool),
+    Import(Kind),
+    Problems,
     Explain,
 }
 
-/// The endpoints, each with its only method.
-fn find<'a>(path: &[&'a str]) -> Option<(Method, Ask<'a>)> {
-    let get = |ask| Some((Method::GET, ask));
+/// What can be asked at a path, by method; nothing where there is no endpoint.
+fn find<'a>(path: &[&'a str]) -> Vec<(Method, Ask<'a>)> {
+    let get = |ask| vec![(Method::GET, ask)];
+    let post = |ask| vec![(Method::POST, ask)];
+    let all = |list, what| vec![(Method::GET, list), (Method::POST, Ask::Create(what))];
+    let one = |shown, what, id| {
+        vec![(Method::GET, shown), (Method::PATCH, Ask::Change(what, id)), (Method::DELETE, Ask::Delete(what, id))]
+    };
     match *path {
-        ["providers"] => get(Ask::Providers),
+        ["providers"] => all(Ask::Providers, What::Provider),
+        ["providers", name] => one(Ask::Provider(name), What::Provider, name),
         ["providers", name, "models"] => get(Ask::ProviderModels(name)),
-        ["pools"] => get(Ask::Pools),
-        ["routes"] => get(Ask::Routes),
-        ["explain"] => Some((Method::POST, Ask::Explain)),
+        ["pools"] => all(Ask::Pools, What::Pool),
+        ["pools", name] => one(Ask::Pool(name), What::Pool, name),
+        ["routes"] => all(Ask::Routes, What::Route),
+        ["routes", id] => one(Ask::Route(id), What::Route, id),
+        [list @ ("providers" | "pools" | "routes"), id, switch @ ("enable" | "disable")] => {
+            let what = match list {
+                "providers" => What::Provider,
+                "pools" => What::Pool,
+                _ => What::Route,
+            };
+            post(Ask::Switch(what, id, switch == "enable"))
+        }
+        ["problems"] => get(Ask::Problems),
+        ["explain"] => post(Ask::Explain),
         [list, ref rest @ ..] => {
-            let kind = Kind::listed_as(list)?;
+            let Some(kind) = Kind::listed_as(list) else { return Vec::new() };
             match *rest {
-                [] => get(Ask::Credentials(kind)),
+                [] => all(Ask::Credentials(kind), What::Credential),
                 ["statistics"] => get(Ask::Statistics(kind)),
                 ["health"] => get(Ask::Health(kind)),
                 ["readiness"] => get(Ask::Readiness(kind)),
-                [id] => get(Ask::Credential(kind, id)),
-                [id, act] => Some((Method::POST, Ask::Act(kind, id, Act::named(act)?))),
-                _ => None,
+                ["import" | "batch-import"] => post(Ask::Import(kind)),
+                [id] => one(Ask::Credential(kind, id), What::Credential, id),
+                [id, act] => Act::named(act).map(|act| post(Ask::Act(kind, id, act))).unwrap_or_default(),
+                _ => Vec::new(),
             }
         }
-        [] => None,
+        [] => Vec::new(),
     }
 }
 
@@ -84,13 +117,15 @@ struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// The method that is possible.
-    allow: Option<Method>,
+    /// The methods that are possible.
+    allow: Option<String>,
+    /// What is wrong with which member.
+    problems: Vec<Value>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), allow: None }
+        Self { status, code, message: message.into(), allow: None, problems: Vec::new() }
     }
 
     fn bad_request(message: impl Into<String>) -> Self {
@@ -119,24 +154,49 @@ struct View {
     now: Millis,
 }
 
+impl View {
+    /// What is in force now.
+    fn of(app: &Arc<App>) -> Self {
+        let runtime = app.runtime_owned();
+        Self { app: Arc::clone(app), fleet: app.credentials.fleet_owned(), runtime, now: clock::now() }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    value: Value,
+    /// Of what is shown.
+    revision: Option<i64>,
+    /// Where it was made.
+    location: Option<String>,
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        let revision = value.get("revision").and_then(Value::as_i64);
+        Self { status: StatusCode::OK, value, revision, location: None }
+    }
+}
+
 /// Answers an operator.
 pub(crate) async fn handle(call: Call) -> Response<Body> {
     let Call { app, runtime, id, head, body } = call;
-    let fleet = Arc::clone(&app.credentials.fleet());
-    let view = View { app, runtime, fleet, now: clock::now() };
+    let view = View { runtime, ..View::of(&app) };
     let answered = match operator(&view.runtime, &head) {
         Ok(()) => answer(&view, &head, body).await,
         Err(refusal) => Err(refusal),
     };
     let mut response = match answered {
-        Ok((status, value)) => written(status, &value),
+        Ok(answer) => shown_to(answer),
         Err(refusal) => refused(&refusal),
     };
     error::name(ClientProtocol::Chat, &id, response.headers_mut());
     response
 }
 
-async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Result<(StatusCode, Value), Refusal> {
+async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Result<Answer, Refusal> {
     let path = head.uri.path();
     let decoded: Vec<_> = path
         .strip_prefix(ROOT)
@@ -146,14 +206,18 @@ async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Resul
         .map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy())
         .collect();
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-    let (method, ask) =
-        find(&segments).ok_or_else(|| Refusal::not_found(format!("there is no `{}` here", shown(path))))?;
-    let asked = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-    if *asked != method {
-        let words = format!("{} is not possible here, {method} is", head.method);
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words);
-        return Err(Refusal { allow: Some(method), ..refusal });
+    let possible = find(&segments);
+    if possible.is_empty() {
+        return Err(Refusal::not_found(format!("there is no `{}` here", shown(path))));
     }
+    let asked = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+    let Some(&(_, ask)) = possible.iter().find(|(method, _)| method == asked) else {
+        let methods: Vec<&str> = possible.iter().map(|(method, _)| method.as_str()).collect();
+        let are = if methods.len() == 1 { "is" } else { "are" };
+        let words = format!("{} is not possible here, {} {are}", head.method, methods.join(", "));
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words);
+        return Err(Refusal { allow: Some(methods.join(", ").replace("GET", "GET, HEAD")), ..refusal });
+    };
     let query = || Query::of(head);
     let value = match ask {
         Ask::Providers => providers::list(view),
@@ -162,16 +226,34 @@ async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Resul
         Ask::Credential(kind, id) => credentials::one(view, kind, id)?,
         Ask::Statistics(kind) => credentials::statistics(view, kind),
         Ask::Health(kind) => credentials::health(view, kind),
-        Ask::Readiness(kind) => return Ok(credentials::readiness(view, kind)),
+        Ask::Readiness(kind) => {
+            let (status, value) = credentials::readiness(view, kind);
+            return Ok(Answer { status, ..value.into() });
+        }
         Ask::Act(kind, id, act) => {
             members(read(view, head, body).await?, &[])?;
             credentials::act(view, kind, id, act).await?
         }
+        Ask::Provider(name) => providers::one(view, name)?,
         Ask::Pools => routing::pools(view),
+        Ask::Pool(name) => routing::pool(view, name)?,
         Ask::Routes => routing::routes(view),
+        Ask::Route(id) => routing::route(view, id)?,
+        Ask::Create(what) => return definitions::create(view, what, read(view, head, body).await?).await,
+        Ask::Change(what, id) => {
+            let revision = definitions::revision(head)?;
+            definitions::change(view, what, id, revision, read(view, head, body).await?).await?
+        }
+        Ask::Delete(what, id) => definitions::delete(view, what, id, definitions::revision(head)?).await?,
+        Ask::Switch(what, id, on) => {
+            members(read(view, head, body).await?, &[])?;
+            definitions::switch(view, what, id, on).await?
+        }
+        Ask::Import(kind) => import::answer(view, kind, head, body).await?,
+        Ask::Problems => definitions::problems(view),
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
-    Ok((StatusCode::OK, value))
+    Ok(value.into())
 }
 
 /// Whether an operator asks.
@@ -195,13 +277,20 @@ fn operator(runtime: &Runtime, head: &Parts) -> Result<(), Refusal> {
 
 /// Reads a body; none is an empty object.
 async fn read(view: &View, head: &Parts, body: hyper::body::Incoming) -> Result<Value, Refusal> {
+    json_of(view, &bytes_of(view, head, body).await?)
+}
+
+async fn bytes_of(view: &View, head: &Parts, body: hyper::body::Incoming) -> Result<Bytes, Refusal> {
     let limits = &view.runtime.config.limits;
-    let bytes = body::read(head, body, BodyLimits::new(limits, limits.request_body_bytes)).await?;
+    Ok(body::read(head, body, BodyLimits::new(limits, limits.request_body_bytes)).await?)
+}
+
+fn json_of(view: &View, bytes: &[u8]) -> Result<Value, Refusal> {
     if bytes.trim_ascii().is_empty() {
         return Ok(json!({}));
     }
-    json::check_depth_below(&bytes, limits.json_depth).map_err(Fault::from)?;
-    serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
+    json::check_depth_below(bytes, view.runtime.config.limits.json_depth).map_err(Fault::from)?;
+    serde_json::from_slice(bytes).map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
 }
 
 /// The members of a body that may have these only.
@@ -244,6 +333,18 @@ impl Query {
     }
 }
 
+fn shown_to(answer: Answer) -> Response<Body> {
+    let mut response = written(answer.status, &answer.value);
+    let mut set = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    set(ETAG, answer.revision.map(|revision| format!("\"{revision}\"")));
+    set(LOCATION, answer.location);
+    response
+}
+
 fn written(status: StatusCode, value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string().into_bytes()));
     *response.status_mut() = status;
@@ -253,14 +354,19 @@ fn written(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 fn refused(refusal: &Refusal) -> Response<Body> {
-    let error = json!({ "error": { "code": refusal.code, "message": refusal.message } });
+    let mut error = json!({ "error": { "code": refusal.code, "message": refusal.message } });
+    if !refusal.problems.is_empty() {
+        error["error"]["problems"] = refusal.problems.clone().into();
+    }
     let mut response = written(refusal.status, &error);
     if refusal.status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if let Some(method) = &refusal.allow {
-        let allowed = if *method == Method::GET { "GET, HEAD" } else { "POST" };
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    if let Some(allowed) = refusal.allow.as_deref().and_then(|methods| HeaderValue::try_from(methods).ok()) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response
 }
@@ -282,25 +388,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_endpoint_has_one_method() {
-        for (path, method) in [
-            ("providers", Method::GET),
-            ("providers/a/models", Method::GET),
-            ("credentials", Method::GET),
-            ("credentials/a:1", Method::GET),
-            ("tokens/readiness", Method::GET),
-            ("tokens/a:1/refresh", Method::POST),
-            ("credentials/a:1/probe", Method::POST),
-            ("pools", Method::GET),
-            ("routes", Method::GET),
-            ("explain", Method::POST),
+    fn every_endpoint_has_its_methods() {
+        for (path, methods) in [
+            ("providers", "GET POST"),
+            ("providers/a", "GET PATCH DELETE"),
+            ("providers/a/models", "GET"),
+            ("providers/a/disable", "POST"),
+            ("credentials", "GET POST"),
+            ("credentials/a:1", "GET PATCH DELETE"),
+            ("credentials/import", "POST"),
+            ("tokens/batch-import", "POST"),
+            ("tokens/readiness", "GET"),
+            ("tokens/a:1/refresh", "POST"),
+            ("credentials/a:1/probe", "POST"),
+            ("pools", "GET POST"),
+            ("routes/1", "GET PATCH DELETE"),
+            ("problems", "GET"),
+            ("explain", "POST"),
         ] {
             let segments: Vec<&str> = path.split('/').collect();
-            assert_eq!(find(&segments).map(|(method, _)| method), Some(method), "{path}");
+            let found = find(&segments);
+            let found: Vec<&str> = found.iter().map(|(method, _)| method.as_str()).collect();
+            assert_eq!(found.join(" "), methods, "{path}");
         }
-        for path in ["", "provider", "providers/a", "credentials/a/b", "credentials/a/probe/b", "pools/a"] {
+        for path in ["", "provider", "credentials/a/b", "credentials/a/probe/b", "pools/a/b", "routes/a/enable/b"] {
             let segments: Vec<&str> = path.split('/').collect();
-            assert_eq!(find(&segments), None, "{path}");
+            assert!(find(&segments).is_empty(), "{path}");
         }
     }
 

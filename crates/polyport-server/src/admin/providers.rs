@@ -3,46 +3,70 @@
 use polyport_routing::{Ask, Tried};
 use serde_json::{Value, json};
 
-use super::{Refusal, View, extend, state};
-use crate::config::Service;
+use super::{Refusal, View, What, definitions, extend, state};
+use crate::config::{Origin, Provider, Service};
 use crate::credentials::{Check, probe};
 
 pub(super) fn list(view: &View) -> Value {
-    let providers = view.runtime.config.providers().map(|provider| {
-        let mut shown = json!({
-            "name": provider.name,
-            "protocol": provider.protocol().as_str(),
-            "address": provider.address(),
-            // Those that are switched off are not read.
-            "enabled": true,
-            "origin": provider.origin.as_str(),
-            "models": provider.models,
-            "credentials": provider.credentials().len(),
-            "key_missing": matches!(&provider.service, Service::Http(http) if http.missing_credential),
-        });
-        if let Some(health) = view.fleet.provider(&provider.name) {
-            extend(&mut shown, state(&health.state(view.now)));
-            let resting = health.resting_models(view.now).into_iter().map(|(model, of)| {
-                let mut shown = json!({ "model": model });
-                extend(&mut shown, state(&of));
-                shown
-            });
-            extend(&mut shown, json!({ "resting_models": resting.collect::<Vec<_>>() }));
-            extend(&mut shown, json!({ "in_flight": health.roster().in_flight() }));
-            // Asked only when nothing else can serve.
-            extend(&mut shown, json!({ "passed_over": health.passed_over(view.now) }));
-        }
-        let every = match &provider.service {
-            Service::Http(http) => http.probe_every,
-            Service::Echo => None,
-        };
-        let ids = provider.credentials().iter().map(|credential| Some(&credential.member.id)).chain([None]);
-        let last = ids.filter_map(|id| view.app.credentials.check_of(&provider.name, id)).max_by_key(|check| check.at);
-        let every = every.map(|every| every.as_millis());
-        extend(&mut shown, json!({ "probe": { "every_ms": every, "last": last.as_ref().map(checked) } }));
-        shown
+    json!({ "providers": all(view) })
+}
+
+/// By its name, or by its id in the database.
+pub(super) fn one(view: &View, id: &str) -> Result<Value, Refusal> {
+    definitions::named(all(view), "provider", id)
+}
+
+/// Those in force, then those that are not.
+fn all(view: &View) -> Vec<Value> {
+    let config = &view.runtime.config;
+    let mut providers: Vec<Value> = config.providers().map(|provider| in_force(view, provider)).collect();
+    for name in &config.disabled {
+        let declared = definitions::in_force(view, What::Provider, name);
+        let mut shown = json!({ "name": name, "enabled": false, "state": "disabled", "origin": "file" });
+        extend(&mut shown, declared.map(|one| definitions::about(view, one)).unwrap_or_default());
+        providers.push(shown);
+    }
+    providers.extend(definitions::out(view, What::Provider));
+    providers
+}
+
+fn in_force(view: &View, provider: &Provider) -> Value {
+    let mut shown = json!({
+        "name": provider.name,
+        "protocol": provider.protocol().as_str(),
+        "address": provider.address(),
+        "enabled": true,
+        "origin": provider.origin.as_str(),
+        "models": provider.models,
+        "credentials": provider.credentials().len(),
+        "key_missing": matches!(&provider.service, Service::Http(http) if http.missing_credential),
     });
-    json!({ "providers": providers.collect::<Vec<_>>() })
+    if let Some(health) = view.fleet.provider(&provider.name) {
+        extend(&mut shown, state(&health.state(view.now)));
+        let resting = health.resting_models(view.now).into_iter().map(|(model, of)| {
+            let mut shown = json!({ "model": model });
+            extend(&mut shown, state(&of));
+            shown
+        });
+        extend(&mut shown, json!({ "resting_models": resting.collect::<Vec<_>>() }));
+        extend(&mut shown, json!({ "in_flight": health.roster().in_flight() }));
+        // Asked only when nothing else can serve.
+        extend(&mut shown, json!({ "passed_over": health.passed_over(view.now) }));
+    }
+    let every = match &provider.service {
+        Service::Http(http) => http.probe_every,
+        Service::Echo => None,
+    };
+    let ids = provider.credentials().iter().map(|credential| Some(&credential.member.id)).chain([None]);
+    let last = ids.filter_map(|id| view.app.credentials.check_of(&provider.name, id)).max_by_key(|check| check.at);
+    let every = every.map(|every| every.as_millis());
+    extend(&mut shown, json!({ "probe": { "every_ms": every, "last": last.as_ref().map(checked) } }));
+    if provider.origin == Origin::Database
+        && let Some(declared) = definitions::in_force(view, What::Provider, &provider.name)
+    {
+        extend(&mut shown, definitions::about(view, declared));
+    }
+    shown
 }
 
 /// The last health check.

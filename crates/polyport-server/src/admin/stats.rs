@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::credentials::{Kind, all, counts};
 use super::{View, extend};
 use crate::body::Body;
-use crate::clock;
 use crate::ingress::Call;
 use crate::ingress::access::{caller, presented};
 
@@ -20,12 +19,7 @@ pub(crate) fn handle(call: &Call) -> Response<Body> {
     if !operator && let Err(fault) = caller(&call.app, &call.runtime, &call.head) {
         return call.refuse(ClientProtocol::Chat, &fault);
     }
-    let view = View {
-        app: Arc::clone(&call.app),
-        runtime: Arc::clone(&call.runtime),
-        fleet: Arc::clone(&call.app.credentials.fleet()),
-        now: clock::now(),
-    };
+    let view = View { runtime: Arc::clone(&call.runtime), ..View::of(&call.app) };
     let rows: Vec<Value> = all(&view, Kind::All)
         .map(|seat| {
             let mut row = json!({ "vendor": seat.provider.name, "key": seat.masked() });

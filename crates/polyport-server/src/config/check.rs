@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_routing::Pattern;
 use polyport_types::Text;
 
 use super::access::{Access, KeyHash};
+use super::definitions::Added;
 use super::env::Environment;
 use super::file::{self, File};
 use super::problem::{Place, Problem};
@@ -28,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) problems: &'a mut Vec<Problem>,
     /// Files whose content went into the configuration.
     pub(super) files: Vec<PathBuf>,
+    /// Credentials of the database.
+    pub(super) added: Arc<[Added]>,
 }
 
 /// A step of a path, from a key or an index.

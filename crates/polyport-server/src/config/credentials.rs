@@ -11,6 +11,7 @@ use polyport_routing::{Member, Pace};
 use polyport_types::Text;
 
 use super::check::Context;
+use super::definitions::{AddedMeans, SAME_SECRET};
 use super::file;
 use super::preset::Preset;
 use super::secret::{self, Missing};
@@ -43,35 +44,14 @@ pub(super) fn listed(
                 continue;
             }
         };
-        if found.origin.is_none() && found.secret.expose().starts_with('$') {
-            context.error(&path, "a shell would replace this, Polyport does not", "write `env:NAME`");
+        let Some(credential) = self::key(key, found, &format!("key {}", index + 1), auth, &path, &path, context) else {
             continue;
-        }
-        if secret::is_sample(found.secret.expose()) {
-            context.error(&path, "this key is a sample", "put your own here, or leave the provider out");
-            continue;
-        }
-        let label = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", index + 1));
-        let credential = match auth.header(&found.secret) {
-            Ok(header) => Credential::key(label, header),
-            Err(error) => {
-                context.error(&path, error.to_string(), "");
-                continue;
-            }
         };
         if !seen.insert(credential.member.id.clone()) {
             context.warning(&path, "the same key stands here twice, so it is used once", "remove one of them");
             continue;
         }
-        let share = Share {
-            weight: key.weight,
-            priority: key.priority,
-            requests: key.requests,
-            pace: key.pace,
-            enabled: key.enabled,
-        };
-        let member = share.member(credential.member.clone(), &path, context);
-        credentials.push(Credential { member, ..credential });
+        credentials.push(credential);
     }
     for (path, missing) in missing_all {
         let effect =
@@ -79,6 +59,107 @@ pub(super) fn listed(
         context.warning(&path, format!("{missing}, so {effect}"), "set it, or remove the key");
     }
     credentials
+}
+
+/// One key; `nameless` is what it is called if it has no name, `at_text` where its text stands.
+#[allow(clippy::too_many_arguments, reason = "what makes a key")]
+fn key(
+    given: &file::ProviderKey,
+    found: secret::Found,
+    nameless: &str,
+    auth: &AuthStyle,
+    path: &[Step],
+    at_text: &[Step],
+    context: &mut Context<'_>,
+) -> Option<Credential> {
+    if found.origin.is_none() && found.secret.expose().starts_with('$') {
+        context.error(at_text, "a shell would replace this, Polyport does not", "write `env:NAME`");
+        return None;
+    }
+    if secret::is_sample(found.secret.expose()) {
+        context.error(at_text, "this key is a sample", "put your own here, or leave the provider out");
+        return None;
+    }
+    let label = given.name.clone().or(found.origin).unwrap_or_else(|| nameless.to_owned());
+    let credential = match auth.header(&found.secret) {
+        Ok(header) => Credential::key(label, header),
+        Err(error) => {
+            context.error(at_text, error.to_string(), "");
+            return None;
+        }
+    };
+    let share = Share {
+        weight: given.weight,
+        priority: given.priority,
+        requests: given.requests,
+        pace: given.pace,
+        enabled: given.enabled,
+    };
+    let member = share.member(credential.member.clone(), path, context);
+    Some(Credential { member, ..credential })
+}
+
+/// Puts those of the database behind those of the file.
+pub(super) fn add(
+    credentials: &mut Vec<Credential>,
+    provider: &str,
+    renewal: &Renewal,
+    needs_project: bool,
+    auth: &AuthStyle,
+    context: &mut Context<'_>,
+) {
+    let mut ids: HashSet<Text> = credentials.iter().map(|known| known.member.id.clone()).collect();
+    let mut labels: HashSet<Text> = credentials.iter().map(|known| known.label.clone()).collect();
+    let mut tokens: HashSet<String> = credentials.iter().filter_map(refresh_token).collect();
+    let all = Arc::clone(&context.added);
+    for added in all.iter().filter(|added| *added.provider == *provider) {
+        let path = added.path();
+        let made = match &added.given {
+            AddedMeans::Key(given) => {
+                let at_text = child(&path, "key");
+                match context.secret(&given.key) {
+                    Ok(found) => key(given, found, "", auth, &path, &at_text, context),
+                    Err(_) => {
+                        context.error(&at_text, "the key is empty", "give its text");
+                        None
+                    }
+                }
+            }
+            AddedMeans::Account(given) if given.refresh_token.is_some() && renewal.server.is_none() => {
+                let remedy = "give the provider `oauth` with `token_url` and `client_id`";
+                context.error(&path, format!("`{provider}` has no token server"), remedy);
+                None
+            }
+            AddedMeans::Account(given) => {
+                let id = |_: &TokenServer, _: &str| digest(&["database", &added.id]);
+                account(given, "", id, renewal, &path, context)
+            }
+        };
+        let Some(made) = made else { continue };
+        if needs_project && made.project().is_none() {
+            context.error(&child(&path, "project"), "the addresses of this provider hold a project", "set it");
+            continue;
+        }
+        if ids.contains(&made.member.id) || refresh_token(&made).is_some_and(|token| tokens.contains(&token)) {
+            context.error(&path, SAME_SECRET, "delete one of the two");
+            continue;
+        }
+        if !labels.insert(made.label.clone()) {
+            let message = format!("another key or account of `{provider}` is named `{}`", made.label);
+            context.error(&child(&path, "name"), message, "give it a `name` of its own");
+            continue;
+        }
+        ids.insert(made.member.id.clone());
+        tokens.extend(refresh_token(&made));
+        credentials.push(Credential { stored: Some(added.id.clone()), ..made });
+    }
+}
+
+fn refresh_token(credential: &Credential) -> Option<String> {
+    match &credential.means {
+        Means::Key(_) => None,
+        Means::Account(settings) => Some(settings.tokens.refresh.expose().to_owned()),
+    }
 }
 
 /// The key in the usual environment variable.
@@ -92,13 +173,13 @@ pub(super) fn usual(preset: &Preset, auth: &AuthStyle, context: &Context<'_>) ->
     })
 }
 
-/// The accounts of `oauth`, those of its file after those that stand in the configuration.
+/// The accounts of `oauth`, those of its file after those that stand in the configuration; and how others are renewed.
 pub(super) fn accounts(
     oauth: &file::OAuth,
-    auth: &AuthStyle,
+    style: AuthStyle,
     at: &[Step],
     context: &mut Context<'_>,
-) -> Vec<Credential> {
+) -> (Vec<Credential>, Renewal) {
     let due = Due {
         ahead_ms: millis(oauth.refresh_ahead, Duration::from_secs(300)),
         keep_alive_ms: oauth.keep_alive.map(|every| millis(Some(every), Duration::ZERO)),
@@ -106,34 +187,14 @@ pub(super) fn accounts(
     if oauth.keep_alive.is_some_and(|every| every.0 < Duration::from_secs(1)) {
         context.error(&child(at, "keep_alive"), "this would refresh without end", "write at least `1s`");
     }
-    let account = |server: &TokenServer, tokens: Tokens| AccountSettings {
-        server: server.clone(),
-        style: auth.clone(),
-        tokens,
-        due,
-        file: None,
-        project: None,
-    };
     let mut credentials = Vec::new();
-    let configured = server(oauth, at, context);
+    let renewal = Renewal { server: server(oauth, at, context), due, style };
     for (index, given) in oauth.accounts.iter().enumerate() {
         let mut path = child(at, "accounts");
         path.push(Step::Index(index));
-        let Some(opened) = opened(given, &configured, &path, context) else { continue };
-        let Opened { server, tokens, project, email } = opened;
-        let label = given.name.clone().or(email).unwrap_or_else(|| format!("account {}", index + 1));
-        // Another token of the same account is the same account: somebody has logged in again.
-        let id = digest(&[&server.url.to_string(), "account", &label]);
-        let share = Share {
-            weight: given.weight,
-            priority: given.priority,
-            requests: given.requests,
-            pace: given.pace,
-            enabled: given.enabled,
-        };
-        let member = share.member(Member { name: label.as_str().into(), ..Member::new(id) }, &path, context);
-        let means = Means::Account(Arc::new(AccountSettings { project, ..account(&server, tokens) }));
-        credentials.push(Credential { label: label.into(), means, member });
+        let id = |server: &TokenServer, label: &str| digest(&[&server.url.to_string(), "account", label]);
+        let nameless = format!("account {}", index + 1);
+        credentials.extend(account(given, &nameless, id, &renewal, &path, context));
     }
     if let Some(name) = &oauth.file {
         let path = child(at, "file");
@@ -148,7 +209,7 @@ pub(super) fn accounts(
                 for broken in read.broken {
                     context.warning(&path, broken.to_string(), "mend the entry; the others are used");
                 }
-                let server = configured.as_ref().unwrap_or(&read.server);
+                let server = renewal.server.as_ref().unwrap_or(&read.server);
                 let mut seen: HashSet<Text> =
                     credentials.iter().map(|known: &Credential| known.label.clone()).collect();
                 for project in read.projects {
@@ -159,39 +220,83 @@ pub(super) fn accounts(
                         None => Text::from(format!("project {}", project.index + 1)),
                     };
                     let id = digest(&[&server.url.to_string(), "file", &label]);
-                    let settings = AccountSettings {
+                    let made = AccountSettings {
                         file: Some(file.path().to_owned()),
                         project: project.project_id,
-                        ..account(server, project.tokens)
+                        ..renewal.settings(server, project.tokens)
                     };
                     credentials.push(Credential {
                         label: label.clone(),
-                        means: Means::Account(Arc::new(settings)),
+                        means: Means::Account(Arc::new(made)),
                         member: Member { name: label, ..Member::new(id) },
+                        stored: None,
                     });
                 }
             }
         }
     } else if oauth.grant == Some(file::Grant::ClientCredentials) {
-        if let (Some(server), true) = (configured, oauth.accounts.is_empty()) {
+        if let (Some(server), true) = (&renewal.server, oauth.accounts.is_empty()) {
             let Some(secret) = server.client_secret.clone() else {
                 context.error(&child(at, "client_secret"), "this grant needs the client's secret", "set it");
-                return credentials;
+                return (credentials, renewal);
             };
             let id = digest(&[&server.url.to_string(), "client", &server.client_id]);
             let tokens = Tokens { access: None, expires_at_ms: None, refresh: secret };
             credentials.push(Credential {
                 label: "client".into(),
                 member: Member { name: "client".into(), ..Member::new(id) },
-                means: Means::Account(Arc::new(account(&server, tokens))),
+                means: Means::Account(Arc::new(renewal.settings(server, tokens))),
+                stored: None,
             });
         } else {
             context.error(&child(at, "accounts"), "with this grant the client itself is the account", "leave them out");
         }
-    } else if oauth.accounts.is_empty() {
-        context.error(at, "there is no account", "give `accounts` or `file`");
     }
-    credentials
+    (credentials, renewal)
+}
+
+/// One account; `nameless` is what it is called if it has no name, `id` makes its id of its token server and its label.
+fn account(
+    given: &file::OAuthAccount,
+    nameless: &str,
+    id: impl FnOnce(&TokenServer, &str) -> Text,
+    renewal: &Renewal,
+    path: &[Step],
+    context: &mut Context<'_>,
+) -> Option<Credential> {
+    let Opened { server, tokens, project, email } = opened(given, &renewal.server, path, context)?;
+    let label = given.name.clone().or(email).unwrap_or_else(|| nameless.to_owned());
+    let share = Share {
+        weight: given.weight,
+        priority: given.priority,
+        requests: given.requests,
+        pace: given.pace,
+        enabled: given.enabled,
+    };
+    let member = Member { name: label.as_str().into(), ..Member::new(id(&server, &label)) };
+    let member = share.member(member, path, context);
+    let means = Means::Account(Arc::new(AccountSettings { project, ..renewal.settings(&server, tokens) }));
+    Some(Credential { label: label.into(), means, member, stored: None })
+}
+
+/// How the access tokens of a provider's accounts are renewed and sent.
+pub(super) struct Renewal {
+    /// `None` if the provider does not say it, or says it wrongly.
+    pub(super) server: Option<TokenServer>,
+    pub(super) due: Due,
+    pub(super) style: AuthStyle,
+}
+
+impl Renewal {
+    /// Of a provider that says nothing of accounts: those that bring their token server with them can be used.
+    pub(super) fn without_server(style: AuthStyle) -> Self {
+        Self { server: None, due: Due::default(), style }
+    }
+
+    fn settings(&self, server: &TokenServer, tokens: Tokens) -> AccountSettings {
+        let (server, style) = (server.clone(), self.style.clone());
+        AccountSettings { server, style, tokens, due: self.due, file: None, project: None }
+    }
 }
 
 /// What an entry of `accounts` comes to.

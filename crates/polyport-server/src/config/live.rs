@@ -15,9 +15,11 @@ use notify_debouncer_full::{DebounceEventResult, new_debouncer};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::definitions::Definitions;
 use super::discover::Found;
 use super::load::{Loaded, Purpose, Source};
 use super::problem::{Place, Problem, Problems};
+use super::tree::Node;
 use super::{Config, Listen};
 
 /// Events this close together are one change: editors write, rename and touch in one go.
@@ -29,7 +31,8 @@ const MOST_SETTLES: u32 = 40;
 
 /// The configuration in use.
 pub struct Live {
-    source: Source,
+    /// `None` for one that never changes.
+    source: Option<Source>,
     current: ArcSwap<Config>,
     state: Mutex<State>,
     last: Mutex<Reload>,
@@ -39,6 +42,9 @@ pub struct Live {
 
 struct State {
     found: Vec<Found>,
+    definitions: Arc<Definitions>,
+    /// The file as it was read last.
+    tree: Node,
     files: Vec<PathBuf>,
     fingerprint: Option<blake3::Hash>,
     discover: bool,
@@ -68,12 +74,14 @@ impl Live {
         let loaded = source.load(&[], Purpose::Serve)?;
         let state = State {
             found: Vec::new(),
+            definitions: Arc::default(),
+            tree: loaded.tree,
             fingerprint: Some(fingerprint(&loaded.files)),
             files: loaded.files,
             discover: loaded.discover,
         };
         let live = Self {
-            source,
+            source: Some(source),
             current: ArcSwap::from_pointee(loaded.config),
             state: Mutex::new(state),
             last: Mutex::new(Reload { at: SystemTime::now(), problems: None }),
@@ -86,9 +94,16 @@ impl Live {
     /// A configuration that never changes, for tests and tools.
     #[must_use]
     pub fn fixed(config: Config) -> Arc<Self> {
-        let state = State { found: Vec::new(), files: Vec::new(), fingerprint: None, discover: false };
+        let state = State {
+            found: Vec::new(),
+            definitions: Arc::default(),
+            tree: Node::map(Place::Default),
+            files: Vec::new(),
+            fingerprint: None,
+            discover: false,
+        };
         Arc::new(Self {
-            source: Source::default(),
+            source: None,
             current: ArcSwap::from_pointee(config),
             state: Mutex::new(state),
             last: Mutex::new(Reload { at: SystemTime::now(), problems: None }),
@@ -147,6 +162,28 @@ impl Live {
         self.reload_locked(&mut state)
     }
 
+    /// What it would be with these definitions in the database. Nothing changes.
+    pub(crate) fn with_definitions(&self, definitions: &Arc<Definitions>) -> Result<Config, Problems> {
+        let state = self.state.lock();
+        let Some(source) = &self.source else { return Err(Problems::default()) };
+        Ok(source.load_tree(&state.tree, &state.found, definitions, Purpose::Serve)?.config)
+    }
+
+    /// Takes in what the database declares. What is wrong with it is logged, and left out.
+    ///
+    /// # Errors
+    /// All problems of the file; nothing changes then.
+    pub(crate) fn set_definitions(&self, definitions: Arc<Definitions>) -> Result<(), Problems> {
+        let mut state = self.state.lock();
+        let before = std::mem::replace(&mut state.definitions, definitions);
+        let tree = state.tree.clone();
+        let outcome = self.take(&mut state, &tree);
+        if outcome.is_err() {
+            state.definitions = before;
+        }
+        outcome
+    }
+
     /// Reads again if a file has another content than last time.
     fn reload_if_changed(&self) {
         let files = self.state.lock().files.clone();
@@ -161,18 +198,11 @@ impl Live {
     }
 
     fn reload_locked(&self, state: &mut State) -> Result<(), Problems> {
-        let outcome = self.read(state);
+        let tree = self.read();
+        let outcome = tree.and_then(|tree| self.take(state, &tree));
         *self.last.lock() = Reload { at: SystemTime::now(), problems: outcome.as_ref().err().cloned() };
         match outcome {
-            Ok(loaded) => {
-                for warning in &loaded.warnings.0 {
-                    tracing::warn!("{warning}");
-                }
-                state.files = loaded.files;
-                state.discover = loaded.discover;
-                self.current.store(Arc::new(loaded.config));
-                self.changes.send_modify(|count| *count += 1);
-                self.readings.send_replace(true);
+            Ok(()) => {
                 tracing::info!("configuration applied");
                 Ok(())
             }
@@ -187,18 +217,45 @@ impl Live {
         }
     }
 
-    fn read(&self, state: &State) -> Result<Loaded, Problems> {
+    fn read(&self) -> Result<Node, Problems> {
         self.refuse_emptied()?;
-        let mut loaded = self.source.load(&state.found, Purpose::Serve)?;
+        match &self.source {
+            Some(source) => source.read_file(),
+            None => Err(Problems::default()),
+        }
+    }
+
+    /// Makes this file, with what was found and what the database declares, the configuration in use.
+    fn take(&self, state: &mut State, file: &Node) -> Result<(), Problems> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let mut loaded = source.load_tree(file, &state.found, &state.definitions, Purpose::Serve)?;
         let old = self.current();
         keep_what_needs_a_restart(&mut loaded, &old.listen);
-        Ok(loaded)
+        for warning in &loaded.warnings.0 {
+            tracing::warn!("{warning}");
+        }
+        let before = &old.declared.out;
+        for (id, standing) in &loaded.config.declared.out {
+            if before.get(id) != Some(standing) {
+                for problem in standing.problems() {
+                    tracing::error!("not in force: {problem}");
+                }
+            }
+        }
+        state.files = loaded.files;
+        state.discover = loaded.discover;
+        state.tree = loaded.tree;
+        self.current.store(Arc::new(loaded.config));
+        self.changes.send_modify(|count| *count += 1);
+        self.readings.send_replace(true);
+        Ok(())
     }
 
     /// A file without content is nearly always one that is being written; taking it would open the gateway to everybody.
     fn refuse_emptied(&self) -> Result<(), Problems> {
-        let Some(file) = &self.source.file else { return Ok(()) };
-        let path = self.source.environment.folder.join(file);
+        let Some(source) = &self.source else { return Ok(()) };
+        let Some(file) = &source.file else { return Ok(()) };
+        let path = source.environment.folder.join(file);
         match std::fs::read(&path) {
             Ok(content) if content.iter().all(u8::is_ascii_whitespace) => {
                 let name: Arc<Path> = file.as_path().into();

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use polyport_protocol::CarrierKey;
+use polyport_types::Text;
 
 use super::check::{self, Context, steps};
+use super::definitions::{Declared, Definitions, switch_of_provider};
 use super::discover::Found;
 use super::env::Environment;
 use super::file::File;
@@ -55,6 +57,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Local servers are to be looked for.
     pub discover: bool,
+    /// The file as it was written, to be read again with other definitions of the database.
+    pub(super) tree: Node,
 }
 
 /// Whether reading may leave traces.
@@ -83,7 +87,7 @@ impl Source {
     pub fn load_text(&self, text: &str, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
         let name: Arc<Path> = self.file.clone().unwrap_or_else(|| PathBuf::from("polyport.yaml")).into();
         match tree::parse(text, &name) {
-            Ok(tree) => self.load_tree(tree, found, purpose),
+            Ok(tree) => self.load_tree(&tree, found, &Arc::default(), purpose),
             Err(problem) => Err(Problems(vec![problem])),
         }
     }
@@ -93,8 +97,13 @@ impl Source {
     /// # Errors
     /// All problems, if one of them is an error.
     pub fn load(&self, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
+        self.load_tree(&self.read_file()?, found, &Arc::default(), purpose)
+    }
+
+    /// The file as it is written.
+    pub(super) fn read_file(&self) -> Result<Node, Problems> {
         let Some(file) = &self.file else {
-            return self.load_tree(Node::map(Place::Default), found, purpose);
+            return Ok(Node::map(Place::Default));
         };
         let name: Arc<Path> = file.as_path().into();
         let refused = |message: String| {
@@ -114,7 +123,9 @@ impl Source {
         };
         match str::from_utf8(&bytes) {
             // Some editors begin a text with a mark of its encoding.
-            Ok(text) => self.load_text(text.trim_start_matches('\u{feff}'), found, purpose),
+            Ok(text) => {
+                tree::parse(text.trim_start_matches('\u{feff}'), &name).map_err(|problem| Problems(vec![problem]))
+            }
             Err(error) => {
                 let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
                 let line = good.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
@@ -124,17 +135,65 @@ impl Source {
         }
     }
 
-    fn load_tree(&self, mut tree: Node, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
+    /// Checks the file, which stands for itself, and then together with what the database declares. Of that nothing refuses the whole.
+    pub(super) fn load_tree(
+        &self,
+        file: &Node,
+        found: &[Found],
+        definitions: &Arc<Definitions>,
+        purpose: Purpose,
+    ) -> Result<Loaded, Problems> {
         let mut problems = Vec::new();
+        let mut tree = file.clone();
         self.environment.lay_over(&mut tree, &mut problems);
         self.lay_arguments(&mut tree);
-        let file: File = read::read(&mut tree, &mut problems);
+        let alone = |declared| self.check(tree.clone(), problems.clone(), found, declared, purpose);
+        let name = self.file.as_ref().map_or("the environment".to_owned(), |file| file.display().to_string());
+        let mut loaded = alone(Declared { file: Some(name.as_str().into()), ..Declared::default() })?;
+        if !definitions.is_empty() {
+            let mut declared = Declared::new(definitions, &tree, &name);
+            // Each round takes one out at least.
+            loaded = loop {
+                let problems = match alone(declared.clone()) {
+                    Ok(loaded) => break loaded,
+                    Err(Problems(problems)) => problems,
+                };
+                let first = problems.iter().find(|problem| problem.weight == Weight::Error).cloned();
+                if !declared.take_out(problems)
+                    && let Some(reason) = first
+                {
+                    tracing::error!("with what the database declares, the configuration has a mistake: {reason}");
+                    declared.refuse_all(&reason);
+                }
+            };
+        }
+        loaded.tree = file.clone();
+        Ok(loaded)
+    }
+
+    fn check(
+        &self,
+        mut tree: Node,
+        mut problems: Vec<Problem>,
+        found: &[Found],
+        declared: Declared,
+        purpose: Purpose,
+    ) -> Result<Loaded, Problems> {
+        // Who adds a provider to those that were found still has these.
+        let finds = tree.get("providers").is_none_or(|providers| providers.is_null() || providers.is_empty());
+        declared.lay_over(&mut tree);
+        let mut file: File = read::read(&mut tree, &mut problems);
+        for (name, provider) in &mut file.providers.0 {
+            let switch = declared.definitions.switches.get(&switch_of_provider(name)).copied();
+            provider.enabled = switch.or(provider.enabled);
+        }
+        let added = declared.credentials(&mut tree).into();
         // References of the file are meant relative to its folder.
         let environment = self.file_environment();
         let mut context =
-            Context { tree: &tree, environment: &environment, problems: &mut problems, files: Vec::new() };
-        let discover = file.discover.unwrap_or(file.providers.0.is_empty());
-        let mut config = self.config(&file, discover.then_some(found), &mut context);
+            Context { tree: &tree, environment: &environment, problems: &mut problems, files: Vec::new(), added };
+        let discover = file.discover.unwrap_or(finds);
+        let mut config = self.config(&file, discover.then_some(found), declared, &mut context);
         let mut files = std::mem::take(&mut context.files);
         let refused = context.problems.iter().any(|problem| problem.weight == Weight::Error);
         if purpose == Purpose::Serve && !refused {
@@ -151,7 +210,7 @@ impl Source {
             return Err(problems);
         }
         files.extend(self.file.as_ref().map(|file| self.environment.folder.join(file)));
-        Ok(Loaded { config, warnings: problems, files, discover })
+        Ok(Loaded { config, warnings: problems, files, discover, tree: Node::map(Place::Default) })
     }
 
     fn lay_arguments(&self, tree: &mut Node) {
@@ -175,7 +234,7 @@ impl Source {
         environment
     }
 
-    fn config(&self, file: &File, found: Option<&[Found]>, context: &mut Context<'_>) -> Config {
+    fn config(&self, file: &File, found: Option<&[Found]>, declared: Declared, context: &mut Context<'_>) -> Config {
         let listen = check::listen(file, context);
         let access = check::access(file, &listen, context);
         let (limits, timeouts, connect) = check::limits(file, context);
@@ -194,6 +253,12 @@ impl Source {
             let more = services::from_probes(found, &checked, &defaults);
             checked.extend(more);
         }
+        services::all_belong(file, &checked, context);
+        for Checked { provider, .. } in &mut checked {
+            provider.switch(&declared.definitions.switches);
+        }
+        let disabled = file.providers.0.iter().filter(|(_, given)| given.enabled == Some(false));
+        let disabled = disabled.map(|(name, _)| Text::from(name.as_str())).collect();
         let catalog = models::catalog(file, &checked, context);
         let mut providers: Vec<Provider> = checked.into_iter().map(|Checked { provider, .. }| provider).collect();
         if !file.providers.0.iter().any(|(name, _)| name == "echo") {
@@ -211,6 +276,8 @@ impl Source {
             provider_order: providers.iter().map(|provider| provider.name.clone()).collect(),
             providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
             catalog,
+            disabled,
+            declared,
             limits,
             store: store::settings(file, &self.environment, context),
             retry: resilience::retry(file, context),

@@ -11,6 +11,7 @@ mod check;
 mod credentials;
 pub mod daily;
 mod data;
+pub(crate) mod definitions;
 pub mod discover;
 mod env;
 mod file;
@@ -45,6 +46,7 @@ use crate::Map;
 pub use access::{Access, ClientKey, KeyHash};
 pub use daily::Daily;
 pub(crate) use data::prepare as prepare_folder;
+pub(crate) use definitions::Declared;
 pub use discover::Found;
 pub use env::Environment;
 pub use live::{Live, Reload, Watch};
@@ -73,6 +75,10 @@ pub struct Config {
     pub providers: HashMap<Text, Arc<Provider>>,
     /// Provider names in the order of the configuration.
     pub provider_order: Vec<Text>,
+    /// Providers that are switched off.
+    pub(crate) disabled: Vec<Text>,
+    /// What the database declares, and what is not in force of it.
+    pub(crate) declared: Declared,
     /// Which targets stand behind which model name.
     pub catalog: Catalog,
     /// Bounds.
@@ -302,6 +308,8 @@ impl Config {
             store: StoreSettings::default(),
             provider_order: providers.iter().map(|provider| provider.name.clone()).collect(),
             providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
+            disabled: Vec::new(),
+            declared: Declared::default(),
             catalog,
             limits: Limits::default(),
             retry: RetryPolicy::default(),

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use polyport_types::Text;
+
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -18,10 +20,23 @@ pub enum Place {
     },
     /// In an environment variable.
     Env(String),
+    /// In the database.
+    Database(Arc<InDatabase>),
     /// In an argument of the command line.
     Argument(String),
     /// Nowhere: a built-in value.
     Default,
+}
+
+/// Something that the database declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InDatabase {
+    /// What it is: `provider`, `credential`, `pool`, `route`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Text,
+    /// Its id.
+    pub id: Text,
 }
 
 impl Place {
@@ -35,6 +50,7 @@ impl fmt::Display for Place {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::Database(one) => write!(f, "database, {} `{}` ({})", one.kind, one.name, one.id),
             Self::Argument(name) => write!(f, "argument {name}"),
             Self::Default => f.write_str("built in"),
         }

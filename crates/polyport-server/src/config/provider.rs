@@ -1,5 +1,6 @@
 //! Services that answer.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use polyport_routing::{Member, RestPolicy, Strategy};
 use polyport_types::{ClientProtocol, Protocol, Text};
 
 use super::daily::Daily;
+use super::definitions::switch_of_credential;
 
 /// A configured provider.
 #[derive(Clone, Debug)]
@@ -38,8 +40,10 @@ pub struct Provider {
 /// Where a provider was learned of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It is configured.
+    /// The configuration file.
     File,
+    /// The database.
+    Database,
     /// Its key stands in the usual environment variable.
     Environment,
     /// A local server that answered.
@@ -54,6 +58,7 @@ impl Origin {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::Database => "database",
             Self::Environment => "environment",
             Self::Discovered => "discovered",
             Self::BuiltIn => "built_in",
@@ -87,6 +92,8 @@ pub struct HttpService {
     pub probe_every: Option<Duration>,
     /// A credential is needed but none was found, so that every request to it would be refused.
     pub missing_credential: bool,
+    /// It says where the tokens of accounts come from.
+    pub takes_accounts: bool,
     /// Settings of the connections; providers with equal ones share a client.
     pub client: ClientSettings,
     /// How long to wait for what.
@@ -113,6 +120,8 @@ pub struct Credential {
     pub means: Means,
     /// Who it is over restarts and changes, its share, and its limits.
     pub member: Member,
+    /// Its id in the database, if it is declared there.
+    pub stored: Option<Text>,
 }
 
 impl Credential {
@@ -121,7 +130,7 @@ impl Credential {
     pub fn key(label: impl Into<Text>, header: AuthHeader) -> Self {
         let label = label.into();
         let member = Member { name: label.clone(), ..Member::new(header.digest()) };
-        Self { label, member, means: Means::Key(header) }
+        Self { label, member, means: Means::Key(header), stored: None }
     }
 }
 
@@ -202,6 +211,7 @@ impl Provider {
                 quota_reset: None,
                 probe_every: None,
                 missing_credential: false,
+                takes_accounts: false,
                 client: ClientSettings::default(),
                 timeouts: Timeouts::default(),
             })),
@@ -224,6 +234,16 @@ impl Provider {
             requests: None,
             models: vec![Text::from_static("echo")],
             origin: Origin::BuiltIn,
+        }
+    }
+
+    /// Switches those of its credentials off and on that are not declared in the database, which has them switched itself.
+    pub(super) fn switch(&mut self, switches: &BTreeMap<String, bool>) {
+        let Service::Http(http) = &mut self.service else { return };
+        for credential in http.credentials.iter_mut().filter(|credential| credential.stored.is_none()) {
+            if let Some(on) = switches.get(&switch_of_credential(&self.name, &credential.member.id)) {
+                credential.member.disabled = !on;
+            }
         }
     }
 
@@ -290,6 +310,12 @@ impl Provider {
             Service::Http(http) => http.endpoint.authority(),
             Service::Echo => "built in",
         }
+    }
+
+    /// Whether it says where the tokens of accounts come from.
+    #[must_use]
+    pub fn takes_accounts(&self) -> bool {
+        matches!(&self.service, Service::Http(http) if http.takes_accounts)
     }
 
     /// Its credentials; empty for a provider that needs none.

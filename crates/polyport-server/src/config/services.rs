@@ -14,6 +14,7 @@ use super::check::{Context, one_field, steps};
 use super::discover::Found;
 use super::file::{self, File};
 use super::preset::Preset;
+use super::problem::Place;
 use super::secret::Missing;
 use super::tree::Step;
 use super::units::Span;
@@ -73,19 +74,30 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         }
         (None, _) => Vec::new(),
     };
-    if let Some(oauth) = &given.oauth {
-        // Access tokens are bearer tokens, whatever the header for keys of the protocol.
-        let bearer =
-            if given.auth_header.is_some() || given.auth_format.is_some() { auth } else { AuthStyle::bearer() };
-        credentials.extend(credentials::accounts(oauth, &bearer, &child(&at, "oauth"), context));
-    }
+    // Access tokens are bearer tokens, whatever the header for keys of the protocol.
+    let own_style = given.auth_header.is_some() || given.auth_format.is_some();
+    let style = if own_style { auth.clone() } else { AuthStyle::bearer() };
+    let renewal = match &given.oauth {
+        None => credentials::Renewal::without_server(style),
+        Some(oauth) => {
+            let (accounts, renewal) = credentials::accounts(oauth, style, &child(&at, "oauth"), context);
+            credentials.extend(accounts);
+            renewal
+        }
+    };
     if endpoint.needs_project() && credentials.iter().any(|credential| credential.project().is_none()) {
         context.error(&at, "an account has no project, and its addresses hold one", "set `project`");
     }
     credentials::name_apart(&credentials, &at, context);
+    credentials::add(&mut credentials, name, &renewal, endpoint.needs_project(), &auth, context);
     let needed =
         keys.is_some_and(|keys| !keys.0.is_empty()) || given.oauth.is_some() || preset.is_some_and(Preset::needs_key);
     let missing_credential = needed && credentials.is_empty();
+    if missing_credential && given.oauth.as_ref().is_some_and(|oauth| oauth.file.is_none() && oauth.accounts.is_empty())
+    {
+        let message = "there is no account, so requests to this provider will fail";
+        context.warning(&child(&at, "oauth"), message, "give `accounts` or `file`, or add one through the admin API");
+    }
     if missing_credential && keys.is_none() && given.oauth.is_none() {
         match preset.and_then(|preset| preset.key_env.first()) {
             Some(variable) => {
@@ -108,6 +120,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         ..ClientSettings::default()
     };
     let strategy = given.strategy.map(Into::into).unwrap_or_default();
+    let takes_accounts = given.oauth.is_some();
     let service = HttpService {
         endpoint,
         credentials,
@@ -121,6 +134,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
             context,
         ),
         missing_credential,
+        takes_accounts,
         client,
         timeouts,
     };
@@ -132,7 +146,10 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         profile: Arc::new(profile),
         requests: given.requests,
         models: given.models.iter().map(|model| Text::from(model.as_str())).collect(),
-        origin: Origin::File,
+        origin: match context.place(&at) {
+            Place::Database(_) => Origin::Database,
+            _ => Origin::File,
+        },
     };
     Some(Checked { provider, claims: preset.map(|preset| preset.claims.clone()).unwrap_or_default() })
 }
@@ -470,8 +487,7 @@ fn proxy(given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> Prox
         }
     };
     let known = Url::parse(&text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
-            && url.host_str().is_some_and(|host| !host.is_empty())
+        matches!(url.scheme(), "http" | "socks5" | "socks5h") && url.host_str().is_some_and(|host| !host.is_empty())
     });
     if !known {
         context.error(&path, "this is no address of a proxy", "write http://host:port, socks5://host:port or none");
@@ -488,18 +504,35 @@ fn scope(name: &str, base_url: &str) -> u32 {
 }
 
 /// Providers whose keys stand in the usual environment variables.
-pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: &Context<'_>) -> Vec<Checked> {
+pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: &mut Context<'_>) -> Vec<Checked> {
     Preset::all()
         .iter()
         .filter(|preset| preset.discover && preset.needs_key())
         .filter(|preset| !taken.iter().any(|checked| checked.provider.name == preset.name))
         .filter_map(|preset| {
             let auth = auth_of(preset)?;
-            let credential = credentials::usual(preset, &auth, context)?;
+            let mut credentials = vec![credentials::usual(preset, &auth, context)?];
             let address = usual_address(preset, defaults, context)?;
-            of_preset(preset, &address, vec![credential], Vec::new(), Origin::Environment, defaults)
+            let renewal = credentials::Renewal::without_server(AuthStyle::bearer());
+            credentials::add(&mut credentials, &preset.name, &renewal, false, &auth, context);
+            of_preset(preset, &address, credentials, Vec::new(), Origin::Environment, defaults)
         })
         .collect()
+}
+
+/// Credentials of the database belong to a provider, if only to one that is switched off or has mistakes of its own.
+pub(super) fn all_belong(file: &File, made: &[Checked], context: &mut Context<'_>) {
+    let all = Arc::clone(&context.added);
+    for added in all.iter() {
+        let name = &*added.provider;
+        if !made.iter().any(|checked| *checked.provider.name == *name)
+            && !file.providers.0.iter().any(|(known, _)| known == name)
+        {
+            let names: Vec<&str> = made.iter().map(|checked| &*checked.provider.name).collect();
+            let remedy = super::read::suggestion(name, &names, "providers are");
+            context.error(&child(&added.path(), "provider"), format!("there is no provider `{name}`"), remedy);
+        }
+    }
 }
 
 /// Local servers that answered.
@@ -542,6 +575,7 @@ fn of_preset(
         quota_reset: defaults.quota_reset.clone(),
         probe_every: defaults.probe_every,
         missing_credential: false,
+        takes_accounts: false,
         client: ClientSettings { connect_timeout: defaults.connect, ..ClientSettings::default() },
         timeouts: defaults.timeouts.clone(),
     };

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
 use super::problem::{Place, Problem};
@@ -36,6 +37,13 @@ pub(super) struct Entry {
     /// Where the key stands.
     pub(super) place: Place,
     pub(super) value: Node,
+}
+
+impl fmt::Debug for Node {
+    /// Its texts may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 /// One step from the root to a node.
@@ -81,6 +89,49 @@ impl Node {
         Self { kind, place: place.clone() }
     }
 
+    /// A JSON value, written at `place` as a whole.
+    pub(super) fn of_json(value: &Value, place: &Place) -> Self {
+        let scalar = |text: String, plain| Kind::Scalar { text, plain };
+        let kind = match value {
+            Value::String(text) => scalar(text.clone(), false),
+            Value::Null | Value::Bool(_) | Value::Number(_) => scalar(value.to_string(), true),
+            Value::Array(items) => Kind::List(items.iter().map(|item| Self::of_json(item, place)).collect()),
+            Value::Object(members) => Kind::Map(
+                members
+                    .iter()
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        place: place.clone(),
+                        value: Self::of_json(value, place),
+                    })
+                    .collect(),
+            ),
+        };
+        Self { kind, place: place.clone() }
+    }
+
+    /// Puts a value at the end of a section, which is a map where it has a key there and a list otherwise. A section of the other shape
+    /// stays as it is.
+    pub(super) fn add(&mut self, section: &str, key: Option<&str>, value: Self) {
+        let Kind::Map(sections) = &mut self.kind else { return };
+        let at = sections.iter().position(|entry| entry.key == section).unwrap_or_else(|| {
+            let (place, value) = (Place::Default, Self::text("", Place::Default));
+            sections.push(Entry { key: section.to_owned(), place, value });
+            sections.len() - 1
+        });
+        let Some(Entry { value: node, .. }) = sections.get_mut(at) else { return };
+        if node.is_null() {
+            node.kind = if key.is_some() { Kind::Map(Vec::new()) } else { Kind::List(Vec::new()) };
+        }
+        match (&mut node.kind, key) {
+            (Kind::Map(entries), Some(key)) => {
+                entries.push(Entry { key: key.to_owned(), place: value.place.clone(), value });
+            }
+            (Kind::List(items), None) => items.push(value),
+            _ => {}
+        }
+    }
+
     pub(super) fn map(place: Place) -> Self {
         Self { kind: Kind::Map(Vec::new()), place }
     }
@@ -90,8 +141,16 @@ impl Node {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// Whether it is a map or list that holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.kind {
+            Kind::Map(entries) => entries.is_empty(),
+            Kind::List(items) => items.is_empty(),
+            Kind::Scalar { .. } => false,
+        }
+    }
+
     /// The member `key` of a map.
-    #[cfg(test)]
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
             Kind::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),

@@ -7,8 +7,8 @@ use polyport_types::{ClientProtocol, Fault, FaultClass};
 use super::{Call, access};
 use crate::body::Body;
 
-fn text(status: StatusCode, words: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(words));
+fn text(status: StatusCode, words: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(words.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
@@ -27,7 +27,13 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
     if call.runtime.config.providers().next().is_none() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "no provider is configured\n");
     }
-    text(StatusCode::OK, "ready\n")
+    match call.runtime.config.declared.out.len() {
+        0 => text(StatusCode::OK, "ready\n"),
+        out => text(
+            StatusCode::OK,
+            format!("ready, but {out} of the database are not in force: see /admin/api/problems\n").into_bytes(),
+        ),
+    }
 }
 
 /// Start-up probes of clients, and people with a browser.

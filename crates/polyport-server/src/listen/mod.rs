@@ -27,9 +27,10 @@ use tracing::{debug, info, warn};
 
 use crate::app::{App, SetupError};
 use crate::body::Body;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Live};
 use crate::credentials::past::Past;
-use crate::{archive, credentials, persist};
+use crate::registry::Registry;
+use crate::{archive, credentials, persist, registry};
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -91,6 +92,14 @@ impl Handle {
         self.app.reload(config)
     }
 
+    /// Brings into force what this configuration says now.
+    ///
+    /// # Errors
+    /// [`SetupError`] if a provider cannot be set up; then nothing has changed.
+    pub fn follow(&self, live: &Live) -> Result<(), SetupError> {
+        self.app.follow(live)
+    }
+
     /// Reads the memory that the process holds in another way: in bytes, `None` where that is not known.
     pub fn measure_memory_with(&self, held: impl Fn() -> Option<u64> + Send + Sync + 'static) {
         self.app.memory.measure_with(Arc::new(held));
@@ -122,12 +131,25 @@ impl Server {
     /// # Errors
     /// [`ServeError`] says what is in the way.
     pub async fn bind_with(config: Arc<Config>, store: Option<Store>) -> Result<Self, ServeError> {
+        Self::start(config, store, None).await
+    }
+
+    /// The same with a configuration that changes, to which comes what the store declares.
+    ///
+    /// # Errors
+    /// [`ServeError`] says what is in the way.
+    pub async fn bind_live(live: &Arc<Live>, store: Store) -> Result<Self, ServeError> {
+        let registry = Registry::open(Arc::clone(live), store.clone()).await?;
+        Self::start(live.current(), Some(store), Some(registry)).await
+    }
+
+    async fn start(config: Arc<Config>, store: Option<Store>, registry: Option<Registry>) -> Result<Self, ServeError> {
         files::allow_more();
         let past = match &store {
             Some(store) => Past::read(store).await?,
             None => Past::default(),
         };
-        let app = Arc::new(App::new(&config, store, past)?);
+        let app = Arc::new(App::new(&config, store, past, registry)?);
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -158,6 +180,7 @@ impl Server {
         tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
         tasks.spawn(credentials::keep_checking(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
+        tasks.spawn(registry::keep_reading(Arc::clone(&app), app.cut.clone()));
         if let Some(archive) = &app.archive {
             tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
         }

@@ -102,7 +102,7 @@ async fn what_is_asked_wrongly_is_told() {
     let id = id(&gateway, "one").await;
     let disable = format!("/admin/api/credentials/{id}/disable");
     for (method, path, body, status, words) in [
-        ("POST", "/admin/api/credentials", "", 405, "POST is not possible here, GET is"),
+        ("PUT", "/admin/api/credentials", "", 405, "PUT is not possible here, GET, POST are"),
         ("GET", &*disable, "", 405, "GET is not possible here, POST is"),
         ("GET", "/admin/api/credential", "", 404, "there is no `/admin/api/credential` here"),
         ("POST", "/admin/api/credentials/up:0/disable", "", 404, "there is no `up:0` among the credentials"),

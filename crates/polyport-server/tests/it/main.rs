@@ -7,6 +7,7 @@ mod adapters;
 mod admin;
 mod checks;
 mod client_faults;
+mod declared;
 mod endpoints;
 mod faults;
 mod instances;

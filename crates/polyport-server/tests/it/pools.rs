@@ -148,6 +148,7 @@ pub(crate) fn with_account(fake: &FakeProvider, server: &FakeTokenServer, access
         label: "account".into(),
         means: Means::Account(Arc::new(settings)),
         member: Member::new("account"),
+        stored: None,
     }];
     up
 }

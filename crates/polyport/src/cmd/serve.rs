@@ -37,7 +37,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 async fn serve(source: &Source, live: &Arc<Live>, json: bool) -> Result<()> {
     let config = live.current();
     let store = config.open_store().await?;
-    let server = Server::bind_with(config, Some(store)).await?;
+    let server = Server::bind_live(live, store).await?;
     let address = server.address();
     let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
     // Without a watch, SIGHUP still works.
@@ -87,9 +87,7 @@ impl Keeper {
     async fn keep_up(&self) {
         let mut readings = self.live.readings();
         // What changed before is not announced again.
-        if !Arc::ptr_eq(&self.live.current(), &self.handle.config()) {
-            self.apply();
-        }
+        self.apply();
         let mut hangups = hangups();
         loop {
             tokio::select! {
@@ -110,7 +108,7 @@ impl Keeper {
     }
 
     fn apply(&self) {
-        if let Err(problem) = self.handle.reload(&self.live.current()) {
+        if let Err(problem) = self.handle.follow(&self.live) {
             error!("the configuration was not applied: {problem}");
         }
     }

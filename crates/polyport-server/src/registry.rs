@@ -1,0 +1,519 @@
+//! What the database declares, and its changes: each is checked together with everything else, written, and then brought into force whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_store::{self as store, Error, Held, NewCredential, Store, Stored};
+use polyport_types::{Secret, Text};
+use serde_json::{Map, Value};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::definitions::{CREDENTIAL_SECRETS, Definition, Definitions, Kind, Standing};
+use crate::config::{Config, Live, Problem, Problems};
+use crate::tasks;
+
+/// What other processes change in the database is seen within this time.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Before the names of switches among the settings.
+const SWITCH: &str = "enabled/";
+
+/// The id of a definition that is not written yet.
+const UNWRITTEN: &str = "";
+
+/// The way of definitions into the database, and from there into what is in force.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    live: Arc<Live>,
+    store: Store,
+    /// The store's number of changes that is in force. Held by whoever changes something.
+    seen: Mutex<i64>,
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// The database.
+    Store(Error),
+    /// There is no such thing.
+    Unknown,
+    /// It is not as it was read: it has this revision.
+    Stale(i64),
+    /// There is one already.
+    Taken(String),
+    /// It has mistakes.
+    Invalid(Arc<Definition>, Vec<Problem>),
+    /// Others could not be in force any more.
+    Needed(Vec<(Arc<Definition>, Problem)>),
+    /// The configuration cannot be checked now.
+    File(Problems),
+}
+
+impl From<Error> for Rejected {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound { .. } => Self::Unknown,
+            Error::Conflict { found, .. } => Self::Stale(found),
+            Error::Taken { .. } => Self::Taken(error.to_string()),
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// What became of one of many.
+#[derive(Debug)]
+pub(crate) enum Imported {
+    Created(Arc<Definition>),
+    Duplicate,
+    Invalid(Arc<Definition>, Vec<Problem>),
+}
+
+/// Looks from time to time whether another process has changed something, until it is cancelled.
+pub(crate) async fn keep_reading(app: Arc<App>, cut: CancellationToken) {
+    let Some(registry) = &app.registry else { return };
+    let work = async {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            // That the database is away is told by whoever writes.
+            registry.refresh(&app).await.ok();
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = cut.cancelled() => {}
+    }
+}
+
+impl Registry {
+    /// Reads what is declared, and takes it into the configuration.
+    pub(crate) async fn open(live: Arc<Live>, store: Store) -> Result<Self, Error> {
+        let registry = Self { live, store, seen: Mutex::new(-1) };
+        {
+            let mut seen = registry.seen.lock().await;
+            let (changes, definitions) = registry.read().await?;
+            if !definitions.is_empty() && registry.take(definitions).await {
+                *seen = changes;
+            }
+        }
+        Ok(registry)
+    }
+
+    async fn refresh(&self, app: &App) -> Result<(), Error> {
+        let mut seen = self.seen.lock().await;
+        if self.store.changes().await? == *seen {
+            return Ok(());
+        }
+        let (changes, definitions) = self.read().await?;
+        if definitions == *self.present() || self.take(definitions).await {
+            *seen = changes;
+            self.enforce(app);
+        }
+        Ok(())
+    }
+
+    fn present(&self) -> Arc<Definitions> {
+        Arc::clone(&self.live.current().declared.definitions)
+    }
+
+    /// False if the file is in the way; that has been logged.
+    async fn take(&self, definitions: Definitions) -> bool {
+        let live = Arc::clone(&self.live);
+        let taken = tasks::off_worker(move || live.set_definitions(Arc::new(definitions))).await;
+        match taken {
+            Some(Ok(())) => true,
+            Some(Err(problems)) => {
+                tracing::error!("what the database declares is not in force: {problems}");
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn enforce(&self, app: &App) {
+        if let Err(error) = app.follow(&self.live) {
+            tracing::error!("the configuration was not applied: {error}");
+        }
+    }
+
+    /// The number of changes, and what was declared then or a little later.
+    async fn read(&self) -> Result<(i64, Definitions), Error> {
+        let changes = self.store.changes().await?;
+        let mut secrets = self.store.secrets().await?;
+        let mut list = Vec::new();
+        for stored in self.store.providers().list().await? {
+            let store::Provider { name, enabled, definition } = stored.value.clone();
+            let mut read = definition_of(Kind::Provider, &stored, &name, enabled, definition);
+            match secrets.remove(&stored.id) {
+                None => {}
+                Some(held) => match opened(held) {
+                    Ok(text) => merge(&mut read.value, serde_json::from_str(&text).unwrap_or_default()),
+                    Err(why) => read.locked = Some(why),
+                },
+            }
+            list.push(Arc::new(read));
+        }
+        for stored in self.store.credentials().list().await? {
+            let store::Credential { provider, kind, label, enabled, definition } = stored.value.clone();
+            let mut read = definition_of(Kind::Credential, &stored, &label, enabled, definition);
+            read.provider = provider.into();
+            match secrets.remove(&stored.id).map(opened) {
+                Some(Ok(text)) => {
+                    merge(&mut read.value, Value::from(Map::from_iter([(kind, text.into())])));
+                }
+                Some(Err(why)) => read.locked = Some(why),
+                None => read.locked = Some("its secret is lost; enter it again".into()),
+            }
+            list.push(Arc::new(read));
+        }
+        for stored in self.store.pools().list().await? {
+            let store::Pool { name, enabled, definition } = stored.value.clone();
+            list.push(Arc::new(definition_of(Kind::Pool, &stored, &name, enabled, definition)));
+        }
+        for stored in self.store.routes().list().await? {
+            let store::Route { name, enabled, definition } = stored.value.clone();
+            list.push(Arc::new(definition_of(Kind::Route, &stored, &name, enabled, definition)));
+        }
+        let switches = self.store.settings().list().await?.into_iter();
+        let switches = switches.filter_map(|(name, on)| Some((name.strip_prefix(SWITCH)?.to_owned(), on.as_bool()?)));
+        Ok((changes, Definitions { list, switches: switches.collect::<BTreeMap<_, _>>() }))
+    }
+
+    /// Makes one. Its id, revision and times are not yet known.
+    pub(crate) async fn create(&self, app: &App, new: Definition) -> Result<Arc<Definition>, Rejected> {
+        let seen = self.seen.lock().await;
+        let present = self.present();
+        let new = Definition { id: UNWRITTEN.into(), ..new };
+        let judged = self.judge(present.with(new.clone())).await?;
+        self.allowed(&judged, &new)?;
+        let written = self.write(&new).await?;
+        Ok(self.done(app, seen, &present, written).await)
+    }
+
+    /// Changes one, if it has this revision or none is named.
+    pub(crate) async fn update<R: From<Rejected>>(
+        &self,
+        app: &App,
+        id: &str,
+        revision: Option<i64>,
+        change: impl FnOnce(&Definition) -> Result<Definition, R>,
+    ) -> Result<Arc<Definition>, R> {
+        let seen = self.seen.lock().await;
+        let present = self.present();
+        let before = present.find(id).ok_or(Rejected::Unknown)?;
+        fits(before, revision)?;
+        let changed = change(before)?;
+        let judged = self.judge(present.with(changed.clone())).await?;
+        // What is broken may be switched off, and mended later.
+        if changed.enabled || !judged.declared.out.contains_key(&changed.id) {
+            self.allowed(&judged, &changed)?;
+        }
+        let written = self.rewrite(before, &changed).await.map_err(Rejected::from)?;
+        Ok(self.done(app, seen, &present, written).await)
+    }
+
+    /// Deletes one, if it has this revision or none is named, and nothing refers to it.
+    pub(crate) async fn delete(&self, app: &App, id: &str, revision: Option<i64>) -> Result<Arc<Definition>, Rejected> {
+        let seen = self.seen.lock().await;
+        let present = self.present();
+        let before = Arc::clone(present.find(id).ok_or(Rejected::Unknown)?);
+        fits(&before, revision)?;
+        let rest = present.without(id);
+        let judged = self.judge(rest.clone()).await?;
+        self.others_stay(&judged, id)?;
+        match before.kind {
+            Kind::Provider => self.store.providers().delete(id, revision).await,
+            Kind::Credential => self.store.credentials().delete(id, revision).await,
+            Kind::Pool => self.store.pools().delete(id, revision).await,
+            Kind::Route => self.store.routes().delete(id, revision).await,
+        }?;
+        self.bring_in(app, seen, rest).await;
+        Ok(before)
+    }
+
+    /// Makes many credentials at once: those that can be made.
+    pub(crate) async fn import(&self, app: &App, new: Vec<Definition>) -> Result<Vec<Imported>, Rejected> {
+        let seen = self.seen.lock().await;
+        let present = self.present();
+        let mut all = (*present).clone();
+        let name = |at: usize| Text::from(format!("new {at}"));
+        let numbered = new.into_iter().enumerate().map(|(at, new)| Definition { id: name(at), ..new });
+        let numbered: Vec<Definition> = numbered.collect();
+        all.list.extend(numbered.iter().cloned().map(Arc::new));
+        let judged = self.judge(all).await?;
+        let mut outcomes: Vec<Option<Imported>> = Vec::with_capacity(numbered.len());
+        let (mut good, mut rows) = (Vec::new(), Vec::new());
+        for new in numbered {
+            outcomes.push(match judged.declared.out.get(&new.id) {
+                Some(Standing::Shadowed(_)) => Some(Imported::Duplicate),
+                Some(Standing::Broken(problems)) => Some(Imported::Invalid(Arc::new(new), problems.clone())),
+                None => {
+                    rows.push(credential_row(&new));
+                    good.push(new);
+                    None
+                }
+            });
+        }
+        if good.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
+        let results = self.store.credentials().import(rows).await?;
+        let mut made = (*present).clone();
+        let mut written = good.into_iter().zip(results).map(|(new, result)| match result {
+            Ok(stored) => {
+                let definition = Arc::new(as_stored(new, &stored));
+                made.list.push(Arc::clone(&definition));
+                Imported::Created(definition)
+            }
+            Err(_) => Imported::Duplicate,
+        });
+        let outcomes: Vec<Imported> =
+            outcomes.into_iter().filter_map(|outcome| outcome.or_else(|| written.next())).collect();
+        drop(written);
+        self.bring_in(app, seen, made).await;
+        Ok(outcomes)
+    }
+
+    /// Switches something on or off that the database does not declare; `None` leaves it as it is declared.
+    pub(crate) async fn switch(&self, app: &App, name: &str, on: Option<bool>) -> Result<(), Rejected> {
+        let seen = self.seen.lock().await;
+        let mut changed = (*self.present()).clone();
+        match on {
+            Some(on) => changed.switches.insert(name.to_owned(), on),
+            None => changed.switches.remove(name),
+        };
+        let judged = self.judge(changed.clone()).await?;
+        self.others_stay(&judged, UNWRITTEN)?;
+        let setting = format!("{SWITCH}{name}");
+        match on {
+            Some(on) => self.store.settings().set(&setting, &on.into()).await?,
+            None => drop(self.store.settings().remove(&setting).await?),
+        }
+        self.bring_in(app, seen, changed).await;
+        Ok(())
+    }
+
+    /// The configuration as it would be.
+    async fn judge(&self, definitions: Definitions) -> Result<Config, Rejected> {
+        let live = Arc::clone(&self.live);
+        let judged = tasks::off_worker(move || live.with_definitions(&Arc::new(definitions))).await;
+        judged.unwrap_or_else(|| Err(Problems::default())).map_err(Rejected::File)
+    }
+
+    fn allowed(&self, judged: &Config, new: &Definition) -> Result<(), Rejected> {
+        match judged.declared.out.get(&new.id) {
+            Some(Standing::Broken(problems)) => Err(Rejected::Invalid(Arc::new(new.clone()), problems.clone())),
+            Some(Standing::Shadowed(problem)) => Err(Rejected::Taken(problem.message.clone())),
+            None => self.others_stay(judged, &new.id),
+        }
+    }
+
+    /// Whether all but this one are in force that are now.
+    fn others_stay(&self, judged: &Config, but: &str) -> Result<(), Rejected> {
+        let now = self.live.current();
+        let lost = judged.declared.definitions.list.iter().filter_map(|definition| {
+            let standing = judged.declared.out.get(&definition.id)?;
+            let new = *definition.id != *but && !now.declared.out.contains_key(&definition.id);
+            Some((Arc::clone(definition), standing.problems().first().filter(|_| new)?.clone()))
+        });
+        let lost: Vec<_> = lost.collect();
+        if lost.is_empty() { Ok(()) } else { Err(Rejected::Needed(lost)) }
+    }
+
+    async fn write(&self, new: &Definition) -> Result<Definition, Error> {
+        Ok(match new.kind {
+            Kind::Provider => {
+                let (definition, secret) = split(&new.value);
+                let row = store::Provider { name: new.name.to_string(), enabled: new.enabled, definition };
+                let made = match secret {
+                    Some(secret) => self.store.providers().create_with(row, &secret).await?,
+                    None => self.store.providers().create(row).await?,
+                };
+                as_stored(new.clone(), &made)
+            }
+            Kind::Credential => {
+                let made = self.store.credentials().create(credential_row(new)).await?;
+                as_stored(new.clone(), &made)
+            }
+            Kind::Pool => as_stored(new.clone(), &self.store.pools().create(pool_row(new)).await?),
+            Kind::Route => as_stored(new.clone(), &self.store.routes().create(route_row(new)).await?),
+        })
+    }
+
+    async fn rewrite(&self, before: &Definition, new: &Definition) -> Result<Definition, Error> {
+        let (id, revision) = (&*before.id, before.revision);
+        Ok(match new.kind {
+            Kind::Provider => {
+                let (definition, secret) = split(&new.value);
+                let row = store::Provider { name: new.name.to_string(), enabled: new.enabled, definition };
+                // An empty one takes the place of one that is no more.
+                let secret = secret.or_else(|| split(&before.value).1.map(|_| Secret::new("{}".to_owned())));
+                let made = match secret.filter(|_| new.locked.is_none()) {
+                    Some(secret) => self.store.providers().update_with(id, revision, row, &secret).await?,
+                    None => self.store.providers().update(id, revision, row).await?,
+                };
+                as_stored(new.clone(), &made)
+            }
+            Kind::Credential => {
+                let row = credential_row(new);
+                let made = if new.locked.is_some() || new.secret() == before.secret() {
+                    self.store.credentials().update(id, revision, row.credential).await?
+                } else {
+                    self.store.credentials().replace(id, revision, row).await?
+                };
+                as_stored(new.clone(), &made)
+            }
+            Kind::Pool => as_stored(new.clone(), &self.store.pools().update(id, revision, pool_row(new)).await?),
+            Kind::Route => as_stored(new.clone(), &self.store.routes().update(id, revision, route_row(new)).await?),
+        })
+    }
+
+    async fn done(
+        &self,
+        app: &App,
+        seen: MutexGuard<'_, i64>,
+        present: &Definitions,
+        written: Definition,
+    ) -> Arc<Definition> {
+        let id = written.id.clone();
+        let changed = present.with(written.clone());
+        self.bring_in(app, seen, changed).await;
+        self.present().find(&id).map_or_else(|| Arc::new(written), Arc::clone)
+    }
+
+    /// What is written is in force from now on. If the file is in the way, it will be when that is mended.
+    async fn bring_in(&self, app: &App, mut seen: MutexGuard<'_, i64>, definitions: Definitions) {
+        if self.take(definitions).await {
+            self.enforce(app);
+        }
+        // It is compared with the database the next time, as others may have changed something meanwhile.
+        *seen = -1;
+    }
+}
+
+fn fits(before: &Definition, revision: Option<i64>) -> Result<(), Rejected> {
+    match revision {
+        Some(revision) if revision != before.revision => Err(Rejected::Stale(before.revision)),
+        _ => Ok(()),
+    }
+}
+
+fn definition_of<T>(kind: Kind, stored: &Stored<T>, name: &str, enabled: bool, value: Value) -> Definition {
+    Definition {
+        kind,
+        id: stored.id.as_str().into(),
+        name: name.into(),
+        provider: Text::new(),
+        enabled,
+        revision: stored.revision,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+        value,
+        locked: None,
+    }
+}
+
+fn as_stored<T>(new: Definition, stored: &Stored<T>) -> Definition {
+    Definition {
+        id: stored.id.as_str().into(),
+        revision: stored.revision,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+        ..new
+    }
+}
+
+fn opened(held: Held) -> Result<String, Text> {
+    match held {
+        Held::Open(tokens) => Ok(tokens.secret.expose().to_owned()),
+        Held::Locked(key) => Err(Error::Locked(key).to_string().into()),
+        Held::Damaged => Err(Error::Unreadable("secret").to_string().into()),
+    }
+}
+
+fn pool_row(new: &Definition) -> store::Pool {
+    store::Pool { name: new.name.to_string(), enabled: new.enabled, definition: new.value.clone() }
+}
+
+fn route_row(new: &Definition) -> store::Route {
+    store::Route { name: new.name.to_string(), enabled: new.enabled, definition: new.value.clone() }
+}
+
+fn credential_row(new: &Definition) -> NewCredential {
+    let (kind, secret) = new.secret().unwrap_or(("key", ""));
+    let mut definition = new.value.clone();
+    if let Value::Object(members) = &mut definition {
+        members.retain(|name, _| !CREDENTIAL_SECRETS.contains(&name.as_str()));
+    }
+    let secret = Secret::new(secret.to_owned());
+    let credential = store::Credential {
+        enabled: new.enabled,
+        definition,
+        ..store::Credential::new(&new.provider, kind, &new.name)
+    };
+    NewCredential { credential, identity: secret.clone(), secret }
+}
+
+/// The members of a provider that may hold secrets; what stands in them is sealed as a whole.
+pub(crate) const SECRET_MEMBERS: [&[&str]; 4] = [&["headers"], &["query"], &["proxy"], &["oauth", "client_secret"]];
+
+/// What may be read of a provider, and what is sealed of it.
+fn split(value: &Value) -> (Value, Option<Secret>) {
+    let mut open = value.clone();
+    let mut sealed = Value::Object(Map::new());
+    for path in SECRET_MEMBERS {
+        let Some((last, way)) = path.split_last() else { continue };
+        let parent = way.iter().try_fold(&mut open, |value, key| value.get_mut(key));
+        let Some(taken) = parent.and_then(Value::as_object_mut).and_then(|parent| parent.remove(*last)) else {
+            continue;
+        };
+        let nested =
+            path.iter().rev().fold(taken, |value, key| Value::from(Map::from_iter([((*key).to_owned(), value)])));
+        merge(&mut sealed, nested);
+    }
+    let secret = sealed.as_object().is_some_and(|members| !members.is_empty()).then(|| Secret::new(sealed.to_string()));
+    (open, secret)
+}
+
+/// Puts the members of one value into another, as JSON merge patches do (RFC 7396): `null` takes one out.
+pub(crate) fn merge(into: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *into = patch;
+        return;
+    };
+    if !into.is_object() {
+        *into = Value::Object(Map::new());
+    }
+    let Value::Object(members) = into else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_secret_of_a_provider_is_split_off_and_comes_back() {
+        let whole = json!({
+            "base_url": "https://a/v1", "headers": {"x-team": "t"}, "query": {"k": "v"}, "proxy": "http://u:p@h:1",
+            "oauth": {"client_id": "c", "client_secret": "s"}
+        });
+        let (open, secret) = split(&whole);
+        assert_eq!(open, json!({"base_url": "https://a/v1", "oauth": {"client_id": "c"}}));
+        let mut joined = open;
+        merge(&mut joined, serde_json::from_str(secret.unwrap().expose()).unwrap());
+        assert_eq!(joined, whole);
+        assert_eq!(split(&json!({"preset": "openai"})).1, None);
+        assert_eq!(split(&json!([1])).0, json!([1]));
+    }
+}
