@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -23,8 +24,9 @@ use tower::Service;
 
 use crate::body::ProviderBody;
 use crate::outgoing::RequestBody;
+use crate::reach::{Guarded, Reach};
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Settings of a client. One client serves all providers that share them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub struct ClientSettings {
     pub pool_idle_timeout: Duration,
     /// Which proxy to use.
     pub proxy: ProxySettings,
+    /// Which addresses may be connected to. What stands behind a proxy is looked up there, but for addresses that are written out.
+    pub reach: Reach,
 }
 
 impl Default for ClientSettings {
@@ -43,6 +47,7 @@ impl Default for ClientSettings {
             connect_timeout: Duration::from_secs(10),
             pool_idle_timeout: Duration::from_secs(50),
             proxy: ProxySettings::Environment,
+            reach: Reach::Anywhere,
         }
     }
 }
@@ -153,12 +158,26 @@ impl Client {
                 Some(Arc::new(Matcher::builder().all(url.clone()).build()))
             }
         };
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(settings.connect_timeout));
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let plain = ProxyConnector { tcp, matcher: matcher.clone() };
+        let tcp = |reach: Reach| {
+            let mut tcp = HttpConnector::new_with_resolver(Guarded { inner: GaiResolver::new(), reach });
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(settings.connect_timeout));
+            tcp.set_keepalive(Some(Duration::from_secs(60)));
+            tcp
+        };
+        // The environment's proxy is the operator's choice, and most often inside.
+        let of_proxy = match &settings.proxy {
+            ProxySettings::Environment | ProxySettings::Direct => Reach::Anywhere,
+            ProxySettings::Url(_) => settings.reach.clone(),
+        };
+        let plain = ProxyConnector {
+            tcp: tcp(settings.reach.clone()),
+            to_proxy: tcp(of_proxy.clone()),
+            matcher: matcher.clone(),
+            reach: settings.reach.clone(),
+            of_proxy,
+        };
         let connector = Deadline { inner: Connector { plain, tls: Arc::default() }, limit: settings.connect_timeout };
         #[allow(clippy::disallowed_methods, reason = "this is the one place")]
         let mut builder = Pool::builder(TokioExecutor::new());
@@ -337,8 +356,11 @@ where
 /// Connects directly, through an HTTP proxy (tunnel for https, plain otherwise) or through SOCKS5.
 #[derive(Clone, Debug)]
 struct ProxyConnector {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Guarded<GaiResolver>>,
+    to_proxy: HttpConnector<Guarded<GaiResolver>>,
     matcher: Option<Arc<Matcher>>,
+    reach: Reach,
+    of_proxy: Reach,
 }
 
 impl Service<Uri> for ProxyConnector {
@@ -351,11 +373,19 @@ impl Service<Uri> for ProxyConnector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
+        // Addresses that are written out are not looked up.
+        if let Err(error) = self.reach.check(to.host().unwrap_or_default()) {
+            return Box::pin(async { Err(error.into()) });
+        }
         let mut tcp = self.tcp.clone();
         let Some(intercept) = self.matcher.as_ref().and_then(|matcher| matcher.intercept(&to)) else {
             return Box::pin(async move { Ok(Stream { io: tcp.call(to).await?, plain_proxy: false }) });
         };
         let proxy = intercept.uri().clone();
+        if let Err(error) = self.of_proxy.check(proxy.host().unwrap_or_default()) {
+            return Box::pin(async { Err(error.into()) });
+        }
+        let mut tcp = self.to_proxy.clone();
         match proxy.scheme_str() {
             Some("socks5" | "socks5h") => {
                 let mut socks = SocksV5::new(proxy, tcp);

@@ -7,6 +7,7 @@
 //! | [`http`] | the only HTTP client: TLS, proxies, pooling |
 //! | [`body`] | bodies of answers, decompressed |
 //! | [`outgoing`] | bodies of requests |
+//! | [`reach`] | which addresses may be connected to |
 //! | [`echo`] | the built-in model that answers without any network |
 
 pub mod auth;
@@ -15,8 +16,10 @@ pub mod echo;
 pub mod endpoint;
 pub mod http;
 pub mod outgoing;
+pub mod reach;
 
 pub use body::{BodyError, ProviderBody};
 pub use endpoint::{Adapter, AuthHeader, AuthStyle, Call, Endpoint, EndpointError};
 pub use http::{Client, ClientError, ClientSettings, ProviderRequest, ProviderResponse, ProxySettings, SendError};
 pub use outgoing::RequestBody;
+pub use reach::{Network, Reach};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use polyport_provider::{Network, Reach};
 use polyport_routing::Pattern;
 use polyport_types::Text;
 
@@ -123,6 +124,23 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
         context.error(&steps!["access", "open"], "access is closed, but there is no key", "add one to `access.keys`");
     }
     access
+}
+
+/// Which addresses providers of the database may have.
+pub(super) fn reach(file: &File, listen: &Listen, context: &mut Context<'_>) -> Reach {
+    let Some(given) = &file.access.networks else {
+        // Whoever gets here is on this machine already.
+        let own: &[Network] = if listen.host.is_loopback() { &Network::LOOPBACK } else { &[] };
+        return Reach::Internet(own.into());
+    };
+    let mut networks = Vec::with_capacity(given.0.len());
+    for (at, text) in given.0.iter().enumerate() {
+        match text.parse::<Network>() {
+            Ok(network) => networks.push(network),
+            Err(error) => context.error(&steps!["access", "networks", at], error.to_string(), ""),
+        }
+    }
+    Reach::Internet(networks.into())
 }
 
 /// What a list of keys comes to.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use polyport_provider::AuthStyle;
 use polyport_provider::auth::{BodyForm, Due, GoogleKey, Grant, TokenServer, Tokens, TokensFile};
+use polyport_provider::{AuthStyle, Reach};
 use polyport_routing::{Member, Pace};
 use polyport_types::Text;
 
@@ -100,11 +100,13 @@ fn key(
 }
 
 /// Puts those of the database behind those of the file.
+#[allow(clippy::too_many_arguments, reason = "what credentials depend on")]
 pub(super) fn add(
     credentials: &mut Vec<Credential>,
     provider: &str,
     renewal: &Renewal,
     needs_project: bool,
+    reach: &Reach,
     auth: &AuthStyle,
     context: &mut Context<'_>,
 ) {
@@ -131,6 +133,16 @@ pub(super) fn add(
                 None
             }
             AddedMeans::Account(given) => {
+                // A key file names a token server of its own.
+                let key_file = given.key_file.as_deref().and_then(|text| GoogleKey::read(text).ok());
+                if let Some(host) = key_file.as_ref().and_then(|key| key.server.url.host())
+                    && !host.ends_with(".googleapis.com")
+                    && (!matches!(reach, Reach::Internet(more) if !more.is_empty()) || reach.check(host).is_err())
+                {
+                    let message = format!("its token server is {host}, which is not Google's");
+                    context.error(&child(&path, "key_file"), message, "declare it in the configuration file");
+                    continue;
+                }
                 let id = |_: &TokenServer, _: &str| digest(&["database", &added.id]);
                 account(given, "", id, renewal, &path, context)
             }

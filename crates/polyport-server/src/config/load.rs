@@ -242,6 +242,7 @@ impl Source {
             timeouts,
             connect,
             listen: listen.clone(),
+            reach: check::reach(file, &listen, context),
             rests: resilience::rests_of_all(file, context),
             quota_reset: file.cooldown.quota_reset.clone(),
             probe_every: resilience::probe_every(file.probes.every, None, &steps!["probes", "every"], context),

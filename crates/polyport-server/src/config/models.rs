@@ -241,6 +241,9 @@ fn route(
         context.error(&path, "the route leads nowhere", remedy);
         return None;
     }
+    if !affordable(at, given, context) {
+        return None;
+    }
     keys_known(at, given, providers, context);
     let to = Text::from(given.to.as_str());
     let is_provider = file.providers.0.iter().any(|(name, _)| *name == given.to) || given.to == "echo";
@@ -254,6 +257,30 @@ fn route(
         retry: resilience::route_retry(&given.retry, file, &path, context),
         hedge: given.hedge.as_ref().map(|hedge| resilience::hedge(hedge, &[path, steps!["hedge"]].concat(), context)),
     })
+}
+
+/// Texts of one route, and characters of one of them: every request is compared with them. Patterns take time in proportion to both lengths
+/// at most.
+const MOST_TEXTS: usize = 256;
+const LONGEST_TEXT: usize = 512;
+
+/// Whether a rule costs no more than one may.
+fn affordable(at: usize, given: &file::Route, context: &mut Context<'_>) -> bool {
+    let when = &given.when;
+    let headers = when.header.0.iter().flat_map(|(name, value)| [name, value]);
+    let texts: Vec<&String> =
+        when.model.iter().chain(&when.model_contains.0).chain(&when.caller.0).chain(headers).collect();
+    if texts.len() > MOST_TEXTS {
+        let message = format!("the route has more than {MOST_TEXTS} conditions");
+        context.error(&steps!["routes", at, "match"], message, "write several routes, or a pattern");
+        return false;
+    }
+    if texts.iter().any(|text| text.len() > LONGEST_TEXT) {
+        let message = format!("a condition is longer than {LONGEST_TEXT} characters");
+        context.error(&steps!["routes", at, "match"], message, "no request holds such a text; shorten it");
+        return false;
+    }
+    true
 }
 
 fn lower(name: &str) -> Text {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_protocol::Profile;
-use polyport_provider::{Adapter, AuthStyle, ClientSettings, Endpoint, ProxySettings};
+use polyport_provider::{Adapter, AuthStyle, ClientSettings, Endpoint, ProxySettings, Reach};
 use polyport_routing::{RestPolicy, Strategy};
 use polyport_types::{Protocol, Text};
 use serde_json::{Map, Value};
@@ -34,6 +34,8 @@ pub(super) struct Defaults {
     pub(super) timeouts: Timeouts,
     pub(super) connect: Duration,
     pub(super) listen: Listen,
+    /// Of providers that the database declares.
+    pub(super) reach: Reach,
 }
 
 /// All enabled providers of the file, in its order, without those that cannot be made.
@@ -55,6 +57,18 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         Adapter::Vertex => vertex_address(name, given, preset, protocol, &at, defaults, context)?,
         _ => base_url(name, given, preset, &at, defaults, context)?,
     };
+    let reach = match context.place(&at) {
+        Place::Database(_) => defaults.reach.clone(),
+        _ => Reach::Anywhere,
+    };
+    within_reach(&base_url, &child(&at, "base_url"), &reach, context);
+    for (address, path) in [
+        (given.oauth.as_ref().and_then(|oauth| oauth.token_url.as_deref()), ["oauth", "token_url"].as_slice()),
+        (given.proxy.as_deref(), &["proxy"]),
+    ] {
+        let path = path.iter().fold(at.clone(), |path, key| child(&path, key));
+        within_reach(address.unwrap_or_default(), &path, &reach, context);
+    }
     let preset = preset.or_else(|| official(protocol, &base_url));
     let (profile_name, profile) = profile(given, preset, protocol, adapter, &at, context);
     let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
@@ -89,7 +103,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         context.error(&at, "an account has no project, and its addresses hold one", "set `project`");
     }
     credentials::name_apart(&credentials, &at, context);
-    credentials::add(&mut credentials, name, &renewal, endpoint.needs_project(), &auth, context);
+    credentials::add(&mut credentials, name, &renewal, endpoint.needs_project(), &defaults.reach, &auth, context);
     let needed =
         keys.is_some_and(|keys| !keys.0.is_empty()) || given.oauth.is_some() || preset.is_some_and(Preset::needs_key);
     let missing_credential = needed && credentials.is_empty();
@@ -117,6 +131,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let client = ClientSettings {
         connect_timeout: given.timeouts.connect.map_or(defaults.connect, |span| span.0),
         proxy: proxy(given, &at, context),
+        reach,
         ..ClientSettings::default()
     };
     let strategy = given.strategy.map(Into::into).unwrap_or_default();
@@ -292,6 +307,16 @@ fn vertex_address(
     }
     let project = given.project.as_deref().unwrap_or("{project}");
     Some(format!("{host}/v1/projects/{project}/locations/{location}/publishers/{publisher}"))
+}
+
+/// What can be said of an address before its name is looked up; the rest is said when it is connected to.
+fn within_reach(text: &str, path: &[Step], reach: &Reach, context: &mut Context<'_>) {
+    // `Url` knows that 0x7f.1 is 127.0.0.1.
+    if let Some(host) = Url::parse(text).ok().as_ref().and_then(Url::host_str)
+        && let Err(error) = reach.check(host)
+    {
+        context.error(path, error.to_string(), "");
+    }
 }
 
 /// An address without a path, as people copy it from the service's console, with the path the service wants.
@@ -514,7 +539,7 @@ pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: 
             let mut credentials = vec![credentials::usual(preset, &auth, context)?];
             let address = usual_address(preset, defaults, context)?;
             let renewal = credentials::Renewal::without_server(AuthStyle::bearer());
-            credentials::add(&mut credentials, &preset.name, &renewal, false, &auth, context);
+            credentials::add(&mut credentials, &preset.name, &renewal, false, &defaults.reach, &auth, context);
             of_preset(preset, &address, credentials, Vec::new(), Origin::Environment, defaults)
         })
         .collect()

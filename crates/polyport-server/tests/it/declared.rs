@@ -686,3 +686,91 @@ async fn what_rests_goes_on_resting_while_others_are_declared() {
     assert_eq!(fake.last().header("authorization"), Some(&*format!("Bearer {KEY}")));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a5_what_is_declared_over_the_network_stays_on_the_internet() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let tokens = FakeTokenServer::start().await;
+    let file = of_file(&fake) + "access: { networks: [] }\n";
+    let running = start(folder.path(), &file).await;
+    let port = fake.address().port();
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "0.0.0.0",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "192.168.1.1",
+        "[fd00:ec2::254]",
+        "metadata.google.internal",
+    ] {
+        let url = format!("http://{host}:{port}/v1");
+        let (status, answer) = running.try_to("POST", "providers", json!({"name": "in", "base_url": url})).await;
+        let told = words(&answer);
+        assert!(status == 400 && told.starts_with("base_url: ") && told.contains("access.networks"), "{host}: {told}");
+    }
+    for (member, value) in [
+        ("oauth", json!({"token_url": tokens.url(), "client_id": "c"})),
+        ("proxy", json!("http://127.0.0.1:3128")),
+        ("base_url", json!("http://user@8.8.8.8/v1")),
+    ] {
+        let mut body = json!({"name": "in", "base_url": "https://api.example.com/v1"});
+        body[member] = value;
+        assert_eq!(running.try_to("POST", "providers", body).await.0, 400, "{member}");
+    }
+    // Those of the file may be there, and keys may be added to them.
+    running.to("POST", "credentials", json!({"provider": "up", "key": KEY})).await;
+    assert_eq!(running.ask("up/m").await, 200);
+    running.stop().await;
+
+    let file = of_file(&fake) + "access: { networks: 127.0.0.0/8 }\n";
+    let running = start(folder.path(), &file).await;
+    running.to("POST", "providers", provider("in", &fake)).await;
+    assert_eq!(running.ask("in/m").await, 200);
+    let mut name = provider("named", &fake);
+    name["base_url"] = json!(format!("http://localhost:{port}/v1"));
+    running.to("POST", "providers", name).await;
+    assert_eq!(running.ask("named/m").await, 200);
+    running.stop().await;
+
+    // What is not allowed any more is not asked any more.
+    let running = start(folder.path(), &(of_file(&fake) + "access: { networks: [] }\n")).await;
+    let asked = fake.requests().len();
+    assert_eq!(running.ask("in/m").await, 404);
+    assert_eq!(fake.requests().len(), asked);
+    assert_eq!(running.to("GET", "problems", Value::Null).await["problems"].as_array().unwrap().len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a19_a_route_costs_no_more_than_one_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let running = start(folder.path(), &of_file(&fake)).await;
+    let many: Vec<String> = (0..300).map(|at| format!("word{at}")).collect();
+    for (when, words) in [
+        (
+            json!({"model_contains": many}),
+            "match: the route has more than 256 conditions; write several routes, or a pattern",
+        ),
+        (
+            json!({"model": "*a".repeat(300)}),
+            "match: a condition is longer than 512 characters; no request holds such a text; shorten it",
+        ),
+    ] {
+        let (status, answer) = running.try_to("POST", "routes", json!({"match": when, "to": "up"})).await;
+        assert_eq!((status, self::words(&answer)), (400, words));
+    }
+    // What a backtracking matcher would never end with.
+    running.to("POST", "routes", json!({"match": {"model": "*a".repeat(250) + "b"}, "to": "up"})).await;
+    assert_eq!(running.ask(&"a".repeat(100_000)).await, 404);
+    assert_eq!(running.ask(&("a".repeat(100_000) + "b")).await, 200);
+    running.stop().await;
+}
