@@ -7,6 +7,7 @@ mod check;
 mod e2e;
 mod fuzz;
 mod models;
+mod proto;
 mod shell;
 mod test;
 
@@ -29,6 +30,10 @@ enum Task {
     Fuzz(fuzz::Args),
     /// The table of model facts, from the public tables in the shared folder
     Models(models::Args),
+    /// The Rust form of our definitions of Warp's interface
+    Proto,
+    /// Compares our definitions of Warp's interface with a folder of newer `.proto` files
+    ProtoCheck(proto::Args),
     /// Generated files, licences and advisories
     Check(check::Args),
 }
@@ -40,6 +45,8 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(args) => bench::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Models(args) => models::run(&args),
+        Task::Proto => proto::generate(),
+        Task::ProtoCheck(args) => proto::check(&args),
         Task::Check(args) => check::run(&args),
     }
 }

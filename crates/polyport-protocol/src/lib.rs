@@ -11,6 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`chat`], [`responses`], [`messages`], [`gemini`] | one wire format each: types, request, response, stream, fault |
+//! | [`warp`] | Warp's interface: requests and streams |
 //! | [`mod@resolve`] | the only place that knows what the target model can do: rewrites the request, writes the loss report |
 //! | [`restore`] | undoes on the way back what `resolve` did to tools and answer shape |
 //! | `answer_losses` | what a client's protocol cannot say of an answer |
@@ -53,6 +54,7 @@ pub mod schema;
 pub mod sse;
 pub mod stream;
 mod tables;
+pub mod warp;
 mod wires;
 
 use bytes::Bytes;
@@ -119,6 +121,7 @@ pub fn decode_request(protocol: ClientProtocol, head: &RequestHead, body: Bytes)
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let encoded = match target.protocol {
+        _ if matches!(target.wire, Wire::Warp) => warp::encode_request(target, request, losses),
         Protocol::Chat => chat::encode_request(target, request, losses),
         Protocol::Responses => responses::encode_request(target, request, losses),
         Protocol::Messages => messages::encode_request(target, request, losses),

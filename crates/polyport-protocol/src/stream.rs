@@ -6,7 +6,8 @@ use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Losses, Protocol,
 use crate::answer_losses::AnswerLosses;
 use crate::context::{ClientContext, Target};
 use crate::sse::{Frame, FrameError, Framing};
-use crate::{chat, gemini, messages, responses};
+use crate::wires::Wire;
+use crate::{chat, gemini, messages, responses, warp};
 
 /// Turns a provider's streamed bytes into events, however the network cuts them. Keeps the rules of `polyport_types::event`.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ enum Codec {
     Responses(responses::Decoder),
     Messages(messages::Decoder),
     Gemini(gemini::Decoder),
+    Warp(warp::Decoder),
 }
 
 /// How a body ended.
@@ -41,6 +43,7 @@ impl StreamDecoder {
     #[must_use]
     pub fn new(target: &Target, max_event: usize) -> Self {
         let codec = match target.protocol {
+            _ if matches!(target.wire, Wire::Warp) => Codec::Warp(warp::Decoder::new(target)),
             Protocol::Chat => Codec::Chat(chat::Decoder::new(target)),
             Protocol::Responses => Codec::Responses(responses::Decoder::new(target)),
             Protocol::Messages => Codec::Messages(messages::Decoder::new(target)),
@@ -80,6 +83,7 @@ impl StreamDecoder {
             Codec::Responses(codec) => codec.finish(broken, out),
             Codec::Messages(codec) => codec.finish(broken, out),
             Codec::Gemini(codec) => codec.finish(broken, out),
+            Codec::Warp(codec) => codec.finish(broken, out),
         }
         self.end(out);
     }
@@ -105,6 +109,7 @@ impl StreamDecoder {
                     Codec::Responses(codec) => codec.event(&frame, out),
                     Codec::Messages(codec) => codec.event(&frame, out),
                     Codec::Gemini(codec) => codec.event(&frame, out),
+                    Codec::Warp(codec) => codec.event(&frame, out),
                 },
             };
             match understood {

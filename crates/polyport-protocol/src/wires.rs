@@ -15,6 +15,8 @@ pub enum Wire {
     Own,
     /// Google Code Assist: Gemini requests and answers in an envelope.
     CodeAssist(Arc<gemini::CodeAssist>),
+    /// Warp's multi-agent interface, which can be told what a Chat server can.
+    Warp,
 }
 
 impl Wire {

@@ -16,8 +16,8 @@ const CONFIG: &str = "generationConfig";
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     match &target.wire {
-        Wire::Own => plain_request(target, request, losses),
         Wire::CodeAssist(caller) => code_assist::encode_request(caller, target, request, losses),
+        Wire::Own | Wire::Warp => plain_request(target, request, losses),
     }
 }
 
