@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{models, shell};
+use crate::{models, proto, shell};
 
 /// What to check.
 #[derive(clap::Args)]
@@ -31,6 +31,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         all.extend(target);
         all.push(filter);
         shell::run("cargo", &all)?;
+    }
+    if !proto::is_current()? {
+        bail!("the Rust form of Warp's definitions is old: run `cargo xtask proto`");
     }
     let shared = Path::new(models::SHARED);
     if shared.is_dir() {

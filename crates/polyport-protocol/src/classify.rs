@@ -44,6 +44,9 @@ pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
     let hints = [fault.retry_after, retry_after(answer.header, answer.now), named, of_day];
     fault.retry_after = hints.into_iter().flatten().max();
     fault.of_model |= rejects_model_only(answer.header);
+    if (answer.header)("x-warp-error-code").as_deref() == Some("OUT_OF_CREDITS") {
+        fault.class = FaultClass::RateLimitedWindow;
+    }
     if fault.class == FaultClass::RateLimited && fault.retry_after.is_some_and(|after| after > SHORT) {
         fault.class = FaultClass::RateLimitedWindow;
     }

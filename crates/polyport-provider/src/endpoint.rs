@@ -39,6 +39,8 @@ pub enum Adapter {
     CodeAssist,
     /// Google Code Assist, as Antigravity speaks to it.
     Antigravity,
+    /// Warp's multi-agent interface.
+    Warp,
     /// Google's Vertex AI: Gemini's models, or Anthropic's, below addresses with project and location.
     Vertex,
 }
@@ -50,6 +52,7 @@ impl Adapter {
         match self {
             Self::Http | Self::Vertex => None,
             Self::CodeAssist | Self::Antigravity => Some(Protocol::Gemini),
+            Self::Warp => Some(Protocol::Chat),
         }
     }
 }
@@ -249,6 +252,7 @@ impl Endpoint {
     fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
         let (mut path, extra_query) = match self.protocol {
             _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
+            _ if self.adapter == Adapter::Warp => (format!("{}/ai/multi-agent", self.path), None),
             Protocol::Messages if self.adapter == Adapter::Vertex => self.vertex_messages_path(call),
             Protocol::Chat | Protocol::Responses => self.openai_path(call),
             Protocol::Messages => self.messages_path(call),

@@ -252,8 +252,12 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
         state.running += 1;
         state.most_at_once = state.most_at_once.max(state.running);
         let assertion = grant == ASSERTION;
+        // Google's identity service names the client in its address.
+        let named = assertion
+            || members.get("client_id").is_some_and(|id| !id.is_empty())
+            || !members.contains_key("client_id");
         let known = assertion || matches!(grant, "refresh_token" | "client_credentials");
-        if !is_post || !known || (!assertion && members.get("client_id").is_none_or(String::is_empty)) {
+        if !is_post || !known || !named {
             state.violations.push(format!("no refresh: grant_type `{grant}`, content-type `{kind}`"));
         }
     }
@@ -360,7 +364,7 @@ impl State {
         }
         let access = format!("access-{serial}-{name}");
         account.access.push(access.clone());
-        let mut body = json!({ "access_token": access, "token_type": "Bearer", "scope": "all" });
+        let mut body = json!({ "access_token": access, "id_token": access, "token_type": "Bearer", "scope": "all" });
         if let Some(seconds) = expires_in {
             body["expires_in"] = seconds.into();
         }

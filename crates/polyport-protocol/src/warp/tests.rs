@@ -26,7 +26,7 @@ fn target() -> Target {
     Target { wire: Wire::Warp, ..Target::plain(Protocol::Chat, "auto") }
 }
 
-fn object(json: serde_json::Value) -> super::proto::Struct {
+fn object(json: &serde_json::Value) -> super::proto::Struct {
     value::object(json.as_object().unwrap())
 }
 
@@ -69,7 +69,7 @@ fn r2_a_turn_with_the_result_of_a_tool() {
     let question = HistoryQuery { query: "What is the weather in Paris?".to_owned(), ..HistoryQuery::default() };
     let tool = CallMcpTool {
         name: "get_weather".to_owned(),
-        args: Some(object(json!({ "city": "Paris" }))),
+        args: Some(object(&json!({ "city": "Paris" }))),
         ..CallMcpTool::default()
     };
     let call = ToolCall { tool_call_id: "call_1".to_owned(), call_mcp_tool: Some(tool) };
@@ -94,7 +94,7 @@ fn r2_a_turn_with_the_result_of_a_tool() {
             tools: vec![McpTool {
                 name: "get_weather".to_owned(),
                 description: "Weather by city".to_owned(),
-                input_schema: Some(object(json!({ "type": "object" }))),
+                input_schema: Some(object(&json!({ "type": "object" }))),
             }],
             ..McpContext::default()
         }),

@@ -55,6 +55,8 @@ pub enum Grant {
     /// A refresh token (RFC 6749 §6).
     #[default]
     RefreshToken,
+    /// A refresh token of Google's identity service for apps (Firebase), which answers with an `id_token` for requests.
+    IdToken,
     /// The OAuth client's own secret (RFC 6749 §4.4).
     ClientCredentials,
     /// A statement signed with a private key (RFC 7523); the client id is who states it.
@@ -118,12 +120,12 @@ impl RefreshError {
 struct Answer<'a> {
     #[serde(default)]
     access_token: Option<String>,
-    #[serde(default)]
+    #[serde(default, alias = "idToken")]
     id_token: Option<String>,
     /// A number, or the number as text.
-    #[serde(default, borrow)]
+    #[serde(default, borrow, alias = "expiresIn")]
     expires_in: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, alias = "refreshToken")]
     refresh_token: Option<String>,
     /// A word; some servers put an object here.
     #[serde(default, borrow)]
@@ -159,7 +161,7 @@ pub async fn refresh(
             }
             other => RefreshError::unavailable(other),
         })?;
-        read(answer, refresh, now_ms).await
+        read(answer, refresh, now_ms, server.grant == Grant::IdToken).await
     };
     match tokio::time::timeout(LIMIT, asking).await {
         Ok(result) => result,
@@ -171,7 +173,7 @@ impl TokenServer {
     fn request(&self, refresh: &Secret, now_ms: i64) -> Result<ProviderRequest, RefreshError> {
         let assertion;
         let mut members = match &self.grant {
-            Grant::RefreshToken => {
+            Grant::RefreshToken | Grant::IdToken => {
                 let mut members = vec![
                     ("grant_type", "refresh_token"),
                     ("refresh_token", refresh.expose()),
@@ -221,7 +223,8 @@ impl TokenServer {
     }
 }
 
-async fn read(answer: ProviderResponse, refresh: &Secret, now_ms: i64) -> Result<Tokens, RefreshError> {
+/// `by_id`: it is the `id_token` that requests carry.
+async fn read(answer: ProviderResponse, refresh: &Secret, now_ms: i64, by_id: bool) -> Result<Tokens, RefreshError> {
     let ProviderResponse { status, headers, mut body } = answer;
     let mut bytes = Vec::new();
     while let Some(chunk) = body.chunk().await.map_err(RefreshError::unavailable)? {
@@ -232,16 +235,17 @@ async fn read(answer: ProviderResponse, refresh: &Secret, now_ms: i64) -> Result
     }
     let parsed: Option<Answer<'_>> = serde_json::from_slice(&bytes).ok();
     if status.is_success() {
-        return granted(parsed, refresh, now_ms);
+        return granted(parsed, refresh, now_ms, by_id);
     }
     let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let retry_after = classify::retry_after(&header, now_ms / 1000);
     Err(refused(status, parsed, retry_after))
 }
 
-fn granted(answer: Option<Answer<'_>>, old: &Secret, now_ms: i64) -> Result<Tokens, RefreshError> {
+fn granted(answer: Option<Answer<'_>>, old: &Secret, now_ms: i64, by_id: bool) -> Result<Tokens, RefreshError> {
     let Some(answer) = answer else { return Err(RefreshError::unavailable("its answer is not JSON")) };
-    let access = answer.access_token.or(answer.id_token).filter(|token| !token.trim().is_empty());
+    let access = if by_id { answer.id_token } else { answer.access_token.or(answer.id_token) };
+    let access = access.filter(|token| !token.trim().is_empty());
     let Some(access) = access else { return Err(RefreshError::unavailable("its answer holds no access_token")) };
     let seconds = answer.expires_in.and_then(|raw| raw.get().trim_matches('"').trim().parse::<f64>().ok());
     // Nobody's tokens live for years; a number beyond is a mistake and must not keep a dead token in use.
@@ -318,7 +322,7 @@ mod tests {
     }
 
     fn grant(text: &str) -> Result<Tokens, RefreshError> {
-        granted(parse(text), &Secret::new("old".to_owned()), 1_000_000)
+        granted(parse(text), &Secret::new("old".to_owned()), 1_000_000, false)
     }
 
     fn refusal(status: u16, text: &str) -> RefreshError {

@@ -371,6 +371,8 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
     let client_id = oauth.client_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
     let (url, client_id) = match (url, client_id) {
         (Some(url), Some(id)) => (url, id),
+        // Its address names the client.
+        (Some(url), None) if oauth.grant == Some(file::Grant::IdToken) => (url, ""),
         (None, None) if oauth.accounts.iter().all(|account| account.refresh_token.is_none()) => return None,
         (None, _) => {
             context.error(&child(at, "token_url"), "the address of the token endpoint is missing", "set `token_url`");
@@ -397,10 +399,13 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
         }
     };
     let client_secret = secret(&oauth.client_secret, "client_secret");
-    let client_id = secret(&Some(client_id.to_owned()), "client_id")?;
+    let client_id = match client_id {
+        "" => Text::new(),
+        id => secret(&Some(id.to_owned()), "client_id")?.expose().into(),
+    };
     Some(TokenServer {
         url,
-        client_id: client_id.expose().into(),
+        client_id,
         client_secret,
         scope: oauth.scope.as_deref().map(Text::from),
         body: match oauth.body {
@@ -409,6 +414,7 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
         },
         grant: match oauth.grant {
             None | Some(file::Grant::RefreshToken) => Grant::RefreshToken,
+            Some(file::Grant::IdToken) => Grant::IdToken,
             Some(file::Grant::ClientCredentials) => Grant::ClientCredentials,
         },
     })

@@ -271,6 +271,8 @@ pub(super) struct OAuth {
 pub(super) enum Grant {
     /// The refresh tokens of `accounts`.
     RefreshToken,
+    /// The same at Google's identity service for apps, as Warp uses it: requests carry the `id_token`.
+    IdToken,
     /// The OAuth client's own secret, as Microsoft Entra takes it; there are no `accounts` then.
     ClientCredentials,
 }
@@ -332,6 +334,8 @@ pub(super) enum Adapter {
     Antigravity,
     /// Google's Vertex AI.
     Vertex,
+    /// Warp's multi-agent interface, for accounts that are yours.
+    Warp,
 }
 
 impl From<Adapter> for polyport_provider::Adapter {
@@ -341,6 +345,7 @@ impl From<Adapter> for polyport_provider::Adapter {
             Adapter::CodeAssist => Self::CodeAssist,
             Adapter::Antigravity => Self::Antigravity,
             Adapter::Vertex => Self::Vertex,
+            Adapter::Warp => Self::Warp,
         }
     }
 }

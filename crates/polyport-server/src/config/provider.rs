@@ -272,7 +272,7 @@ impl Provider {
         let as_it_is = match self.adapter() {
             Adapter::Http => true,
             Adapter::Vertex => self.protocol() == Protocol::Gemini,
-            Adapter::CodeAssist | Adapter::Antigravity => false,
+            Adapter::CodeAssist | Adapter::Antigravity | Adapter::Warp => false,
         };
         as_it_is && self.protocol() == Protocol::from(protocol)
     }
@@ -292,6 +292,7 @@ impl Provider {
             protocol: self.protocol(),
             wire: match self.adapter() {
                 Adapter::Http | Adapter::Vertex => Wire::Own,
+                Adapter::Warp => Wire::Warp,
                 Adapter::CodeAssist => code_assist(CodeAssistClient::Cli),
                 Adapter::Antigravity => code_assist(CodeAssistClient::Antigravity),
             },

@@ -394,6 +394,7 @@ fn profile(
     let usual = match protocol {
         _ if adapter == Adapter::CodeAssist => "code-assist",
         _ if adapter == Adapter::Antigravity => "antigravity",
+        _ if adapter == Adapter::Warp => "warp",
         Protocol::Gemini if adapter == Adapter::Vertex => "vertex",
         Protocol::Messages if adapter == Adapter::Vertex => "vertex-anthropic",
         Protocol::Chat => "generic",

@@ -190,3 +190,63 @@ async fn azure_takes_a_token_of_the_client_itself() {
     assert!(fake.requests().iter().all(|asked| asked.header("authorization") == Some(&*token)));
     assert!(tokens.violations().is_empty(), "{:?}", tokens.violations());
 }
+
+fn warp_config(fake: &FakeProvider, tokens: &FakeTokenServer, folder: &Path) -> Config {
+    let text = format!(
+        "providers:\n  warp:\n    preset: warp\n    base_url: http://{}\n    proxy: none\n    oauth:\n      token_url: {}\n      \
+         grant: id_token\n      accounts: [{{ refresh_token: mine }}, {{ refresh_token: ours }}]\nmodels: {{ m: 'warp/gpt-5 (high \
+         reasoning)' }}\n",
+        fake.address(),
+        tokens.url()
+    );
+    config(&text, folder)
+}
+
+#[tokio::test]
+async fn warp_accounts_answer_every_client_with_the_whole_conversation() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens.open("mine");
+    tokens.open("ours");
+    let fake = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Warp).start().await;
+    let gateway = Gateway::start(warp_config(&fake, &tokens, folder.path())).await;
+    text_and_tools(&gateway, &fake, "warp").await;
+    assert!(tokens.violations().is_empty(), "{:?}", tokens.violations());
+
+    // Three turns with a tool: the answer of the fake depends on the tool's result, which it gets with everything before it.
+    fake.decide(|_| None);
+    fake.always(Step::model());
+    let body = json!({ "model": "m", "max_tokens": 100, "system": "Be brief.", "messages": [
+        { "role": "user", "content": "What is the weather?" },
+        { "role": "assistant", "content": [{ "type": "tool_use", "id": "toolu_1", "name": "look", "input": { "at": 5 } }] },
+        { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "toolu_1", "content": "18 degrees" }] }
+    ], "tools": [{ "name": "look", "input_schema": { "type": "object", "properties": { "at": { "type": "integer" } } } }] });
+    let summary = ask(&gateway, ClientProtocol::Messages, "/v1/messages", &body, false).await;
+    assert!(summary.choices[0].text.contains("18 degrees"), "{}", summary.choices[0].text);
+    let sent = String::from_utf8_lossy(fake.last().body()).into_owned();
+    for words in ["Be brief.", "What is the weather?", "toolu_1", "look", "18 degrees", "gpt-5 (high reasoning)"] {
+        assert!(sent.contains(words), "{words}");
+    }
+    fake.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_warp_account_without_credits_rests_and_the_other_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens.open("mine");
+    tokens.open("ours");
+    let fake = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Warp).start().await;
+    fake.decide(|exchange| {
+        let mine = exchange.header("authorization").is_some_and(|token| token.ends_with("mine"));
+        mine.then(|| Step::json("{}").status(429).header("x-warp-error-code", "OUT_OF_CREDITS"))
+    });
+    let gateway = Gateway::start(warp_config(&fake, &tokens, folder.path())).await;
+    let (path, body) = request(ClientProtocol::Gemini, true);
+    for _ in 0..4 {
+        let summary = ask(&gateway, ClientProtocol::Gemini, path, &body, true).await;
+        assert!(!summary.choices[0].text.is_empty());
+    }
+    let mine = fake.requests().iter().filter(|asked| asked.header("authorization").unwrap().ends_with("mine")).count();
+    assert_eq!(mine, 1);
+}

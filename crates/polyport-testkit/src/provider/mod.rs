@@ -24,6 +24,7 @@ mod http2;
 mod kept;
 mod model;
 mod plan;
+mod protobuf;
 mod render;
 mod script;
 mod shelf;
@@ -463,8 +464,12 @@ impl Shared {
                 .unwrap_or_default()
         };
         let mut found = Vec::new();
-        if !header("content-type").starts_with("application/json") {
-            found.push("content-type: application/json is required".to_owned());
+        let kind = match self.settings.wrapping {
+            Some(Wrapping::Warp) => "application/x-protobuf",
+            _ => "application/json",
+        };
+        if !header("content-type").starts_with(kind) {
+            found.push(format!("content-type: {kind} is required"));
         }
         if body.is_null() {
             found.push("the body is not JSON".to_owned());
@@ -589,6 +594,10 @@ impl Shared {
         let saying = Saying { prompt, answer: &answer, request: body, serial: exchange.serial() };
         if protocol == Protocol::Responses && body.get("store") != Some(&Value::Bool(false)) {
             kept::keep(self, exchange, body, render::whole(protocol, &saying));
+        }
+        if matches!(self.settings.wrapping, Some(Wrapping::Warp)) {
+            let events = render::warp_events(&saying).into_iter().map(String::into_bytes).collect();
+            return Plan::answer(step, Body { content_type: "text/event-stream".to_owned(), events, streamed: true });
         }
         if !step.stream.unwrap_or(prompt.stream) {
             let whole = match &answer.error {

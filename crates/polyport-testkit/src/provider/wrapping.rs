@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::exchange::Received;
+use super::protobuf::{at, fields, structure, text};
 
 /// How a service wraps its protocol.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub enum Wrapping {
         /// Antigravity's envelope instead of Gemini CLI's.
         antigravity: bool,
     },
+    /// Warp: protobuf in, an event stream of base64 protobuf out. Requests are judged as the Chat requests that say the same.
+    Warp,
     /// Vertex AI: the protocol's own requests below addresses with project and location, Anthropic's without a model.
     Vertex {
         /// The project and the location it knows.
@@ -55,6 +58,7 @@ impl Wrapping {
             Self::CodeAssist { projects, antigravity } => {
                 code_assist(&mut opened, projects, *antigravity, models);
             }
+            Self::Warp => warp(&mut opened, &received.body),
             Self::Vertex { project, location } => vertex(&mut opened, project, location),
         }
         opened
@@ -63,7 +67,7 @@ impl Wrapping {
     /// Puts the wrapping around one event of a stream, or around a whole answer.
     pub(super) fn close(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Vertex { .. } => bytes,
+            Self::Vertex { .. } | Self::Warp => bytes,
             Self::CodeAssist { .. } => {
                 let text = String::from_utf8(bytes).unwrap_or_default();
                 let (start, json) = match text.strip_prefix("data: ") {
@@ -154,6 +158,108 @@ fn code_assist(opened: &mut Opened, projects: &[String], antigravity: bool, mode
         }
         _ => opened.answer = refuse("no such method"),
     }
+}
+
+fn warp(opened: &mut Opened, body: &[u8]) {
+    if opened.path != "/ai/multi-agent" {
+        opened.answer = Some((404, json!({ "error": "not found" })));
+        return;
+    }
+    opened.path = "/v1/chat/completions".to_owned();
+    if fields(body).is_none() {
+        opened.violations.push("the body is no protobuf message".to_owned());
+        return;
+    }
+    if at(body, &[3, 9]) != [b"\x09"] {
+        opened.violations.push("settings.supported_tools: only CALL_MCP_TOOL is expected of a gateway".to_owned());
+    }
+    let mut messages = Vec::new();
+    let system = |query: &[u8], attachments: u64| {
+        at(query, &[attachments])
+            .into_iter()
+            .find(|entry| text(entry, &[1]) == "SYSTEM_PROMPT")
+            .map(|entry| text(entry, &[2, 1]))
+    };
+    let mut instructions = Vec::new();
+    for message in at(body, &[1, 1, 5]) {
+        if text(message, &[1]).is_empty() || text(message, &[11]).is_empty() {
+            opened.violations.push("task_context.tasks[].messages[]: id and task_id are required".to_owned());
+        }
+        for query in at(message, &[2]) {
+            instructions.extend(system(query, 3));
+            messages.push(json!({ "role": "user", "content": text(query, &[1]) }));
+        }
+        for output in at(message, &[3]) {
+            messages.push(json!({ "role": "assistant", "content": text(output, &[1]) }));
+        }
+        for call in at(message, &[4]) {
+            let arguments = at(call, &[12, 2]).first().map_or_else(|| json!({}), |args| structure(args)).to_string();
+            let function = json!({ "name": text(call, &[12, 1]), "arguments": arguments });
+            let call = json!({ "id": text(call, &[1]), "type": "function", "function": function });
+            messages.push(json!({ "role": "assistant", "tool_calls": [call] }));
+        }
+        for result in at(message, &[5]) {
+            messages.push(tool_message(result, 16));
+        }
+    }
+    for given in at(body, &[2, 6, 1]) {
+        for query in at(given, &[1]) {
+            instructions.extend(system(query, 2));
+            let mut content = vec![json!({ "type": "text", "text": text(query, &[1]) })];
+            for image in at(body, &[2, 1, 7]) {
+                let url = format!("data:{};base64,{}", text(image, &[2]), text(image, &[1]));
+                content.push(json!({ "type": "image_url", "image_url": { "url": url } }));
+            }
+            messages.push(json!({ "role": "user", "content": content }));
+        }
+        for result in at(given, &[2]) {
+            messages.push(tool_message(result, 12));
+        }
+    }
+    if let Some(first) = instructions.first() {
+        messages.insert(0, json!({ "role": "system", "content": first }));
+    }
+    let tools: Vec<Value> = at(body, &[6, 3, 4])
+        .into_iter()
+        .chain(at(body, &[6, 2]))
+        .map(|tool| {
+            let schema = at(tool, &[3]).first().map_or_else(|| json!({}), |schema| structure(schema));
+            let function = json!({ "name": text(tool, &[1]), "description": text(tool, &[2]), "parameters": schema });
+            json!({ "type": "function", "function": function })
+        })
+        .collect();
+    opened.body = json!({ "model": text(body, &[3, 1, 1]), "stream": true, "messages": joined(messages) });
+    if !tools.is_empty() {
+        opened.body["tools"] = Value::Array(tools);
+    }
+}
+
+fn tool_message(result: &[u8], outcome: u64) -> Value {
+    let mut content = text(result, &[outcome, 1, 1, 1, 1]);
+    if content.is_empty() {
+        content = text(result, &[outcome, 2, 1]);
+    }
+    json!({ "role": "tool", "tool_call_id": text(result, &[1]), "content": content })
+}
+
+/// What the assistant says and calls in one turn stands in one message.
+fn joined(messages: Vec<Value>) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for message in messages {
+        match all.last_mut() {
+            Some(last) if last["role"] == "assistant" && message["role"] == "assistant" => {
+                if let Some(calls) = message["tool_calls"].as_array() {
+                    let mut so_far = last["tool_calls"].as_array().cloned().unwrap_or_default();
+                    so_far.extend(calls.clone());
+                    last["tool_calls"] = Value::Array(so_far);
+                } else {
+                    last["content"] = message["content"].clone();
+                }
+            }
+            _ => all.push(message),
+        }
+    }
+    all
 }
 
 fn vertex(opened: &mut Opened, project: &str, location: &str) {

@@ -44,6 +44,7 @@ const HARMLESS: &[&str] = &[
     "foldhash",
     "jiff",
     "memchr",
+    "prost",
     "parking_lot",
     "schemars",
     "secrecy",

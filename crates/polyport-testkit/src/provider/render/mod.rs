@@ -11,8 +11,10 @@ mod gemini;
 mod messages;
 mod responses;
 mod signature;
+mod warp;
 
 pub(super) use signature::{check as check_signatures, sign};
+pub(super) use warp::events as warp_events;
 
 /// Unix seconds of every answer: nothing here depends on the clock.
 pub(super) const CREATED: u64 = 1_790_000_000;
