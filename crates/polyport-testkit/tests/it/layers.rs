@@ -45,6 +45,7 @@ const HARMLESS: &[&str] = &[
     "jiff",
     "memchr",
     "prost",
+    "wide",
     "parking_lot",
     "schemars",
     "secrecy",
