@@ -1,7 +1,7 @@
 //! Walks over JSON without building anything from it: is it JSON, is it nested too deeply, where do its members stand?
 //!
 //! Bodies that pass through are read only this way. A general parser spends most of its time in the strings of a prompt, which hold an
-//! escape every few dozen bytes; here plain text is skipped in blocks, see [`marks`].
+//! escape every few dozen bytes; here plain text is skipped in blocks, see `marks`.
 
 pub(crate) mod marks;
 pub(crate) mod reader;

@@ -1,4 +1,4 @@
-//! From what was written to a [`Config`]: every mistake is noted, none stops the checking.
+//! From what was written to a [`Config`](super::Config): every mistake is noted, none stops the checking.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
