@@ -201,6 +201,21 @@ fn every_end_of_a_stream_has_its_meaning() {
 }
 
 #[test]
+fn u29_bytes_that_are_no_message_of_theirs_end_in_a_clean_error() {
+    // Base64 of a length that runs past the end, of a group, of a tag without a value, and no base64 at all.
+    for broken in ["Ev8BCg==", "Cw==", "Eg==", "not base64!"] {
+        assert_eq!(error_of(&[broken; 3]).0, FaultClass::UpstreamProtocol, "{broken}");
+        let events = read(&[E1, E2, E3, broken, E7]);
+        assert!(events.iter().any(|event| matches!(event, Event::Finish(_))), "one is passed over: {broken}");
+    }
+    // Members of newer versions are passed over.
+    let mut unknown = URL_SAFE.decode(E1).unwrap();
+    unknown.extend([0xfa, 0x07, 3, 1, 2, 3]);
+    let newer = URL_SAFE.encode(unknown);
+    assert!(matches!(read(&[&newer, E2, E3, E7]).first(), Some(Event::Start(start)) if &*start.id == "req-1"));
+}
+
+#[test]
 fn the_whole_conversation_is_sent() {
     let body = json!({ "model": "m", "messages": [
         { "role": "system", "content": "Be brief." },
