@@ -91,9 +91,15 @@ pub(super) fn attachment(text: String) -> AttachmentEntry {
 }
 
 /// Instructions go with the query that is asked now, or with the last one of the history.
-fn attach(system: String, inputs: &mut [UserInput], messages: &mut [Message]) {
+fn attach(system: String, inputs: &mut Vec<UserInput>, messages: &mut [Message]) {
     if system.is_empty() {
         return;
+    }
+    let asks = |input: &UserInput| matches!(input.input, Some(Given::UserQuery(_)));
+    let asked = |message: &Message| matches!(message.message, Some(Kind::UserQuery(_)));
+    if !inputs.iter().any(asks) && !messages.iter().any(asked) {
+        // A conversation without any query: one that asks nothing carries them.
+        inputs.push(query(String::new()));
     }
     let asked = inputs.iter_mut().rev().find_map(|input| match &mut input.input {
         Some(Given::UserQuery(query)) => Some(&mut query.referenced_attachments),

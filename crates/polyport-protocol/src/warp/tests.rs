@@ -244,3 +244,16 @@ fn the_whole_conversation_is_sent() {
     let again = request::message(&target(), &asked, &mut Losses::new());
     assert_eq!(Arc::new(sent), Arc::new(again), "the same history is the same request");
 }
+
+#[test]
+fn instructions_are_not_lost_where_nobody_asked_anything() {
+    let body = json!({ "model": "m", "messages": [
+        { "role": "system", "content": "Be brief." },
+        { "role": "assistant", "content": null, "tool_calls": [
+            { "id": "call_1", "type": "function", "function": { "name": "look", "arguments": "{}" } }] },
+        { "role": "tool", "tool_call_id": "call_1", "content": "18 C" }
+    ] });
+    let asked = decode_request(ClientProtocol::Chat, &RequestHead::default(), Bytes::from(body.to_string())).unwrap();
+    let sent = request::message(&target(), &asked, &mut Losses::new()).encode_to_vec();
+    assert!(sent.windows(9).any(|bytes| bytes == b"Be brief."));
+}
