@@ -19,6 +19,12 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Up to here a rate limit is short; beyond it is a plan window.
 const SHORT: Duration = Duration::from_secs(300);
 
+/// How long a limit by the minute holds at most.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Errors inside errors are unwrapped to this depth: Google's own client knows ten.
+const NESTED: u8 = 10;
+
 /// An unsuccessful answer of a provider.
 pub struct ProviderAnswer<'a> {
     /// HTTP status.
@@ -38,11 +44,12 @@ pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
     let details = Details::read(&body);
     let reset_at = details.reset_at;
     let of_day = details.is_of_day(Some(answer.status)).then(|| until_next_day(answer.now));
+    let of_minute = details.is_of_minute().then_some(MINUTE);
     let mut fault = details.fault(Some(answer.status), &body);
     // The longest hint that applies counts: asking earlier only fails again.
     let named = reset_at.and_then(|at| until(at, answer.now));
     let hints = [fault.retry_after, retry_after(answer.header, answer.now), named, of_day];
-    fault.retry_after = hints.into_iter().flatten().max();
+    fault.retry_after = hints.into_iter().flatten().max().or(of_minute);
     fault.of_model |= rejects_model_only(answer.header);
     if (answer.header)("x-warp-error-code").as_deref() == Some("OUT_OF_CREDITS") {
         fault.class = FaultClass::RateLimitedWindow;
@@ -66,6 +73,31 @@ fn rejects_model_only(header: &dyn Fn(&str) -> Option<String>) -> bool {
 #[must_use]
 pub fn classify_body(status: Option<u16>, body: &str) -> Fault {
     Details::read(body).fault(status, body)
+}
+
+/// Reads JSON; errors that Google sends inside streams may hold commas too many.
+fn lenient(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&without_doubled_commas(text)?).ok())
+}
+
+/// The text without commas that follow a comma, strings left as they are; `None` if there are none.
+fn without_doubled_commas(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let (mut in_string, mut escaped, mut after_comma) = (false, false, false);
+    for c in text.chars() {
+        let doubled = !in_string && c == ',' && after_comma;
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else {
+            in_string = c == '"';
+            after_comma = c == ',' || after_comma && c.is_whitespace();
+        }
+        if !doubled {
+            out.push(c);
+        }
+    }
+    (out.len() != text.len()).then_some(out)
 }
 
 /// How long until Google's quotas of a day begin anew: at midnight of its home, an hour late in summer.
@@ -101,7 +133,7 @@ struct Details {
 impl Details {
     fn read(body: &str) -> Self {
         let mut details = Self::default();
-        if let Ok(value) = serde_json::from_str::<Value>(body) {
+        if let Some(value) = lenient(body) {
             details.value(&value, 0);
         }
         if details.retry_after.is_none() {
@@ -136,10 +168,15 @@ impl Details {
         status == Some(429) && self.quota_ids.iter().any(|id| id.contains("PerDay") || id.contains("Daily"))
     }
 
+    /// Whether it is a quota by the minute.
+    fn is_of_minute(&self) -> bool {
+        !self.quota_ids.is_empty() && self.quota_ids.iter().all(|id| id.contains("PerMinute"))
+    }
+
     /// Whether the quota is nothing at all, as Google says of models that a plan does not contain.
     fn has_no_quota(&self, status: Option<u16>) -> bool {
         let more = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        status == Some(429) && self.message.split("limit: 0").skip(1).any(more)
+        matches!(status, Some(429 | 499 | 503)) && self.message.split("limit: 0").skip(1).any(more)
     }
 
     /// Reads an error value; `depth` bounds the unwrapping of errors inside errors.
@@ -226,9 +263,9 @@ impl Details {
 
     /// A message may itself be the JSON of another error.
     fn message(&mut self, text: &str, depth: u8) {
-        if depth < 3
+        if depth < NESTED
             && text.trim_start().starts_with(['{', '['])
-            && let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(text)
+            && let Some(inner @ (Value::Object(_) | Value::Array(_))) = lenient(text)
         {
             self.value(&inner, depth + 1);
         }
@@ -282,6 +319,9 @@ impl Details {
         let metadata = |name: &str| item.get("metadata")?.get(name)?.as_str();
         if self.retry_after.is_none() {
             self.retry_after = metadata("quotaResetDelay").and_then(go_duration);
+        }
+        if let Some(limit) = metadata("quota_limit") {
+            self.quota_ids.push(limit.to_owned());
         }
         self.names_model |= metadata("model").is_some();
         let at = metadata("quotaResetTimeStamp").and_then(|text| text.parse::<Timestamp>().ok());
@@ -397,7 +437,7 @@ impl Details {
     }
 
     fn class_by_message(&self, status: Option<u16>) -> Option<FaultClass> {
-        const TABLE: [(&[&str], FaultClass); 6] = [
+        const TABLE: [(&[&str], FaultClass); 7] = [
             (
                 &[
                     "prompt is too long",
@@ -427,7 +467,8 @@ impl Details {
             ),
             (&["location is not supported"], FaultClass::PermissionDenied),
             (&["api key not valid", "incorrect api key", "oauth token has expired"], FaultClass::AuthInvalid),
-            (&["exhausted your capacity"], FaultClass::CapacityModel),
+            (&["quota exhausted", "quota_exhausted"], FaultClass::RateLimitedWindow),
+            (&["exhausted your capacity", "capacity exceeded", "no capacity available"], FaultClass::CapacityModel),
             (&["currently unavailable", "overloaded"], FaultClass::Overloaded),
         ];
         // Words alone decide nothing about an answer whose class its status already makes certain.
@@ -438,7 +479,11 @@ impl Details {
         let (_, class) = TABLE.iter().find(|(needles, _)| needles.iter().any(|needle| message.contains(needle)))?;
         let client_side = status.is_none_or(|status| status < 500);
         match class {
-            FaultClass::Overloaded if status.is_some_and(|status| status < 500 && status != 429) => None,
+            FaultClass::Overloaded | FaultClass::RateLimitedWindow | FaultClass::CapacityModel
+                if status.is_some_and(|status| status < 500 && status != 429) =>
+            {
+                None
+            }
             FaultClass::ContextTooLong if !client_side && status != Some(500) => None,
             class => Some(*class),
         }
@@ -589,7 +634,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 /// "Please try again in 1.57s", "retry after 20 seconds", "Please retry in 900ms".
 fn wait_in_text(message: &str) -> Option<Duration> {
     let lower = message.to_lowercase();
-    for lead in ["try again in ", "retry in ", "retry after ", "try again after "] {
+    for lead in ["try again in ", "retry in ", "retry after ", "try again after ", "will reset after "] {
         let Some((_, tail)) = lower.split_once(lead) else { continue };
         let mut words = tail.split_whitespace();
         let first = words.next()?.trim_end_matches(['.', ',', ';', ')']);

@@ -316,3 +316,51 @@ fn code_assist_names_the_model_the_reset_and_the_remedy() {
         "reason":"VALIDATION_REQUIRED"},{"@type":"type.googleapis.com/google.rpc.Help","links":[{"url":"https://a.example/"}]}]}}"#;
     assert!(read(403, linked.to_owned()).message.ends_with("https://a.example/"));
 }
+
+#[test]
+fn code_assist_limits_by_the_minute_by_capacity_and_by_words() {
+    use FaultClass as C;
+    let none = |_: &str| None;
+    let read = |status: u16, body: &str| {
+        classify(&ProviderAnswer { status, header: &none, body: Bytes::from(body.to_owned()), now: 1_800_000_000 })
+    };
+    let seconds = |fault: &Fault| fault.retry_after.map(|after| after.as_secs_f64());
+    // A limit by the minute without a time is over in a minute; with one it is over then.
+    let minute = |more: &str| {
+        format!(
+            r#"{{"error":{{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{{"@type":
+            "type.googleapis.com/google.rpc.QuotaFailure","violations":[{{"quotaId":"RequestsPerMinutePerProject"}}]}}{more}]}}}}"#
+        )
+    };
+    let fault = read(429, &minute(""));
+    assert_eq!((fault.class, seconds(&fault)), (C::RateLimited, Some(60.0)));
+    let fault = read(429, &minute(r#",{"@type":"x/google.rpc.RetryInfo","retryDelay":"4s"}"#));
+    assert_eq!(seconds(&fault), Some(4.0));
+    let by_metadata = r#"{"error":{"code":429,"message":"m","details":[{"@type":"x/google.rpc.ErrorInfo",
+        "reason":"RATE_LIMIT_EXCEEDED","metadata":{"quota_limit":"RequestsPerMinutePerUser"}}]}}"#;
+    assert_eq!(seconds(&read(429, by_metadata)), Some(60.0));
+    // An error may be nested as text, and hold commas too many.
+    let inner = r#"{"error":{"code":429,"message":"Your quota will reset after 1h2m3s.",,"status":"RESOURCE_EXHAUSTED"}}"#;
+    let mut nested = inner.to_owned();
+    for _ in 0..5 {
+        nested = serde_json::json!({"error": {"message": nested}}).to_string();
+    }
+    let fault = read(429, &nested);
+    assert_eq!((fault.message.as_str(), seconds(&fault)), ("Your quota will reset after 1h2m3s.", Some(3723.0)));
+    assert_eq!(fault.class, C::RateLimitedWindow);
+    for (status, message, expected) in [
+        (429, "Quota exhausted for this tier", C::RateLimitedWindow),
+        (503, "No capacity available for model gemini-3-pro", C::CapacityModel),
+        (429, "You have exhausted your capacity on this model. Your quota will reset after 0s.", C::CapacityModel),
+        (503, "Quota exceeded, limit: 0", C::PermissionDenied),
+        (429, "Resource has been exhausted (e.g. check quota).", C::RateLimited),
+        (400, "`quota exhausted` is no tool", C::BadRequest),
+        (499, "cancelled", C::ServerError),
+    ] {
+        let body = serde_json::json!({"error": {"code": status, "message": message, "status": "X"}}).to_string();
+        assert_eq!(read(status, &body).class, expected, "{message}");
+    }
+    let doubled = r#"{"a":"x,,\"y,,","b":1, ,"c":2}"#;
+    assert_eq!(without_doubled_commas(doubled).as_deref(), Some(r#"{"a":"x,,\"y,,","b":1, "c":2}"#));
+    assert_eq!(without_doubled_commas(r#"{"a":"\\",""b":2}"#), None);
+}
