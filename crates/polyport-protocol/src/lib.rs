@@ -120,12 +120,15 @@ pub fn decode_request(protocol: ClientProtocol, head: &RequestHead, body: Bytes)
 /// client's own request from then on.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    let encoded = match target.protocol {
-        _ if matches!(target.wire, Wire::Warp) => warp::encode_request(target, request, losses),
-        Protocol::Chat => chat::encode_request(target, request, losses),
-        Protocol::Responses => responses::encode_request(target, request, losses),
-        Protocol::Messages => messages::encode_request(target, request, losses),
-        Protocol::Gemini => gemini::encode_request(target, request, losses),
+    let encoded = match &target.wire {
+        Wire::Own => match target.protocol {
+            Protocol::Chat => chat::encode_request(target, request, losses),
+            Protocol::Responses => responses::encode_request(target, request, losses),
+            Protocol::Messages => messages::encode_request(target, request, losses),
+            Protocol::Gemini => gemini::encode_request(target, request, losses),
+        },
+        Wire::CodeAssist(caller) => gemini::encode_enveloped(caller, target, request, losses),
+        Wire::Warp => warp::encode_request(target, request, losses),
     };
     paths::in_words_of(request.source, losses);
     encoded
@@ -142,11 +145,14 @@ pub fn decode_response(target: &Target, body: Bytes) -> Result<Response, Fault> 
             format!("the provider's answer is unreadable: {error}"),
         )
     })?;
-    match target.protocol {
-        Protocol::Chat => chat::decode_response(target, &text),
-        Protocol::Responses => responses::decode_response(target, &text),
-        Protocol::Messages => messages::decode_response(target, &text),
-        Protocol::Gemini => gemini::decode_response(target, &text),
+    match &target.wire {
+        // The envelope of Code Assist is looked through; what Warp does not stream is an error, in one of the forms that Chat knows.
+        Wire::Own | Wire::CodeAssist(_) | Wire::Warp => match target.protocol {
+            Protocol::Chat => chat::decode_response(target, &text),
+            Protocol::Responses => responses::decode_response(target, &text),
+            Protocol::Messages => messages::decode_response(target, &text),
+            Protocol::Gemini => gemini::decode_response(target, &text),
+        },
     }
 }
 

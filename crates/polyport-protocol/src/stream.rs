@@ -42,12 +42,15 @@ impl StreamDecoder {
     /// A decoder for the stream of `target`. `max_event` bounds one event in bytes.
     #[must_use]
     pub fn new(target: &Target, max_event: usize) -> Self {
-        let codec = match target.protocol {
-            _ if matches!(target.wire, Wire::Warp) => Codec::Warp(warp::Decoder::new(target)),
-            Protocol::Chat => Codec::Chat(chat::Decoder::new(target)),
-            Protocol::Responses => Codec::Responses(responses::Decoder::new(target)),
-            Protocol::Messages => Codec::Messages(messages::Decoder::new(target)),
-            Protocol::Gemini => Codec::Gemini(gemini::Decoder::new(target)),
+        let codec = match &target.wire {
+            // The envelope of Code Assist is looked through.
+            Wire::Own | Wire::CodeAssist(_) => match target.protocol {
+                Protocol::Chat => Codec::Chat(chat::Decoder::new(target)),
+                Protocol::Responses => Codec::Responses(responses::Decoder::new(target)),
+                Protocol::Messages => Codec::Messages(messages::Decoder::new(target)),
+                Protocol::Gemini => Codec::Gemini(gemini::Decoder::new(target)),
+            },
+            Wire::Warp => Codec::Warp(warp::Decoder::new(target)),
         };
         Self { framing: Framing::new(max_event), frames: Vec::new(), codec, broken: 0, ended: false }
     }

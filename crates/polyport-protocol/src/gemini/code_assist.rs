@@ -31,9 +31,9 @@ pub enum CodeAssistClient {
     Antigravity,
 }
 
-/// Writes a resolved request.
+/// Writes a resolved request in the envelope.
 #[must_use]
-pub(super) fn encode_request(caller: &CodeAssist, target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+pub fn encode_enveloped(caller: &CodeAssist, target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let antigravity = caller.client == CodeAssistClient::Antigravity;
     let mut changed = None;
     if antigravity && !is_claude(&target.model) && request.limits.max_output_tokens.is_some() {
@@ -48,7 +48,7 @@ pub(super) fn encode_request(caller: &CodeAssist, target: &Target, request: &Req
         request.limits.max_output_tokens = None;
     }
     let request = changed.as_ref().unwrap_or(request);
-    let inner = encode::plain_request(target, request, losses).body;
+    let inner = encode::encode_request(target, request, losses).body;
     let image = antigravity && target.model.contains("image");
     let mut body = Vec::with_capacity(inner.len() + 512);
     JsonWriter::new(&mut body).object(|w| {

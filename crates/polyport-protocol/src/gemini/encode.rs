@@ -6,23 +6,15 @@ use serde_json::value::RawValue;
 use super::pieces::Pieces;
 use super::tools::Plan;
 use super::turns::Turns;
-use super::{code_assist, config, names};
+use super::{config, names};
 use crate::json::{JsonWriter, Pairs};
-use crate::{Encoded, Profile, Target, Wire};
+use crate::{Encoded, Profile, Target};
 
 const CONFIG: &str = "generationConfig";
 
 /// Writes a resolved request for a provider.
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
-    match &target.wire {
-        Wire::CodeAssist(caller) => code_assist::encode_request(caller, target, request, losses),
-        Wire::Own | Wire::Warp => plain_request(target, request, losses),
-    }
-}
-
-/// Writes it in the way of the public API.
-pub(super) fn plain_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let mut body = Vec::with_capacity(request.about_bytes());
     JsonWriter::new(&mut body).object(|w| members(w, target, request, losses));
     Encoded { body: adapted(&target.profile, body), headers: Vec::new() }
