@@ -134,6 +134,21 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
     encoded
 }
 
+/// Writes a resolved request for the endpoint of a provider that counts tokens; `None` if such providers have none.
+#[must_use]
+pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Losses) -> Option<Encoded> {
+    Some(match &target.wire {
+        Wire::Own => match target.protocol {
+            Protocol::Gemini => gemini::encode_count_request(target, request, losses),
+            Protocol::Messages => messages::encode_count_request(target, request, losses),
+            Protocol::Responses => responses::encode_request(target, request, losses),
+            Protocol::Chat => chat::encode_request(target, request, losses),
+        },
+        Wire::CodeAssist(_) => gemini::encode_enveloped_count(target, request, losses),
+        Wire::Warp => return None,
+    })
+}
+
 /// Reads a provider's whole answer (HTTP status below 300).
 ///
 /// # Errors

@@ -148,7 +148,13 @@ word_enums! {
     /// A tool choice a server takes.
     ToolChoiceMode { #[default] Auto, None, Required, Named, Allowed, }
     /// How much a schema must be simplified.
-    SchemaClean { #[default] None, Basic, Gemini, }
+    SchemaClean {
+        #[default] None,
+        Basic,
+        Gemini,
+        /// Only types, descriptions, texts to choose from, members and items, one alternative each (Antigravity).
+        Plain,
+    }
     /// Structured output a server takes.
     JsonMode { #[default] Schema, Object, None, }
     /// Where reasoning stands in answers.
@@ -344,6 +350,14 @@ pub struct Capabilities {
     pub mcp: bool,
     /// `speed: fast` is known (Messages).
     pub fast: bool,
+    /// A limit of the output is accepted.
+    pub output_limit: bool,
+    /// Whole answers are asked for as streams and put together here.
+    pub streams_only: bool,
+    /// It draws: Antigravity has requests of a kind of their own for that.
+    pub draws: bool,
+    /// Function calls are asked for as `VALIDATED` where others are told `AUTO` (Claude at Antigravity).
+    pub calls_validated: bool,
 }
 
 impl Default for Capabilities {
@@ -386,6 +400,10 @@ impl Default for Capabilities {
             code_execution: false,
             mcp: false,
             fast: false,
+            output_limit: true,
+            streams_only: false,
+            draws: false,
+            calls_validated: false,
         }
     }
 }

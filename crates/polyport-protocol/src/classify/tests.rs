@@ -340,7 +340,8 @@ fn code_assist_limits_by_the_minute_by_capacity_and_by_words() {
         "reason":"RATE_LIMIT_EXCEEDED","metadata":{"quota_limit":"RequestsPerMinutePerUser"}}]}}"#;
     assert_eq!(seconds(&read(429, by_metadata)), Some(60.0));
     // An error may be nested as text, and hold commas too many.
-    let inner = r#"{"error":{"code":429,"message":"Your quota will reset after 1h2m3s.",,"status":"RESOURCE_EXHAUSTED"}}"#;
+    let inner =
+        r#"{"error":{"code":429,"message":"Your quota will reset after 1h2m3s.",,"status":"RESOURCE_EXHAUSTED"}}"#;
     let mut nested = inner.to_owned();
     for _ in 0..5 {
         nested = serde_json::json!({"error": {"message": nested}}).to_string();

@@ -32,7 +32,7 @@ mod turns;
 mod types;
 mod usage;
 
-pub use code_assist::{CodeAssist, CodeAssistClient, encode_enveloped};
+pub use code_assist::{CodeAssist, CodeAssistClient, encode_enveloped, encode_enveloped_count};
 pub use decode::{decode_count, decode_count_request, decode_request};
 pub use encode::{encode_count, encode_count_request, encode_request};
 pub use fault::encode_fault;
