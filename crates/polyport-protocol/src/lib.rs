@@ -20,6 +20,7 @@
 //! | [`sse`] | event-stream framing |
 //! | [`json`], [`scan`] | JSON read into wire objects and written; JSON only looked at |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
+//! | [`quota`] | what is left of an account's allowance |
 //! | [`repair`] | tool arguments that have to be an object but are only text |
 //! | [`estimate`] | how many tokens a request is |
 //! | [`classify`] | what kind of failure a provider's answer is |
@@ -45,6 +46,7 @@ pub mod messages;
 mod openai_fault;
 mod paths;
 pub mod profile;
+pub mod quota;
 pub mod repair;
 pub mod resolve;
 pub mod responses;

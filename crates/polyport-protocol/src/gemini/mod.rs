@@ -11,6 +11,7 @@
 //! | `stream_encoder` | events to chunks |
 //! | `fault` | error bodies |
 //! | `code_assist` | the envelope of Google Code Assist |
+//! | [`onboarding`] | what Code Assist tells about an account: its project and its quota |
 
 mod answer;
 mod code_assist;
@@ -21,6 +22,7 @@ mod fault;
 mod finish;
 mod grounding;
 mod names;
+pub mod onboarding;
 mod partial;
 mod parts;
 mod pieces;
