@@ -110,6 +110,8 @@ pub struct Profile {
     pub forward_mcp_authorization: bool,
     /// The server has an endpoint that counts tokens.
     pub counts_tokens: bool,
+    /// Names in its list of models that are not for clients.
+    pub hidden_models: Vec<String>,
     /// What the server keeps for its clients beside answers, by the first word of the path (`files`, `batches`, `vector_stores`, …);
     /// `*` stands for everything its protocol has.
     pub objects: Vec<String>,
@@ -242,6 +244,7 @@ impl Default for Profile {
             auto_cache: true,
             forward_mcp_authorization: false,
             counts_tokens: false,
+            hidden_models: Vec::new(),
             objects: Vec::new(),
         }
     }
