@@ -18,7 +18,7 @@ pub struct ProviderBody(Inner);
 
 enum Inner {
     Plain(Incoming),
-    Decoded(Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
+    Made(Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
     /// The encoding is none we know.
     Unknown(String),
     Whole(Option<Bytes>),
@@ -47,6 +47,12 @@ impl ProviderBody {
         Self(Inner::Whole(Some(bytes)))
     }
 
+    /// A body that is made while it is read.
+    #[must_use]
+    pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self(Inner::Made(Box::pin(stream)))
+    }
+
     /// The next bytes; `None` at the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         match &mut self.0 {
@@ -62,7 +68,7 @@ impl ProviderBody {
                     None => return Poll::Ready(None),
                 }
             },
-            Inner::Decoded(stream) => {
+            Inner::Made(stream) => {
                 let next = ready!(stream.as_mut().poll_next(cx));
                 Poll::Ready(next.map(|result| result.map_err(|error| BodyError(deepest(&error)))))
             }
@@ -87,7 +93,7 @@ impl ProviderBody {
         match &self.0 {
             Inner::Plain(body) => body.is_end_stream(),
             Inner::Whole(bytes) => bytes.is_none(),
-            Inner::Decoded(_) | Inner::Unknown(_) => false,
+            Inner::Made(_) | Inner::Unknown(_) => false,
         }
     }
 }
@@ -112,7 +118,7 @@ fn reader(body: Incoming) -> StreamReader<Chunks, Bytes> {
 }
 
 fn decoded(reader: impl AsyncRead + Send + 'static) -> Inner {
-    Inner::Decoded(Box::pin(ReaderStream::with_capacity(reader, 16 * 1024)))
+    Inner::Made(Box::pin(ReaderStream::with_capacity(reader, 16 * 1024)))
 }
 
 struct Chunks(Incoming);

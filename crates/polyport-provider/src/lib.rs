@@ -8,6 +8,7 @@
 //! | [`body`] | bodies of answers, decompressed |
 //! | [`outgoing`] | bodies of requests |
 //! | [`reach`] | which addresses may be connected to |
+//! | [`process`] | programs on this machine |
 //! | [`echo`] | the built-in model that answers without any network |
 
 pub mod auth;
@@ -16,6 +17,7 @@ pub mod echo;
 pub mod endpoint;
 pub mod http;
 pub mod outgoing;
+pub mod process;
 pub mod reach;
 
 pub use body::{BodyError, ProviderBody};

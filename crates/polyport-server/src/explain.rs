@@ -292,6 +292,7 @@ fn attempted(config: &Config, resolved: &Resolved, attempt: Attempt, asked: &Que
         protocol: provider.protocol().as_str(),
         way: match &provider.service {
             Service::Echo => "built in",
+            Service::Process(_) => "run",
             Service::Http(_) if provider.understands(asked.protocol) => "passed through",
             Service::Http(_) => "translated",
         },
@@ -322,6 +323,6 @@ fn address(target: &Target, provider: &Provider) -> String {
             )
             // The query may hold a secret.
             .map_or_else(|_| provider.address().to_owned(), |uri| format!("{}{}", provider.address(), uri.path())),
-        Service::Echo => provider.address().to_owned(),
+        Service::Process(_) | Service::Echo => provider.address().to_owned(),
     }
 }

@@ -55,7 +55,7 @@ fn in_force(view: &View, provider: &Provider) -> Value {
     }
     let every = match &provider.service {
         Service::Http(http) => http.probe_every,
-        Service::Echo => None,
+        Service::Process(_) | Service::Echo => None,
     };
     let ids = provider.credentials().iter().map(|credential| Some(&credential.member.id)).chain([None]);
     let last = ids.filter_map(|id| view.app.credentials.check_of(&provider.name, id)).max_by_key(|check| check.at);
@@ -80,7 +80,7 @@ pub(super) async fn models(view: &View, name: &str) -> Result<Value, Refusal> {
     let Some(provider) = view.runtime.config.provider(name) else {
         return Err(Refusal::not_found(format!("there is no provider `{}`", super::shown(name))));
     };
-    if matches!(provider.service, Service::Echo) {
+    if !matches!(provider.service, Service::Http(_)) {
         return Ok(json!({ "provider": name, "models": provider.models }));
     }
     let credentials = provider.credentials();

@@ -73,6 +73,11 @@ impl Environment {
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// All of them, by name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether a variable is there, but holds nothing.
     pub(super) fn is_blank(&self, name: &str) -> bool {
         self.variables.contains_key(name) && self.get(name).is_none()

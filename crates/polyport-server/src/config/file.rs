@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::daily::Daily;
+use super::local::file::Process;
 use super::units::{Named, Rate, Several, Short, Size, Span};
 
 /// Configuration of Polyport, normally `polyport.yaml`.
@@ -190,9 +191,15 @@ pub(super) struct Provider {
     pub(super) models: Vec<String>,
     /// How long to wait for it, where `limits` does not fit.
     pub(super) timeouts: Timeouts,
-    /// Requests in flight at once at this provider; more go to another target or wait. Default: no bound of its own.
+    /// Requests in flight at once at this provider; more go to another target or wait. Default: no bound of its own; 1 for a `process`.
     #[schemars(range(min = 1))]
     pub(super) requests: Option<usize>,
+    /// How many may wait for it; more are refused. Default: `limits.queue`.
+    pub(super) queue: Option<usize>,
+    /// How long they may wait. Default: `limits.queue_time`.
+    pub(super) queue_time: Option<Span>,
+    /// The program that answers, where the adapter is `process`. Only providers of this file may have one.
+    pub(super) process: Option<Process>,
     /// How long what failed is left alone, where `cooldown` does not fit.
     pub(super) cooldown: Cooldown,
     /// Time between two health checks of it; `0` for none. Default: `probes.every`.
@@ -243,9 +250,6 @@ pub(super) struct OAuth {
     /// Address of the token endpoint. Default: what `file` says.
     #[schemars(example = &"https://oauth2.googleapis.com/token")]
     pub(super) token_url: Option<String>,
-    /// Another address that answers the same, asked where the first cannot be used. Default: none.
-    #[schemars(example = &"https://app.warp.dev/proxy/token?key=KEY")]
-    pub(super) fallback_url: Option<String>,
     /// The OAuth client the accounts were opened with. Default: what `file` says.
     pub(super) client_id: Option<String>,
     /// Its secret: a text, `env:NAME` or `file:PATH`; public clients have none.
@@ -326,11 +330,15 @@ impl std::fmt::Debug for OAuthAccount {
 }
 
 /// How a provider is spoken to.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Adapter {
     /// As its protocol's own servers.
     Http,
+    /// The same as `http`, by the name that others use.
+    OpenaiCompat,
+    /// A program on this machine, which is run for each request: see `process`.
+    Process,
     /// Google Code Assist, as Gemini CLI speaks to it.
     CodeAssist,
     /// Google Code Assist, as Antigravity speaks to it.
@@ -341,15 +349,17 @@ pub(super) enum Adapter {
     Warp,
 }
 
-impl From<Adapter> for polyport_provider::Adapter {
-    fn from(adapter: Adapter) -> Self {
-        match adapter {
-            Adapter::Http => Self::Http,
-            Adapter::CodeAssist => Self::CodeAssist,
-            Adapter::Antigravity => Self::Antigravity,
-            Adapter::Vertex => Self::Vertex,
-            Adapter::Warp => Self::Warp,
-        }
+impl Adapter {
+    /// The way of speaking by HTTP; `None` for what is no server.
+    pub(super) fn by_http(self) -> Option<polyport_provider::Adapter> {
+        Some(match self {
+            Self::Http | Self::OpenaiCompat => polyport_provider::Adapter::Http,
+            Self::CodeAssist => polyport_provider::Adapter::CodeAssist,
+            Self::Antigravity => polyport_provider::Adapter::Antigravity,
+            Self::Vertex => polyport_provider::Adapter::Vertex,
+            Self::Warp => polyport_provider::Adapter::Warp,
+            Self::Process => return None,
+        })
     }
 }
 

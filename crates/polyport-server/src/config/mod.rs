@@ -17,6 +17,7 @@ mod env;
 mod file;
 mod live;
 mod load;
+mod local;
 mod models;
 pub mod preset;
 pub mod problem;
@@ -53,7 +54,9 @@ pub use live::{Live, Reload, Watch};
 pub use load::{Arguments, Loaded, Purpose, Source};
 pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
-pub use provider::{AccountSettings, Credential, HttpService, Means, Origin, Provider, Service, Timeouts};
+pub use provider::{
+    AccountSettings, Credential, HttpService, Means, Origin, ProcessService, Provider, Service, Timeouts, Waiting,
+};
 pub(crate) use read::suggestion;
 pub use store::{StoreSettings, master_key};
 

@@ -7,6 +7,8 @@ use polyport_provider::Adapter;
 use polyport_types::Protocol;
 use serde::Deserialize;
 
+use super::local::file::Process;
+
 /// What is known about a service.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +40,11 @@ pub struct Preset {
     pub claims: Vec<String>,
     /// The port it listens on when it runs on this machine; such a server needs no key.
     pub local_port: Option<u16>,
+    /// How its program is run, if it is one on this machine.
+    process: Option<Process>,
+    /// Names its program goes by, best first.
+    #[serde(default)]
+    pub(super) programs: Vec<String>,
     /// It is looked for when nothing is configured.
     #[serde(default = "yes")]
     pub discover: bool,
@@ -75,10 +82,15 @@ impl Preset {
         &PRESETS
     }
 
+    /// How its program is run, if it is one on this machine.
+    pub(super) fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     /// Whether a request without a key would be refused.
     #[must_use]
     pub fn needs_key(&self) -> bool {
-        self.local_port.is_none() && self.name != "generic"
+        self.local_port.is_none() && self.process.is_none() && self.name != "generic"
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use polyport_protocol::gemini::{CodeAssist, CodeAssistClient};
 use polyport_protocol::{Capabilities, Profile, Target, Wire};
 use polyport_provider::auth::{Due, TokenServer, Tokens};
+use polyport_provider::process::{Command, Output, Template};
 use polyport_provider::{Adapter, AuthHeader, AuthStyle, ClientSettings, Endpoint};
 use polyport_routing::{Member, RestPolicy, Strategy};
 use polyport_types::{ClientProtocol, Protocol, Text};
@@ -31,10 +32,21 @@ pub struct Provider {
     pub scope: u32,
     /// Requests in flight at once; `None` without a bound of its own.
     pub requests: Option<usize>,
+    /// How more may wait.
+    pub queue: Waiting,
     /// Models it is known to serve; empty when that is not known.
     pub models: Vec<Text>,
     /// Who told of it.
     pub origin: Origin,
+}
+
+/// How requests may wait for a place at a provider, where that differs from the limits of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many; more are refused.
+    pub length: Option<usize>,
+    /// How long.
+    pub time: Option<Duration>,
 }
 
 /// Where a provider was learned of.
@@ -71,6 +83,8 @@ impl Origin {
 pub enum Service {
     /// By HTTP.
     Http(Box<HttpService>),
+    /// A program on this machine, run for each request.
+    Process(Box<ProcessService>),
     /// Built in: answers with what it was asked, for trying out clients.
     Echo,
 }
@@ -98,6 +112,30 @@ pub struct HttpService {
     pub client: ClientSettings,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+}
+
+/// A program on this machine.
+#[derive(Clone)]
+pub struct ProcessService {
+    /// How it is run.
+    pub command: Arc<Command>,
+    /// How a conversation becomes its prompt.
+    pub chat: Template,
+    /// What it writes.
+    pub output: Output,
+    /// What `path` stands for, by model.
+    pub files: BTreeMap<Text, Text>,
+    /// How long what rests.
+    pub rests: RestPolicy,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+}
+
+impl fmt::Debug for ProcessService {
+    /// Its environment may hold secrets: it is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessService").field("program", &self.command.program).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for HttpService {
@@ -217,6 +255,7 @@ impl Provider {
             })),
             scope: 0,
             requests: None,
+            queue: Waiting::default(),
             models: Vec::new(),
             origin: Origin::File,
         }
@@ -232,6 +271,7 @@ impl Provider {
             profile: Arc::new(Profile::of_protocol(Protocol::Chat)),
             scope: 0,
             requests: None,
+            queue: Waiting::default(),
             models: vec![Text::from_static("echo")],
             origin: Origin::BuiltIn,
         }
@@ -247,12 +287,12 @@ impl Provider {
         }
     }
 
-    /// What it speaks. The built-in model speaks the neutral form; Chat stands for it.
+    /// What it speaks. The built-in model speaks the neutral form and programs speak text; Chat stands for both.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         match &self.service {
             Service::Http(http) => http.endpoint.protocol(),
-            Service::Echo => Protocol::Chat,
+            Service::Process(_) | Service::Echo => Protocol::Chat,
         }
     }
 
@@ -261,7 +301,7 @@ impl Provider {
     pub fn adapter(&self) -> Adapter {
         match &self.service {
             Service::Http(http) => http.endpoint.adapter(),
-            Service::Echo => Adapter::Http,
+            Service::Process(_) | Service::Echo => Adapter::Http,
         }
     }
 
@@ -309,6 +349,7 @@ impl Provider {
     pub fn address(&self) -> &str {
         match &self.service {
             Service::Http(http) => http.endpoint.authority(),
+            Service::Process(process) => &process.command.program,
             Service::Echo => "built in",
         }
     }
@@ -324,7 +365,7 @@ impl Provider {
     pub fn credentials(&self) -> &[Credential] {
         match &self.service {
             Service::Http(http) => &http.credentials,
-            Service::Echo => &[],
+            Service::Process(_) | Service::Echo => &[],
         }
     }
 }

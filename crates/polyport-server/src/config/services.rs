@@ -18,7 +18,10 @@ use super::problem::Place;
 use super::secret::Missing;
 use super::tree::Step;
 use super::units::Span;
-use super::{Credential, Daily, HttpService, Listen, Origin, Provider, Service, Timeouts, credentials, resilience};
+use super::{
+    Credential, Daily, HttpService, Listen, Origin, Provider, Service, Timeouts, Waiting, credentials, local,
+    resilience,
+};
 
 /// A provider and what the catalogue needs to know about it.
 pub(super) struct Checked {
@@ -51,7 +54,15 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         return None;
     }
     let preset = preset(given, &at, context)?;
-    let adapter = given.adapter.map(Adapter::from).or(preset.map(|preset| preset.adapter)).unwrap_or_default();
+    if local::is_process(given, preset) {
+        return local::process(name, given, preset, &at, defaults, context);
+    }
+    if given.process.is_some() {
+        let message = "this provider is no program that is run for each request";
+        context.error(&child(&at, "process"), message, "add `adapter: process`");
+    }
+    let asked = given.adapter.and_then(file::Adapter::by_http);
+    let adapter = asked.or(preset.map(|preset| preset.adapter)).unwrap_or_default();
     let protocol = protocol(given, preset, adapter, &at, context)?;
     let base_url = match adapter {
         Adapter::Vertex => vertex_address(name, given, preset, protocol, &at, defaults, context)?,
@@ -160,6 +171,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         table: profile_name.into(),
         profile: Arc::new(profile),
         requests: given.requests,
+        queue: queue(given),
         models: given.models.iter().map(|model| Text::from(model.as_str())).collect(),
         origin: match context.place(&at) {
             Place::Database(_) => Origin::Database,
@@ -403,6 +415,18 @@ fn profile(
         Protocol::Gemini => "gemini",
     };
     let fitting = preset.filter(|preset| preset.protocol == protocol).map(|preset| preset.name.as_str());
+    quirks(given, fitting, protocol, usual, at, context)
+}
+
+/// The table of quirks of a provider, and its name: the one asked for, that of its preset, or the usual one.
+pub(super) fn quirks(
+    given: &file::Provider,
+    fitting: Option<&str>,
+    protocol: Protocol,
+    usual: &str,
+    at: &[Step],
+    context: &mut Context<'_>,
+) -> (String, Profile) {
     let name = given.profile.as_deref().or(fitting).unwrap_or(usual);
     let table = Profile::named(name).unwrap_or_else(|| {
         let names: Vec<&str> = Profile::names().collect();
@@ -476,7 +500,12 @@ fn auth(
     }
 }
 
-fn timeouts(given: &file::Provider, defaults: &Defaults, at: &[Step], context: &mut Context<'_>) -> Timeouts {
+pub(super) fn timeouts(
+    given: &file::Provider,
+    defaults: &Defaults,
+    at: &[Step],
+    context: &mut Context<'_>,
+) -> Timeouts {
     let mut time = |name: &str, given: Option<Span>, default: Duration| {
         if given == Some(Span(Duration::ZERO)) {
             let mut path = child(at, "timeouts");
@@ -497,6 +526,11 @@ fn timeouts(given: &file::Provider, defaults: &Defaults, at: &[Step], context: &
         idle: time("idle", given.idle, defaults.timeouts.idle),
         total: time("total", given.total, defaults.timeouts.total),
     }
+}
+
+/// How requests may wait for a place at it.
+pub(super) fn queue(given: &file::Provider) -> Waiting {
+    Waiting { length: given.queue, time: given.queue_time.map(|span| span.0) }
 }
 
 fn proxy(given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> ProxySettings {
@@ -522,7 +556,7 @@ fn proxy(given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> Prox
 }
 
 /// Stays the same when keys change: a signature belongs to the account behind the address, not to one of its keys.
-fn scope(name: &str, base_url: &str) -> u32 {
+pub(super) fn scope(name: &str, base_url: &str) -> u32 {
     let hash = blake3::hash(format!("{name}\n{base_url}").as_bytes());
     let mut first = [0; 4];
     first.copy_from_slice(hash.as_bytes().get(..4).unwrap_or(&[0; 4]));
@@ -612,6 +646,7 @@ fn of_preset(
         profile: Arc::new(Profile::named(&preset.name)?),
         scope: scope(&preset.name, address),
         requests: None,
+        queue: Waiting::default(),
         models,
         origin,
     };

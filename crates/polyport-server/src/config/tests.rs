@@ -41,7 +41,7 @@ fn problems(text: &str) -> Vec<String> {
 fn http<'a>(config: &'a Config, name: &str) -> &'a HttpService {
     match &config.provider(name).unwrap_or_else(|| panic!("{name}")).service {
         Service::Http(http) => http,
-        Service::Echo => panic!("{name} is built in"),
+        Service::Process(_) | Service::Echo => panic!("{name} is no server"),
     }
 }
 
@@ -536,6 +536,43 @@ fn what_people_write_wrongly_is_told_with_its_remedy() {
             "a shell would replace this, Polyport does not; write `env:NAME`",
         ),
         ("providers: { a: { base_url: 'http://h', keys: 'env:' } }", "keys[0]: the key is empty"),
+        ("providers: { a: { adapter: process } }", "a.process.command: the program is missing; name it"),
+        (
+            "providers: { a: { adapter: process, process: { command: /bin/sh } } }",
+            "a.process.models: there are no models, so nothing can be asked for",
+        ),
+        (
+            "providers: { a: { adapter: process, models: [m], process: { command: no-such } } }",
+            "a.process.command: there is no program `no-such` in the folders of PATH, so requests to this provider",
+        ),
+        (
+            "providers: { a: { adapter: process, models: [m], process: { command: /bin/sh, args: [ok, '{{ x'] } } }",
+            "error: providers.a.process.args[1]: the template cannot be read: syntax error",
+        ),
+        (
+            "providers: { a: { adapter: process, models: [m], process: { command: /bin/sh, args: [a], input: file } } }",
+            "a.process.args: no argument holds `{{ file }}`, so the prompt would go nowhere",
+        ),
+        (
+            "providers: { a: { adapter: process, models: [m], process: { command: /bin/sh, working_directory: '{{ prompt }}' } } }",
+            "working_directory: `prompt` comes from requests, which may not choose a folder",
+        ),
+        (
+            "providers: { a: { adapter: process, models: [m], process: { command: /bin/sh, template: chatlm } } }",
+            "a.process.template: this is neither the name of a template nor one; did you mean `chatml`?; or write",
+        ),
+        (
+            "providers: { a: { adapter: process, models: [m], process: { command: /bin/sh, output: { text: a.b } } } }",
+            "a.process.output.text: this is no JSON pointer; write it like",
+        ),
+        (
+            "providers: { a: { adapter: process, base_url: 'http://h', models: [m], process: { command: /bin/sh } } }",
+            "a.base_url: a program that is run for each request has none; leave it out",
+        ),
+        (
+            "providers: { a: { base_url: 'http://h', process: { command: /bin/sh } } }",
+            "a.process: this provider is no program that is run for each request; add `adapter: process`",
+        ),
         ("server: { cors: true }", "unknown key `cors`; keys here: `host`, `port`"),
         ("data: ''", "data: the name of the folder is empty; leave `data` out"),
         ("models: { '': echo/echo }", "models.: the name of a model is empty; name it"),

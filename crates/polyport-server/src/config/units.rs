@@ -190,6 +190,10 @@ impl<'de, T: Short> Deserialize<'de> for One<T> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a map")
             }
+            // What ships with Polyport is read from TOML.
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<One<T>, D::Error> {
+                deserializer.deserialize_any(self)
+            }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<One<T>, E> {
                 Ok(One(T::of_text(text)))
             }
@@ -208,6 +212,10 @@ impl<'de, T: Short> Deserialize<'de> for Several<T> {
             type Value = Several<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text, a map or a list of them")
+            }
+            // What ships with Polyport is read from TOML.
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Several<T>, D::Error> {
+                deserializer.deserialize_any(self)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Several<T>, E> {
                 Ok(Several(vec![T::of_text(text)]))

@@ -10,6 +10,7 @@ use super::course::{Course, Slot};
 use super::hedge::{self, Raced};
 use super::{Answered, Exchange, Ready, passthrough, translate};
 use crate::app::Runtime;
+use crate::config::Service;
 
 const TARGET: HeaderName = HeaderName::from_static("x-polyport-target");
 pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-polyport-attempts");
@@ -104,7 +105,11 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
     loop {
         let to = slot.upstream.config.protocol();
         x.record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-        x.record.to = if slot.upstream.client.is_some() { to.as_str() } else { "echo" };
+        x.record.to = match &slot.upstream.config.service {
+            Service::Http(_) => to.as_str(),
+            Service::Process(_) => "process",
+            Service::Echo => "echo",
+        };
         let mut sent = Sent::default();
         // Boxed: the futures around this one are moved often and hold room for the larger of the two.
         let result = if repairs.unsigned.is_none() && passthrough::fits(x, slot).await? {
@@ -127,7 +132,7 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
         } else if !repairs.learned && x.app.learned.learn(provider, model, fault, &sent.body) {
             repairs.learned = true;
         } else {
-            return Err(Failed { fault: named(provider, failed.fault), ..failed });
+            return Err(failed);
         }
         tracing::debug!(%provider, "a refused request is repaired and repeated");
     }
@@ -137,26 +142,6 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) body: Bytes,
-}
-
-/// The fault with the provider's name, where it is the operator who has to look after it.
-fn named(provider: &Text, fault: Fault) -> Fault {
-    let of_operator = matches!(
-        fault.class,
-        FaultClass::AuthInvalid
-            | FaultClass::PermissionDenied
-            | FaultClass::AccountBroken
-            | FaultClass::UpstreamProtocol
-    );
-    let name = format!("provider `{provider}`");
-    if !(of_operator && fault.from_upstream) || fault.message.contains(&name) {
-        return fault;
-    }
-    let words = match fault.class {
-        FaultClass::AuthInvalid => format!("{name} refused the gateway's credential: {}", fault.message),
-        _ => format!("{name}: {}", fault.message),
-    };
-    Fault { message: words, ..fault }
 }
 
 /// Whether a provider complains about signatures of earlier reasoning.

@@ -21,7 +21,6 @@ use super::deadline::{Deadline, Whose};
 use crate::app::{App, Runtime, Upstream};
 use crate::clock;
 use crate::config::{Means, Service};
-use crate::credentials::onboard;
 use crate::gate::{Permit, Queue};
 use crate::observe::metrics::{ReasonLabels, StayedLabels, Word};
 use crate::state::Held;
@@ -103,8 +102,7 @@ impl Slot {
 
     /// The project its account belongs to.
     pub(crate) fn project(&self) -> Option<&Text> {
-        let configured = self.upstream.config.credentials().get(self.credential?)?.project();
-        configured.or_else(|| self.upstream.project(self.credential?)?.get())
+        self.upstream.config.credentials().get(self.credential?)?.project()
     }
 
     /// This target and credential, as the place of something that is kept there.
@@ -169,7 +167,7 @@ impl Slot {
             Service::Http(http) if trouble.class == FaultClass::RateLimitedWindow && trouble.retry_at.is_none() => {
                 Trouble { retry_at: http.quota_reset.as_ref().and_then(|daily| daily.next(now)), ..trouble }
             }
-            Service::Http(_) | Service::Echo => trouble,
+            Service::Http(_) | Service::Process(_) | Service::Echo => trouble,
         };
         let rested = places.lease.lock().failed(&trouble, now, rand::random());
         if let Some(rested) = rested {
@@ -187,34 +185,13 @@ impl Slot {
         if let Some(account) = self.account() {
             let authorized = account.authorize().await.map_err(|error| untokened(&self.target.provider, &error))?;
             self.allowed = Allowed::Token(authorized.header, authorized.generation);
-            return self.find_project().await;
+            return Ok(());
         }
         let credential = self.credential.and_then(|index| self.upstream.config.credentials().get(index));
         if let Some(Means::Key(header)) = credential.map(|credential| &credential.means) {
             self.allowed = Allowed::Key(header.clone());
         }
-        self.find_project().await
-    }
-
-    /// Asks the service for the project of an account that names none, once for all requests.
-    async fn find_project(&self) -> Result<(), Fault> {
-        let Some(kept) = self.credential.and_then(|index| self.upstream.project(index)) else { return Ok(()) };
-        let Some(client) = onboard::client(self.upstream.config.adapter()) else { return Ok(()) };
-        // What this shows is no answer to the request.
-        let asking = Self { place: None, ..self.clone() };
-        let found = kept.get_or_try_init(|| async {
-            let project = Box::pin(onboard::project(&asking, client)).await?;
-            tracing::info!(provider = %asking.target.provider, %project, "an account's project was found");
-            Ok::<Text, Fault>(project)
-        });
-        let fault = match found.await {
-            Ok(_) => return Ok(()),
-            Err(fault) => fault,
-        };
-        let whose = self.credential.and_then(|index| self.upstream.config.credentials().get(index));
-        let label = whose.map_or("", |credential| &*credential.label);
-        let message = format!("account `{label}` of provider `{}`: {}", self.target.provider, fault.message);
-        Err(Fault { message, ..fault })
+        Ok(())
     }
 
     /// After a refusal: fetches a new access token; true if there is one.
@@ -482,7 +459,8 @@ impl Course {
             return Ok(slot);
         };
         let limits = &self.runtime.config.limits;
-        let queue = Queue { length: limits.queue, time: limits.queue_time };
+        let own = slot.upstream.config.queue;
+        let queue = Queue { length: own.length.unwrap_or(limits.queue), time: own.time.unwrap_or(limits.queue_time) };
         let permit = slot.upstream.gate.take(places, queue).await.map_err(|_| {
             let words = format!("provider `{}` is answering as many requests as it may", slot.target.provider);
             Fault::new(FaultClass::NoUpstream, words).with_retry_after(Duration::from_secs(1))

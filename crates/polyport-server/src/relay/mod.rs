@@ -25,6 +25,7 @@
 //! | [`course`] | which target and credential is next, and what an attempt showed |
 //! | [`deadline`] | how long a request may go without an answer |
 //! | [`hedge`] | a second attempt beside a slow first one |
+//! | [`local`] | running a program that answers |
 //! | [`learned`] | what earlier refusals taught |
 //! | [`account`] | what is kept of an answer |
 
@@ -37,6 +38,7 @@ pub(crate) mod deadline;
 pub(crate) mod frames;
 mod hedge;
 pub(crate) mod learned;
+mod local;
 pub(crate) mod origin;
 pub(crate) mod passthrough;
 pub(crate) mod peek;

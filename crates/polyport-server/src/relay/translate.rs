@@ -29,10 +29,11 @@ use super::course::Slot;
 use super::resume::{Following, Resume, Taken, joined};
 use super::stream::{Live, Step, Turn};
 use super::useful::{Content, Revocable, useful};
+
 use super::wire::{self, Opened, Patience};
-use super::{Exchange, Ready, stream_headers};
+use super::{Exchange, Ready, local, stream_headers};
 use crate::app::App;
-use crate::config::LossPolicy;
+use crate::config::{LossPolicy, Service};
 use crate::observe::{Outcome, Record};
 
 /// After the finish of the only answer, usage is waited for no longer than this.
@@ -68,7 +69,7 @@ pub(crate) async fn attempt(
         app: Arc::clone(&x.app),
         owner: x.caller.owner().clone(),
         unsigned: repairs.unsigned.as_ref().map(|refused| refused.body.clone()),
-        encode: slot.upstream.client.is_some(),
+        encode: !matches!(slot.upstream.config.service, Service::Echo),
     };
     let work = Arc::new(work);
     let first = Arc::clone(&work);
@@ -80,17 +81,28 @@ pub(crate) async fn attempt(
     if x.expanded.is_some() {
         losses.info(LossCode::StateExpanded, LossAction::Emulated, "/previous_response_id", "");
     }
+    if let Service::Process(process) = &slot.upstream.config.service {
+        local::note_unsaid(process, &resolved, &mut losses);
+    }
     x.count_losses(&losses, target.protocol);
     refuse_losses(x, &losses)?;
     let answerer = Answerer { context: x.context(slot, &target, request), restore };
-    if slot.upstream.client.is_none() {
-        x.record.sent();
-        let events = echo::answer(&resolved);
-        let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume: None };
-        return Ok(reading.answer_with(x, slot, events));
+    match &slot.upstream.config.service {
+        Service::Echo => {
+            x.record.sent();
+            let events = echo::answer(&resolved);
+            let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume: None };
+            return Ok(reading.answer_with(x, slot, events));
+        }
+        Service::Process(process) => {
+            let opened = local::run(x, slot, process, resolved, encoded.body).await?;
+            x.record.sent();
+            let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume: None };
+            return reading.read(x, slot, opened).await;
+        }
+        Service::Http(_) => {}
     }
-    let stream = x.stream || target.capabilities.streams_only;
-    let mut headers = wire::json_headers(stream);
+    let mut headers = wire::json_headers(x.stream);
     wire::add_headers(&mut headers, &encoded, &target.profile);
     let (body, dropped) =
         x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
@@ -105,7 +117,7 @@ pub(crate) async fn attempt(
     let resume = Resume::new(x, slot, &target, &resolved).map(Box::new);
     drop(resolved);
     x.record.sent();
-    let opened = wire::generate(slot, stream, reasons, headers, body).await?;
+    let opened = wire::generate(slot, x.stream, reasons, headers, body).await?;
     x.record.upstream_id = opened.request_id();
     let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume };
     reading.read(x, slot, opened).await

@@ -244,7 +244,7 @@ async fn ask(
     Err(refused(provider, answer).await)
 }
 
-fn unknown_model(model: &str) -> Fault {
+pub(crate) fn unknown_model(model: &str) -> Fault {
     Fault::new(FaultClass::ModelNotFound, format!("no provider has a model of the name `{}`", clean(model)))
 }
 

@@ -750,6 +750,22 @@ async fn a5_what_is_declared_over_the_network_stays_on_the_internet() {
 }
 
 #[tokio::test]
+async fn a20_whoever_may_use_the_admin_api_may_not_thereby_run_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeProvider::start(Protocol::Chat).await;
+    let running = start(folder.path(), &of_file(&fake)).await;
+    for body in [
+        json!({"name": "in", "adapter": "process", "models": ["m"], "process": {"command": "/bin/sh"}}),
+        json!({"name": "in", "preset": "llama-cli", "models": ["m"]}),
+    ] {
+        let (status, answer) = running.try_to("POST", "providers", body).await;
+        let told = words(&answer);
+        assert!(status == 400 && told.contains("configuration file only"), "{status} {told}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a19_a_route_costs_no_more_than_one_may() {
     let folder = tempfile::tempdir().unwrap();
     let fake = FakeProvider::start(Protocol::Chat).await;

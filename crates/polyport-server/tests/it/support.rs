@@ -74,7 +74,7 @@ pub(crate) fn provider(name: &str, protocol: Protocol, base_url: &str) -> Provid
 pub(crate) fn http(provider: &mut Provider) -> &mut HttpService {
     match &mut provider.service {
         Service::Http(http) => http,
-        Service::Echo => unreachable!("not the built-in model"),
+        Service::Process(_) | Service::Echo => unreachable!("this is no server"),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn keys(provider: &Provider) -> String {
         Service::Http(http) if http.missing_credential => "missing".to_owned(),
         Service::Http(http) if http.credentials.is_empty() => "none needed".to_owned(),
         Service::Http(http) => http.credentials.iter().map(|key| &*key.label).collect::<Vec<_>>().join(", "),
-        Service::Echo => "none needed".to_owned(),
+        Service::Process(_) | Service::Echo => "none needed".to_owned(),
     }
 }
 

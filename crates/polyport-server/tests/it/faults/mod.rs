@@ -19,7 +19,7 @@ mod fleet;
 mod h2;
 mod provider;
 mod stream;
-pub(crate) mod tls;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
