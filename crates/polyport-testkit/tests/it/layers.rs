@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-types", &[]),
     ("polyport-protocol", &["polyport-types"]),
     ("polyport-routing", &["polyport-types"]),
+    ("polyport-accounting", &["polyport-types"]),
     ("polyport-provider", &["polyport-types", "polyport-protocol"]),
     ("polyport-store", &["polyport-types"]),
     (
@@ -33,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without sockets, files, environment, clock and randomness.
-const PURE: &[&str] = &["polyport-types", "polyport-protocol", "polyport-routing"];
+const PURE: &[&str] = &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-accounting"];
 
 /// What pure crates use from outside the workspace. None of these can reach the world around the process.
 const HARMLESS: &[&str] = &[
