@@ -20,6 +20,7 @@
 //! | [`sse`] | event-stream framing |
 //! | [`json`], [`scan`] | JSON read into wire objects and written; JSON only looked at |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
+//! | [`quota`] | what is left of an account's allowance |
 //! | [`repair`] | tool arguments that have to be an object but are only text |
 //! | [`estimate`] | how many tokens a request is |
 //! | [`classify`] | what kind of failure a provider's answer is |
@@ -45,6 +46,7 @@ pub mod messages;
 mod openai_fault;
 mod paths;
 pub mod profile;
+pub mod quota;
 pub mod repair;
 pub mod resolve;
 pub mod responses;
@@ -132,6 +134,21 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
     };
     paths::in_words_of(request.source, losses);
     encoded
+}
+
+/// Writes a resolved request for the endpoint of a provider that counts tokens; `None` if such providers have none.
+#[must_use]
+pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Losses) -> Option<Encoded> {
+    Some(match &target.wire {
+        Wire::Own => match target.protocol {
+            Protocol::Gemini => gemini::encode_count_request(target, request, losses),
+            Protocol::Messages => messages::encode_count_request(target, request, losses),
+            Protocol::Responses => responses::encode_request(target, request, losses),
+            Protocol::Chat => chat::encode_request(target, request, losses),
+        },
+        Wire::CodeAssist(_) => gemini::encode_enveloped_count(target, request, losses),
+        Wire::Warp => return None,
+    })
 }
 
 /// Reads a provider's whole answer (HTTP status below 300).

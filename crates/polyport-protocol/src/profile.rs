@@ -110,6 +110,8 @@ pub struct Profile {
     pub forward_mcp_authorization: bool,
     /// The server has an endpoint that counts tokens.
     pub counts_tokens: bool,
+    /// Names in its list of models that are not for clients.
+    pub hidden_models: Vec<String>,
     /// What the server keeps for its clients beside answers, by the first word of the path (`files`, `batches`, `vector_stores`, …);
     /// `*` stands for everything its protocol has.
     pub objects: Vec<String>,
@@ -148,7 +150,13 @@ word_enums! {
     /// A tool choice a server takes.
     ToolChoiceMode { #[default] Auto, None, Required, Named, Allowed, }
     /// How much a schema must be simplified.
-    SchemaClean { #[default] None, Basic, Gemini, }
+    SchemaClean {
+        #[default] None,
+        Basic,
+        Gemini,
+        /// Only types, descriptions, texts to choose from, members and items, one alternative each (Antigravity).
+        Plain,
+    }
     /// Structured output a server takes.
     JsonMode { #[default] Schema, Object, None, }
     /// Where reasoning stands in answers.
@@ -236,6 +244,7 @@ impl Default for Profile {
             auto_cache: true,
             forward_mcp_authorization: false,
             counts_tokens: false,
+            hidden_models: Vec::new(),
             objects: Vec::new(),
         }
     }
@@ -344,6 +353,14 @@ pub struct Capabilities {
     pub mcp: bool,
     /// `speed: fast` is known (Messages).
     pub fast: bool,
+    /// A limit of the output is accepted.
+    pub output_limit: bool,
+    /// Whole answers are asked for as streams and put together here.
+    pub streams_only: bool,
+    /// It draws: Antigravity has requests of a kind of their own for that.
+    pub draws: bool,
+    /// Function calls are asked for as `VALIDATED` where others are told `AUTO` (Claude at Antigravity).
+    pub calls_validated: bool,
 }
 
 impl Default for Capabilities {
@@ -386,6 +403,10 @@ impl Default for Capabilities {
             code_execution: false,
             mcp: false,
             fast: false,
+            output_limit: true,
+            streams_only: false,
+            draws: false,
+            calls_validated: false,
         }
     }
 }

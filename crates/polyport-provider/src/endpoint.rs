@@ -252,7 +252,10 @@ impl Endpoint {
     fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
         let (mut path, extra_query) = match self.protocol {
             _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
-            _ if self.adapter == Adapter::Warp => (format!("{}/ai/multi-agent", self.path), None),
+            _ if self.adapter == Adapter::Warp => match call {
+                Call::Other { path, .. } => (format!("{}/{path}", self.path), None),
+                _ => (format!("{}/ai/multi-agent", self.path), None),
+            },
             Protocol::Messages if self.adapter == Adapter::Vertex => self.vertex_messages_path(call),
             Protocol::Chat | Protocol::Responses => self.openai_path(call),
             Protocol::Messages => self.messages_path(call),
@@ -371,7 +374,11 @@ impl Endpoint {
             Call::Models => ("fetchAvailableModels", None),
             // It has neither.
             Call::Embed { .. } | Call::EmbedOne { .. } => ("embedContent", None),
-            Call::Other { path, .. } | Call::Upload { path, .. } => return (format!("{root}:{path}"), None),
+            Call::Other { path, .. } | Call::Upload { path, .. } => {
+                // Operations are no methods.
+                let separator = if path.starts_with("operations/") { '/' } else { ':' };
+                return (format!("{root}{separator}{path}"), None);
+            }
         };
         (format!("{root}:{method}"), query)
     }
@@ -536,6 +543,9 @@ mod tests {
             assert_eq!(stream, "https://h/v1internal:streamGenerateContent?alt=sse");
             assert_eq!(uri(Call::Generate { model, stream: false }), "https://h/v1internal:generateContent");
             assert_eq!(uri(Call::Models), "https://h/v1internal:fetchAvailableModels");
+            let other = |path| uri(Call::Other { path, model: "", query: None });
+            assert_eq!(other("loadCodeAssist"), "https://h/v1internal:loadCodeAssist");
+            assert_eq!(other("operations/1"), "https://h/v1internal/operations/1");
         }
     }
 

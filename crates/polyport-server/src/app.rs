@@ -20,8 +20,8 @@ use crate::Map;
 use crate::archive::Archive;
 use crate::config::provider::Service;
 use crate::config::{Config, Live, Provider};
-use crate::credentials::Credentials;
 use crate::credentials::past::Past;
+use crate::credentials::{Credentials, Project};
 use crate::gate::Gate;
 use crate::observe::{Memory, Metrics, Pressure};
 use crate::persist::Persist;
@@ -105,6 +105,8 @@ pub(crate) struct Upstream {
     pub(crate) gate: Arc<Gate>,
     /// Those of its credentials that are accounts, by position.
     accounts: Box<[Option<Arc<Account>>]>,
+    /// Projects of its credentials that are asked of the service, by position.
+    projects: Box<[Option<Project>]>,
     /// Counts good attempts.
     answered: OnceLock<Counter<u64, AtomicU64>>,
 }
@@ -270,12 +272,18 @@ impl Upstream {
         };
         let gate = Arc::clone(shared.gates.lock().entry(config.name.clone()).or_default());
         let accounts = client.as_ref().map(|client| credentials.accounts_of(&config, client)).unwrap_or_default();
-        Ok(Self { config, client, gate, accounts, answered: OnceLock::new() })
+        let projects = credentials.projects_of(&config);
+        Ok(Self { config, client, gate, accounts, projects, answered: OnceLock::new() })
     }
 
     /// The account at this position, if the credential there is one.
     pub(crate) fn account(&self, credential: usize) -> Option<&Arc<Account>> {
         self.accounts.get(credential)?.as_ref()
+    }
+
+    /// Where the project of the credential at this position is kept, if it is asked of the service.
+    pub(crate) fn project(&self, credential: usize) -> Option<&Project> {
+        self.projects.get(credential)?.as_ref()
     }
 
     /// The counter of attempts that gave an answer.

@@ -3,10 +3,12 @@
 //!
 //! Source: the open-source Gemini CLI (`packages/core/src/code_assist`), for the second way what gateways observe.
 
-use polyport_types::{LossAction, LossCode, Losses, Part, PartKind, Request, Role, Text};
+use polyport_types::{Losses, Message, Part, PartKind, Request, Role, Text};
 use sha2::{Digest as _, Sha256};
 
 use super::encode;
+use super::tools::Plan;
+use super::turns::Turns;
 use crate::json::JsonWriter;
 use crate::{Encoded, Target};
 
@@ -35,21 +37,8 @@ pub enum CodeAssistClient {
 #[must_use]
 pub fn encode_enveloped(caller: &CodeAssist, target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let antigravity = caller.client == CodeAssistClient::Antigravity;
-    let mut changed = None;
-    if antigravity && !is_claude(&target.model) && request.limits.max_output_tokens.is_some() {
-        // Its Gemini models refuse a limit.
-        losses.warn(
-            LossCode::SamplingUnsupported,
-            LossAction::Dropped,
-            "/max_output_tokens",
-            "the service takes no limit",
-        );
-        let request = changed.insert(request.clone());
-        request.limits.max_output_tokens = None;
-    }
-    let request = changed.as_ref().unwrap_or(request);
     let inner = encode::encode_request(target, request, losses).body;
-    let image = antigravity && target.model.contains("image");
+    let image = antigravity && target.capabilities.draws;
     let mut body = Vec::with_capacity(inner.len() + 512);
     JsonWriter::new(&mut body).object(|w| {
         w.str("model", bare(&target.model));
@@ -77,13 +66,46 @@ pub fn encode_enveloped(caller: &CodeAssist, target: &Target, request: &Request,
     Encoded { body, headers: Vec::new() }
 }
 
+/// Writes a request for the method that counts tokens, which takes nothing but a conversation: what else costs tokens stands in it as text.
+/// Source: the open-source Gemini CLI, which also writes thoughts as text because they break the count.
+#[must_use]
+pub fn encode_enveloped_count(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
+    let spoken = spoken(target, request, losses);
+    let mut body = Vec::with_capacity(request.about_bytes());
+    JsonWriter::new(&mut body).object(|w| {
+        w.object_field("request", |w| {
+            w.key("model");
+            w.string_concat(&["models/", bare(&target.model)]);
+            Turns::new(target, &spoken, losses).write(w);
+        });
+    });
+    Encoded { body, headers: Vec::new() }
+}
+
+/// The request with thoughts, instructions and tools as words of the conversation.
+fn spoken(target: &Target, request: &Request, losses: &mut Losses) -> Request {
+    let mut spoken = Request::clone(request);
+    for part in spoken.messages.iter_mut().flat_map(|message| &mut message.parts) {
+        if let PartKind::Reasoning(reasoning) = &part.kind {
+            *part = Part::text(format!("[Thought: {}]", reasoning.text.joined()));
+        }
+    }
+    let mut first: Vec<Part> = std::mem::take(&mut spoken.instructions).into_iter().flat_map(|one| one.parts).collect();
+    if !spoken.tools.is_empty() {
+        let mut tools = Vec::new();
+        JsonWriter::new(&mut tools).object(|w| Plan::new(target, request, losses).write(w, target, request, losses));
+        first.push(Part::text(String::from_utf8(tools).unwrap_or_default()));
+        spoken.tools.clear();
+    }
+    if !first.is_empty() {
+        spoken.messages.insert(0, Message::new(Role::User, 0, first));
+    }
+    spoken
+}
+
 /// Names stand without their collection here.
 fn bare(model: &str) -> &str {
     model.strip_prefix("models/").unwrap_or(model)
-}
-
-fn is_claude(model: &str) -> bool {
-    model.contains("claude")
 }
 
 /// A written object with one more member at its end.
@@ -129,16 +151,28 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{RequestHead, Wire, decode_request};
+    use crate::resolve::ResolveContext;
+    use crate::{Capabilities, Profile, RequestHead, Wire, decode_request};
 
     fn written(client: CodeAssistClient, model: &str, body: &Value) -> (Value, Losses) {
         let request =
             decode_request(ClientProtocol::Gemini, &RequestHead::default(), body.to_string().into_bytes().into());
         let caller = CodeAssist { client, project: Some("p".into()), id: "abc".into() };
-        let target =
-            Target { wire: Wire::CodeAssist(Arc::new(caller)), ..Target::plain(Protocol::Gemini, model.to_owned()) };
+        let host = match client {
+            CodeAssistClient::Cli => "code-assist",
+            CodeAssistClient::Antigravity => "antigravity",
+        };
+        let plain = Target::plain(Protocol::Gemini, model.to_owned());
+        let target = Target {
+            wire: Wire::CodeAssist(Arc::new(caller)),
+            profile: Arc::new(Profile::named(host).unwrap()),
+            capabilities: Arc::new(Capabilities::of_model(Protocol::Gemini, Some(host), model)),
+            ..plain
+        };
         let mut losses = Losses::new();
-        let encoded = crate::encode_request(&target, &request.unwrap(), &mut losses);
+        let context = ResolveContext { carrier: None, signatures: &|_| Vec::new() };
+        let (resolved, _) = crate::resolve(&target, request.unwrap(), &context, &mut losses);
+        let encoded = crate::encode_request(&target, &resolved, &mut losses);
         (serde_json::from_slice(&encoded.body).unwrap(), losses)
     }
 
@@ -171,6 +205,56 @@ mod tests {
         assert!(losses.entries().is_empty(), "{losses:?}");
         let (body, _) = written(CodeAssistClient::Antigravity, "gemini-3.1-flash-image", &hello());
         assert_eq!((&body["requestType"], &body["request"]["sessionId"]), (&json!("image_gen"), &Value::Null));
+    }
+
+    #[test]
+    fn antigravity_takes_plain_schemas_and_validates_the_calls_of_claude() {
+        let mut body = hello();
+        body["tools"] = json!([{ "functionDeclarations": [{ "name": "f", "description": "d", "parametersJsonSchema": {
+            "type": "object", "$schema": "x", "additionalProperties": false, "required": ["a", "ghost"],
+            "properties": { "a": { "type": ["string", "null"], "minLength": 2, "pattern": "^x" },
+                "b": { "anyOf": [{ "type": "string" }, { "type": "object", "properties": { "c": { "const": 3 } } }, { "type": "null" }] } }
+        } }] }]);
+        let (written_body, losses) = written(CodeAssistClient::Antigravity, "claude-sonnet-4-6", &body);
+        let request = &written_body["request"];
+        assert_eq!(request["toolConfig"]["functionCallingConfig"]["mode"], "VALIDATED");
+        let schema = &request["tools"][0]["functionDeclarations"][0]["parameters"];
+        assert_eq!(
+            schema["properties"]["a"],
+            json!({ "type": "STRING", "description": "(minLength: 2) (pattern: \"^x\")", "nullable": true })
+        );
+        let b = &schema["properties"]["b"];
+        assert_eq!((&b["type"], &b["nullable"]), (&json!("OBJECT"), &json!(true)));
+        assert!(b["description"].as_str().unwrap().contains(r#"anyOf: [{"type":"string"}]"#), "{b}");
+        assert!(!losses.entries().is_empty());
+        let (written_body, _) = written(CodeAssistClient::Antigravity, "gemini-3-flash", &body);
+        assert_eq!(written_body["request"]["toolConfig"], Value::Null);
+    }
+
+    #[test]
+    fn what_costs_tokens_is_counted_as_words() {
+        let body = json!({ "systemInstruction": { "parts": [{ "text": "Be brief." }] },
+            "contents": [{ "role": "user", "parts": [{ "text": "hello" }] },
+                { "role": "model", "parts": [{ "text": "hm", "thought": true }, { "text": "Yes." }] },
+                { "role": "user", "parts": [{ "text": "go on" }] }],
+            "tools": [{ "functionDeclarations": [{ "name": "look", "description": "d" }] }] });
+        let request =
+            decode_request(ClientProtocol::Gemini, &RequestHead::default(), body.to_string().into_bytes().into());
+        let target = Target {
+            wire: Wire::CodeAssist(Arc::default()),
+            ..Target::plain(Protocol::Gemini, "models/gemini-3-pro".to_owned())
+        };
+        let counted = crate::encode_count_request(&target, &request.unwrap(), &mut Losses::new()).unwrap();
+        let counted: Value = serde_json::from_slice(&counted.body).unwrap();
+        assert_eq!(counted.as_object().unwrap().len(), 1, "no project, no model outside: {counted}");
+        let inner = counted["request"].as_object().unwrap();
+        assert_eq!(inner.keys().collect::<Vec<_>>(), ["model", "contents"]);
+        assert_eq!(inner["model"], "models/gemini-3-pro");
+        let text = inner["contents"].to_string();
+        for words in ["Be brief.", "functionDeclarations", "look", "hello", "[Thought: hm]", "Yes.", "go on"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!text.contains("\"thought\""), "{text}");
     }
 
     #[test]

@@ -261,7 +261,6 @@ fn limits(w: &mut JsonWriter<'_>, request: &Request, losses: &mut Losses) {
 }
 
 fn format(w: &mut JsonWriter<'_>, target: &Target, request: &Request, own: bool) {
-    let json_schema = target.profile.json_schema_fields;
     let verbatim: Option<Extras> = own
         .then(|| names::kept(&request.ext, CONFIG).map(|(name, value)| (Text::from(&*name), value.clone())).collect());
     let (mime, schema) = match &request.response_format {
@@ -278,7 +277,7 @@ fn format(w: &mut JsonWriter<'_>, target: &Target, request: &Request, own: bool)
     };
     w.str("responseMimeType", mime);
     if let Some(schema) = schema {
-        tools::write_schema(w, &schema, SCHEMA, verbatim.as_ref(), json_schema);
+        tools::write_schema(w, &schema, SCHEMA, verbatim.as_ref(), &target.profile);
     }
 }
 

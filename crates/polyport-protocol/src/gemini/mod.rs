@@ -11,6 +11,7 @@
 //! | `stream_encoder` | events to chunks |
 //! | `fault` | error bodies |
 //! | `code_assist` | the envelope of Google Code Assist |
+//! | [`onboarding`] | what Code Assist tells about an account: its project and its quota |
 
 mod answer;
 mod code_assist;
@@ -21,6 +22,7 @@ mod fault;
 mod finish;
 mod grounding;
 mod names;
+pub mod onboarding;
 mod partial;
 mod parts;
 mod pieces;
@@ -32,7 +34,7 @@ mod turns;
 mod types;
 mod usage;
 
-pub use code_assist::{CodeAssist, CodeAssistClient, encode_enveloped};
+pub use code_assist::{CodeAssist, CodeAssistClient, encode_enveloped, encode_enveloped_count};
 pub use decode::{decode_count, decode_count_request, decode_request};
 pub use encode::{encode_count, encode_count_request, encode_request};
 pub use fault::encode_fault;

@@ -12,7 +12,9 @@ use super::names;
 use super::parts::kept_members;
 use super::types::{self, FunctionDeclaration, Many, ToolObject};
 use crate::json::{self, JsonWriter, Str};
-use crate::{DecodeError, Target, schema};
+use crate::profile::{Profile, SchemaClean};
+use crate::schema::{self, Dialect};
+use crate::{DecodeError, Target};
 
 /// Reads `tools`.
 ///
@@ -106,10 +108,13 @@ pub(super) fn write_schema(
     schema: &RawJson,
     member: Member,
     ext: Option<&Extras>,
-    json_schema: bool,
+    profile: &Profile,
 ) {
+    let json_schema = profile.json_schema_fields;
+    let plain = profile.schema_clean == SchemaClean::Plain;
     for name in [member.json_schema, member.own] {
         if let Some(verbatim) = ext.and_then(|ext| ext.get(name))
+            && !plain
             && (json_schema || name == member.own)
             && RawJson::of(&schema::from_openapi(&verbatim.to_value())) == *schema
         {
@@ -121,7 +126,8 @@ pub(super) fn write_schema(
         w.raw(member.json_schema, schema);
         return;
     }
-    let own = schema::to_openapi(&schema.to_value());
+    let dialect = if plain { Dialect::GeminiPlain } else { Dialect::GeminiOpenApi };
+    let (own, _) = schema::convert(&schema.to_value(), dialect);
     // The API refuses an object without members: no schema says the same.
     let empty = own.get("type").is_some_and(|word| word == "OBJECT")
         && own.get("properties").is_none_or(|properties| properties.as_object().is_none_or(serde_json::Map::is_empty));
@@ -323,9 +329,8 @@ impl<'r> Plan<'r> {
     ) -> Option<(&'static str, Vec<&'r Text>)> {
         let validated = target.capabilities.validated_calls;
         let choice = match &request.tool_choice {
-            None if self.invocations => return Some(("VALIDATED", Vec::new())),
+            None | Some(ToolChoice::Auto) if self.asks_for_validated(target) => return Some(("VALIDATED", Vec::new())),
             None => return None,
-            Some(ToolChoice::Auto) if self.invocations => return Some(("VALIDATED", Vec::new())),
             Some(choice) => choice,
         };
         if self.functions.is_empty() {
@@ -371,6 +376,11 @@ impl<'r> Plan<'r> {
         })
     }
 
+    /// Whether the model is told `VALIDATED` where others are told `AUTO`.
+    fn asks_for_validated(&self, target: &Target) -> bool {
+        self.invocations || target.capabilities.calls_validated && !self.functions.is_empty()
+    }
+
     fn filter(&mut self, names: &[&Text], losses: &mut Losses) {
         let before = self.functions.len();
         self.functions.retain(|tool| names.contains(&&tool.name));
@@ -401,7 +411,7 @@ impl<'r> Plan<'r> {
 
     fn function(&self, w: &mut JsonWriter<'_>, target: &Target, tool: &FunctionTool, losses: &mut Losses) {
         let ext = self.own.then_some(&tool.ext);
-        let json_schema = target.profile.json_schema_fields;
+        let profile = &target.profile;
         w.object(|w| {
             w.str("name", &tool.name);
             // The documents want a description, and not an empty one; the service takes from its own clients what they have.
@@ -411,10 +421,10 @@ impl<'r> Plan<'r> {
                 false => w.str("description", description.filter(|text| !text.trim().is_empty()).unwrap_or(&tool.name)),
             };
             if let Some(schema) = &tool.schema {
-                write_schema(w, schema, PARAMETERS, ext, json_schema);
+                write_schema(w, schema, PARAMETERS, ext, profile);
             }
             if let Some(schema) = &tool.output_schema {
-                write_schema(w, schema, RESPONSE, ext, json_schema);
+                write_schema(w, schema, RESPONSE, ext, profile);
             }
             for (name, value) in ext.into_iter().flat_map(|ext| names::kept(ext, "")) {
                 let schema =

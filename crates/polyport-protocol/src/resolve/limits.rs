@@ -23,6 +23,13 @@ pub(super) fn rewrite(job: &mut Job<'_>, request: &mut Request) {
 
 fn tokens(job: &mut Job<'_>, request: &mut Request) {
     let limit = &mut request.limits.max_output_tokens;
+    if !job.capabilities().output_limit {
+        if limit.take().is_some() {
+            let detail = "the service takes no limit";
+            job.losses.warn(LossCode::SamplingUnsupported, LossAction::Dropped, "/max_output_tokens", detail);
+        }
+        return;
+    }
     let model = job.capabilities().max_output;
     match *limit {
         Some(0) if !job.same => {

@@ -225,8 +225,10 @@ fn dialect(job: &Job<'_>, strict: bool) -> Option<Dialect> {
         Protocol::Chat => match job.profile().schema_clean {
             SchemaClean::None => None,
             SchemaClean::Basic => Some(Dialect::Basic),
-            SchemaClean::Gemini => Some(Dialect::GeminiLike),
+            SchemaClean::Gemini | SchemaClean::Plain => Some(Dialect::GeminiLike),
         },
+        // What its own clients say is cut down, too.
+        Protocol::Gemini if job.profile().schema_clean == SchemaClean::Plain => Some(Dialect::GeminiPlain),
         _ if job.same => None,
         Protocol::Responses => None,
         Protocol::Messages if strict => Some(Dialect::AnthropicStrict),
@@ -242,7 +244,7 @@ fn adapt_schema(job: &mut Job<'_>, tool: &mut FunctionTool, place: Place) {
     let Some((converted, changes)) = schema::convert_raw(original, dialect) else { return };
     changes.report(job.losses, LossCode::ToolSchemaRelaxed, LossCode::ToolSchemaInlined, &place.to_string());
     // The encoder writes the `Schema` form itself; here it was only asked what that loses.
-    if dialect != Dialect::GeminiOpenApi {
+    if !matches!(dialect, Dialect::GeminiOpenApi | Dialect::GeminiPlain) {
         tool.schema = Some(converted);
     }
 }

@@ -240,6 +240,26 @@ impl Cleaner<'_> {
         }
     }
 
+    /// Of alternatives the one that says most stays; null among them stays as well.
+    fn one_of(&mut self, branches: Vec<Value>, draft: &mut Draft, path: &str) {
+        let is_null = |branch: &Value| branch.get("type").is_some_and(|word| word == "null");
+        let (nulls, mut rest): (Vec<Value>, Vec<Value>) = branches.into_iter().partition(is_null);
+        draft.null |= !nulls.is_empty() && !rest.is_empty();
+        let says = |branch: &Value| {
+            let members = branch.get("properties").and_then(Value::as_object).map_or(0, Map::len);
+            (members, branch.get("items").is_some(), branch.get("type").is_some())
+        };
+        // The first of those that say most.
+        let best = (0..rest.len()).rev().max_by_key(|&at| rest.get(at).map(says));
+        let chosen = best.map(|at| rest.remove(at)).or_else(|| nulls.into_iter().next());
+        if !rest.is_empty() {
+            self.note(draft, path, "anyOf", &Value::Array(rest));
+        }
+        if let Some(chosen) = chosen {
+            merge(&mut draft.out, chosen);
+        }
+    }
+
     /// What concerns the schema as a whole.
     fn finish(&mut self, draft: &mut Draft, path: &str) {
         let out = &mut draft.out;
@@ -256,6 +276,12 @@ impl Cleaner<'_> {
         if self.rules.object_schemas {
             lower_types(out);
         }
+        if self.rules.one_branch
+            && let Some(Value::Array(branches)) = out.shift_remove("anyOf")
+        {
+            self.one_of(branches, draft, path);
+        }
+        let out = &mut draft.out;
         if draft.null {
             add_null(out);
         }

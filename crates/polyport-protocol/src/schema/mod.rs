@@ -37,6 +37,8 @@ pub enum Dialect {
     GeminiJson,
     /// Gemini's `Schema` form: upper-case types, `nullable`, no references.
     GeminiOpenApi,
+    /// The same with nothing but types, descriptions, texts to choose from, members and items.
+    GeminiPlain,
     /// `OpenAI` strict: annotations it refuses are dropped; the rest must fit already, see [`fits_strict`].
     OpenAiStrict,
     /// Servers that stumble over `$schema` and references.
@@ -105,7 +107,7 @@ pub fn convert(schema: &Value, dialect: Dialect) -> (Value, Changes) {
     let mut cleaned = Cleaner { rules, changes: &mut changes }.node(inlined, &mut String::new());
     match dialect {
         Dialect::AnthropicTool | Dialect::AnthropicStrict => cleaned = object_root(cleaned, dialect, &mut changes),
-        Dialect::GeminiOpenApi => cleaned = openapi::shape(cleaned, openapi::Case::Upper),
+        Dialect::GeminiOpenApi | Dialect::GeminiPlain => cleaned = openapi::shape(cleaned, openapi::Case::Upper),
         Dialect::GeminiLike => cleaned = openapi::shape(cleaned, openapi::Case::Lower),
         Dialect::GeminiJson | Dialect::OpenAiStrict | Dialect::Basic => {}
     }

@@ -64,6 +64,8 @@ pub(super) struct Rules {
     pub(super) typed_items: bool,
     /// Schemas are objects, never `true` or `false`.
     pub(super) object_schemas: bool,
+    /// Of several alternatives one stays, the others are described.
+    pub(super) one_branch: bool,
 }
 
 /// Words about a schema that accept and refuse nothing.
@@ -167,6 +169,9 @@ const OPENAPI: &[&str] = &[
     "propertyOrdering",
 ];
 
+const PLAIN: &[&str] =
+    &["type", "description", "enum", "properties", "required", "items", "anyOf", "nullable", "propertyOrdering"];
+
 impl Rules {
     /// Nothing is changed.
     const ALL: Self = Self {
@@ -183,6 +188,7 @@ impl Rules {
         tuple_to_items: false,
         typed_items: false,
         object_schemas: false,
+        one_branch: false,
     };
 
     pub(super) fn of(dialect: Dialect) -> Self {
@@ -228,6 +234,7 @@ impl Rules {
                 ..Self::ALL
             },
             Dialect::GeminiOpenApi | Dialect::GeminiLike => openapi,
+            Dialect::GeminiPlain => Self { keep: Some(PLAIN), formats: Some(&[]), one_branch: true, ..openapi },
             Dialect::OpenAiStrict => Self { drop: OPENAI_STRICT_DROPPED, describe: &["default"], ..Self::ALL },
             Dialect::Basic => {
                 Self { references: References::Expand, drop: &["$schema", "$id", "$comment", "$anchor"], ..Self::ALL }
@@ -247,6 +254,7 @@ pub(super) fn surely_fits(text: &str, dialect: Dialect) -> bool {
         Dialect::AnthropicStrict
         | Dialect::GeminiJson
         | Dialect::GeminiOpenApi
+        | Dialect::GeminiPlain
         | Dialect::OpenAiStrict
         | Dialect::GeminiLike => false,
     }

@@ -8,7 +8,9 @@
 //! | `value` | JSON as protobuf values |
 //! | `request` | requests, written |
 //! | `stream` | answers, read |
+//! | [`graphql`] | what is asked about an account: its quota and its models |
 
+pub mod graphql;
 #[rustfmt::skip]
 mod proto;
 mod request;

@@ -19,6 +19,7 @@ use super::proto::{ClientAction, Message, ResponseEvent, StreamFinished, Task};
 use super::value;
 use crate::classify::mask;
 use crate::context::Target;
+use crate::estimate;
 use crate::sse::Frame;
 use crate::stream::Step;
 
@@ -46,6 +47,8 @@ pub struct Decoder {
     next: u32,
     called: bool,
     finished: bool,
+    /// Tokens of what was given out, by estimate.
+    given: u64,
 }
 
 /// A message whose text grows: how much of it was given out.
@@ -75,6 +78,7 @@ impl Decoder {
             next: 0,
             called: false,
             finished: false,
+            given: 0,
         }
     }
 
@@ -217,6 +221,7 @@ impl Decoder {
             Some(open) if open.message == id && open.reasoning == reasoning => open.part,
             _ => self.begin(id, reasoning, out),
         };
+        self.given += estimate::text_tokens(piece);
         out.push(Event::Delta { part, text: piece.to_owned().into() });
     }
 
@@ -277,6 +282,7 @@ impl Decoder {
             })),
         });
         let arguments = tool.args.map_or_else(|| "{}".to_owned(), |args| value::json(&args).to_string());
+        self.given += estimate::text_tokens(&arguments);
         out.push(Event::Delta { part, text: arguments.into() });
         out.push(Event::PartEnd { part, status: PartStatus::Complete });
     }
@@ -284,7 +290,8 @@ impl Decoder {
     fn finished(&mut self, finished: &StreamFinished, out: &mut Vec<Event>) -> Step {
         self.finished = true;
         self.close(out);
-        out.extend(usage(finished).map(|usage| Event::Usage(Box::new(usage))));
+        let usage = usage(finished).or_else(|| split(finished, self.given));
+        out.extend(usage.map(|usage| Event::Usage(Box::new(usage))));
         let (class, words) = match &finished.reason {
             None | Some(Reason::Done(_)) => {
                 let reason = if self.called { FinishReason::ToolCalls } else { FinishReason::Stop };
@@ -319,6 +326,20 @@ impl Decoder {
 
 fn failure(class: FaultClass, words: &str) -> Event {
     Event::Error(Box::new(Fault { from_upstream: true, ..Fault::new(class, words) }))
+}
+
+/// What an answer used, of which only the sum is known: every request is a conversation of its own, whose total is that of its one answer.
+fn split(finished: &StreamFinished, given: u64) -> Option<Usage> {
+    let models = &finished.conversation_usage_metadata.as_ref()?.warp_token_usage;
+    let total: u64 =
+        models.iter().filter_map(|entry| entry.value.as_ref()).map(|usage| u64::from(usage.total_tokens)).sum();
+    let output = given.min(total);
+    (total > 0).then(|| Usage {
+        input_uncached: Some(total - output),
+        output_text: Some(output),
+        estimated: true,
+        ..Usage::default()
+    })
 }
 
 /// What an answer used; `None` if it says nothing.

@@ -191,6 +191,28 @@ fn a_stream_gives_text_reasoning_calls_and_usage() {
 }
 
 #[test]
+fn a_total_alone_gives_an_estimate_that_says_so() {
+    use prost::Message as _;
+
+    use super::proto::{ConversationUsage, ModelUsage, ModelUsageEntry, ResponseEvent, StreamFinished};
+    let entry = |tokens| ModelUsageEntry { key: "auto".into(), value: Some(ModelUsage { total_tokens: tokens }) };
+    let finished = StreamFinished {
+        conversation_usage_metadata: Some(ConversationUsage { warp_token_usage: vec![entry(100), entry(20)] }),
+        ..StreamFinished::default()
+    };
+    let event = ResponseEvent { r#type: Some(super::proto::response_event::Type::Finished(finished)) };
+    let last = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE, event.encode_to_vec());
+    let usage = read(&[E1, E2, E3, &last]).into_iter().find_map(|event| match event {
+        Event::Usage(usage) => Some(*usage),
+        _ => None,
+    });
+    let usage = usage.unwrap();
+    let output = usage.output_text.unwrap();
+    assert!(usage.estimated && output > 0, "{usage:?}");
+    assert_eq!(usage.input_uncached, Some(120 - output));
+}
+
+#[test]
 fn every_end_of_a_stream_has_its_meaning() {
     assert_eq!(error_of(&[E1, "GgIiAA=="]).0, FaultClass::RateLimitedWindow);
     assert_eq!(error_of(&[E1, "Ggg6BgoEYm9vbQ=="]), (FaultClass::ServerError, "boom".to_owned()));

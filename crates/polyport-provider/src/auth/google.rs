@@ -69,6 +69,7 @@ impl GoogleKey {
         }
         let server = |client_id: &str, client_secret, scope: Option<&str>, grant| TokenServer {
             url: url.clone(),
+            fallback: None,
             client_id: client_id.into(),
             client_secret,
             scope: scope.map(Text::from),

@@ -27,6 +27,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 pub struct TokenServer {
     /// Address of the token endpoint.
     pub url: Uri,
+    /// Another one that answers the same, asked once where the first cannot be used.
+    pub fallback: Option<Uri>,
     /// The OAuth client the accounts were opened with.
     pub client_id: Text,
     /// Its secret; public clients have none.
@@ -153,6 +155,16 @@ pub async fn refresh(
     refresh: &Secret,
     now_ms: i64,
 ) -> Result<Tokens, RefreshError> {
+    match (ask(client, server, refresh, now_ms).await, &server.fallback) {
+        (Err(RefreshError::Unavailable { .. }), Some(url)) => {
+            let other = TokenServer { url: url.clone(), ..server.clone() };
+            ask(client, &other, refresh, now_ms).await
+        }
+        (answered, _) => answered,
+    }
+}
+
+async fn ask(client: &Client, server: &TokenServer, refresh: &Secret, now_ms: i64) -> Result<Tokens, RefreshError> {
     let asking = async {
         let request = server.request(refresh, now_ms)?;
         let answer = client.send(request).await.map_err(|error| match error {
@@ -376,6 +388,7 @@ mod tests {
     fn the_request_is_a_form_or_json_without_empty_members() {
         let mut server = TokenServer {
             url: Uri::from_static("http://localhost/token"),
+            fallback: None,
             client_id: "id".into(),
             client_secret: Some(Secret::new("s&1".to_owned())),
             scope: None,

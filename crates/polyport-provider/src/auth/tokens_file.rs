@@ -180,6 +180,7 @@ impl TokensFile {
             .ok_or_else(|| self.member("oauth_config.token_url".to_owned(), "is no http or https address"))?;
         Ok(TokenServer {
             url,
+            fallback: None,
             client_id: client_id.into(),
             client_secret: text("client_secret").map(|secret| Secret::new(secret.to_owned())),
             scope: None,

@@ -82,6 +82,7 @@ async fn setup(due: Due, access: Option<(&str, i64)>) -> Setup {
     };
     let endpoint = TokenServer {
         url: server.url().parse().unwrap(),
+        fallback: None,
         client_id: "id".into(),
         client_secret: Some(Secret::new("secret".to_owned())),
         scope: None,

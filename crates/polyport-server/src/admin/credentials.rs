@@ -14,6 +14,7 @@ use super::{Query, Refusal, View, What, definitions, extend, shown, state};
 use crate::clock;
 use crate::config::definitions::{Definition, switch_of_credential};
 use crate::config::{Credential, Means, Origin, Provider};
+use crate::credentials::quota::{self, Told};
 use crate::credentials::{Check, Outcome, judge, probe};
 use crate::registry::Registry;
 
@@ -49,6 +50,7 @@ pub(super) enum Act {
     Disable,
     Refresh,
     Probe,
+    Quota,
     Revive,
 }
 
@@ -59,6 +61,7 @@ impl Act {
             "disable" => Some(Self::Disable),
             "refresh" => Some(Self::Refresh),
             "probe" => Some(Self::Probe),
+            "quota" => Some(Self::Quota),
             "revive" => Some(Self::Revive),
             _ => None,
         }
@@ -144,12 +147,19 @@ impl Seat<'_> {
         extend(&mut shown, counts(self, ["requests", "successes", "failures"]));
         let check = view.app.credentials.check_of(&self.provider.name, Some(&member.id));
         extend(&mut shown, json!({ "probe": check.as_ref().map(checked) }));
+        if quota::is_told(self.provider) {
+            let told = view.app.credentials.quota_of(&self.provider.name, &member.id);
+            extend(
+                &mut shown,
+                json!({ "quota": told.map(|told| json!({ "at": told.at, "buckets": told.quota.buckets })) }),
+            );
+        }
         if let (Some(account), Means::Account(settings)) = (self.account, &credential.means) {
             let account = json!({
                 "expires_at": account.tokens().expires_at_ms,
                 "next_refresh": account.next_refresh_ms(),
                 "refresh_error": self.refresh_error(),
-                "project": settings.project,
+                "project": settings.project.as_ref().or_else(|| self.found_project(view)),
             });
             extend(&mut shown, json!({ "account": account }));
         }
@@ -157,6 +167,13 @@ impl Seat<'_> {
             extend(&mut shown, definitions::about(view, declared));
         }
         shown
+    }
+
+    /// The project that the service gave it.
+    fn found_project<'v>(&self, view: &'v View) -> Option<&'v Text> {
+        let upstream = view.runtime.provider(&self.provider.name)?;
+        let at = self.provider.credentials().iter().position(|one| one.member.id == self.credential.member.id)?;
+        upstream.project(at)?.get()
     }
 
     fn origin(&self) -> Origin {
@@ -312,6 +329,16 @@ pub(super) async fn act(view: &View, kind: Kind, id: &str, act: Act) -> Result<V
             json!({})
         }
         Act::Probe => json!({ "probe": probed(view, &seat).await }),
+        Act::Quota => {
+            if !quota::is_told(seat.provider) {
+                return Err(Refusal::bad_request("services of this kind tell no quota"));
+            }
+            let asked = quota::ask(&view.runtime, &seat.provider.name, Some(&seat.credential.member.id)).await;
+            let quota = asked.map_err(|fault| Refusal::new(StatusCode::BAD_GATEWAY, "quota_failed", fault.message))?;
+            let told = Told { at: clock::now(), quota };
+            view.app.credentials.note_quota(&seat.provider.name, &seat.credential.member.id, told);
+            json!({})
+        }
     };
     tracing::info!(credential = %seat.id(), ?act, "an operator acted on a credential");
     let mut shown = seat.shown(view);

@@ -383,12 +383,19 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
             return None;
         }
     };
-    let parsed = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-    let Some(url) = parsed.filter(|uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@')))
-    else {
-        let remedy = "write it like https://oauth2.googleapis.com/token";
-        context.error(&child(at, "token_url"), "this is no http or https address", remedy);
-        return None;
+    let mut address = |url: &str, name: &str| {
+        let parsed = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+        let url = parsed.filter(|uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@')));
+        if url.is_none() {
+            let remedy = "write it like https://oauth2.googleapis.com/token";
+            context.error(&child(at, name), "this is no http or https address", remedy);
+        }
+        url
+    };
+    let url = address(url, "token_url")?;
+    let fallback = match oauth.fallback_url.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
+        Some(fallback) => Some(address(fallback, "fallback_url")?),
+        None => None,
     };
     let mut secret = |given: &Option<String>, name: &str| match given.as_deref().map(|text| context.secret(text)) {
         None => None,
@@ -405,6 +412,7 @@ fn server(oauth: &file::OAuth, at: &[Step], context: &mut Context<'_>) -> Option
     };
     Some(TokenServer {
         url,
+        fallback,
         client_id,
         client_secret,
         scope: oauth.scope.as_deref().map(Text::from),

@@ -250,6 +250,9 @@ pub(super) struct OAuth {
     /// Address of the token endpoint. Default: what `file` says.
     #[schemars(example = &"https://oauth2.googleapis.com/token")]
     pub(super) token_url: Option<String>,
+    /// Another address that answers the same, asked where the first cannot be used. Default: none.
+    #[schemars(example = &"https://app.warp.dev/proxy/token?key=KEY")]
+    pub(super) fallback_url: Option<String>,
     /// The OAuth client the accounts were opened with. Default: what `file` says.
     pub(super) client_id: Option<String>,
     /// Its secret: a text, `env:NAME` or `file:PATH`; public clients have none.

@@ -14,6 +14,7 @@ use polyport_types::{Fault, FaultClass, Text};
 use tokio_util::sync::CancellationToken;
 
 use super::probe;
+use super::quota::{self, Told};
 use crate::app::{App, Runtime};
 use crate::clock;
 use crate::config::{Provider, Service};
@@ -233,6 +234,9 @@ impl Round {
                 _ => {}
             }
         }
+        if let (Some(index), Some(id), Outcome::Accepted) = (index, id, outcome) {
+            self.quota(index, id, health).await;
+        }
         let class = fault.as_ref().map(|fault| fault.class);
         let check = Check { at: now, outcome, fault: fault.map(|fault| (fault.class, fault.message)) };
         let before = self.app.credentials.note_check(name, id, check);
@@ -242,6 +246,22 @@ impl Round {
             tracing::info!(provider = %name, credential = label, outcome = outcome.as_str(), class, "health check");
         }
         (outcome, class)
+    }
+}
+
+impl Round {
+    /// An account whose quota is used up rests before anybody finds out.
+    async fn quota(&self, index: usize, id: &Text, health: &ProviderHealth) {
+        if !quota::is_told(&self.provider) {
+            return;
+        }
+        let asked = tokio::time::timeout(PATIENCE, quota::ask(&self.runtime, &self.provider.name, Some(id))).await;
+        let Ok(Ok(told)) = asked else { return };
+        let now = clock::now();
+        if let Some(trouble) = quota::trouble(&told) {
+            health.credential_check_failed(index, &trouble, now, rand::random());
+        }
+        self.app.credentials.note_quota(&self.provider.name, id, Told { at: now, quota: told });
     }
 }
 

@@ -5,13 +5,17 @@
 //! | `checks` | health checks of what nobody uses |
 //! | `probe` | the cheapest thing to ask of a provider |
 //! | `keeper` | where new tokens go, and what a refresh shows about an account |
+//! | `onboard` | the project of an account that names none |
+//! | `quota` | what is left of an account's allowance |
 //! | `past` | what was known when the gateway ran last |
 //! | `timer` | refreshes accounts that nobody uses |
 
 mod checks;
 mod keeper;
+pub(crate) mod onboard;
 pub(crate) mod past;
 pub(crate) mod probe;
+pub(crate) mod quota;
 mod timer;
 
 use std::collections::HashMap;
@@ -25,12 +29,13 @@ use polyport_provider::auth::{Account, SaveError, Spawn, Tokens};
 use polyport_routing::{Fleet, Member, ProviderSpec, RestPolicy, Strategy};
 use polyport_store::{Lease, Store};
 use polyport_types::Text;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::clock;
-use crate::config::{AccountSettings, Config, Means, Provider, Service};
+use crate::config::{AccountSettings, Config, Credential, Means, Provider, Service};
 use crate::tasks::Tasks;
 use past::Past;
+use quota::Told;
 
 pub(crate) use checks::{Check, Outcome, judge, keep_checking};
 pub(crate) use timer::keep_fresh;
@@ -55,7 +60,14 @@ pub(crate) struct Credentials {
     changed: Notify,
     /// The last health checks, by provider and credential; without one for a provider that needs none.
     checks: Mutex<HashMap<(Text, Option<Text>), Check>>,
+    /// What services last told about the quotas of credentials.
+    quotas: Mutex<HashMap<(Text, Text), Told>>,
+    /// Projects that services gave to credentials.
+    projects: Mutex<HashMap<(Text, Text), Project>>,
 }
+
+/// The project that a service gave to an account, once it was asked.
+pub(crate) type Project = Arc<OnceCell<Text>>;
 
 #[derive(Debug)]
 struct Kept {
@@ -74,6 +86,8 @@ impl Credentials {
             tasks,
             changed: Notify::new(),
             checks: Mutex::default(),
+            quotas: Mutex::default(),
+            projects: Mutex::default(),
         })
     }
 
@@ -88,6 +102,17 @@ impl Credentials {
         let accounts = accounts.collect();
         self.changed.notify_one();
         accounts
+    }
+
+    /// Where the projects of a provider's credentials are kept that the configuration does not name, by position.
+    pub(crate) fn projects_of(&self, provider: &Provider) -> Box<[Option<Project>]> {
+        let mut projects = self.projects.lock();
+        let mut of = |credential: &Credential| {
+            let asked = onboard::client(provider.adapter()).is_some() && credential.project().is_none();
+            let name = || (provider.name.clone(), credential.member.id.clone());
+            asked.then(|| Arc::clone(projects.entry(name()).or_default()))
+        };
+        provider.credentials().iter().map(&mut of).collect()
     }
 
     fn account(
@@ -166,6 +191,8 @@ impl Credentials {
             credentials.iter().any(|credential| credential.member.id == *id)
         };
         self.accounts.lock().retain(|(provider, id), _| known(provider, id));
+        self.quotas.lock().retain(|(provider, id), _| known(provider, id));
+        self.projects.lock().retain(|(provider, id), _| known(provider, id));
         self.checks.lock().retain(|(provider, id), _| match id {
             Some(id) => known(provider, id),
             None => config.provider(provider).is_some(),
@@ -222,6 +249,15 @@ impl Credentials {
     /// Notes a health check; gives the one before.
     pub(crate) fn note_check(&self, provider: &Text, credential: Option<&Text>, check: Check) -> Option<Check> {
         self.checks.lock().insert((provider.clone(), credential.cloned()), check)
+    }
+
+    /// What the service last told about the quota of a credential.
+    pub(crate) fn quota_of(&self, provider: &Text, credential: &Text) -> Option<Told> {
+        self.quotas.lock().get(&(provider.clone(), credential.clone())).cloned()
+    }
+
+    pub(crate) fn note_quota(&self, provider: &Text, credential: &Text, told: Told) {
+        self.quotas.lock().insert((provider.clone(), credential.clone()), told);
     }
 
     fn all_accounts(&self) -> Vec<Arc<Account>> {

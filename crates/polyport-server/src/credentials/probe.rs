@@ -3,21 +3,33 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
+use polyport_protocol::warp::graphql::{self, Question};
 use polyport_provider::{Adapter, Call};
 use polyport_types::{Fault, FaultClass, Protocol, Text};
 use serde_json::{Value, json};
 
+use super::quota;
 use crate::app::Runtime;
 use crate::relay::course::Slot;
 use crate::relay::wire;
 use crate::state::Held;
 
 /// Largest list, in bytes.
-const LIST: usize = 16 << 20;
+pub(super) const LIST: usize = 16 << 20;
 
 /// The names of a provider's models, in its order, asked for with this credential. Counts nothing and changes no state, but an account may be
 /// refreshed.
 pub(crate) async fn models(runtime: &Runtime, provider: &str, credential: Option<&Text>) -> Result<Vec<String>, Fault> {
+    with_credential(runtime, provider, credential, ask).await
+}
+
+/// Asks something with this credential; a refused access token is renewed once.
+pub(super) async fn with_credential<T>(
+    runtime: &Runtime,
+    provider: &str,
+    credential: Option<&Text>,
+    ask: impl AsyncFn(&Slot) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let held =
         Held { provider: provider.into(), credential: credential.cloned(), model: Text::new(), shown: Text::new() };
     let gone = || Fault::new(FaultClass::NotFound, "the configuration has just changed; try again");
@@ -31,6 +43,11 @@ pub(crate) async fn models(runtime: &Runtime, provider: &str, credential: Option
 
 async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {
     let provider = &slot.upstream.config;
+    if provider.adapter() == Adapter::Warp {
+        let answer = quota::question(slot, Question::Models).await?;
+        let names = graphql::read_models(&answer).map_err(|fault| quota::named(slot, fault))?;
+        return Ok(names.iter().map(ToString::to_string).collect());
+    }
     let mut headers = wire::json_headers(false);
     headers.remove(CONTENT_TYPE);
     // The other protocols tell all at once, or have a size of page in the address.
@@ -53,7 +70,9 @@ async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {
     let mut opened = wire::send(slot, method, call, headers, body).await?;
     let body = wire::whole(&mut opened, &provider.name, LIST).await?;
     let list: Value = serde_json::from_slice(&body).unwrap_or_default();
-    names(&list).ok_or_else(|| wire::broken(&provider.name, "it is no list of models"))
+    let mut names = names(&list).ok_or_else(|| wire::broken(&provider.name, "it is no list of models"))?;
+    names.retain(|name| !provider.profile.hidden_models.contains(name));
+    Ok(names)
 }
 
 /// The names in a list of models, however it is written.

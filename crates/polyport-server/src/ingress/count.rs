@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use polyport_protocol::resolve::ResolveContext;
 use polyport_protocol::{
-    DecodeError, RequestHead, decode_request, encode_request, gemini as gemini_codec, json, messages, resolve,
+    DecodeError, RequestHead, Wire, decode_request, encode_count_request, gemini as gemini_codec, json, messages,
+    resolve,
 };
 use polyport_provider::Call as Ask;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Request, Text};
@@ -131,8 +132,15 @@ impl Counting {
 
     /// Asks the provider; `as_it_is` if the body says all that the request does.
     async fn ask(&self, slot: &Slot, request: &Request, as_it_is: bool, record: &mut Record) -> Result<Counted, Fault> {
-        let same = as_it_is && slot.upstream.config.protocol() == Protocol::from(self.protocol);
-        let (body, headers) = if same { self.same(slot)? } else { self.translated(slot, request)? };
+        let provider = &slot.upstream.config;
+        let same = as_it_is && provider.understands(self.protocol);
+        let (body, headers, estimated) = match same {
+            true => self.same(slot).map(|(body, headers)| (body, headers, false))?,
+            false => match self.translated(slot, request)? {
+                Some(translated) => translated,
+                None => return Ok(estimate(request)),
+            },
+        };
         record.sent();
         let call = Ask::CountTokens { model: &slot.target.model };
         let mut opened = wire::post(slot, call, headers, body).await?;
@@ -140,8 +148,10 @@ impl Counting {
         let answer = wire::whole(&mut opened, &slot.target.provider, 1 << 20).await?;
         let value: Value = serde_json::from_slice(&answer).unwrap_or_default();
         let tokens = ["input_tokens", "totalTokens"].iter().find_map(|name| value.get(name)?.as_u64());
-        let tokens = tokens.ok_or_else(|| wire::broken(&slot.target.provider, "it holds no count"))?;
-        Ok(Counted { tokens, estimated: false, verbatim: same.then_some(answer) })
+        // Where Gemini's form says nothing, it means zero.
+        let zero = || (provider.protocol() == Protocol::Gemini && value.is_object()).then_some(0);
+        let tokens = tokens.or_else(zero).ok_or_else(|| wire::broken(&slot.target.provider, "it holds no count"))?;
+        Ok(Counted { tokens, estimated, verbatim: same.then_some(answer) })
     }
 
     fn same(&self, slot: &Slot) -> Result<(Bytes, http::HeaderMap), Fault> {
@@ -178,21 +188,22 @@ impl Counting {
         Ok((peek.edited(&self.body, &edits), headers))
     }
 
-    fn translated(&self, slot: &Slot, request: &Request) -> Result<(Bytes, http::HeaderMap), Fault> {
+    /// Body and headers, and whether it can be no more than an estimate; `None` if such providers do not count.
+    fn translated(&self, slot: &Slot, request: &Request) -> Result<Option<(Bytes, http::HeaderMap, bool)>, Fault> {
         let target = slot.codec_target_in(&self.runtime, &Text::new());
         let mut losses = Losses::new();
         let signatures = |anchor: &str| self.app.signatures.get(&self.owner, anchor).unwrap_or_default();
         let context = ResolveContext { carrier: Some(&self.runtime.config.carrier), signatures: &signatures };
         let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
-        let encoded = match target.protocol {
-            Protocol::Gemini => gemini_codec::encode_count_request(&target, &resolved, &mut losses),
-            Protocol::Messages => messages::encode_count_request(&target, &resolved, &mut losses),
-            Protocol::Chat | Protocol::Responses => encode_request(&target, &resolved, &mut losses),
-        };
+        let Some(encoded) = encode_count_request(&target, &resolved, &mut losses) else { return Ok(None) };
+        // There, instructions and tools are counted as words of the conversation.
+        let as_words = matches!(target.wire, Wire::CodeAssist(_))
+            && !(resolved.instructions.is_empty() && resolved.tools.is_empty());
         let mut headers = wire::json_headers(false);
         wire::add_headers(&mut headers, &encoded, &target.profile);
         let body = Bytes::from(encoded.body);
-        Ok((if target.protocol == Protocol::Responses { counted(&body)? } else { body }, headers))
+        let body = if target.protocol == Protocol::Responses { counted(&body)? } else { body };
+        Ok(Some((body, headers, as_words)))
     }
 }
 

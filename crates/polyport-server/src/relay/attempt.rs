@@ -132,7 +132,7 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
         } else if !repairs.learned && x.app.learned.learn(provider, model, fault, &sent.body) {
             repairs.learned = true;
         } else {
-            return Err(failed);
+            return Err(Failed { fault: named(provider, failed.fault), ..failed });
         }
         tracing::debug!(%provider, "a refused request is repaired and repeated");
     }
@@ -142,6 +142,26 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) body: Bytes,
+}
+
+/// The fault with the provider's name, where it is the operator who has to look after it.
+fn named(provider: &Text, fault: Fault) -> Fault {
+    let of_operator = matches!(
+        fault.class,
+        FaultClass::AuthInvalid
+            | FaultClass::PermissionDenied
+            | FaultClass::AccountBroken
+            | FaultClass::UpstreamProtocol
+    );
+    let name = format!("provider `{provider}`");
+    if !(of_operator && fault.from_upstream) || fault.message.contains(&name) {
+        return fault;
+    }
+    let words = match fault.class {
+        FaultClass::AuthInvalid => format!("{name} refused the gateway's credential: {}", fault.message),
+        _ => format!("{name}: {}", fault.message),
+    };
+    Fault { message: words, ..fault }
 }
 
 /// Whether a provider complains about signatures of earlier reasoning.

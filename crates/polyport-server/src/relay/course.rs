@@ -21,6 +21,7 @@ use super::deadline::{Deadline, Whose};
 use crate::app::{App, Runtime, Upstream};
 use crate::clock;
 use crate::config::{Means, Service};
+use crate::credentials::onboard;
 use crate::gate::{Permit, Queue};
 use crate::observe::metrics::{ReasonLabels, StayedLabels, Word};
 use crate::state::Held;
@@ -102,7 +103,8 @@ impl Slot {
 
     /// The project its account belongs to.
     pub(crate) fn project(&self) -> Option<&Text> {
-        self.upstream.config.credentials().get(self.credential?)?.project()
+        let configured = self.upstream.config.credentials().get(self.credential?)?.project();
+        configured.or_else(|| self.upstream.project(self.credential?)?.get())
     }
 
     /// This target and credential, as the place of something that is kept there.
@@ -185,13 +187,34 @@ impl Slot {
         if let Some(account) = self.account() {
             let authorized = account.authorize().await.map_err(|error| untokened(&self.target.provider, &error))?;
             self.allowed = Allowed::Token(authorized.header, authorized.generation);
-            return Ok(());
+            return self.find_project().await;
         }
         let credential = self.credential.and_then(|index| self.upstream.config.credentials().get(index));
         if let Some(Means::Key(header)) = credential.map(|credential| &credential.means) {
             self.allowed = Allowed::Key(header.clone());
         }
-        Ok(())
+        self.find_project().await
+    }
+
+    /// Asks the service for the project of an account that names none, once for all requests.
+    async fn find_project(&self) -> Result<(), Fault> {
+        let Some(kept) = self.credential.and_then(|index| self.upstream.project(index)) else { return Ok(()) };
+        let Some(client) = onboard::client(self.upstream.config.adapter()) else { return Ok(()) };
+        // What this shows is no answer to the request.
+        let asking = Self { place: None, ..self.clone() };
+        let found = kept.get_or_try_init(|| async {
+            let project = Box::pin(onboard::project(&asking, client)).await?;
+            tracing::info!(provider = %asking.target.provider, %project, "an account's project was found");
+            Ok::<Text, Fault>(project)
+        });
+        let fault = match found.await {
+            Ok(_) => return Ok(()),
+            Err(fault) => fault,
+        };
+        let whose = self.credential.and_then(|index| self.upstream.config.credentials().get(index));
+        let label = whose.map_or("", |credential| &*credential.label);
+        let message = format!("account `{label}` of provider `{}`: {}", self.target.provider, fault.message);
+        Err(Fault { message, ..fault })
     }
 
     /// After a refusal: fetches a new access token; true if there is one.

@@ -314,6 +314,15 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
         return Err(classify_body(None, &String::from_utf8_lossy(&bytes)));
     }
     let protocol = Protocol::from(x.wire);
+    let says: &[&str] = match protocol {
+        Protocol::Chat => &["choices"],
+        Protocol::Responses => &["output", "status"],
+        Protocol::Messages => &["content"],
+        Protocol::Gemini => &["candidates", "promptFeedback", "usageMetadata"],
+    };
+    if !says.iter().any(|name| peek.has(&bytes, name)) {
+        return Err(wire::broken(provider, "it is no answer of its protocol"));
+    }
     let counts = if protocol == Protocol::Gemini { "usageMetadata" } else { "usage" };
     if let Some(counts) = peek.get(&bytes, counts)
         && let Some(usage) = read_usage(&counting(protocol, slot), bytes.slice_ref(counts))

@@ -102,7 +102,8 @@ pub(crate) async fn attempt(
         }
         Service::Http(_) => {}
     }
-    let mut headers = wire::json_headers(x.stream);
+    let stream = x.stream || target.capabilities.streams_only;
+    let mut headers = wire::json_headers(stream);
     wire::add_headers(&mut headers, &encoded, &target.profile);
     let (body, dropped) =
         x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
@@ -117,7 +118,7 @@ pub(crate) async fn attempt(
     let resume = Resume::new(x, slot, &target, &resolved).map(Box::new);
     drop(resolved);
     x.record.sent();
-    let opened = wire::generate(slot, x.stream, reasons, headers, body).await?;
+    let opened = wire::generate(slot, stream, reasons, headers, body).await?;
     x.record.upstream_id = opened.request_id();
     let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume };
     reading.read(x, slot, opened).await

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use polyport_server::config::{Config, Environment, Purpose, Source};
+use polyport_server::config::{Access, Config, Environment, KeyHash, Purpose, Source};
 use polyport_testkit::grammar::{Check, Summary};
 use polyport_testkit::provider::{Answer, FakeProvider, Step, Wrapping};
-use polyport_testkit::raw::post;
+use polyport_testkit::raw::{get, post};
 use polyport_testkit::tokens::FakeTokenServer;
 use polyport_types::{ClientProtocol, Protocol};
 use serde_json::{Value, json};
@@ -249,4 +249,212 @@ async fn a_warp_account_without_credits_rests_and_the_other_answers() {
     }
     let mine = fake.requests().iter().filter(|asked| asked.header("authorization").unwrap().ends_with("mine")).count();
     assert_eq!(mine, 1);
+}
+
+const ADMIN: &str = "ap-0123456789abcdef-admin";
+
+/// A question to the admin API, and its answer.
+async fn admin(gateway: &Gateway, method: &str, path: &str) -> (u16, Value) {
+    let headers = [("x-api-key", ADMIN)];
+    let answer = match method {
+        "GET" => get(gateway.address, path, &headers).await,
+        _ => post(gateway.address, path, &headers, &json!({})).await,
+    };
+    (answer.status.as_u16(), answer.json().await)
+}
+
+fn administered(mut config: Config) -> Config {
+    config.access = Access::open().with_admin_key("me", KeyHash::of(ADMIN));
+    config
+}
+
+#[tokio::test]
+async fn tokens_are_counted_by_code_assist_for_every_client_that_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens_file(folder.path(), &tokens);
+    let fake = code_assist(false).await;
+    let gateway = Gateway::start(assist_config("code-assist", &fake, folder.path())).await;
+    let hello = json!([{ "role": "user", "content": "hello" }]);
+    for (path, body, member) in [
+        (
+            "/v1/messages/count_tokens",
+            json!({ "model": "m", "messages": hello, "system": "Be brief." }),
+            "input_tokens",
+        ),
+        ("/v1/responses/input_tokens", json!({ "model": "m", "input": "hello" }), "input_tokens"),
+        (
+            "/v1beta/models/m:countTokens",
+            json!({ "contents": [{ "role": "user", "parts": [{ "text": "hello" }] }] }),
+            "totalTokens",
+        ),
+    ] {
+        let answer = post(gateway.address, path, &[], &body).await;
+        assert_eq!(answer.status, 200, "{path}");
+        // Instructions are counted as words of the conversation, which is no more than near the truth.
+        let estimated = answer.header("x-polyport-estimated") == "1";
+        assert_eq!(estimated, body.get("system").is_some(), "{path}");
+        assert!(answer.json().await[member].as_u64().unwrap() > 0, "{path}");
+        assert_eq!(fake.last().path(), "/v1internal:countTokens", "{path}");
+    }
+    fake.assert_no_violations();
+}
+
+#[tokio::test]
+async fn an_account_without_a_project_is_given_one_by_the_service_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens.open("mine");
+    let fake = code_assist(false).await;
+    let free = json!({ "id": "free-tier", "name": "Free", "isDefault": true });
+    fake.decide(move |exchange| match (exchange.method(), exchange.path()) {
+        ("POST", "/v1internal:loadCodeAssist") => Some(Step::json(&json!({ "allowedTiers": [free] }).to_string())),
+        ("POST", "/v1internal:onboardUser") => {
+            let body = exchange.json();
+            let right = body["tierId"] == "free-tier" && body.get("cloudaicompanionProject").is_none();
+            Some(match right {
+                true => Step::json(&json!({ "name": "operations/7", "done": false }).to_string()),
+                false => Step::error(400, "Precondition Failed"),
+            })
+        }
+        ("GET", "/v1internal/operations/7") => {
+            let project = json!({ "cloudaicompanionProject": { "id": "project-b", "name": "made" } });
+            Some(Step::json(&json!({ "name": "operations/7", "done": true, "response": project }).to_string()))
+        }
+        _ => None,
+    });
+    let text = format!(
+        "providers:\n  assist:\n    preset: code-assist\n    base_url: {}\n    proxy: none\n    oauth:\n      token_url: {}\n      \
+         client_id: app\n      client_secret: quiet\n      accounts: [{{ name: mine, refresh_token: mine }}]\nmodels: {{ m: \
+         assist/gemini-2.5-pro }}\n",
+        fake.base_url(),
+        tokens.url()
+    );
+    let gateway = Gateway::start(administered(config(&text, folder.path()))).await;
+    let (path, body) = request(ClientProtocol::Chat, false);
+    // Two at once ask for it once.
+    let both = tokio::join!(
+        ask(&gateway, ClientProtocol::Chat, path, &body, false),
+        ask(&gateway, ClientProtocol::Chat, path, &body, false)
+    );
+    assert!(!both.0.choices[0].text.is_empty() && !both.1.choices[0].text.is_empty());
+    let asked = fake.requests();
+    let loads = asked.iter().filter(|asked| asked.path() == "/v1internal:loadCodeAssist").count();
+    assert_eq!(loads, 1);
+    assert_eq!(fake.last().json()["project"], "project-b");
+    let (_, shown) = admin(&gateway, "GET", "/admin/api/credentials").await;
+    assert_eq!(shown["credentials"][0]["account"]["project"], "project-b");
+}
+
+#[tokio::test]
+async fn an_account_that_google_does_not_serve_says_why_and_the_next_target_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens.open("mine");
+    let fake = code_assist(false).await;
+    let spare = FakeProvider::start(Protocol::Chat).await;
+    fake.decide(|exchange| {
+        let refused = json!({ "currentTier": { "id": "free-tier" }, "ineligibleTiers": [{ "reasonCode": "VALIDATION_REQUIRED",
+            "reasonMessage": "Verify your account.", "validationUrl": "https://accounts.example/verify" }] });
+        (exchange.path() == "/v1internal:loadCodeAssist").then(|| Step::json(&refused.to_string()))
+    });
+    let text = format!(
+        "providers:\n  assist:\n    preset: code-assist\n    base_url: {}\n    proxy: none\n    oauth:\n      token_url: {}\n      \
+         client_id: app\n      accounts: [{{ name: mine, refresh_token: mine }}]\n  spare:\n    base_url: {}\n    proxy: \
+         none\nmodels: {{ m: assist/gemini-2.5-pro, both: [assist/gemini-2.5-pro, spare/m] }}\n",
+        fake.base_url(),
+        tokens.url(),
+        spare.base_url()
+    );
+    let gateway = Gateway::start(config(&text, folder.path())).await;
+    let (path, mut body) = request(ClientProtocol::Messages, false);
+    let answer = post(gateway.address, path, &[], &body).await;
+    assert!(answer.status.as_u16() >= 400);
+    let message = answer.json().await["error"]["message"].as_str().unwrap_or_default().to_owned();
+    for words in
+        ["account `mine` of provider `assist`", "Verify your account. https://accounts.example/verify", "`project`"]
+    {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    body["model"] = json!("both");
+    let summary = ask(&gateway, ClientProtocol::Messages, path, &body, false).await;
+    assert!(!summary.choices[0].text.is_empty());
+    assert_eq!(spare.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn quotas_are_asked_for_shown_and_minded() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens_file(folder.path(), &tokens);
+    tokens.open("mine");
+    tokens.open("ours");
+    let fake = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Warp).start().await;
+    let mut settings = administered(warp_config(&fake, &tokens, folder.path()));
+    // `mine` has nothing left, as a check finds out before anybody asks.
+    fake.decide(|exchange| {
+        let mine = exchange.header("authorization").is_some_and(|token| token.ends_with("mine"));
+        let quota = json!({ "data": { "user": { "__typename": "UserOutput", "user": { "requestLimitInfo": {
+            "isUnlimited": false, "nextRefreshTime": "2030-01-01T00:00:00Z", "requestLimit": 150,
+            "requestsUsedSinceLastRefresh": 150, "requestLimitRefreshDuration": "WEEKLY" } } } } });
+        (mine && exchange.query() == "op=GetRequestLimitInfo").then(|| Step::json(&quota.to_string()))
+    });
+    let provider = std::sync::Arc::make_mut(settings.providers.get_mut("warp").unwrap());
+    crate::support::http(provider).probe_every = Some(std::time::Duration::from_millis(20));
+    let gateway = Gateway::start(settings).await;
+    let shown = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        loop {
+            let (_, shown) = admin(&gateway, "GET", "/admin/api/credentials").await;
+            if shown["credentials"][0]["state"] != "ready" && shown["credentials"][1]["quota"].is_object() {
+                return shown;
+            }
+        }
+    });
+    let shown = shown.await.expect("a check finds out");
+    let (mine, ours) = (&shown["credentials"][0], &shown["credentials"][1]);
+    assert_eq!((&mine["state"], &mine["quota"]["buckets"][0]["remaining"]), (&json!("exhausted"), &json!(0.0)));
+    assert_eq!((&ours["state"], &ours["quota"]["buckets"][0]["limit"]), (&json!("ready"), &json!(150)));
+    let (path, body) = request(ClientProtocol::Chat, false);
+    for _ in 0..4 {
+        ask(&gateway, ClientProtocol::Chat, path, &body, false).await;
+    }
+    let asked = fake.requests();
+    let by_mine = asked
+        .iter()
+        .filter(|asked| asked.path() == "/ai/multi-agent" && asked.header("authorization").unwrap().ends_with("mine"));
+    assert_eq!(by_mine.count(), 0);
+    fake.assert_no_violations();
+
+    // The same on demand, for Code Assist.
+    let fake = code_assist(true).await;
+    let gateway = Gateway::start(administered(assist_config("antigravity", &fake, folder.path()))).await;
+    let (_, shown) = admin(&gateway, "GET", "/admin/api/credentials").await;
+    let id = shown["credentials"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(shown["credentials"][0]["quota"], Value::Null);
+    let (status, shown) = admin(&gateway, "POST", &format!("/admin/api/credentials/{id}/quota")).await;
+    assert_eq!(status, 200, "{shown}");
+    assert_eq!(shown["quota"]["buckets"][0]["remaining"], json!(0.5));
+    assert_eq!(fake.last().json()["project"], "project-a");
+    fake.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_token_is_had_at_the_other_address_where_the_first_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = FakeTokenServer::start().await;
+    tokens.open("mine");
+    let fake = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Warp).start().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!(
+        "providers:\n  warp:\n    preset: warp\n    base_url: http://{}\n    proxy: none\n    oauth:\n      token_url: \
+         http://{nobody}/token\n      fallback_url: {}\n      grant: id_token\n      accounts: [{{ refresh_token: mine \
+         }}]\nmodels: {{ m: warp/auto }}\n",
+        fake.address(),
+        tokens.url()
+    );
+    let gateway = Gateway::start(config(&text, folder.path())).await;
+    let (path, body) = request(ClientProtocol::Chat, false);
+    let summary = ask(&gateway, ClientProtocol::Chat, path, &body, false).await;
+    assert!(!summary.choices[0].text.is_empty());
+    assert_eq!(tokens.calls("mine"), 1);
 }

@@ -12,6 +12,7 @@ mod endpoints;
 mod faults;
 mod instances;
 mod kept;
+mod kinds;
 mod known_bugs;
 mod limits;
 mod objects;

@@ -128,6 +128,7 @@ pub(crate) fn with_account(fake: &FakeProvider, server: &FakeTokenServer, access
     let settings = AccountSettings {
         server: TokenServer {
             url: server.url().parse().unwrap(),
+            fallback: None,
             client_id: "id".into(),
             client_secret: None,
             scope: None,

@@ -446,7 +446,13 @@ impl Shared {
         let noted = exchange.violations().iter().map(|violation| format!("request {serial}: {violation}"));
         self.violations.lock().unwrap_or_else(PoisonError::into_inner).extend(noted);
         let plan = match answer {
-            Some((status, body)) if self.authorised(&exchange) => self.simple(status, &body),
+            Some((status, body)) if self.authorised(&exchange) => match self.decided(&exchange) {
+                Some(step) => {
+                    let prompt = Prompt::read(protocol, "", false, &Value::Null);
+                    self.carry_out(&step, &exchange, &prompt, &body, false)
+                }
+                None => self.simple(status, &body),
+            },
             _ => self.plan(&exchange, &route, &body),
         };
         self.exchanges.send_modify(|all| all.push(exchange.clone()));
@@ -550,10 +556,15 @@ impl Shared {
         Plan::answer(&Step::json("").status(status), Body::whole("application/json", body.to_string().into_bytes()))
     }
 
+    /// What was decided on for this request, if anything.
+    fn decided(&self, exchange: &Exchange) -> Option<Step> {
+        let decide = self.script().decide.clone()?;
+        decide(exchange)
+    }
+
     /// The error that was decided on for this request, if any.
     fn decided_error(&self, exchange: &Exchange) -> Option<(u16, String)> {
-        let decide = self.script().decide.clone()?;
-        let step = decide(exchange)?;
+        let step = self.decided(exchange)?;
         match step.content {
             step::Content::Error(message) => Some((step.status, message)),
             _ => None,

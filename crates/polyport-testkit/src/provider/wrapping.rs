@@ -58,6 +58,7 @@ impl Wrapping {
             Self::CodeAssist { projects, antigravity } => {
                 code_assist(&mut opened, projects, *antigravity, models);
             }
+            Self::Warp if opened.path == "/graphql/v2" => warp_graphql(&mut opened, models),
             Self::Warp => warp(&mut opened, &received.body),
             Self::Vertex { project, location } => vertex(&mut opened, project, location),
         }
@@ -158,6 +159,38 @@ fn code_assist(opened: &mut Opened, projects: &[String], antigravity: bool, mode
         }
         _ => opened.answer = refuse("no such method"),
     }
+}
+
+/// What Warp's interface for accounts answers: an allowance of 150 requests, 60 of them used, and the models.
+fn warp_graphql(opened: &mut Opened, models: &[String]) {
+    let operation = opened.body["operationName"].as_str().unwrap_or_default().to_owned();
+    if opened.query != format!("op={operation}") {
+        opened.violations.push(format!("op: `{}` is not `{operation}`", opened.query));
+    }
+    let query = opened.body["query"].as_str().unwrap_or_default();
+    if !query.starts_with(&format!("query {operation}($requestContext: RequestContext!)")) {
+        opened.violations.push("query: does not declare $requestContext".to_owned());
+    }
+    let context = &opened.body["variables"]["requestContext"];
+    for name in ["clientContext", "osContext"].into_iter().filter(|name| !context[*name].is_object()) {
+        opened.violations.push(format!("variables.requestContext.{name}: required"));
+    }
+    let user = match operation.as_str() {
+        "GetRequestLimitInfo" => json!({ "requestLimitInfo": {
+            "isUnlimited": false, "nextRefreshTime": "2030-01-01T00:00:00Z", "requestLimit": 150,
+            "requestsUsedSinceLastRefresh": 60, "requestLimitRefreshDuration": "MONTHLY" } }),
+        "GetFeatureModelChoices" => {
+            let choices: Vec<Value> =
+                models.iter().map(|name| json!({ "id": name, "displayName": name, "disableReason": null })).collect();
+            let mode = json!({ "defaultId": models.first(), "choices": choices });
+            json!({ "workspaces": [{ "featureModelChoice": { "agentMode": mode } }] })
+        }
+        _ => {
+            opened.answer = Some((200, json!({ "errors": [{ "message": "unknown operation" }] })));
+            return;
+        }
+    };
+    opened.answer = Some((200, json!({ "data": { "user": { "__typename": "UserOutput", "user": user } } })));
 }
 
 fn warp(opened: &mut Opened, body: &[u8]) {

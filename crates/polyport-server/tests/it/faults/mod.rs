@@ -19,7 +19,7 @@ mod fleet;
 mod h2;
 mod provider;
 mod stream;
-mod tls;
+pub(crate) mod tls;
 
 use std::io;
 use std::net::SocketAddr;

@@ -26,13 +26,13 @@ const ONCE: &str = "retry: { attempts: 1 }";
 const INSIDE: &str = "POLYPORT_TEST_INSIDE";
 
 /// Who signs certificates.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "an authority for tests");
@@ -79,7 +79,7 @@ impl Authority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn good(&self) -> TlsAcceptor {
+    pub(crate) fn good(&self) -> TlsAcceptor {
         self.acceptor("127.0.0.1", 2100)
     }
 }
@@ -102,7 +102,7 @@ async fn listen<F: Future<Output = ()> + Send + 'static>(
 }
 
 /// TLS in front of a fake provider.
-async fn front(acceptor: TlsAcceptor, fake: &FakeProvider) -> String {
+pub(crate) async fn front(acceptor: TlsAcceptor, fake: &FakeProvider) -> String {
     let address = fake.address();
     listen(acceptor, move |mut outside| async move {
         let mut inside = TcpStream::connect(address).await.unwrap();
