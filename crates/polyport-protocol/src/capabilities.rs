@@ -77,15 +77,50 @@ fn apply(rules: &[Rule], start: Capabilities, protocol: Protocol, host: Option<&
     if fields.is_empty() { start } else { start.with(&fields).unwrap_or(start) }
 }
 
-/// The name without maker, region and variant: `us.anthropic.claude-opus-4.5@20251101` and `anthropic/claude-opus-4.5:beta` are both
-/// `claude-opus-4-5` (with the date).
+/// Makers as AWS Bedrock names them, before a dot: `us.amazon.nova-pro-v1:0`.
+const AWS_MAKERS: [&str; 17] = [
+    "ai21.",
+    "amazon.",
+    "anthropic.",
+    "cohere.",
+    "deepseek.",
+    "google.",
+    "luma.",
+    "meta.",
+    "minimax.",
+    "mistral.",
+    "moonshot.",
+    "moonshotai.",
+    "nvidia.",
+    "openai.",
+    "qwen.",
+    "writer.",
+    "zai.",
+];
+
+/// The name without maker, region, version and variant: `us.anthropic.claude-opus-4-5-20251101-v1:0`, `claude-opus-4.5@20251101` and
+/// `anthropic/claude-opus-4.5:beta` are all `claude-opus-4-5` (with the date).
 fn bare_name(full: &str) -> String {
     let last = full.rsplit('/').next().unwrap_or(full);
     let last = last.split(':').next().unwrap_or(last).replace('@', "-");
+    let of_aws = AWS_MAKERS.iter().find_map(|maker| {
+        let (before, name) = last.split_once(maker)?;
+        (before.is_empty() || before.ends_with('.')).then_some(name)
+    });
+    let last = match of_aws {
+        Some(name) => without_version(name).to_owned(),
+        None => last,
+    };
     match last.find("claude-").and_then(|at| last.get(at..)) {
         Some(claude) => claude.replace('.', "-"),
         None => last,
     }
+}
+
+/// Without `-v1` at its end.
+fn without_version(name: &str) -> &str {
+    let versioned = name.rsplit_once("-v").filter(|(_, version)| version.bytes().all(|byte| byte.is_ascii_digit()));
+    versioned.map_or(name, |(name, _)| name)
 }
 
 /// Rows of the table, least specific first: of the maker without date, of the maker, of the host.

@@ -3,12 +3,16 @@
 //! Decided by what the error means, never by its status alone: a 400 can be a broken account, a 429 an empty one.
 //! The shapes of error bodies are those of `OpenAI`, Anthropic and Google and of the servers that imitate them.
 
+mod aws;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use polyport_types::{Fault, FaultClass, Text};
 use serde_json::Value;
+
+pub use aws::classify_aws;
 
 /// Longest message handed on to a client, in characters.
 const MAX_MESSAGE: usize = 2000;
@@ -45,7 +49,10 @@ pub fn classify(answer: &ProviderAnswer<'_>) -> Fault {
     let reset_at = details.reset_at;
     let of_day = details.is_of_day(Some(answer.status)).then(|| until_next_day(answer.now));
     let of_minute = details.is_of_minute().then_some(MINUTE);
-    let mut fault = details.fault(Some(answer.status), &body);
+    let mut fault = match aws::kind_of(answer) {
+        Some(kind) => aws::fault(&kind, Some(answer.status), details, &body),
+        None => details.fault(Some(answer.status), &body),
+    };
     // The longest hint that applies counts: asking earlier only fails again.
     let named = reset_at.and_then(|at| until(at, answer.now));
     let hints = [fault.retry_after, retry_after(answer.header, answer.now), named, of_day];
@@ -202,7 +209,7 @@ impl Details {
     }
 
     fn members(&mut self, object: &serde_json::Map<String, Value>, depth: u8) {
-        for name in ["message", "detail", "details", "error_description", "msg"] {
+        for name in ["message", "Message", "detail", "details", "error_description", "msg"] {
             match object.get(name) {
                 Some(Value::String(text)) if self.message.is_empty() => self.message(text, depth),
                 // FastAPI: a list of {loc, msg, type}; the last member of `loc` names the field.

@@ -17,7 +17,7 @@
 //! | `answer_losses` | what a client's protocol cannot say of an answer |
 //! | [`carrier`] | signatures of one provider travelling through another protocol's slots |
 //! | [`collect`] | events to a whole answer and back |
-//! | [`sse`] | event-stream framing |
+//! | [`sse`], [`eventstream`] | event-stream framing: lines of text, AWS's binary messages |
 //! | [`json`], [`scan`] | JSON read into wire objects and written; JSON only looked at |
 //! | [`profile`] | quirks of servers and abilities of models, as data |
 //! | [`quota`] | what is left of an account's allowance |
@@ -40,6 +40,7 @@ pub mod collect;
 pub mod context;
 pub mod embeddings;
 pub mod estimate;
+pub mod eventstream;
 pub mod gemini;
 pub mod json;
 pub mod messages;
@@ -123,7 +124,8 @@ pub fn decode_request(protocol: ClientProtocol, head: &RequestHead, body: Bytes)
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let encoded = match &target.wire {
-        Wire::Own => match target.protocol {
+        // Messages at AWS are but written a little otherwise.
+        Wire::Own | Wire::BedrockMessages => match target.protocol {
             Protocol::Chat => chat::encode_request(target, request, losses),
             Protocol::Responses => responses::encode_request(target, request, losses),
             Protocol::Messages => messages::encode_request(target, request, losses),
@@ -131,6 +133,7 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
         },
         Wire::CodeAssist(caller) => gemini::encode_enveloped(caller, target, request, losses),
         Wire::Warp => warp::encode_request(target, request, losses),
+        Wire::Converse => messages::bedrock::encode_request(target, request, losses),
     };
     paths::in_words_of(request.source, losses);
     encoded
@@ -147,6 +150,7 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
             Protocol::Chat => chat::encode_request(target, request, losses),
         },
         Wire::CodeAssist(_) => gemini::encode_enveloped_count(target, request, losses),
+        Wire::Converse | Wire::BedrockMessages => messages::bedrock::encode_count_request(target, request, losses),
         Wire::Warp => return None,
     })
 }
@@ -164,12 +168,13 @@ pub fn decode_response(target: &Target, body: Bytes) -> Result<Response, Fault> 
     })?;
     match &target.wire {
         // The envelope of Code Assist is looked through; what Warp does not stream is an error, in one of the forms that Chat knows.
-        Wire::Own | Wire::CodeAssist(_) | Wire::Warp => match target.protocol {
+        Wire::Own | Wire::CodeAssist(_) | Wire::Warp | Wire::BedrockMessages => match target.protocol {
             Protocol::Chat => chat::decode_response(target, &text),
             Protocol::Responses => responses::decode_response(target, &text),
             Protocol::Messages => messages::decode_response(target, &text),
             Protocol::Gemini => gemini::decode_response(target, &text),
         },
+        Wire::Converse => messages::bedrock::decode_response(target, &text),
     }
 }
 

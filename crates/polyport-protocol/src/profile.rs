@@ -112,6 +112,8 @@ pub struct Profile {
     pub counts_tokens: bool,
     /// Names in its list of models that are not for clients.
     pub hidden_models: Vec<String>,
+    /// Gemini: it takes a whole request to count (`generateContentRequest`); others take contents, instructions, tools and settings.
+    pub counts_whole_requests: bool,
     /// What the server keeps for its clients beside answers, by the first word of the path (`files`, `batches`, `vector_stores`, …);
     /// `*` stands for everything its protocol has.
     pub objects: Vec<String>,
@@ -245,6 +247,7 @@ impl Default for Profile {
             forward_mcp_authorization: false,
             counts_tokens: false,
             hidden_models: Vec::new(),
+            counts_whole_requests: true,
             objects: Vec::new(),
         }
     }

@@ -34,6 +34,9 @@ pub enum FrameError {
     /// Several events in a row make no sense.
     #[error("three events in a row are not valid JSON")]
     Unreadable,
+    /// A binary message whose lengths or checksums are wrong.
+    #[error("a binary message is damaged")]
+    Checksum,
     /// The body is an HTML page.
     #[error("the body is an HTML page")]
     Html,

@@ -1,10 +1,11 @@
 //! Streams of any protocol: provider bytes to events, events to client bytes.
 
 use bytes::Bytes;
-use polyport_types::{ClientProtocol, Event, Fault, FaultClass, Losses, Protocol, Signature, Text};
+use polyport_types::{ClientProtocol, Event, Losses, Protocol, Signature, Text};
 
 use crate::answer_losses::AnswerLosses;
 use crate::context::{ClientContext, Target};
+use crate::eventstream::{EventStream, Stopped, failure};
 use crate::sse::{Frame, FrameError, Framing};
 use crate::wires::Wire;
 use crate::{chat, gemini, messages, responses, warp};
@@ -12,12 +13,19 @@ use crate::{chat, gemini, messages, responses, warp};
 /// Turns a provider's streamed bytes into events, however the network cuts them. Keeps the rules of `polyport_types::event`.
 #[derive(Debug)]
 pub struct StreamDecoder {
-    framing: Framing,
+    reader: Reader,
     frames: Vec<Frame>,
     codec: Codec,
     /// Broken JSON payloads in a row; the third one ends the stream.
     broken: u32,
     ended: bool,
+}
+
+/// What cuts the body into frames.
+#[derive(Debug)]
+enum Reader {
+    Lines(Framing),
+    Aws(EventStream),
 }
 
 #[derive(Debug)]
@@ -27,6 +35,8 @@ enum Codec {
     Messages(messages::Decoder),
     Gemini(gemini::Decoder),
     Warp(warp::Decoder),
+    Converse(messages::bedrock::ConverseDecoder),
+    BedrockMessages(messages::bedrock::InvokeDecoder),
 }
 
 /// How a body ended.
@@ -51,8 +61,14 @@ impl StreamDecoder {
                 Protocol::Gemini => Codec::Gemini(gemini::Decoder::new(target)),
             },
             Wire::Warp => Codec::Warp(warp::Decoder::new(target)),
+            Wire::Converse => Codec::Converse(messages::bedrock::ConverseDecoder::new(target)),
+            Wire::BedrockMessages => Codec::BedrockMessages(messages::bedrock::InvokeDecoder::new(target)),
         };
-        Self { framing: Framing::new(max_event), frames: Vec::new(), codec, broken: 0, ended: false }
+        let reader = match target.wire.has_aws_streams() {
+            true => Reader::Aws(EventStream::new(max_event)),
+            false => Reader::Lines(Framing::new(max_event)),
+        };
+        Self { reader, frames: Vec::new(), codec, broken: 0, ended: false }
     }
 
     /// Takes the bytes that have arrived and appends their events to `out`.
@@ -61,11 +77,14 @@ impl StreamDecoder {
             return;
         }
         let mut frames = std::mem::take(&mut self.frames);
-        let result = self.framing.push(bytes, &mut frames);
+        let result = match &mut self.reader {
+            Reader::Lines(framing) => framing.push(bytes, &mut frames).map_err(Stopped::from),
+            Reader::Aws(stream) => stream.push(&bytes, &mut frames),
+        };
         self.frames(&mut frames, out);
         self.frames = frames;
-        if let Err(error) = result {
-            self.fail(&error, out);
+        if let Err(stopped) = result {
+            self.fail(stopped, out);
         }
     }
 
@@ -75,7 +94,10 @@ impl StreamDecoder {
             return;
         }
         let mut frames = std::mem::take(&mut self.frames);
-        let truncated = self.framing.finish(&mut frames);
+        let truncated = match &mut self.reader {
+            Reader::Lines(framing) => framing.finish(&mut frames),
+            Reader::Aws(stream) => stream.finish(),
+        };
         self.frames(&mut frames, out);
         if self.ended {
             return;
@@ -87,6 +109,8 @@ impl StreamDecoder {
             Codec::Messages(codec) => codec.finish(broken, out),
             Codec::Gemini(codec) => codec.finish(broken, out),
             Codec::Warp(codec) => codec.finish(broken, out),
+            Codec::Converse(codec) => codec.finish(broken, out),
+            Codec::BedrockMessages(codec) => codec.finish(broken, out),
         }
         self.end(out);
     }
@@ -113,6 +137,8 @@ impl StreamDecoder {
                     Codec::Messages(codec) => codec.event(&frame, out),
                     Codec::Gemini(codec) => codec.event(&frame, out),
                     Codec::Warp(codec) => codec.event(&frame, out),
+                    Codec::Converse(codec) => codec.event(&frame, out),
+                    Codec::BedrockMessages(codec) => codec.event(&frame, out),
                 },
             };
             match understood {
@@ -120,7 +146,7 @@ impl StreamDecoder {
                 Step::Unreadable => {
                     self.broken += 1;
                     if self.broken >= 3 {
-                        self.fail(&FrameError::Unreadable, out);
+                        self.fail(FrameError::Unreadable.into(), out);
                     }
                 }
                 Step::Done => self.end(out),
@@ -128,15 +154,12 @@ impl StreamDecoder {
         }
     }
 
-    fn fail(&mut self, error: &FrameError, out: &mut Vec<Event>) {
+    fn fail(&mut self, stopped: Stopped, out: &mut Vec<Event>) {
         // What comes after the last event is of no interest, readable or not.
         if self.ended {
             return;
         }
-        out.push(Event::Error(Box::new(Fault {
-            from_upstream: true,
-            ..Fault::new(FaultClass::UpstreamProtocol, format!("the provider's stream is unreadable: {error}"))
-        })));
+        out.push(Event::Error(Box::new(failure(stopped))));
         self.end(out);
     }
 

@@ -17,6 +17,10 @@ pub enum Wire {
     CodeAssist(Arc<gemini::CodeAssist>),
     /// Warp's multi-agent interface, which can be told what a Chat server can.
     Warp,
+    /// AWS Bedrock's Converse interface, which can be told what a Messages server can.
+    Converse,
+    /// Messages at AWS Bedrock: what stands in headers elsewhere stands in the body, and streams are binary.
+    BedrockMessages,
 }
 
 impl Wire {
@@ -24,5 +28,11 @@ impl Wire {
     #[must_use]
     pub fn is_own(&self) -> bool {
         matches!(self, Self::Own)
+    }
+
+    /// Whether its streams are those of AWS.
+    #[must_use]
+    pub fn has_aws_streams(&self) -> bool {
+        matches!(self, Self::Converse | Self::BedrockMessages)
     }
 }

@@ -43,6 +43,10 @@ pub enum Adapter {
     Warp,
     /// Google's Vertex AI: Gemini's models, or Anthropic's, below addresses with project and location.
     Vertex,
+    /// AWS Bedrock's Converse interface, which all of its models have.
+    Bedrock,
+    /// Anthropic's models at AWS Bedrock, in their own words.
+    BedrockAnthropic,
 }
 
 impl Adapter {
@@ -53,7 +57,14 @@ impl Adapter {
             Self::Http | Self::Vertex => None,
             Self::CodeAssist | Self::Antigravity => Some(Protocol::Gemini),
             Self::Warp => Some(Protocol::Chat),
+            Self::Bedrock | Self::BedrockAnthropic => Some(Protocol::Messages),
         }
+    }
+
+    /// Whether it is a service of AWS, whose requests may be signed.
+    #[must_use]
+    pub fn is_aws(self) -> bool {
+        matches!(self, Self::Bedrock | Self::BedrockAnthropic)
     }
 }
 
@@ -252,6 +263,7 @@ impl Endpoint {
     fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
         let (mut path, extra_query) = match self.protocol {
             _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
+            _ if self.adapter.is_aws() => self.bedrock_path(call),
             _ if self.adapter == Adapter::Warp => match call {
                 Call::Other { path, .. } => (format!("{}/{path}", self.path), None),
                 _ => (format!("{}/ai/multi-agent", self.path), None),
@@ -362,6 +374,28 @@ impl Endpoint {
             Call::Other { path, .. } | Call::Upload { path, .. } => return (format!("{root}/{path}"), None),
         };
         (format!("{root}/models/{}:{verb}", encode_segment(model)), None)
+    }
+
+    /// Operations behind the model's name, which may be the address of a resource with colons and slashes.
+    fn bedrock_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {
+        let root = &self.path;
+        let (model, operation) = match call {
+            Call::Generate { model, stream } => (
+                model,
+                match (self.adapter, stream) {
+                    (Adapter::Bedrock, true) => "converse-stream",
+                    (Adapter::Bedrock, false) => "converse",
+                    (_, true) => "invoke-with-response-stream",
+                    (_, false) => "invoke",
+                },
+            ),
+            Call::CountTokens { model } => (model, "count-tokens"),
+            Call::Embed { model } | Call::EmbedOne { model } => (model, "invoke"),
+            // Models are listed by another service.
+            Call::Models => return (format!("{root}/foundation-models"), None),
+            Call::Other { path, .. } | Call::Upload { path, .. } => return (format!("{root}/{path}"), None),
+        };
+        (format!("{root}/model/{}/{operation}", encode_segment(model)), None)
     }
 
     /// The model stands in the body.
@@ -531,6 +565,25 @@ mod tests {
             google.uri(Call::Generate { model: "gemini-2.5-pro", stream: false }, Some("p")).unwrap().path(),
             "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-pro:generateContent"
         );
+    }
+
+    #[test]
+    fn bedrock_has_operations_behind_the_model() {
+        let endpoint =
+            Endpoint::new(Protocol::Messages, "https://bedrock-runtime.eu-west-1.amazonaws.com", false).unwrap();
+        let uri = |adapter, call| endpoint.clone().spoken_to_as(adapter).uri(call, None).unwrap().to_string();
+        let host = "https://bedrock-runtime.eu-west-1.amazonaws.com/model";
+        let (model, written) = ("eu.amazon.nova-pro-v1:0", "eu.amazon.nova-pro-v1%3A0");
+        let generate = |stream| Call::Generate { model, stream };
+        assert_eq!(uri(Adapter::Bedrock, generate(false)), format!("{host}/{written}/converse"));
+        assert_eq!(uri(Adapter::Bedrock, generate(true)), format!("{host}/{written}/converse-stream"));
+        assert_eq!(uri(Adapter::BedrockAnthropic, generate(false)), format!("{host}/{written}/invoke"));
+        let stream = uri(Adapter::BedrockAnthropic, generate(true));
+        assert_eq!(stream, format!("{host}/{written}/invoke-with-response-stream"));
+        let profile = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.x";
+        let counted = uri(Adapter::Bedrock, Call::CountTokens { model: profile });
+        let written = "arn%3Aaws%3Abedrock%3Aeu-west-1%3A123456789012%3Ainference-profile%2Feu.x";
+        assert_eq!(counted, format!("{host}/{written}/count-tokens"));
     }
 
     #[test]

@@ -79,6 +79,10 @@ fn extra_members(w: &mut JsonWriter<'_>, members: &serde_json::Map<String, serde
 #[must_use]
 pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let mut body = Vec::with_capacity(request.about_bytes());
+    if !target.profile.counts_whole_requests {
+        JsonWriter::new(&mut body).object(|w| members(w, target, request, losses));
+        return Encoded { body: counted(body), headers: Vec::new() };
+    }
     JsonWriter::new(&mut body).object(|w| {
         w.object_field("generateContentRequest", |w| {
             w.key("model");
@@ -87,6 +91,20 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
         });
     });
     Encoded { body, headers: Vec::new() }
+}
+
+/// The members of a request that count, where no whole request is taken.
+fn counted(body: Vec<u8>) -> Vec<u8> {
+    const COUNTED: [&str; 4] = ["contents", "systemInstruction", "tools", CONFIG];
+    let Ok(members) = serde_json::from_slice::<Pairs<'_, &RawValue>>(&body) else { return body };
+    let mut out = Vec::with_capacity(body.len());
+    JsonWriter::new(&mut out).object(|w| {
+        for (name, value) in members.0.iter().filter(|(name, _)| COUNTED.contains(&&**name)) {
+            w.key(name);
+            w.raw_value(value.get());
+        }
+    });
+    out
 }
 
 /// Writes an answer of `countTokens`.

@@ -17,6 +17,7 @@ use super::write::{blocks, cache_control, message, splice};
 use crate::context::{Encoded, Target};
 use crate::json::JsonWriter;
 use crate::profile::AnthropicThinking;
+use crate::wires::Wire;
 
 /// The version whose models take sampling parameters.
 const VERSION_SAMPLING: &str = "2023-06-01";
@@ -42,7 +43,8 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
 }
 
 /// Members that `count_tokens` takes.
-const COUNTED: [&str; 12] = [
+const COUNTED: [&str; 13] = [
+    "anthropic_version",
     "model",
     "system",
     "messages",
@@ -68,34 +70,34 @@ enum Thinking {
 }
 
 /// Everything that is decided before the first byte is written.
-struct Draft<'r> {
-    target: &'r Target,
-    request: &'r Request,
+pub(super) struct Draft<'r> {
+    pub(super) target: &'r Target,
+    pub(super) request: &'r Request,
     own: bool,
     count: bool,
-    max_tokens: u64,
-    system: Vec<Block<'r>>,
-    turns: Vec<Turn<'r>>,
-    tools: Tools<'r>,
-    auto: Option<CacheMark>,
+    pub(super) max_tokens: u64,
+    pub(super) system: Vec<Block<'r>>,
+    pub(super) turns: Vec<Turn<'r>>,
+    pub(super) tools: Tools<'r>,
+    pub(super) auto: Option<CacheMark>,
     thinking: Thinking,
-    schema: Option<Cow<'r, str>>,
-    sampling: Sampling,
+    pub(super) schema: Option<Cow<'r, str>>,
+    pub(super) sampling: Sampling,
     tier: Option<&'static str>,
     fast: bool,
-    user: Option<Cow<'r, str>>,
-    betas: Vec<Cow<'r, str>>,
+    pub(super) user: Option<Cow<'r, str>>,
+    pub(super) betas: Vec<Cow<'r, str>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Sampling {
-    temperature: Option<f64>,
-    top_p: Option<f64>,
-    top_k: Option<u64>,
+pub(super) struct Sampling {
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) top_k: Option<u64>,
 }
 
 impl<'r> Draft<'r> {
-    fn new(target: &'r Target, request: &'r Request, count: bool, losses: &mut Losses) -> Self {
+    pub(super) fn new(target: &'r Target, request: &'r Request, count: bool, losses: &mut Losses) -> Self {
         let own = Protocol::from(request.source) == Protocol::Messages;
         let max_tokens = if count { u64::MAX } else { max_tokens(target, request, losses) };
         let thinking = thinking(target, request, own, max_tokens, losses);
@@ -109,7 +111,9 @@ impl<'r> Draft<'r> {
         }
         let mut auto = auto_breakpoint(target, request, own);
         settle(target, tools.marks(), &mut system, &mut turns, &mut auto, losses);
-        let (tier, fast) = if count { (None, false) } else { tier(target, request, losses) };
+        let converse = matches!(target.wire, Wire::Converse);
+        // There a tier has other words.
+        let (tier, fast) = if count || converse { (None, false) } else { tier(target, request, losses) };
         let sampling = if count { Sampling::default() } else { sampling(target, request, thinking, losses) };
         let user = if count { None } else { user(request, own, losses) };
         let mut draft = Self {
@@ -184,7 +188,7 @@ impl<'r> Draft<'r> {
                 losses.error(LossCode::StateUnsupported, format!("/{name}"), "this protocol keeps no state");
             }
         }
-        if !request.metadata.is_empty() {
+        if !request.metadata.is_empty() && !matches!(self.target.wire, Wire::Converse) {
             losses.info(LossCode::MetadataDropped, Dropped, "/metadata", "");
         }
         if request.safety.is_some() {
@@ -277,10 +281,14 @@ impl<'r> Draft<'r> {
     }
 
     fn write(self) -> Encoded {
-        let mut headers = vec![("anthropic-version", self.version().to_owned())];
-        if !self.betas.is_empty() {
-            headers.push(("anthropic-beta", self.betas.join(",")));
-        }
+        let headers = match self.target.wire {
+            // Version and betas stand in the body there.
+            Wire::BedrockMessages => vec![("accept", self.accepted().to_owned())],
+            _ => {
+                let betas = (!self.betas.is_empty()).then(|| ("anthropic-beta", self.betas.join(",")));
+                std::iter::once(("anthropic-version", self.version().to_owned())).chain(betas).collect()
+            }
+        };
         let mut body = Vec::with_capacity(self.request.about_bytes());
         JsonWriter::new(&mut body).object(|w| self.members(&mut Members { w, draft: &self, written: Vec::new() }));
         Encoded { body, headers }
@@ -304,9 +312,52 @@ impl<'r> Draft<'r> {
                 }
             }
         }
+        if matches!(self.target.wire, Wire::BedrockMessages) && !self.betas.is_empty() {
+            out.member("anthropic_beta", |w| w.array(|w| self.betas.iter().for_each(|beta| w.string(beta))));
+        }
         for (name, value) in &self.target.profile.extra_body {
             out.member(name, |w| w.raw_value(&value.to_string()));
         }
+    }
+
+    /// What an answer is written in at AWS.
+    fn accepted(&self) -> &'static str {
+        if self.request.stream { "application/vnd.amazon.eventstream" } else { "application/json" }
+    }
+
+    /// The members that only this protocol's own models know, for an interface that takes them beside its own.
+    pub(super) fn anthropic_fields(&self) -> serde_json::Map<String, Value> {
+        let mut body = Vec::new();
+        JsonWriter::new(&mut body).object(|w| {
+            let out = &mut Members { w, draft: self, written: Vec::new() };
+            self.thinking_member(out);
+            if let Some(effort) = self.effort() {
+                out.member("output_config", |w| w.object(|w| w.str("effort", effort)));
+            }
+            if let Some(top_k) = self.sampling.top_k {
+                out.member("top_k", |w| w.number(top_k));
+            }
+            if !self.betas.is_empty() {
+                out.member("anthropic_beta", |w| w.array(|w| self.betas.iter().for_each(|beta| w.string(beta))));
+            }
+            let own = |tool: &&super::tools::ToolOut<'_>| matches!(tool, super::tools::ToolOut::Raw(_));
+            let mut raw = self.tools.list.iter().filter(own).peekable();
+            if raw.peek().is_some() {
+                out.member("tools", |w| w.array(|w| raw.for_each(|tool| tool.write(w, None))));
+            }
+        });
+        serde_json::from_slice(&body).unwrap_or_default()
+    }
+
+    /// The effort as it is said, if it is.
+    pub(super) fn effort(&self) -> Option<&'static str> {
+        let effort = self.request.reasoning.as_ref().and_then(|control| control.effort).and_then(effort_word);
+        effort.filter(|_| self.thinking != Thinking::Disabled || self.own)
+    }
+
+    /// Whether the model was asked to think.
+    pub(super) fn thinks(&self) -> bool {
+        !matches!(self.thinking, Thinking::Unsaid | Thinking::Disabled)
     }
 
     fn tool_members(&self, out: &mut Members<'_, '_, '_>) {
@@ -372,8 +423,7 @@ impl<'r> Draft<'r> {
     }
 
     fn output_config(&self, out: &mut Members<'_, '_, '_>) {
-        let effort = self.request.reasoning.as_ref().and_then(|control| control.effort).and_then(effort_word);
-        let effort = effort.filter(|_| self.thinking != Thinking::Disabled || self.own);
+        let effort = self.effort();
         let rest = self.request.ext.get("output_config").filter(|_| self.own);
         if effort.is_none() && self.schema.is_none() && rest.is_none() {
             return;
@@ -444,8 +494,10 @@ struct Members<'w, 'b, 'r> {
 impl<'b> Members<'_, 'b, '_> {
     fn member(&mut self, name: &str, value: impl FnOnce(&mut JsonWriter<'b>)) {
         let profile = &self.draft.target.profile;
-        let refused = self.draft.count && !COUNTED.contains(&name);
-        if refused || profile.drop.iter().any(|dropped| dropped == name) {
+        let count = self.draft.count;
+        // The address of a count may lack the model even where others hold it.
+        let dropped = profile.drop.iter().any(|dropped| dropped == name) && !(count && name == "model");
+        if dropped || count && !COUNTED.contains(&name) {
             return;
         }
         let name = profile.rename.get(name).map_or(name, String::as_str);

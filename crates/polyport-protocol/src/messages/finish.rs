@@ -26,6 +26,10 @@ pub(super) fn read(reason: Option<&str>, sequence: Option<Text>, details: Option
                 explanation: explanation.map(|text| Text::from(&*text)),
             }
         }
+        // Words of AWS.
+        Some("guardrail_intervened" | "content_filtered") => FinishReason::ContentFilter,
+        Some("malformed_tool_use") => FinishReason::MalformedToolCall,
+        Some("malformed_model_output") => FinishReason::Error,
         None => FinishReason::Stop,
         Some(_) => FinishReason::Other,
     }

@@ -10,8 +10,10 @@
 //! | `response`, `stream` | whole and streamed answers, both ways |
 //! | `client` | what a client sees of an answer, whole or streamed |
 //! | `usage`, `finish`, `ids` | token counts, reasons to stop, call ids |
+//! | [`bedrock`] | the ways in which AWS Bedrock writes it |
 //! | `fault`, `count` | errors for clients, answers of `count_tokens` |
 
+pub mod bedrock;
 mod block;
 mod client;
 mod count;

@@ -69,7 +69,7 @@ pub(super) fn message(target: &Target, wire: MessageBody<'_>, body: &Text) -> Re
 }
 
 /// Gives calls what every call must have; calls of nothing are left out.
-fn settle_calls(parts: &mut Vec<Part>) -> Calls {
+pub(super) fn settle_calls(parts: &mut Vec<Part>) -> Calls {
     let mut calls = Calls::default();
     let mut ids = CallIds::default();
     parts.retain_mut(|part| match &mut part.kind {

@@ -59,9 +59,9 @@ pub(super) enum ServerOut<'r> {
 
 /// `tool_choice` as it is written.
 pub(super) struct Choice<'r> {
-    kind: &'static str,
-    name: Option<Cow<'r, str>>,
-    disable_parallel: Option<bool>,
+    pub(super) kind: &'static str,
+    pub(super) name: Option<Cow<'r, str>>,
+    pub(super) disable_parallel: Option<bool>,
 }
 
 impl<'r> Tools<'r> {

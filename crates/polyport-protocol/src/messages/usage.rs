@@ -46,7 +46,13 @@ pub(super) struct Meter {
 impl Meter {
     /// Takes a usage object: what it names replaces what was known.
     pub(super) fn take(&mut self, usage: &RawValue, body: &Text) {
-        let Ok(wire) = serde_json::from_str::<UsageBody<'_>>(usage.get()) else { return };
+        if let Ok(wire) = serde_json::from_str::<UsageBody<'_>>(usage.get()) {
+            self.count(wire, raw(usage, body), body);
+        }
+    }
+
+    /// The same of an object that was read: `whole` is how it was written.
+    pub(super) fn count(&mut self, wire: UsageBody<'_>, whole: RawJson, body: &Text) {
         let replace = |slot: &mut Option<u64>, value: Option<Int>| {
             if let Some(value) = value {
                 *slot = Some(value.count());
@@ -81,7 +87,6 @@ impl Meter {
         if let Some(tier) = wire.service_tier {
             self.tier = Some(tier.into_text(body));
         }
-        let whole = raw(usage, body);
         self.raw = Some(match self.raw.take() {
             Some(earlier) => merged(&earlier, &whole),
             None => whole,

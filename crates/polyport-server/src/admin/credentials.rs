@@ -90,6 +90,7 @@ impl Seat<'_> {
     pub(super) fn masked(&self) -> String {
         match &self.credential.means {
             Means::Key(header) => header.masked(),
+            Means::Aws(key) => key.masked(),
             Means::Account(settings) => match self.account {
                 Some(account) => account.tokens().refresh.masked(),
                 None => settings.tokens.refresh.masked(),

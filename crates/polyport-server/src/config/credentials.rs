@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use polyport_provider::auth::{BodyForm, Due, GoogleKey, Grant, TokenServer, Tokens, TokensFile};
+use polyport_provider::auth::{AwsKey, BodyForm, Due, GoogleKey, Grant, TokenServer, Tokens, TokensFile};
 use polyport_provider::{AuthStyle, Reach};
 use polyport_routing::{Member, Pace};
-use polyport_types::Text;
+use polyport_types::{Secret, Text};
 
 use super::check::Context;
 use super::definitions::{AddedMeans, SAME_SECRET};
@@ -20,10 +20,18 @@ use super::tree::Step;
 use super::units::{Rate, Span};
 use super::{AccountSettings, Credential, Means};
 
+/// How the keys of a provider are used.
+pub(super) struct KeyStyle {
+    /// The header that holds a key.
+    pub(super) header: AuthStyle,
+    /// Of a service of AWS: the region that access keys sign for.
+    pub(super) region: Option<String>,
+}
+
 /// The keys of `keys`.
 pub(super) fn listed(
     keys: &[file::ProviderKey],
-    auth: &AuthStyle,
+    auth: &KeyStyle,
     at: &[Step],
     context: &mut Context<'_>,
 ) -> Vec<Credential> {
@@ -67,7 +75,7 @@ fn key(
     given: &file::ProviderKey,
     found: secret::Found,
     nameless: &str,
-    auth: &AuthStyle,
+    auth: &KeyStyle,
     path: &[Step],
     at_text: &[Step],
     context: &mut Context<'_>,
@@ -81,12 +89,15 @@ fn key(
         return None;
     }
     let label = given.name.clone().or(found.origin).unwrap_or_else(|| nameless.to_owned());
-    let credential = match auth.header(&found.secret) {
-        Ok(header) => Credential::key(label, header),
-        Err(error) => {
-            context.error(at_text, error.to_string(), "");
-            return None;
-        }
+    let credential = match access_key(given, &found.secret, auth, path, context)? {
+        Some(key) => Credential::aws(label, key),
+        None => match auth.header.header(&found.secret) {
+            Ok(header) => Credential::key(label, header),
+            Err(error) => {
+                context.error(at_text, error.to_string(), "");
+                return None;
+            }
+        },
     };
     let share = Share {
         weight: given.weight,
@@ -99,6 +110,56 @@ fn key(
     Some(Credential { member, ..credential })
 }
 
+/// The access key of AWS that an entry is, if it is one; `None` after telling what is wrong.
+fn access_key(
+    given: &file::ProviderKey,
+    secret: &Secret,
+    auth: &KeyStyle,
+    path: &[Step],
+    context: &mut Context<'_>,
+) -> Option<Option<AwsKey>> {
+    let Some(region) = &auth.region else {
+        for (name, there) in [("access_key_id", &given.access_key_id), ("session_token", &given.session_token)] {
+            if there.is_some() {
+                let remedy = "remove it, or set `preset: bedrock`";
+                context.error(&child(path, name), "this provider is no service of AWS", remedy);
+                return None;
+            }
+        }
+        return Some(None);
+    };
+    let mut follow = |text: &Option<String>, name: &str| match text.as_deref().map(|text| context.secret(text)) {
+        None => Some(None),
+        Some(Ok(found)) => Some(Some(found.secret)),
+        Some(Err(missing)) => {
+            context.error(&child(path, name), missing.to_string(), "give the text, `env:NAME` or `file:PATH`");
+            None
+        }
+    };
+    let id = follow(&given.access_key_id, "access_key_id")?;
+    let token = follow(&given.session_token, "session_token")?;
+    let (id, secret, token) = match id {
+        Some(id) => (id.expose().to_owned(), secret.clone(), token),
+        None => match AwsKey::parts(secret) {
+            Some((id, secret, inside)) => (id, secret, token.or(inside)),
+            None if token.is_some() => {
+                let message = "a session token belongs to an access key, whose id is missing";
+                context.error(&child(path, "access_key_id"), message, "set `access_key_id`");
+                return None;
+            }
+            None => return Some(None),
+        },
+    };
+    match AwsKey::new(&id, &secret, token.as_ref(), region) {
+        Ok(key) => Some(Some(key)),
+        Err(error) => {
+            let remedy = "give `access_key_id`, `key` and for temporary keys `session_token` as AWS shows them";
+            context.error(path, error.to_string(), remedy);
+            None
+        }
+    }
+}
+
 /// Puts those of the database behind those of the file.
 #[allow(clippy::too_many_arguments, reason = "what credentials depend on")]
 pub(super) fn add(
@@ -107,7 +168,7 @@ pub(super) fn add(
     renewal: &Renewal,
     needs_project: bool,
     reach: &Reach,
-    auth: &AuthStyle,
+    auth: &KeyStyle,
     context: &mut Context<'_>,
 ) {
     let mut ids: HashSet<Text> = credentials.iter().map(|known| known.member.id.clone()).collect();
@@ -169,19 +230,26 @@ pub(super) fn add(
 
 fn refresh_token(credential: &Credential) -> Option<String> {
     match &credential.means {
-        Means::Key(_) => None,
+        Means::Key(_) | Means::Aws(_) => None,
         Means::Account(settings) => Some(settings.tokens.refresh.expose().to_owned()),
     }
 }
 
-/// The key in the usual environment variable.
-pub(super) fn usual(preset: &Preset, auth: &AuthStyle, context: &Context<'_>) -> Option<Credential> {
-    preset.key_env.iter().find_map(|name| {
+/// The key in the usual environment variable; at AWS otherwise the access key in the variables that all its tools know.
+pub(super) fn usual(preset: &Preset, auth: &KeyStyle, context: &Context<'_>) -> Option<Credential> {
+    let of_variable = preset.key_env.iter().find_map(|name| {
         let found = secret::find(&format!("env:{name}"), context.environment).ok()?;
         if secret::is_sample(found.secret.expose()) {
             return None;
         }
-        Some(Credential::key(format!("env:{name}"), auth.header(&found.secret).ok()?))
+        Some(Credential::key(format!("env:{name}"), auth.header.header(&found.secret).ok()?))
+    });
+    of_variable.or_else(|| {
+        let variable = |name: &str| context.environment.get(name).map(|text| Secret::new(text.to_owned()));
+        let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
+        let token = variable("AWS_SESSION_TOKEN");
+        let key = AwsKey::new(id.expose(), &secret, token.as_ref(), auth.region.as_deref()?).ok()?;
+        Some(Credential::aws("env:AWS_ACCESS_KEY_ID", key))
     })
 }
 

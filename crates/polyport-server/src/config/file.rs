@@ -160,7 +160,8 @@ pub(super) struct Provider {
     pub(super) base_url: Option<String>,
     /// Vertex AI: the project that is asked on behalf of. Default: that of the account.
     pub(super) project: Option<String>,
-    /// Vertex AI: the region, `global`, `us` or `eu`. Default: `us-central1`.
+    /// Vertex AI: the region, `global`, `us` or `eu`. Default: `us-central1`. AWS Bedrock: the region. Default: what `AWS_REGION` or
+    /// `AWS_DEFAULT_REGION` says, otherwise `us-east-1`.
     #[schemars(example = &"europe-west4")]
     pub(super) location: Option<String>,
     /// Its keys; requests take turns over them. A text, `env:NAME` or `file:PATH`, or a list of these. Default: the usual environment
@@ -214,8 +215,15 @@ pub(super) struct Provider {
 pub(super) struct ProviderKey {
     /// Name for logs, pages and `keys` of routes. Default: where the key comes from.
     pub(super) name: Option<String>,
-    /// The key: its text, `env:NAME` or `file:PATH`.
+    /// The key: its text, `env:NAME` or `file:PATH`. AWS: the secret access key, or a Bedrock API key; `ID:SECRET` and `ID:SECRET:TOKEN`
+    /// say all at once.
     pub(super) key: String,
+    /// AWS: the access key id that belongs to it. Requests are signed then.
+    #[schemars(example = &"env:AWS_ACCESS_KEY_ID")]
+    pub(super) access_key_id: Option<String>,
+    /// AWS: the session token of a temporary key.
+    #[schemars(example = &"env:AWS_SESSION_TOKEN")]
+    pub(super) session_token: Option<String>,
     /// Share among keys of the same priority. Default: 1.
     #[schemars(range(min = 1))]
     pub(super) weight: Option<u32>,
@@ -348,6 +356,10 @@ pub(super) enum Adapter {
     Antigravity,
     /// Google's Vertex AI.
     Vertex,
+    /// AWS Bedrock's Converse interface, for all of its models.
+    Bedrock,
+    /// AWS Bedrock's interface to Anthropic's models in their own words.
+    BedrockAnthropic,
     /// Warp's multi-agent interface, for accounts that are yours.
     Warp,
 }
@@ -360,6 +372,8 @@ impl Adapter {
             Self::CodeAssist => polyport_provider::Adapter::CodeAssist,
             Self::Antigravity => polyport_provider::Adapter::Antigravity,
             Self::Vertex => polyport_provider::Adapter::Vertex,
+            Self::Bedrock => polyport_provider::Adapter::Bedrock,
+            Self::BedrockAnthropic => polyport_provider::Adapter::BedrockAnthropic,
             Self::Warp => polyport_provider::Adapter::Warp,
             Self::Process => return None,
         })

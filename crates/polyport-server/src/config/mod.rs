@@ -7,6 +7,7 @@
 //! | [`provider`] | services that answer |
 
 pub mod access;
+mod bedrock;
 mod check;
 mod credentials;
 pub mod daily;

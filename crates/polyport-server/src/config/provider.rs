@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use polyport_protocol::gemini::{CodeAssist, CodeAssistClient};
 use polyport_protocol::{Capabilities, Profile, Target, Wire};
-use polyport_provider::auth::{Due, TokenServer, Tokens};
+use polyport_provider::auth::{AwsKey, Due, TokenServer, Tokens};
 use polyport_provider::process::{Command, Output, Template};
 use polyport_provider::{Adapter, AuthHeader, AuthStyle, ClientSettings, Endpoint};
 use polyport_routing::{Member, RestPolicy, Strategy};
@@ -170,6 +170,14 @@ impl Credential {
         let member = Member { name: label.clone(), ..Member::new(header.digest()) };
         Self { label, member, means: Means::Key(header), stored: None }
     }
+
+    /// An access key of AWS, without limits.
+    #[must_use]
+    pub fn aws(label: impl Into<Text>, key: AwsKey) -> Self {
+        let label = label.into();
+        let member = Member { name: label.clone(), ..Member::new(key.digest()) };
+        Self { label, member, means: Means::Aws(Arc::new(key)), stored: None }
+    }
 }
 
 impl Credential {
@@ -178,7 +186,7 @@ impl Credential {
     pub fn project(&self) -> Option<&Text> {
         match &self.means {
             Means::Account(account) => account.project.as_ref(),
-            Means::Key(_) => None,
+            Means::Key(_) | Means::Aws(_) => None,
         }
     }
 }
@@ -190,6 +198,8 @@ pub enum Means {
     Key(AuthHeader),
     /// An account whose tokens are refreshed.
     Account(Arc<AccountSettings>),
+    /// An access key of AWS, which signs requests.
+    Aws(Arc<AwsKey>),
 }
 
 /// What makes an account.
@@ -312,7 +322,11 @@ impl Provider {
         let as_it_is = match self.adapter() {
             Adapter::Http => true,
             Adapter::Vertex => self.protocol() == Protocol::Gemini,
-            Adapter::CodeAssist | Adapter::Antigravity | Adapter::Warp => false,
+            Adapter::CodeAssist
+            | Adapter::Antigravity
+            | Adapter::Warp
+            | Adapter::Bedrock
+            | Adapter::BedrockAnthropic => false,
         };
         as_it_is && self.protocol() == Protocol::from(protocol)
     }
@@ -333,6 +347,8 @@ impl Provider {
             wire: match self.adapter() {
                 Adapter::Http | Adapter::Vertex => Wire::Own,
                 Adapter::Warp => Wire::Warp,
+                Adapter::Bedrock => Wire::Converse,
+                Adapter::BedrockAnthropic => Wire::BedrockMessages,
                 Adapter::CodeAssist => code_assist(CodeAssistClient::Cli),
                 Adapter::Antigravity => code_assist(CodeAssistClient::Antigravity),
             },

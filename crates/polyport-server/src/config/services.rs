@@ -10,7 +10,9 @@ use polyport_types::{Protocol, Text};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::bedrock;
 use super::check::{Context, one_field, steps};
+use super::credentials::KeyStyle;
 use super::discover::Found;
 use super::file::{self, File};
 use super::preset::Preset;
@@ -66,6 +68,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let protocol = protocol(given, preset, adapter, &at, context)?;
     let base_url = match adapter {
         Adapter::Vertex => vertex_address(name, given, preset, protocol, &at, defaults, context)?,
+        _ if adapter.is_aws() => bedrock::address(name, given, preset, &at, defaults, context)?,
         _ => base_url(name, given, preset, &at, defaults, context)?,
     };
     let reach = match context.place(&at) {
@@ -90,7 +93,10 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         }
     };
     let endpoint = headers(endpoint.spoken_to_as(adapter), given, &profile, &at, context);
-    let auth = auth(given, preset, protocol, &at, context)?;
+    // API keys of AWS are bearer tokens, whatever is spoken.
+    let usual = if adapter.is_aws() { AuthStyle::bearer() } else { AuthStyle::of_protocol(protocol) };
+    let auth = auth(given, preset, &usual, &at, context)?;
+    let auth = KeyStyle { region: adapter.is_aws().then(|| bedrock::region(given, &base_url, context)), header: auth };
     let keys = given.keys.as_ref();
     let mut credentials = match (keys, preset) {
         (Some(keys), _) => credentials::listed(&keys.0, &auth, &at, context),
@@ -101,7 +107,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     };
     // Access tokens are bearer tokens, whatever the header for keys of the protocol.
     let own_style = given.auth_header.is_some() || given.auth_format.is_some();
-    let style = if own_style { auth.clone() } else { AuthStyle::bearer() };
+    let style = if own_style { auth.header.clone() } else { AuthStyle::bearer() };
     let renewal = match &given.oauth {
         None => credentials::Renewal::without_server(style),
         Some(oauth) => {
@@ -231,7 +237,7 @@ fn official(protocol: Protocol, base_url: &str) -> Option<&'static Preset> {
         .find(|preset| preset.base_url.as_deref().and_then(host).is_some_and(|known| known == wanted))
 }
 
-fn base_url(
+pub(super) fn base_url(
     name: &str,
     given: &file::Provider,
     preset: Option<&Preset>,
@@ -407,6 +413,8 @@ fn profile(
         _ if adapter == Adapter::CodeAssist => "code-assist",
         _ if adapter == Adapter::Antigravity => "antigravity",
         _ if adapter == Adapter::Warp => "warp",
+        _ if adapter == Adapter::Bedrock => "bedrock",
+        _ if adapter == Adapter::BedrockAnthropic => "bedrock-anthropic",
         Protocol::Gemini if adapter == Adapter::Vertex => "vertex",
         Protocol::Messages if adapter == Adapter::Vertex => "vertex-anthropic",
         Protocol::Chat => "generic",
@@ -475,11 +483,10 @@ fn headers(
 fn auth(
     given: &file::Provider,
     preset: Option<&Preset>,
-    protocol: Protocol,
+    usual: &AuthStyle,
     at: &[Step],
     context: &mut Context<'_>,
 ) -> Option<AuthStyle> {
-    let usual = AuthStyle::of_protocol(protocol);
     let header = given.auth_header.as_deref().or(preset.and_then(|preset| preset.auth_header.as_deref()));
     let format = match (&given.auth_format, header) {
         (Some(format), _) => format.as_str(),
@@ -570,7 +577,7 @@ pub(super) fn from_environment(taken: &[Checked], defaults: &Defaults, context: 
         .filter(|preset| preset.discover && preset.needs_key())
         .filter(|preset| !taken.iter().any(|checked| checked.provider.name == preset.name))
         .filter_map(|preset| {
-            let auth = auth_of(preset)?;
+            let auth = KeyStyle { header: auth_of(preset)?, region: None };
             let mut credentials = vec![credentials::usual(preset, &auth, context)?];
             let address = usual_address(preset, defaults, context)?;
             let renewal = credentials::Renewal::without_server(AuthStyle::bearer());

@@ -94,7 +94,7 @@ impl Credentials {
     /// The accounts of a provider, by the position of their credentials.
     pub(crate) fn accounts_of(self: &Arc<Self>, provider: &Provider, client: &Client) -> Box<[Option<Arc<Account>>]> {
         let accounts = provider.credentials().iter().map(|credential| match &credential.means {
-            Means::Key(_) => None,
+            Means::Key(_) | Means::Aws(_) => None,
             Means::Account(settings) => {
                 Some(self.account(&provider.name, &credential.member.id, &credential.label, settings, client))
             }

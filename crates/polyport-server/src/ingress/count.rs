@@ -133,7 +133,7 @@ impl Counting {
     /// Asks the provider; `as_it_is` if the body says all that the request does.
     async fn ask(&self, slot: &Slot, request: &Request, as_it_is: bool, record: &mut Record) -> Result<Counted, Fault> {
         let provider = &slot.upstream.config;
-        let same = as_it_is && provider.understands(self.protocol);
+        let same = as_it_is && provider.understands(self.protocol) && !self.is_wrapped(slot);
         let (body, headers, estimated) = match same {
             true => self.same(slot).map(|(body, headers)| (body, headers, false))?,
             false => match self.translated(slot, request)? {
@@ -147,11 +147,17 @@ impl Counting {
         record.upstream_id = opened.request_id();
         let answer = wire::whole(&mut opened, &slot.target.provider, 1 << 20).await?;
         let value: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        let tokens = ["input_tokens", "totalTokens"].iter().find_map(|name| value.get(name)?.as_u64());
+        let tokens = ["input_tokens", "totalTokens", "inputTokens"].iter().find_map(|name| value.get(name)?.as_u64());
         // Where Gemini's form says nothing, it means zero.
         let zero = || (provider.protocol() == Protocol::Gemini && value.is_object()).then_some(0);
         let tokens = tokens.or_else(zero).ok_or_else(|| wire::broken(&slot.target.provider, "it holds no count"))?;
         Ok(Counted { tokens, estimated, verbatim: same.then_some(answer) })
+    }
+
+    /// Whether a whole request stands inside the body, where the provider takes only its parts.
+    fn is_wrapped(&self, slot: &Slot) -> bool {
+        let inside = || Peek::parse(&self.body).is_ok_and(|peek| peek.has(&self.body, "generateContentRequest"));
+        self.protocol == ClientProtocol::Gemini && !slot.upstream.config.profile.counts_whole_requests && inside()
     }
 
     fn same(&self, slot: &Slot) -> Result<(Bytes, http::HeaderMap), Fault> {

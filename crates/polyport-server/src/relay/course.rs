@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use polyport_provider::AuthHeader;
-use polyport_provider::auth::{Account, RefreshError};
+use polyport_provider::auth::{Account, AwsKey, RefreshError};
 use polyport_routing::Attempt;
 use polyport_routing::retry::counts;
 use polyport_routing::sticky::CACHE_LIFETIME;
@@ -67,6 +67,8 @@ enum Allowed {
     Key(AuthHeader),
     /// An access token, and which one of the account's.
     Token(AuthHeader, u64),
+    /// A key that signs.
+    Aws(Arc<AwsKey>),
 }
 
 impl Slot {
@@ -91,9 +93,22 @@ impl Slot {
     /// The credential as a header.
     pub(crate) fn auth(&self) -> Option<&AuthHeader> {
         match &self.allowed {
-            Allowed::Nothing => None,
+            Allowed::Nothing | Allowed::Aws(_) => None,
             Allowed::Key(header) | Allowed::Token(header, _) => Some(header),
         }
+    }
+
+    /// The key that signs its requests.
+    pub(crate) fn signer(&self) -> Option<&AwsKey> {
+        match &self.allowed {
+            Allowed::Aws(key) => Some(key),
+            Allowed::Nothing | Allowed::Key(_) | Allowed::Token(..) => None,
+        }
+    }
+
+    /// What people call its credential.
+    pub(crate) fn credential_label(&self) -> Option<&Text> {
+        Some(&self.upstream.config.credentials().get(self.credential?)?.label)
     }
 
     /// The id of its credential; `None` at a provider that needs none.
@@ -190,8 +205,10 @@ impl Slot {
             return self.find_project().await;
         }
         let credential = self.credential.and_then(|index| self.upstream.config.credentials().get(index));
-        if let Some(Means::Key(header)) = credential.map(|credential| &credential.means) {
-            self.allowed = Allowed::Key(header.clone());
+        match credential.map(|credential| &credential.means) {
+            Some(Means::Key(header)) => self.allowed = Allowed::Key(header.clone()),
+            Some(Means::Aws(key)) => self.allowed = Allowed::Aws(Arc::clone(key)),
+            Some(Means::Account(_)) | None => {}
         }
         self.find_project().await
     }

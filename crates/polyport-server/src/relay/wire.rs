@@ -1,6 +1,6 @@
 //! Asking a provider, within its time limits.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use polyport_protocol::classify::classify;
 use polyport_protocol::profile::Capabilities;
 use polyport_protocol::{Encoded, Profile, ProviderAnswer};
+use polyport_provider::auth::AwsKeyError;
 use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, RequestBody, SendError};
 use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
 use tokio::time::Instant;
@@ -98,7 +99,8 @@ impl Opened {
     pub(crate) fn is_stream(&self) -> Option<bool> {
         let kind = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("text/event-stream") {
+        let streams = ["text/event-stream", "application/vnd.amazon.eventstream"];
+        if streams.iter().any(|stream| kind.eq_ignore_ascii_case(stream)) {
             return Some(true);
         }
         let json = kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json");
@@ -228,8 +230,13 @@ async fn ask(
     if let Some(credential) = slot.auth() {
         credential.apply(&mut headers);
     }
+    let adapter = service.endpoint.adapter();
     let mut patience = Patience::new(service.timeouts.clone(), slow);
-    let request = ProviderRequest { method, uri, headers, body };
+    let mut request = ProviderRequest { method, uri, headers, body };
+    if let Some(key) = slot.signer() {
+        // Last of all: nothing that is signed may change.
+        key.sign(&mut request, SystemTime::now()).map_err(|error| unsigned(provider, &error))?;
+    }
     let sent = tokio::time::timeout_at(patience.deadline(), client.send(request)).await;
     let answer = match sent {
         Ok(Ok(answer)) => answer,
@@ -241,11 +248,31 @@ async fn ask(
         return Ok(Opened { status, headers, body, patience });
     }
     patience.hear(true);
-    Err(refused(provider, answer).await)
+    let fault = refused(provider, answer).await;
+    Err(if adapter.is_aws() { of_credential(slot, fault) } else { fault })
 }
 
 pub(crate) fn unknown_model(model: &str) -> Fault {
     Fault::new(FaultClass::ModelNotFound, format!("no provider has a model of the name `{}`", clean(model)))
+}
+
+/// The request could not be signed.
+fn unsigned(provider: &Text, error: &AwsKeyError) -> Fault {
+    let class = match error {
+        AwsKeyError::Streamed => FaultClass::NotFound,
+        _ => FaultClass::AuthInvalid,
+    };
+    Fault::new(class, format!("provider `{provider}`: {error}"))
+}
+
+/// A refusal of a credential, which says of which one.
+fn of_credential(slot: &Slot, fault: Fault) -> Fault {
+    if fault.class != FaultClass::AuthInvalid {
+        return fault;
+    }
+    let label = slot.credential_label().map_or_else(String::new, |label| format!(" refused the credential `{label}`"));
+    let message = format!("provider `{}`{label}: {}", slot.target.provider, fault.message);
+    Fault { message, ..fault }
 }
 
 fn clean(text: &str) -> String {

@@ -20,7 +20,7 @@ pub(crate) fn config(text: &str, folder: &Path) -> Config {
 }
 
 /// What a client of this protocol understands of the answer.
-async fn ask(gateway: &Gateway, client: ClientProtocol, path: &str, body: &Value, stream: bool) -> Summary {
+pub(crate) async fn ask(gateway: &Gateway, client: ClientProtocol, path: &str, body: &Value, stream: bool) -> Summary {
     let answer = post(gateway.address, path, &[], body).await;
     let status = answer.status;
     let bytes = answer.bytes().await.unwrap();
@@ -31,7 +31,7 @@ async fn ask(gateway: &Gateway, client: ClientProtocol, path: &str, body: &Value
 }
 
 /// Every client, streaming and not, gets the text and the call.
-async fn text_and_tools(gateway: &Gateway, fake: &FakeProvider, name: &str) {
+pub(crate) async fn text_and_tools(gateway: &Gateway, fake: &FakeProvider, name: &str) {
     for client in ClientProtocol::ALL {
         for stream in [false, true] {
             let (path, body) = request(client, stream);

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+mod bedrock;
 mod endpoints;
 mod exchange;
 mod http1;
@@ -31,6 +32,7 @@ mod shelf;
 mod step;
 mod wrapping;
 
+pub use bedrock::{AwsAccess, Bedrock, aws_frame};
 pub(crate) use exchange::PATIENCE;
 pub use exchange::{Exchange, Outcome};
 pub use step::{Answer, Cut, Finish, Gate, Hold, Part, Step, Tokens};
@@ -435,10 +437,10 @@ impl Shared {
             Some(wrapping) => wrapping.open(&received, &self.settings.models),
             None => Opened::plain(&received),
         };
-        let Opened { path, query, method, body, mut violations, answer } = opened;
+        let Opened { path, query, method, body, mut violations, answer, answer_kind, head } = opened;
         let route = endpoints::route(protocol, &method, &path, &query);
         violations.extend(match route {
-            Route::Generate { model, .. } => self.judge(&received, &body, model),
+            Route::Generate { model, .. } => self.judge(&received, head, &body, model),
             Route::Count => endpoints::count_violations(protocol, &body),
             _ => Vec::new(),
         });
@@ -446,6 +448,9 @@ impl Shared {
         let noted = exchange.violations().iter().map(|violation| format!("request {serial}: {violation}"));
         self.violations.lock().unwrap_or_else(PoisonError::into_inner).extend(noted);
         let plan = match answer {
+            Some((status, body)) if answer_kind.is_some() => {
+                self.aws_error(&Step::json("").status(status), &body, &answer_kind.unwrap_or_default())
+            }
             Some((status, body)) if self.authorised(&exchange) => match self.decided(&exchange) {
                 Some(step) => {
                     let prompt = Prompt::read(protocol, "", false, &Value::Null);
@@ -460,7 +465,7 @@ impl Shared {
     }
 
     /// Everything the real service would refuse in a request to generate.
-    fn judge(&self, received: &Received, body: &Value, model: &str) -> Vec<String> {
+    fn judge(&self, received: &Received, head: Option<(String, String)>, body: &Value, model: &str) -> Vec<String> {
         let header = |name: &str| {
             received
                 .headers
@@ -484,10 +489,12 @@ impl Shared {
         let mut judge =
             Judge::new(self.settings.protocol).allow(self.settings.vendor_members.iter().map(String::as_str));
         if self.settings.protocol == Protocol::Messages {
-            if header("anthropic-version").is_empty() {
+            let (version, betas) =
+                head.unwrap_or_else(|| (header("anthropic-version").to_owned(), header("anthropic-beta").to_owned()));
+            if version.is_empty() {
                 found.push("anthropic-version: header is required".to_owned());
             }
-            judge = judge.version(header("anthropic-version")).betas(header("anthropic-beta"));
+            judge = judge.version(&version).betas(&betas);
         }
         if !model.is_empty() {
             judge = judge.model(model);
@@ -507,7 +514,7 @@ impl Shared {
 
     fn plan(&self, exchange: &Exchange, route: &Route<'_>, body: &Value) -> Plan {
         let protocol = self.settings.protocol;
-        let refuse = |status: u16, message: &str| self.simple(status, &endpoints::error(protocol, status, message));
+        let refuse = |status: u16, message: &str| self.error(&Step::json("").status(status), message);
         if !self.authorised(exchange) {
             return refuse(401, "Incorrect API key provided");
         }
@@ -550,6 +557,22 @@ impl Shared {
             Some(wrapping) => wrapping.close(answer),
             None => answer,
         }
+    }
+
+    /// The service's own error.
+    fn error(&self, step: &Step, message: &str) -> Plan {
+        if let Some(Wrapping::Bedrock(_)) = &self.settings.wrapping {
+            let body = serde_json::json!({ "message": message });
+            return self.aws_error(step, &body, bedrock::error_of(step.status));
+        }
+        let error = endpoints::error(self.settings.protocol, step.status, message);
+        Plan::answer(step, Body::whole("application/json", error.to_string().into_bytes()))
+    }
+
+    fn aws_error(&self, step: &Step, body: &Value, kind: &str) -> Plan {
+        let given = step.headers.iter().any(|(name, _)| name == "x-amzn-errortype");
+        let step = if given { step.clone() } else { step.clone().header("x-amzn-errortype", kind) };
+        Plan::answer(&step, Body::whole("application/json", body.to_string().into_bytes()))
     }
 
     fn simple(&self, status: u16, body: &Value) -> Plan {
@@ -595,8 +618,7 @@ impl Shared {
                 return Plan::answer(step, Body { content_type: content_type.clone(), events, streamed });
             }
             step::Content::Error(message) => {
-                let error = endpoints::error(self.settings.protocol, step.status, message);
-                return Plan::answer(step, Body::whole("application/json", error.to_string().into_bytes()));
+                return self.error(step, message);
             }
             step::Content::Answer(answer) => answer.clone(),
             step::Content::Model => prompt.answer(),
@@ -609,6 +631,20 @@ impl Shared {
         if matches!(self.settings.wrapping, Some(Wrapping::Warp)) {
             let events = render::warp_events(&saying).into_iter().map(String::into_bytes).collect();
             return Plan::answer(step, Body { content_type: "text/event-stream".to_owned(), events, streamed: true });
+        }
+        if let Some(Wrapping::Bedrock(service)) = &self.settings.wrapping {
+            if !step.stream.unwrap_or(prompt.stream) {
+                return match &answer.error {
+                    Some(message) => self.error(&step.clone().status(500), message),
+                    None => {
+                        let whole = bedrock::whole(service, &render::whole(protocol, &saying)).to_string();
+                        Plan::answer(step, Body::whole("application/json", whole.into_bytes()))
+                    }
+                };
+            }
+            let events = bedrock::stream(service, &render::events(protocol, &saying, false));
+            let content_type = "application/vnd.amazon.eventstream".to_owned();
+            return Plan::answer(step, Body { content_type, events, streamed: true });
         }
         if !step.stream.unwrap_or(prompt.stream) {
             let whole = match &answer.error {

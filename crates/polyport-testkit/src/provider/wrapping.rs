@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::bedrock::{self, Bedrock};
 use super::exchange::Received;
 use super::protobuf::{at, fields, structure, text};
 
@@ -23,6 +24,8 @@ pub enum Wrapping {
         project: String,
         location: String,
     },
+    /// AWS Bedrock: signed requests, binary streams.
+    Bedrock(Bedrock),
 }
 
 /// A request without its wrapping.
@@ -34,6 +37,10 @@ pub(super) struct Opened {
     pub(super) violations: Vec<String>,
     /// What a method that is the wrapping's own answers.
     pub(super) answer: Option<(u16, Value)>,
+    /// The kind of the error that it is, where a header says it.
+    pub(super) answer_kind: Option<String>,
+    /// What stands in the headers `anthropic-version` and `anthropic-beta` elsewhere.
+    pub(super) head: Option<(String, String)>,
 }
 
 impl Opened {
@@ -46,6 +53,8 @@ impl Opened {
             body: serde_json::from_slice(&received.body).unwrap_or(Value::Null),
             violations: Vec::new(),
             answer: None,
+            answer_kind: None,
+            head: None,
         }
     }
 }
@@ -61,6 +70,7 @@ impl Wrapping {
             Self::Warp if opened.path == "/graphql/v2" => warp_graphql(&mut opened, models),
             Self::Warp => warp(&mut opened, &received.body),
             Self::Vertex { project, location } => vertex(&mut opened, project, location),
+            Self::Bedrock(service) => bedrock::open(&mut opened, received, service),
         }
         opened
     }
@@ -68,7 +78,7 @@ impl Wrapping {
     /// Puts the wrapping around one event of a stream, or around a whole answer.
     pub(super) fn close(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Vertex { .. } | Self::Warp => bytes,
+            Self::Vertex { .. } | Self::Warp | Self::Bedrock(_) => bytes,
             Self::CodeAssist { .. } => {
                 let text = String::from_utf8(bytes).unwrap_or_default();
                 let (start, json) = match text.strip_prefix("data: ") {

@@ -4,8 +4,8 @@
 //! first, forget to close one, or send pieces for none; the parts that come out keep the rules of events all the same.
 
 use polyport_types::{
-    Event, Family, Fault, FaultClass, Finish, FinishReason, Part, PartId, PartKind, PartStart, PartStatus, Protocol,
-    RawJson, ServerToolCallStart, Signature, SignatureKind, StreamStart, Text, ToolCallStart,
+    Citation, Event, Family, Fault, FaultClass, Finish, FinishReason, Part, PartId, PartKind, PartStart, PartStatus,
+    Protocol, RawJson, ServerToolCallStart, Signature, SignatureKind, StreamStart, Text, ToolCallStart,
 };
 use serde_json::{Map, Value};
 
@@ -113,8 +113,17 @@ impl Decoder {
         };
         let kind = wire.kind.take();
         let kind = kind.as_deref().or(name.as_deref()).unwrap_or_default();
+        self.noting(out, |decoder, out| decoder.step(kind, wire, data, out))
+    }
+
+    /// Takes a step and notes whether it gave content.
+    pub(in crate::messages) fn noting(
+        &mut self,
+        out: &mut Vec<Event>,
+        step: impl FnOnce(&mut Self, &mut Vec<Event>) -> Step,
+    ) -> Step {
         let known = out.len();
-        let step = self.step(kind, wire, data, out);
+        let step = step(self, out);
         if out.get(known..).is_some_and(|new| new.iter().any(is_content)) {
             self.phase = self.phase.max_of(Phase::Content);
         }
@@ -196,9 +205,14 @@ impl Decoder {
 
     /// Begins the answer for servers that skip `message_start`.
     fn start(&mut self, out: &mut Vec<Event>) {
+        self.start_with(StreamStart::default, out);
+    }
+
+    /// Begins the answer, unless it has begun.
+    pub(in crate::messages) fn start_with(&mut self, start: impl FnOnce() -> StreamStart, out: &mut Vec<Event>) {
         if self.phase == Phase::Idle {
             self.phase = Phase::Started;
-            out.push(Event::Start(Box::default()));
+            out.push(Event::Start(Box::new(start())));
         }
     }
 
@@ -274,11 +288,23 @@ impl Decoder {
         Step::Done
     }
 
+    /// Lets the counters take something and tells what they show.
+    pub(in crate::messages) fn metered(&mut self, take: impl FnOnce(&mut Meter), out: &mut Vec<Event>) {
+        take(&mut self.meter);
+        self.usage(out);
+    }
+
     fn usage(&self, out: &mut Vec<Event>) {
         out.push(Event::Usage(Box::new(self.meter.usage(self.target.profile.input_includes_cache))));
     }
 
-    fn block_start(&mut self, index: i64, mut block: Block<'_>, data: &Text, out: &mut Vec<Event>) {
+    pub(in crate::messages) fn block_start(
+        &mut self,
+        index: i64,
+        mut block: Block<'_>,
+        data: &Text,
+        out: &mut Vec<Event>,
+    ) {
         self.block_stop(index, out);
         let state = match block.kind.as_deref().unwrap_or_default() {
             "text" => self.text_start(block, data, out),
@@ -365,11 +391,35 @@ impl Decoder {
         State::Done
     }
 
-    fn family(&self) -> Family {
+    /// The model that answers.
+    pub(in crate::messages) fn model(&self) -> Text {
+        self.target.model.clone()
+    }
+
+    /// Whether a block is under way.
+    pub(in crate::messages) fn is_open(&self, index: i64) -> bool {
+        self.open.iter().any(|open| open.index == index)
+    }
+
+    /// Adds a source to a text block.
+    pub(in crate::messages) fn cite(&mut self, index: i64, citation: Citation, out: &mut Vec<Event>) {
+        let at = self.open.iter().position(|open| open.index == index);
+        if let Some(State::Text { part }) = self.state(at) {
+            out.push(Event::Citation { part: *part, citation: Box::new(citation) });
+        }
+    }
+
+    pub(in crate::messages) fn family(&self) -> Family {
         self.target.capabilities.family
     }
 
-    fn block_delta(&mut self, index: i64, mut delta: Delta<'_>, data: &Text, out: &mut Vec<Event>) {
+    pub(in crate::messages) fn block_delta(
+        &mut self,
+        index: i64,
+        mut delta: Delta<'_>,
+        data: &Text,
+        out: &mut Vec<Event>,
+    ) {
         let at = self.open.iter().position(|open| open.index == index);
         match delta.kind.as_deref().unwrap_or_default() {
             "text_delta" => {
@@ -454,7 +504,7 @@ impl Decoder {
         }
     }
 
-    fn block_stop(&mut self, index: i64, out: &mut Vec<Event>) {
+    pub(in crate::messages) fn block_stop(&mut self, index: i64, out: &mut Vec<Event>) {
         let Some(at) = self.open.iter().position(|open| open.index == index) else { return };
         match self.open.remove(at).state {
             State::Text { part } => out.push(Event::PartEnd { part, status: PartStatus::Complete }),
@@ -490,7 +540,7 @@ impl Decoder {
         }
     }
 
-    fn message_delta(&mut self, wire: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
+    pub(in crate::messages) fn message_delta(&mut self, wire: StreamEvent<'_>, data: &Text, out: &mut Vec<Event>) {
         if let Some(usage) = wire.usage {
             self.meter.take(usage, data);
             self.usage(out);
@@ -508,7 +558,7 @@ impl Decoder {
         keep(&mut stop.ext, wire.extra, data);
     }
 
-    fn finish_message(&mut self, out: &mut Vec<Event>) {
+    pub(in crate::messages) fn finish_message(&mut self, out: &mut Vec<Event>) {
         let open: Vec<i64> = self.open.iter().map(|open| open.index).collect();
         open.into_iter().for_each(|index| self.block_stop(index, out));
         let Stop { reason: raw, sequence, ext } = self.stop.take().unwrap_or_default();
