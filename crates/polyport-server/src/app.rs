@@ -22,7 +22,9 @@ use crate::config::provider::Service;
 use crate::config::{Config, Live, Provider};
 use crate::credentials::past::Past;
 use crate::credentials::{Credentials, Project};
+use crate::directory::Directory;
 use crate::gate::Gate;
+use crate::ingress::access::Caller;
 use crate::observe::{Memory, Metrics, Pressure};
 use crate::persist::Persist;
 use crate::registry::Registry;
@@ -50,6 +52,8 @@ pub(crate) struct App {
     pub(crate) archive: Option<Arc<Archive>>,
     /// What the database declares, if it can be changed.
     pub(crate) registry: Option<Registry>,
+    /// Teams, users and keys of the database, if there is one.
+    pub(crate) directory: Option<Directory>,
     pub(crate) metrics: Metrics,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
@@ -91,8 +95,8 @@ pub(crate) struct Runtime {
 pub(crate) struct Asks<'a> {
     /// The client's headers.
     pub(crate) headers: &'a HeaderMap,
-    /// The name of its key.
-    pub(crate) caller: &'a str,
+    /// Who asks.
+    pub(crate) caller: &'a Caller,
 }
 
 /// A provider ready to be asked.
@@ -127,6 +131,7 @@ impl App {
         store: Option<Store>,
         past: Past,
         registry: Option<Registry>,
+        directory: Option<Directory>,
     ) -> Result<Self, SetupError> {
         let shared = Shared::default();
         let tasks = Tasks::default();
@@ -147,6 +152,7 @@ impl App {
             sticky: Sticky::new(CONVERSATIONS),
             persist: store.map(|store| Persist::new(store, resting)),
             registry,
+            directory,
             metrics,
             responses,
             signatures: SignatureTable::new(archive.clone()),
@@ -238,7 +244,7 @@ impl Runtime {
     /// The targets behind a model name.
     ///
     /// # Errors
-    /// `ModelNotFound`, or `BadRequest` where only what needs conversion would fit.
+    /// `ModelNotFound`, `BadRequest` where only what needs conversion would fit, or `PermissionDenied` where the caller's key does not go so far.
     pub(crate) fn resolve(&self, model: &str, client: ClientProtocol, asks: Asks<'_>) -> Result<Resolved, Fault> {
         let catalog = &self.config.catalog;
         let mut headers: Vec<(&str, &str)> = Vec::new();
@@ -246,9 +252,12 @@ impl Runtime {
             let value = asks.headers.get(&**name).and_then(|value| value.to_str().ok());
             headers.extend(value.map(|value| (&**name, value)));
         }
-        let hints = Hints { protocol: Some(client), headers: &headers, callers: &[asks.caller] };
+        asks.caller.may_use(model, client)?;
+        let hints = Hints { protocol: Some(client), headers: &headers, callers: &asks.caller.names() };
         let resolved = catalog.resolve(model, hints);
-        resolved.map_err(|none| Fault::new(none.class(), none.to_string()))
+        let resolved = resolved.map_err(|none| Fault::new(none.class(), none.to_string()))?;
+        asks.caller.may_be_answered_by(&resolved)?;
+        Ok(resolved)
     }
 
     /// Whether a target's provider is there and fits.

@@ -24,6 +24,7 @@ mod body;
 mod clock;
 pub mod config;
 mod credentials;
+mod directory;
 mod error;
 pub mod explain;
 mod gate;

@@ -18,6 +18,7 @@ use crate::key::{KeyFile, KeyId, MasterKey};
 use crate::lease::Leases;
 use crate::location::{Location, beside, make_folder, make_private, private_file};
 use crate::lock::Lock;
+use crate::people::{ClientKey, Team, User};
 use crate::pools::Pool;
 use crate::providers::Provider;
 use crate::routes::Route;
@@ -203,6 +204,24 @@ impl Store {
     /// Routes that are not declared in the configuration file.
     #[must_use]
     pub fn routes(&self) -> Table<'_, Route> {
+        Table::new(self)
+    }
+
+    /// Teams of users.
+    #[must_use]
+    pub fn teams(&self) -> Table<'_, Team> {
+        Table::new(self)
+    }
+
+    /// Users.
+    #[must_use]
+    pub fn users(&self) -> Table<'_, User> {
+        Table::new(self)
+    }
+
+    /// Keys of clients that are not declared in the configuration file.
+    #[must_use]
+    pub fn client_keys(&self) -> Table<'_, ClientKey> {
         Table::new(self)
     }
 

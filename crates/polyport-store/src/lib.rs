@@ -7,6 +7,7 @@
 //! | [`key`], `seal` | the master key, and values that only it opens |
 //! | [`table`] | objects with a revision: list, get, create, update, delete |
 //! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
+//! | [`people`] | teams, users, and the keys of their programs |
 //! | [`secrets`] | what is sealed of them |
 //! | [`health`] | counters of credentials |
 //! | [`lease`] | turns that processes take at what only one of them may do |
@@ -27,6 +28,7 @@ pub mod lease;
 mod location;
 mod lock;
 mod migrate;
+pub mod people;
 pub mod pools;
 pub mod providers;
 pub mod rotate;
@@ -47,6 +49,7 @@ pub use kept::{Bounds, Keep, Kind, Name};
 pub use key::{KeyError, KeyId, MasterKey};
 pub use lease::{Lease, Leases};
 pub use location::{check_url, default_url};
+pub use people::{ClientKey, Team, User};
 pub use pools::Pool;
 pub use providers::Provider;
 pub use rotate::Rotated;

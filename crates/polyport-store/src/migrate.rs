@@ -11,6 +11,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0002_turns.sql"),
     include_str!("../migrations/0003_definitions.sql"),
+    include_str!("../migrations/0004_people.sql"),
 ];
 
 /// Any number that other programs do not use for their locks.

@@ -219,7 +219,7 @@ pub(crate) async fn replace<T: Object>(
     Ok(Stored { id: before.id.clone(), revision: revision + 1, created_at: before.created_at, updated_at: at, value })
 }
 
-fn stored<T: Object>(row: &AnyRow) -> Result<Stored<T>, Error> {
+pub(crate) fn stored<T: Object>(row: &AnyRow) -> Result<Stored<T>, Error> {
     Ok(Stored {
         id: row.try_get("id")?,
         revision: row.try_get("revision")?,

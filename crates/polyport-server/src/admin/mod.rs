@@ -7,6 +7,7 @@
 //! | [`routing`] | pools and routes |
 //! | [`definitions`] | making, changing and deleting all of these in the database |
 //! | [`import`] | many credentials at once |
+//! | [`people`] | teams, users, and the keys of their programs |
 //! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
 
@@ -14,6 +15,7 @@ mod credentials;
 mod definitions;
 mod explain;
 mod import;
+mod people;
 mod providers;
 mod routing;
 pub(crate) mod stats;
@@ -37,7 +39,7 @@ use crate::ingress::Call;
 use crate::ingress::access::presented;
 use crate::ingress::body::{self, BodyLimits};
 use crate::relay::origin::shown;
-use crate::{clock, error};
+use crate::{clock, directory, error};
 use credentials::{Act, Kind};
 
 /// Where the admin API begins.
@@ -66,6 +68,7 @@ enum Ask<'a> {
     Import(Kind),
     Problems,
     Explain,
+    People(people::Kind, people::Ask<'a>),
 }
 
 /// What can be asked at a path, by method; nothing where there is no endpoint.
@@ -94,6 +97,7 @@ fn find<'a>(path: &[&'a str]) -> Vec<(Method, Ask<'a>)> {
         }
         ["problems"] => get(Ask::Problems),
         ["explain"] => post(Ask::Explain),
+        [list @ ("teams" | "users" | "keys"), ref rest @ ..] => people_of(list, rest),
         [list, ref rest @ ..] => {
             let Some(kind) = Kind::listed_as(list) else { return Vec::new() };
             match *rest {
@@ -109,6 +113,22 @@ fn find<'a>(path: &[&'a str]) -> Vec<(Method, Ask<'a>)> {
         }
         [] => Vec::new(),
     }
+}
+
+/// The same below teams, users and keys.
+fn people_of<'a>(list: &str, rest: &[&'a str]) -> Vec<(Method, Ask<'a>)> {
+    use people::Ask as About;
+    let Some(kind) = people::Kind::listed_as(list) else { return Vec::new() };
+    let asks = match *rest {
+        [] => vec![(Method::GET, About::List), (Method::POST, About::Create)],
+        [id] => {
+            vec![(Method::GET, About::One(id)), (Method::PATCH, About::Change(id)), (Method::DELETE, About::Delete(id))]
+        }
+        [id, switch @ ("enable" | "disable")] => vec![(Method::POST, About::Switch(id, switch == "enable"))],
+        [id, "rotate"] if kind == people::Kind::Keys => vec![(Method::POST, About::Rotate(id))],
+        _ => Vec::new(),
+    };
+    asks.into_iter().map(|(method, about)| (method, Ask::People(kind, about))).collect()
 }
 
 /// Why there is no answer.
@@ -184,7 +204,7 @@ impl From<Value> for Answer {
 pub(crate) async fn handle(call: Call) -> Response<Body> {
     let Call { app, runtime, id, head, body } = call;
     let view = View { runtime, ..View::of(&app) };
-    let answered = match operator(&view.runtime, &head) {
+    let answered = match operator(&view, &head) {
         Ok(()) => answer(&view, &head, body).await,
         Err(refusal) => Err(refusal),
     };
@@ -251,14 +271,18 @@ async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Resul
         }
         Ask::Import(kind) => import::answer(view, kind, head, body).await?,
         Ask::Problems => definitions::problems(view),
+        Ask::People(kind, about) => {
+            let (query, revision) = (query(), definitions::revision(head)?);
+            return people::answer(view, kind, about, &query, revision, read(view, head, body).await?).await;
+        }
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
     Ok(value.into())
 }
 
 /// Whether an operator asks.
-fn operator(runtime: &Runtime, head: &Parts) -> Result<(), Refusal> {
-    let access = &runtime.config.access;
+fn operator(view: &View, head: &Parts) -> Result<(), Refusal> {
+    let access = &view.runtime.config.access;
     if !access.has_admin_keys() {
         let words = "the admin API is closed, because no admin key is configured: set the environment variable ADMIN_TOKEN, or \
                      `access: { admin_keys: [\"env:NAME\"] }` in the configuration file";
@@ -267,7 +291,11 @@ fn operator(runtime: &Runtime, head: &Parts) -> Result<(), Refusal> {
     if presented(head).any(|key| access.find_admin(key).is_some()) {
         return Ok(());
     }
-    if presented(head).any(|key| access.find(key).is_some()) {
+    let directory = view.app.directory.as_ref();
+    let of_client = |key: &str| {
+        access.find(key).is_some() || directory.is_some_and(|directory| directory.find(key, directory::now()).is_some())
+    };
+    if presented(head).any(of_client) {
         let words = "this is a key for clients; the admin API needs one of `access.admin_keys`";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "client_key", words));
     }

@@ -11,6 +11,8 @@ use polyport_types::Text;
 pub struct Access {
     /// No key is needed. Only on loopback.
     pub open: bool,
+    /// That was said, and does not only follow from there being no key.
+    pub open_was_chosen: bool,
     keys: HashMap<KeyHash, Arc<ClientKey>>,
     admins: HashMap<KeyHash, Arc<ClientKey>>,
 }
@@ -33,6 +35,12 @@ impl KeyHash {
     pub fn of(key: &str) -> Self {
         Self(*blake3::hash(key.as_bytes()).as_bytes())
     }
+
+    /// Hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
 }
 
 impl fmt::Debug for KeyHash {
@@ -45,7 +53,7 @@ impl Access {
     /// Access for anybody who can connect.
     #[must_use]
     pub fn open() -> Self {
-        Self { open: true, ..Self::default() }
+        Self { open: true, open_was_chosen: true, ..Self::default() }
     }
 
     /// Adds a key.

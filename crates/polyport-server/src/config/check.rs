@@ -113,15 +113,18 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
         }
         access = access.with_admin_key(name, hash);
     }
-    access.open = file.access.open.unwrap_or(!clients.given);
+    // Beyond this machine, operators may also give out keys through the admin API.
+    access.open = file.access.open.unwrap_or(!(clients.given || public && admins.given));
+    access.open_was_chosen = file.access.open.is_some();
     if public && access.open {
         let path = if file.access.open.is_some() { steps!["access", "open"] } else { steps!["server", "host"] };
         let message =
             format!("listening on {} without keys lets everybody on the network use your providers", listen.host);
         context.error(&path, message, "set `access: { keys: [\"env:POLYPORT_API_KEY\"] }`, or listen on 127.0.0.1");
     }
-    if !access.open && !clients.given {
-        context.error(&steps!["access", "open"], "access is closed, but there is no key", "add one to `access.keys`");
+    if !access.open && !clients.given && !admins.given {
+        let remedy = "add one to `access.keys`, or to `access.admin_keys` to make keys through the admin API";
+        context.error(&steps!["access", "open"], "access is closed, but there is no key", remedy);
     }
     access
 }

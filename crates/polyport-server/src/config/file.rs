@@ -67,7 +67,7 @@ pub(super) struct File {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Server {
-    /// Address to listen on. Beyond loopback, `access.keys` is required. Default: `127.0.0.1`.
+    /// Address to listen on. Beyond loopback, `access.keys` or `access.admin_keys` is required. Default: `127.0.0.1`.
     #[schemars(example = &"0.0.0.0")]
     pub(super) host: Option<String>,
     /// Port to listen on; 0 lets the system choose. Default: 7659.
@@ -106,7 +106,7 @@ pub(super) struct Store {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Access {
-    /// Anybody who can connect may use it; allowed on loopback only. Default: true if there are no keys, otherwise false.
+    /// Anybody who can connect may use it; allowed on loopback only. Default: as long as there are no keys, those of the admin API included.
     pub(super) open: Option<bool>,
     /// Keys of clients. Accepted as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`.
     /// Default: `env:API_TOKEN`, if that is set.

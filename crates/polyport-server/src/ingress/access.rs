@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
-use polyport_types::{Fault, FaultClass, Text};
+use polyport_routing::Resolved;
+use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
 use crate::app::{App, Runtime};
 use crate::config::Limits;
+use crate::directory::{self, Directory, Grant};
 use crate::gate::{Permit, Queue};
 
 /// Longest key looked at, in bytes.
@@ -28,12 +30,49 @@ pub(crate) struct Caller {
     /// Name of the key; empty without one.
     pub(crate) name: Text,
     counter: Option<Arc<AtomicUsize>>,
+    /// What a key of the database allows; those of the configuration allow everything.
+    grant: Option<Arc<Grant>>,
 }
 
 impl Caller {
-    /// Whom stored answers and signatures belong to.
+    /// Whom stored answers and signatures belong to. Names of keys in the database may be the same, their ids are not.
     pub(crate) fn owner(&self) -> &Text {
-        &self.name
+        self.grant.as_ref().map_or(&self.name, |grant| &grant.id)
+    }
+
+    /// The names by which routes may know the caller: of the key, its user and its team.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let people = self.grant.iter().flat_map(|grant| [&grant.user, &grant.team]).flatten();
+        std::iter::once(&self.name).chain(people).map(|name| &**name).collect()
+    }
+
+    /// Whether it may ask for a model in this protocol.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, with what is not allowed.
+    pub(crate) fn may_use(&self, model: &str, protocol: ClientProtocol) -> Result<(), Fault> {
+        self.grant.as_ref().map_or(Ok(()), |grant| grant.allows(model, protocol))
+    }
+
+    /// Whether a model is among those that it may ask for.
+    pub(crate) fn sees(&self, model: &str) -> bool {
+        self.grant.as_ref().is_none_or(|grant| grant.allows_model(model))
+    }
+
+    /// Whether these targets may answer it.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    pub(crate) fn may_be_answered_by(&self, resolved: &Resolved) -> Result<(), Fault> {
+        let pools = resolved.stages.iter().map(|stage| stage.pool.as_deref());
+        match &self.grant {
+            Some(grant) if !grant.allows_pools(&pools) => {
+                let words =
+                    format!("the key `{}` may use other pools only; ask the operator of this gateway", self.name);
+                Err(Fault::new(FaultClass::PermissionDenied, words))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -43,13 +82,22 @@ impl Caller {
 /// A fault of class `ClientAuth` without a valid key, or `PermissionDenied` for a web page that is not ours.
 pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Caller, Fault> {
     let access = &runtime.config.access;
-    let known = presented(head).filter_map(|key| access.find(key)).next().map(|key| key.name.clone());
-    if let Some(name) = known {
-        return Ok(Caller { counter: Some(app.key_counter(&name)), name });
+    let now = directory::now();
+    for key in presented(head) {
+        if let Some(known) = access.find(key) {
+            let name = known.name.clone();
+            return Ok(Caller { counter: Some(app.key_counter(&name)), name, grant: None });
+        }
+        if let Some(grant) = app.directory.as_ref().and_then(|directory| directory.find(key, now)) {
+            grant.check(now)?;
+            let counter = app.key_counter(&grant.id);
+            return Ok(Caller { counter: Some(counter), name: grant.name.clone(), grant: Some(grant) });
+        }
     }
-    if access.open {
+    let has_keys = || app.directory.as_ref().is_some_and(Directory::has_keys);
+    if access.open && (access.open_was_chosen || !has_keys()) {
         foreign_page(head)?;
-        return Ok(Caller { name: Text::new(), counter: None });
+        return Ok(Caller { name: Text::new(), counter: None, grant: None });
     }
     Err(Fault::new(
         FaultClass::ClientAuth,

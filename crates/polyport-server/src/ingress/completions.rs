@@ -37,7 +37,7 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
         Err(refused) => return refused,
     };
     let Entered { app, runtime, id, parts, body, caller, mut record } = entered;
-    match native(&app, &runtime, Asks { headers: &parts.headers, caller: caller.owner() }, &body, &mut record).await {
+    match native(&app, &runtime, Asks { headers: &parts.headers, caller: &caller }, &body, &mut record).await {
         Ok(Some(answer)) => {
             record.status = 200;
             record.end(Outcome::Answered);

@@ -13,6 +13,7 @@ use polyport_provider::Call as Ask;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Request, Text};
 use serde_json::{Value, json};
 
+use super::access::Caller;
 use super::{Call, Entered};
 use crate::app::Asks;
 use crate::body::Body;
@@ -47,7 +48,7 @@ async fn count(call: Call, protocol: ClientProtocol, model: Option<Text>) -> Res
         Err(refused) => return refused,
     };
     let head = RequestHead { model, ..super::request_head(&parts.headers) };
-    let ask = Counting { app, runtime, owner: caller.owner().clone(), headers: parts.headers, protocol, head, body };
+    let ask = Counting { app, runtime, caller, headers: parts.headers, protocol, head, body };
     match ask.run(&mut record).await {
         Ok(counted) => answer(protocol, &id, *record, counted),
         Err(fault) => relay::refuse(protocol, &id, *record, &fault),
@@ -78,7 +79,7 @@ fn answer(protocol: ClientProtocol, id: &crate::id::RequestId, mut record: Recor
 struct Counting {
     app: Arc<crate::app::App>,
     runtime: Arc<crate::app::Runtime>,
-    owner: Text,
+    caller: Caller,
     headers: http::HeaderMap,
     protocol: ClientProtocol,
     head: RequestHead,
@@ -94,9 +95,9 @@ impl Counting {
             return Err(Fault::bad_request("model", "`model` is missing"));
         }
         record.model = model.clone();
-        let asks = Asks { headers: &self.headers, caller: &self.owner };
+        let asks = Asks { headers: &self.headers, caller: &self.caller };
         let resolved = self.runtime.resolve(&model, self.protocol, asks)?;
-        let asking = Asking { app: &self.app, runtime: &self.runtime, owner: &self.owner, model: &model };
+        let asking = Asking { app: &self.app, runtime: &self.runtime, owner: self.caller.owner(), model: &model };
         let reference = Reference::in_request(&request).filter(|_| self.protocol == ClientProtocol::Responses);
         asking.recall(reference.as_ref()).await?;
         let (origin, mut course) = asking.anchor(reference.as_ref(), resolved)?;
@@ -198,7 +199,7 @@ impl Counting {
     fn translated(&self, slot: &Slot, request: &Request) -> Result<Option<(Bytes, http::HeaderMap, bool)>, Fault> {
         let target = slot.codec_target_in(&self.runtime, &Text::new());
         let mut losses = Losses::new();
-        let signatures = |anchor: &str| self.app.signatures.get(&self.owner, anchor).unwrap_or_default();
+        let signatures = |anchor: &str| self.app.signatures.get(self.caller.owner(), anchor).unwrap_or_default();
         let context = ResolveContext { carrier: Some(&self.runtime.config.carrier), signatures: &signatures };
         let (resolved, _) = resolve(&target, request.clone(), &context, &mut losses);
         let Some(encoded) = encode_count_request(&target, &resolved, &mut losses) else { return Ok(None) };

@@ -43,7 +43,7 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
     let result = async {
         let model = asking.model()?;
         record.model = model.clone();
-        let resolved = runtime.resolve(&model, protocol, Asks { headers: &parts.headers, caller: caller.owner() })?;
+        let resolved = runtime.resolve(&model, protocol, Asks { headers: &parts.headers, caller: &caller })?;
         let course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved);
         let mut course = course.within(record.started(), deadline::of_client(&parts.headers));
         let deadline = course.deadline(false);

@@ -36,7 +36,7 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
     let result = async {
         let named = content.model()?;
         record.model = named.clone().unwrap_or_default();
-        let asks = Asks { headers: &parts.headers, caller: caller.owner() };
+        let asks = Asks { headers: &parts.headers, caller: &caller };
         let resolved = targets(&runtime, asks, named.as_deref())?;
         let mut course = match content.reference() {
             Some(reference) => {

@@ -8,6 +8,7 @@ use polyport_routing::Hints;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 use serde_json::{Value, json};
 
+use super::access::Caller;
 use super::{Call, access};
 use crate::body::Body;
 use crate::router::Style;
@@ -18,10 +19,11 @@ const EPOCH: &str = "1970-01-01T00:00:00Z";
 /// Answers with a page of the list.
 pub(crate) fn list(call: &Call, style: Style) -> Response<Body> {
     let protocol = protocol(call, style);
-    if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
-        return call.refuse(protocol, &fault);
-    }
-    let names = names(call);
+    let caller = match access::caller(&call.app, &call.runtime, &call.head) {
+        Ok(caller) => caller,
+        Err(fault) => return call.refuse(protocol, &fault),
+    };
+    let names = names(call, &caller);
     let answer = match protocol {
         ClientProtocol::Messages => anthropic_page(call, &names),
         ClientProtocol::Gemini => gemini_page(call, &names),
@@ -39,7 +41,11 @@ pub(crate) fn list(call: &Call, style: Style) -> Response<Body> {
 /// Answers with one entry.
 pub(crate) fn one(call: &Call, style: Style, name: &str) -> Response<Body> {
     let protocol = protocol(call, style);
-    if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
+    let caller = match access::caller(&call.app, &call.runtime, &call.head) {
+        Ok(caller) => caller,
+        Err(fault) => return call.refuse(protocol, &fault),
+    };
+    if let Err(fault) = caller.may_use(name, protocol) {
         return call.refuse(protocol, &fault);
     }
     let known = call.runtime.config.catalog.resolve(name, Hints::default());
@@ -88,8 +94,10 @@ pub(super) fn protocol(call: &Call, style: Style) -> ClientProtocol {
 }
 
 /// All names, sorted, each once.
-fn names(call: &Call) -> Vec<Text> {
-    let mut names: Vec<Text> = call.runtime.config.catalog.names().cloned().collect();
+/// The models that the caller may ask for.
+fn names(call: &Call, caller: &Caller) -> Vec<Text> {
+    let names = call.runtime.config.catalog.names().filter(|name| caller.sees(name));
+    let mut names: Vec<Text> = names.cloned().collect();
     names.sort();
     names.dedup();
     names

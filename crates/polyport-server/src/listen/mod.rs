@@ -29,8 +29,9 @@ use crate::app::{App, SetupError};
 use crate::body::Body;
 use crate::config::{Config, Limits, Live};
 use crate::credentials::past::Past;
+use crate::directory::Directory;
 use crate::registry::Registry;
-use crate::{archive, credentials, persist, registry};
+use crate::{archive, credentials, directory, persist, registry};
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -149,7 +150,11 @@ impl Server {
             Some(store) => Past::read(store).await?,
             None => Past::default(),
         };
-        let app = Arc::new(App::new(&config, store, past, registry)?);
+        let directory = match &store {
+            Some(store) => Some(Directory::open(store.clone()).await?),
+            None => None,
+        };
+        let app = Arc::new(App::new(&config, store, past, registry, directory)?);
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -181,6 +186,7 @@ impl Server {
         tasks.spawn(credentials::keep_checking(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(registry::keep_reading(Arc::clone(&app), app.cut.clone()));
+        tasks.spawn(directory::keep_reading(Arc::clone(&app), app.cut.clone()));
         if let Some(archive) = &app.archive {
             tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
         }

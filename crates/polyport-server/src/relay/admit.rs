@@ -57,7 +57,7 @@ pub(crate) async fn prepare(x: &mut Exchange) -> Result<Course, Fault> {
 
 impl Exchange {
     fn resolved(&self) -> Result<Resolved, Fault> {
-        let asks = Asks { headers: &self.headers, caller: self.caller.owner() };
+        let asks = Asks { headers: &self.headers, caller: &self.caller };
         self.runtime.resolve(&self.model, self.wire, asks)
     }
 

@@ -18,6 +18,7 @@ mod known_bugs;
 mod limits;
 mod objects;
 mod passthrough;
+mod people;
 mod persist;
 mod pools;
 mod process;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
+use polyport_store::people::KeyFilter;
 use polyport_store::{
-    Bounds, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, Provider, Route, Tally, Tokens,
+    Bounds, ClientKey, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, Provider, Route, Tally, Tokens,
 };
 use serde_json::json;
 
@@ -44,6 +45,7 @@ suite!(
     things_are_kept_for_their_owner_until_they_expire,
     the_oldest_go_first_beyond_the_bounds,
     settings_are_single_values,
+    keys_are_paged_filtered_and_followed,
     changes_count_what_the_snapshot_holds,
     writers_at_once_do_not_lose_one_another,
     another_master_key_locks_secrets_and_leaves_them,
@@ -601,4 +603,44 @@ async fn an_odd_row_does_not_hide_the_others(place: Place) {
     let found = store.providers().list().await.unwrap();
     assert_eq!((&found[0].id, &found[0].value.definition), (&made.id, &json!(null)));
     assert_eq!(found[1].value, provider("b"));
+}
+
+async fn keys_are_paged_filtered_and_followed(place: Place) {
+    let store = place.open().await;
+    let key = |number: u32| ClientKey {
+        name: format!("Key {number}_%"),
+        enabled: number % 2 == 0,
+        user: (number > 2).then(|| "u".to_owned()),
+        team: None,
+        digest: format!("digest {number}"),
+        shown: "pp-…".to_owned(),
+        previous: None,
+        previous_until: None,
+        expires_at: (number == 1).then_some(i64::MAX),
+        definition: json!({"models": ["a"]}),
+    };
+    let keys = store.client_keys();
+    let mut made = Vec::new();
+    for number in 0..5 {
+        made.push(keys.create(key(number)).await.unwrap());
+    }
+    assert_eq!(keys.list().await.unwrap(), made);
+    assert!(matches!(keys.create(key(0)).await, Err(Error::Taken { .. })), "a digest is there once");
+    let page = async |filter: KeyFilter, limit| {
+        let page = keys.page(&filter, limit).await.unwrap();
+        page.iter().map(|key| made.iter().position(|known| known.id == key.id).unwrap()).collect::<Vec<_>>()
+    };
+    let all = KeyFilter::default;
+    assert_eq!(page(all(), 2).await, [0, 1]);
+    assert_eq!(page(KeyFilter { after: Some(made[1].id.clone()), ..all() }, 10).await, [2, 3, 4]);
+    assert_eq!(page(KeyFilter { user: Some("u".into()), enabled: Some(true), ..all() }, 10).await, [4]);
+    assert_eq!(page(KeyFilter { name: Some("KEY 3".into()), ..all() }, 10).await, [3]);
+    assert_eq!(page(KeyFilter { name: Some("_%".into()), ..all() }, 10).await, [0, 1, 2, 3, 4]);
+    assert_eq!(page(KeyFilter { name: Some("y%3".into()), ..all() }, 10).await, Vec::<usize>::new());
+    let changed = keys.update(&made[2].id, 1, ClientKey { name: "other".into(), ..key(2) }).await.unwrap();
+    let (since, number) = keys.changed_since(changed.updated_at).await.unwrap();
+    assert!(since.contains(&changed), "{since:?}");
+    assert_eq!(number, 5);
+    keys.delete(&made[0].id, None).await.unwrap();
+    assert_eq!(keys.changed_since(i64::MAX).await.unwrap(), (Vec::new(), 4));
 }

@@ -25,6 +25,7 @@ use super::held::without_key;
 use super::{Call, Entered, models};
 use crate::app::{App, Asks, Runtime, Upstream};
 use crate::body::Body;
+use crate::ingress::access::Caller;
 use crate::relay::course::{Course, Slot, steady};
 use crate::relay::origin::shown;
 use crate::relay::refers::references;
@@ -60,7 +61,7 @@ pub(crate) async fn method_of_model(call: Call, model: &str, method: &str) -> Re
     let seeking = Seeking {
         app: &entered.app,
         runtime: &entered.runtime,
-        owner: entered.caller.owner(),
+        caller: &entered.caller,
         headers: &entered.parts.headers,
         protocol,
     };
@@ -78,7 +79,7 @@ async fn relay(call: Call, protocol: ClientProtocol, place: Place) -> Response<B
     let seeking = Seeking {
         app: &entered.app,
         runtime: &entered.runtime,
-        owner: entered.caller.owner(),
+        caller: &entered.caller,
         headers: &entered.parts.headers,
         protocol,
     };
@@ -220,14 +221,14 @@ fn request_headers(slot: &Slot, client: &HeaderMap, empty: bool) -> HeaderMap {
 struct Seeking<'a> {
     app: &'a App,
     runtime: &'a Arc<Runtime>,
-    owner: &'a Text,
+    caller: &'a Caller,
     headers: &'a HeaderMap,
     protocol: ClientProtocol,
 }
 
 impl Seeking<'_> {
     fn asks(&self) -> Asks<'_> {
-        Asks { headers: self.headers, caller: self.owner }
+        Asks { headers: self.headers, caller: self.caller }
     }
 
     /// Has in memory what the store knows of these names and of what a body refers to. What it does not say is not known.
@@ -236,7 +237,7 @@ impl Seeking<'_> {
         if let Content::Json(body) = content {
             ids.extend(references(body));
         }
-        self.app.responses.recall(self.owner, &ids).await.ok();
+        self.app.responses.recall(self.caller.owner(), &ids).await.ok();
     }
 
     /// Where a request may go: to who keeps what it names or refers to, to the targets of the model it names, or to any provider that
@@ -249,7 +250,7 @@ impl Seeking<'_> {
         model: Option<&str>,
     ) -> Result<Resolved, Fault> {
         let referred = self.checked(content)?;
-        let held = |name: &str| self.app.responses.held(self.owner, name);
+        let held = |name: &str| self.app.responses.held(self.caller.owner(), name);
         let mut names = place.names();
         names.extend(upload);
         if let Some(held) = names.iter().find_map(|name| held(name)) {
@@ -284,7 +285,7 @@ impl Seeking<'_> {
         let Content::Json(body) = content else { return Ok(None) };
         let mut found = None;
         for name in references(body) {
-            match self.app.responses.held(self.owner, &name) {
+            match self.app.responses.held(self.caller.owner(), &name) {
                 Some(held) => found = found.or_else(|| Slot::at(self.runtime, &held)),
                 // Of several callers it is not known whose it would be.
                 None if !self.runtime.config.access.is_single() => {
