@@ -609,7 +609,7 @@ async fn keys_are_paged_filtered_and_followed(place: Place) {
     let store = place.open().await;
     let key = |number: u32| ClientKey {
         name: format!("Key {number}_%"),
-        enabled: number % 2 == 0,
+        enabled: number.is_multiple_of(2),
         user: (number > 2).then(|| "u".to_owned()),
         team: None,
         digest: format!("digest {number}"),
