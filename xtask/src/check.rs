@@ -39,7 +39,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if shared.is_dir() {
         models::run(&models::Args::check(shared))?;
     } else {
-        println!("{} is absent: the table of model facts is not compared with its sources", models::SHARED);
+        println!(
+            "{} is absent: the tables of model facts and prices are not compared with their sources",
+            models::SHARED
+        );
     }
     deny(args)
 }

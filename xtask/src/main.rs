@@ -7,6 +7,7 @@ mod check;
 mod e2e;
 mod fuzz;
 mod models;
+mod prices;
 mod proto;
 mod shell;
 mod test;
@@ -28,7 +29,7 @@ enum Task {
     Bench(bench::Args),
     /// Fuzzers, with the nightly toolchain and cargo-fuzz
     Fuzz(fuzz::Args),
-    /// The table of model facts, from the public tables in the shared folder
+    /// The tables of model facts and prices, from the public tables in the shared folder
     Models(models::Args),
     /// The Rust form of our definitions of Warp's interface
     Proto,

@@ -1,4 +1,4 @@
-//! `cargo xtask models`: the table of model facts.
+//! `cargo xtask models`: the table of model facts, and that of prices ([`prices`]).
 //!
 //! Two public tables (see `data/README.md` of the shared folder) become one compact text, embedded in the binary. Only facts are
 //! taken: limits, what goes in, which parameters are accepted. Where the two disagree, the newer one (prices table) wins on limits, and
@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use polyport_types::model_name::undated;
 use serde_json::{Map, Value};
+
+use crate::prices;
 
 /// Where the public tables are, beside the project.
 pub(crate) const SHARED: &str = "../shared";
@@ -22,13 +25,13 @@ pub(crate) struct Args {
     /// Folder with `data/litellm-prices.json` and `data/models-dev.json`
     #[arg(long, default_value = SHARED)]
     shared: PathBuf,
-    /// Fail if the table is not up to date instead of writing it
+    /// Fail if a table is not up to date instead of writing it
     #[arg(long)]
     check: bool,
 }
 
 impl Args {
-    /// To compare the table with its sources.
+    /// To compare the tables with their sources.
     pub(crate) fn check(shared: &Path) -> Self {
         Self { shared: shared.to_owned(), check: true }
     }
@@ -81,17 +84,23 @@ struct Facts {
 /// thinks: by budget (b), as it sees fit (a). Both of the last two may hold.
 const LETTERS: &str = "IDAVTSRPOFUXBK";
 
-/// Makes or checks the table.
+/// Makes or checks the tables.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let prices = read(&args.shared.join("data/litellm-prices.json"))?;
-    let facts = read(&args.shared.join("data/models-dev.json"))?;
-    let text = table(&prices, &facts);
-    if !args.check {
-        std::fs::write(OUTPUT, text).context(OUTPUT)?;
-        return Ok(());
+    let (newer, older) = sources(&args.shared)?;
+    for (output, text) in [(OUTPUT, table(&newer, &older)), (prices::OUTPUT, prices::table(&newer, &older))] {
+        if args.check {
+            let is_new = std::fs::read_to_string(output).context(output)? == text;
+            anyhow::ensure!(is_new, "{output} is stale: cargo xtask models");
+        } else {
+            std::fs::write(output, text).context(output)?;
+        }
     }
-    anyhow::ensure!(std::fs::read_to_string(OUTPUT).context(OUTPUT)? == text, "{OUTPUT} is stale: cargo xtask models");
     Ok(())
+}
+
+/// The two public tables: prices and facts.
+pub(crate) fn sources(shared: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
+    Ok((read(&shared.join("data/litellm-prices.json"))?, read(&shared.join("data/models-dev.json"))?))
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>> {
@@ -135,18 +144,6 @@ fn table(prices: &Map<String, Value>, facts: &Map<String, Value>) -> String {
         }
     }
     out
-}
-
-/// The name without a date at its end: `-20250929`, `-2025-04-14`.
-fn undated(name: &str) -> Option<&str> {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (head, last) = name.rsplit_once('-')?;
-    if last.len() == 8 && digits(last) {
-        return Some(head);
-    }
-    let (head, month) = head.rsplit_once('-')?;
-    let (head, year) = head.rsplit_once('-')?;
-    (digits(last) && digits(month) && year.len() == 4 && digits(year)).then_some(head)
 }
 
 fn write_row(name: &str, facts: &Facts, out: &mut String) {
@@ -350,14 +347,6 @@ fn finish(facts: &mut Facts) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_found() {
-        assert_eq!(undated("claude-opus-4-5-20251101"), Some("claude-opus-4-5"));
-        assert_eq!(undated("gpt-4.1-2025-04-14"), Some("gpt-4.1"));
-        assert_eq!(undated("gpt-4-0613"), None);
-        assert_eq!(undated("o3"), None);
-    }
 
     #[test]
     fn two_tables_become_one_row() {

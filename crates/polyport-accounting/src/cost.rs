@@ -79,7 +79,9 @@ pub fn cost(counts: &Counts, price: &Price, context: &Context) -> Cost {
         total: Money::ZERO,
         currency: price.currency,
         by_class: PerClass::default(),
-        estimated: counts.estimated || price.varies || counts.modalities_assumed && price.modalities_differ(),
+        estimated: counts.estimated
+            || price.varies
+            || counts.modalities_assumed && price.modalities_differ(context.tier, input),
         unpriced: ClassSet::default(),
     };
     for (class, count) in counts.iter() {
@@ -150,7 +152,7 @@ mod tests {
         assert!(!estimated(&counts(&[(Class::CacheWrite5m, 1), (Class::CacheWrite1h, 1)]), &price));
         let assumed = Counts { modalities_assumed: true, ..counts(&[(Class::InputAudio, 1)]) };
         assert!(!estimated(&assumed, &price));
-        price.section_mut(ServiceTier::Standard, 0)[Class::InputAudio] = Some(Decimal::ONE);
+        price.section_mut(ServiceTier::Standard, 0)[Class::InputAudio] = Some("2".parse().unwrap());
         assert!(estimated(&assumed, &price));
         assert!(estimated(&Counts { estimated: true, ..Counts::default() }, &price));
         price.varies = true;

@@ -8,17 +8,23 @@
 //! | [`counts`] | [`Counts`]: the usage of an answer in these classes |
 //! | [`decimal`] | [`Decimal`], [`Money`]: exact numbers |
 //! | [`price`] | [`Price`]: what a piece of each class costs, by service tier and length of the prompt |
+//! | [`table`] | [`Table`]: the shipped prices |
+//! | [`book`] | [`Book`]: the shipped prices with changes of the operator |
 //! | [`cost`](mod@cost) | [`cost()`]: counts and a price give a [`Cost`] |
 #![warn(missing_docs)]
 
+pub mod book;
 pub mod class;
 pub mod cost;
 pub mod counts;
 pub mod decimal;
 pub mod price;
+pub mod table;
 
+pub use book::{Book, Override, OverrideError};
 pub use class::{Class, ClassSet, PerClass};
 pub use cost::{Context, Cost, Exchange, cost};
 pub use counts::Counts;
 pub use decimal::{Decimal, DecimalError, Money};
 pub use price::{Currency, Price, Region, Section, ServiceTier, UnknownCurrency};
+pub use table::Table;

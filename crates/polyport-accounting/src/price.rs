@@ -149,6 +149,8 @@ pub struct Price {
     pub us: Decimal,
     /// Multiplies everything that is processed in Europe only.
     pub eu: Decimal,
+    /// Prices that hold whatever the tier and length, where no section says otherwise.
+    always: PerClass<Option<Decimal>>,
     /// At most one for each tier and length.
     sections: Vec<Section>,
 }
@@ -165,6 +167,7 @@ impl Price {
             multiplier: Decimal::ONE,
             us: Decimal::ONE,
             eu: Decimal::ONE,
+            always: PerClass::default(),
             sections: Vec::new(),
         }
     }
@@ -185,12 +188,28 @@ impl Price {
         &mut self.sections[at].rates
     }
 
+    /// Whether no class has a price.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let none = |rates: &PerClass<Option<Decimal>>| rates.iter().all(|(_, rate)| rate.is_none());
+        none(&self.always) && self.sections.iter().all(|section| none(&section.rates))
+    }
+
     /// Gives a class one price whatever the tier and length.
-    pub fn set_everywhere(&mut self, class: Class, rate: Decimal) {
-        self.section_mut(ServiceTier::Standard, 0);
+    pub fn set_always(&mut self, class: Class, rate: Decimal) {
         for section in &mut self.sections {
-            section.rates[class] = Some(rate);
+            section.rates[class] = None;
         }
+        self.always[class] = Some(rate);
+    }
+
+    /// Gives a class a price in one tier above a length. What the other classes cost there stays as it was.
+    pub fn set(&mut self, tier: ServiceTier, above: u64, class: Class, rate: Decimal) {
+        if !self.sections.iter().any(|section| (section.tier, section.above) == (tier, above)) {
+            let rates = self.section(tier, above).map(|section| section.rates).unwrap_or_default();
+            self.sections.push(Section { tier, above, rates });
+        }
+        self.section_mut(tier, above)[class] = Some(rate);
     }
 
     /// The section that holds for a request: of its tier, with the highest length below that of its prompt. If the usual tier has prices
@@ -213,7 +232,7 @@ impl Price {
     pub fn rate(&self, class: Class, tier: ServiceTier, input_tokens: u64) -> Option<Decimal> {
         let usual = self.section(ServiceTier::Standard, 0).map(|usual| &usual.rates);
         let section = self.section(tier, input_tokens).map(|section| &section.rates);
-        if let Some(own) = section.and_then(|section| section[class]) {
+        if let Some(own) = section.and_then(|section| section[class]).or(self.always[class]) {
             return Some(own);
         }
         if !class.is_token() {
@@ -224,22 +243,23 @@ impl Price {
             Class::CacheReadImage => Class::InputImage,
             other => other,
         };
-        let apart = usual.is_some_and(|usual| usual[class].is_some() || usual[fresh].is_some());
-        if apart { None } else { section?[class.like()?] }
+        let apart = self.always[fresh].is_some() || usual.is_some_and(|usual| usual[class].or(usual[fresh]).is_some());
+        let like = class.like().filter(|_| !apart)?;
+        section.and_then(|section| section[like]).or(self.always[like])
     }
 
     /// Whether cache writes cost different amounts by lifetime.
     pub(crate) fn writes_differ(&self, tier: ServiceTier, input_tokens: u64) -> bool {
-        let Some(section) = self.section(tier, input_tokens) else { return false };
         let written = [Class::CacheWrite5m, Class::CacheWrite30m, Class::CacheWrite1h, Class::CacheWrite12h];
-        let known = section.rates[Class::CacheWrite];
-        written.into_iter().any(|class| section.rates[class].is_some_and(|rate| Some(rate) != known))
+        let known = self.rate(Class::CacheWrite, tier, input_tokens);
+        written.into_iter().filter_map(|class| self.rate(class, tier, input_tokens)).any(|rate| Some(rate) != known)
     }
 
     /// Whether fresh audio, images or video cost something else than text.
-    pub(crate) fn modalities_differ(&self) -> bool {
+    pub(crate) fn modalities_differ(&self, tier: ServiceTier, input_tokens: u64) -> bool {
+        let text = self.rate(Class::Input, tier, input_tokens);
         let apart = [Class::InputAudio, Class::InputImage, Class::InputVideo];
-        self.sections.iter().any(|section| apart.into_iter().any(|class| section.rates[class].is_some()))
+        apart.into_iter().any(|class| self.rate(class, tier, input_tokens) != text)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use polyport_types::model_name::undated;
 use polyport_types::{Effort, Pattern, Protocol};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -150,18 +151,6 @@ fn row(section: &str, name: &str) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// The name without a date at its end: `-20250929`, `-2025-04-14`.
-fn undated(name: &str) -> Option<&str> {
-    let digits = |text: &str, length: usize| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (head, last) = name.rsplit_once('-')?;
-    if digits(last, 8) {
-        return Some(head);
-    }
-    let (head, month) = head.rsplit_once('-')?;
-    let (head, year) = head.rsplit_once('-')?;
-    (digits(last, 2) && digits(month, 2) && digits(year, 4)).then_some(head)
 }
 
 /// A row of the table.

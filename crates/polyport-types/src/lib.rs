@@ -15,12 +15,14 @@
 //! | [`usage`] | [`Usage`] in disjoint classes |
 //! | [`loss`] | [`Loss`], the report of what a target cannot express |
 //! | [`pattern`] | [`Pattern`]: model names with `*` |
+//! | [`model_name`] | dates in model names |
 //! | [`fault`] | [`Fault`]: an error as a client sees it |
 #![warn(missing_docs)]
 
 pub mod event;
 pub mod fault;
 pub mod loss;
+pub mod model_name;
 pub mod part;
 pub mod pattern;
 pub mod protocol;
