@@ -245,6 +245,33 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_tokens_and_variables_are_understood() {
+        use super::super::{Arguments, Environment, Purpose, Source};
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(root.join("tokens.json.example"), folder.path().join("tokens.json")).unwrap();
+        let variables = std::fs::read_to_string(root.join(".env.example")).unwrap();
+        let named = variables.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
+        let value = |name: &str| match name {
+            "POLYPORT_HOST" => "127.0.0.1".to_owned(),
+            "POLYPORT_PORT" => "7659".to_owned(),
+            _ => format!("{name}-0123456789abcdef"),
+        };
+        let variables: Vec<(String, String)> =
+            named.filter(|(name, _)| !name.contains(' ')).map(|(name, _)| (name.to_owned(), value(name))).collect();
+        assert!(variables.len() >= 7, "{variables:?}");
+        let environment = Environment::of(variables, folder.path());
+        let source = Source::new(None, environment, Arguments::default());
+        let text = "providers: { assist: { preset: code-assist, oauth: { file: tokens.json } } }";
+        let loaded = source.load_text(text, &[], Purpose::Serve).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(loaded.warnings.0.is_empty(), "{:?}", loaded.warnings);
+        let config = loaded.config;
+        assert_eq!((config.listen.port, config.access.has_keys(), config.access.has_admin_keys()), (7659, true, true));
+        let projects = config.provider("assist").unwrap().credentials().iter().map(|one| one.project().cloned());
+        assert_eq!(projects.collect::<Vec<_>>(), [Some("my-first-project".into()), Some("my-second-project".into())]);
+    }
+
+    #[test]
     fn the_example_fits_the_schema_and_loads() {
         use super::super::{Arguments, Environment, Purpose, Source};
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../polyport.example.yaml");
