@@ -10,6 +10,7 @@ use polyport_types::{ClientProtocol, Losses, Protocol, Request};
 use serde_json::{Value, json};
 
 mod answers;
+mod converse;
 mod encoding;
 mod properties;
 mod requests;

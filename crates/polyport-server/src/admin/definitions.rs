@@ -176,6 +176,7 @@ pub(super) fn new(what: What, body: Value) -> Result<Definition, Refusal> {
         }
         (_, Some(name)) => name,
     };
+    unsealed(&members)?;
     if what == What::Credential && provider.is_none() {
         return Err(missing("provider", "name the provider that it belongs to"));
     }
@@ -191,6 +192,14 @@ pub(super) fn new(what: What, body: Value) -> Result<Definition, Refusal> {
         value: members.into(),
         locked: None,
     })
+}
+
+/// Of a credential one member is sealed: a session token has to stand in it.
+fn unsealed(members: &Map<String, Value>) -> Result<(), Refusal> {
+    match members.get("session_token") {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(Refusal::bad_request("session_token: write `ID:SECRET:TOKEN` as `key`")),
+    }
 }
 
 fn switched(members: &mut Map<String, Value>) -> Result<Option<bool>, Refusal> {
@@ -248,6 +257,7 @@ impl From<Rejected> for Failed {
 
 /// What it is with these members instead of its own.
 fn changed(before: &Definition, mut patch: Map<String, Value>) -> Result<Definition, Refusal> {
+    unsealed(&patch)?;
     let mut after = before.clone();
     after.enabled = switched(&mut patch)?.unwrap_or(before.enabled);
     let fixed = |member: &str| {

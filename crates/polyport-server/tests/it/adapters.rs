@@ -172,6 +172,54 @@ async fn vertex_serves_the_models_of_both_publishers_with_a_service_account() {
 }
 
 #[tokio::test]
+async fn vertex_counts_the_tokens_of_both_publishers_models() {
+    for (preset, protocol, model) in
+        [("vertex", Protocol::Gemini, "gemini-2.5-pro"), ("vertex-anthropic", Protocol::Messages, "claude-sonnet-4-5")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = FakeTokenServer::start().await;
+        let key = tokens.service_account("robot@project-a.example", "project-a");
+        std::fs::write(folder.path().join("key.json"), key.to_string()).unwrap();
+        let wrapping = Wrapping::Vertex { project: "project-a".to_owned(), location: "global".to_owned() };
+        let fake = FakeProvider::builder(protocol).wrapped(wrapping).start().await;
+        let text = format!(
+            "providers:\n  cloud:\n    preset: {preset}\n    base_url: http://{}\n    location: global\n    proxy: none\n    oauth: {{ \
+             accounts: [{{ key_file: 'file:key.json' }}] }}\nmodels: {{ m: cloud/{model} }}\n",
+            fake.address()
+        );
+        let gateway = Gateway::start(config(&text, folder.path())).await;
+        let words = "How many tokens are these words?";
+        let contents = json!([{ "role": "user", "parts": [{ "text": words }] }]);
+        let whole = json!({ "model": "models/m", "contents": contents, "systemInstruction": { "parts": [{ "text": "Count." }] },
+            "safetySettings": [{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE" }] });
+        for (path, body, member) in [
+            (
+                "/v1/messages/count_tokens",
+                json!({ "model": "m", "system": "Count.", "messages": [{ "role": "user", "content": words }],
+                    "tools": [{ "name": "look", "input_schema": { "type": "object", "properties": {} } }] }),
+                "input_tokens",
+            ),
+            ("/v1beta/models/m:countTokens", json!({ "contents": contents }), "totalTokens"),
+            ("/v1beta/models/m:countTokens", json!({ "generateContentRequest": whole }), "totalTokens"),
+            ("/v1/responses/input_tokens", json!({ "model": "m", "input": words }), "input_tokens"),
+        ] {
+            let before = fake.requests().len();
+            let answer = post(gateway.address, path, &[], &body).await;
+            assert!(answer.header("x-polyport-estimated").is_empty(), "{preset}: {path}");
+            let counted: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+            assert!(counted[member].as_u64().is_some_and(|tokens| tokens > 5), "{preset}: {path}: {counted}");
+            assert_eq!(fake.requests().len(), before + 1);
+            assert!(String::from_utf8_lossy(fake.last().body()).contains(words));
+            if protocol == Protocol::Messages {
+                assert_eq!(fake.last().json()["model"], model);
+                assert!(fake.last().path().ends_with("/anthropic/models/count-tokens:rawPredict"));
+            }
+        }
+        fake.assert_no_violations();
+    }
+}
+
+#[tokio::test]
 async fn azure_takes_a_token_of_the_client_itself() {
     let folder = tempfile::tempdir().unwrap();
     let tokens = FakeTokenServer::start().await;

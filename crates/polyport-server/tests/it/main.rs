@@ -5,6 +5,7 @@
 mod access;
 mod adapters;
 mod admin;
+mod azure;
 mod bedrock;
 mod checks;
 mod client_faults;

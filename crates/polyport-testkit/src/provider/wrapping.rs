@@ -312,6 +312,12 @@ fn vertex(opened: &mut Opened, project: &str, location: &str) {
         return;
     };
     if publisher == "google" {
+        if rest.ends_with(":countTokens") {
+            let known = ["contents", "systemInstruction", "tools", "generationConfig", "model", "instances"];
+            let members = opened.body.as_object().into_iter().flatten().map(|(name, _)| name);
+            let unknown = members.filter(|name| !known.contains(&name.as_str()));
+            opened.violations.extend(unknown.map(|name| format!("{name}: unknown name at the root")));
+        }
         let ids = ["/functionCall/id", "/functionResponse/id"];
         let parts =
             opened.body["contents"].as_array().into_iter().flatten().filter_map(|content| content["parts"].as_array());
@@ -323,6 +329,16 @@ fn vertex(opened: &mut Opened, project: &str, location: &str) {
     }
     let (model, method) = rest.rsplit_once(':').unwrap_or((rest, ""));
     let model = model.to_owned();
+    if model == "count-tokens" && method == "rawPredict" {
+        if opened.body["model"].as_str().is_none_or(str::is_empty) {
+            opened.violations.push("model: Field required".to_owned());
+        }
+        if let Some(body) = opened.body.as_object_mut() {
+            body.remove("anthropic_version");
+        }
+        opened.path = "/v1/messages/count_tokens".to_owned();
+        return;
+    }
     let streams = opened.body["stream"] == true;
     if publisher != "anthropic" || method != (if streams { "streamRawPredict" } else { "rawPredict" }) {
         opened.violations.push(format!("{publisher} has no method {method} for stream {streams}"));
