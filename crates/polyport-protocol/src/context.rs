@@ -1,8 +1,9 @@
 //! What the codecs are told about the client and about the place a request goes to.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use polyport_types::{Protocol, Request, Text};
+use polyport_types::{Fault, Protocol, Request, Text};
 
 use crate::carrier::CarrierKey;
 use crate::profile::{Capabilities, Profile, TextToolCalls};
@@ -88,7 +89,11 @@ pub struct Encoded {
     /// The JSON body.
     pub body: Vec<u8>,
     /// Headers the protocol needs beside authentication (`anthropic-version`, `anthropic-beta`).
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Path and query behind the base address, where the request itself decides about them.
+    pub path: Option<String>,
+    /// Why there is no body to send, where its target cannot be written to.
+    pub fault: Option<Box<Fault>>,
 }
 
 /// An error written for a client.

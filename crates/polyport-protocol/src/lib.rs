@@ -11,6 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`chat`], [`responses`], [`messages`], [`gemini`] | one wire format each: types, request, response, stream, fault |
+//! | [`custom`] | any JSON over HTTP: templates and JSONPath expressions of the operator |
 //! | [`warp`] | Warp's interface: requests and streams |
 //! | [`mod@resolve`] | the only place that knows what the target model can do: rewrites the request, writes the loss report |
 //! | [`restore`] | undoes on the way back what `resolve` did to tools and answer shape |
@@ -38,6 +39,7 @@ pub mod chat;
 pub mod classify;
 pub mod collect;
 pub mod context;
+pub mod custom;
 pub mod embeddings;
 pub mod estimate;
 pub mod eventstream;
@@ -134,6 +136,7 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
         Wire::CodeAssist(caller) => gemini::encode_enveloped(caller, target, request, losses),
         Wire::Warp => warp::encode_request(target, request, losses),
         Wire::Converse => messages::bedrock::encode_request(target, request, losses),
+        Wire::Custom(custom) => custom::encode_request(custom, target, request, losses),
     };
     paths::in_words_of(request.source, losses);
     encoded
@@ -151,7 +154,7 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
         },
         Wire::CodeAssist(_) => gemini::encode_enveloped_count(target, request, losses),
         Wire::Converse | Wire::BedrockMessages => messages::bedrock::encode_count_request(target, request, losses),
-        Wire::Warp => return None,
+        Wire::Warp | Wire::Custom(_) => return None,
     })
 }
 
@@ -175,6 +178,7 @@ pub fn decode_response(target: &Target, body: Bytes) -> Result<Response, Fault> 
             Protocol::Gemini => gemini::decode_response(target, &text),
         },
         Wire::Converse => messages::bedrock::decode_response(target, &text),
+        Wire::Custom(custom) => custom::decode_response(custom, target, &text),
     }
 }
 

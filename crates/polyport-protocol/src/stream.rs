@@ -8,7 +8,7 @@ use crate::context::{ClientContext, Target};
 use crate::eventstream::{EventStream, Stopped, failure};
 use crate::sse::{Frame, FrameError, Framing};
 use crate::wires::Wire;
-use crate::{chat, gemini, messages, responses, warp};
+use crate::{chat, custom, gemini, messages, responses, warp};
 
 /// Turns a provider's streamed bytes into events, however the network cuts them. Keeps the rules of `polyport_types::event`.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ enum Codec {
     Warp(warp::Decoder),
     Converse(messages::bedrock::ConverseDecoder),
     BedrockMessages(messages::bedrock::InvokeDecoder),
+    Custom(Box<custom::Decoder>),
 }
 
 /// How a body ended.
@@ -63,6 +64,7 @@ impl StreamDecoder {
             Wire::Warp => Codec::Warp(warp::Decoder::new(target)),
             Wire::Converse => Codec::Converse(messages::bedrock::ConverseDecoder::new(target)),
             Wire::BedrockMessages => Codec::BedrockMessages(messages::bedrock::InvokeDecoder::new(target)),
+            Wire::Custom(custom) => Codec::Custom(Box::new(custom::Decoder::new(custom, target))),
         };
         let reader = match target.wire.has_aws_streams() {
             true => Reader::Aws(EventStream::new(max_event)),
@@ -111,6 +113,7 @@ impl StreamDecoder {
             Codec::Warp(codec) => codec.finish(broken, out),
             Codec::Converse(codec) => codec.finish(broken, out),
             Codec::BedrockMessages(codec) => codec.finish(broken, out),
+            Codec::Custom(codec) => codec.finish(broken, out),
         }
         self.end(out);
     }
@@ -139,6 +142,7 @@ impl StreamDecoder {
                     Codec::Warp(codec) => codec.event(&frame, out),
                     Codec::Converse(codec) => codec.event(&frame, out),
                     Codec::BedrockMessages(codec) => codec.event(&frame, out),
+                    Codec::Custom(codec) => codec.event(&frame, out),
                 },
             };
             match understood {

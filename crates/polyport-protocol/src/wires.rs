@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::custom::Custom;
 use crate::gemini;
 
 /// How a server writes what its protocol says.
@@ -21,6 +22,8 @@ pub enum Wire {
     Converse,
     /// Messages at AWS Bedrock: what stands in headers elsewhere stands in the body, and streams are binary.
     BedrockMessages,
+    /// An interface that its operator declares, which can be told what a Chat server can.
+    Custom(Arc<Custom>),
 }
 
 impl Wire {

@@ -47,6 +47,8 @@ pub enum Adapter {
     Bedrock,
     /// Anthropic's models at AWS Bedrock, in their own words.
     BedrockAnthropic,
+    /// An interface that its operator declares.
+    CustomHttp,
 }
 
 impl Adapter {
@@ -56,7 +58,7 @@ impl Adapter {
         match self {
             Self::Http | Self::Vertex => None,
             Self::CodeAssist | Self::Antigravity => Some(Protocol::Gemini),
-            Self::Warp => Some(Protocol::Chat),
+            Self::Warp | Self::CustomHttp => Some(Protocol::Chat),
             Self::Bedrock | Self::BedrockAnthropic => Some(Protocol::Messages),
         }
     }
@@ -99,6 +101,9 @@ pub enum EndpointError {
     /// The address needs a project and the account has none.
     #[error("the account has no project; set `project`")]
     Project,
+    /// The interface has nothing of the kind.
+    #[error("its interface has no such endpoint")]
+    NoSuchCall,
     /// The model name cannot stand in a path.
     #[error("the address for model `{0}` cannot be built")]
     Path(String),
@@ -264,6 +269,7 @@ impl Endpoint {
         let (mut path, extra_query) = match self.protocol {
             _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
             _ if self.adapter.is_aws() => self.bedrock_path(call),
+            _ if self.adapter == Adapter::CustomHttp => (self.declared_path(call)?, None),
             _ if self.adapter == Adapter::Warp => match call {
                 Call::Other { path, .. } => (format!("{}/{path}", self.path), None),
                 _ => (format!("{}/ai/multi-agent", self.path), None),
@@ -288,7 +294,7 @@ impl Endpoint {
             Call::Other { query, .. } | Call::Upload { query, .. } => query,
             _ => extra_query,
         };
-        let mut separator = '?';
+        let mut separator = if path.contains('?') { '&' } else { '?' };
         for query in [self.query.as_deref(), extra_query].into_iter().flatten() {
             path.push(separator);
             path.push_str(query);
@@ -302,6 +308,17 @@ impl Endpoint {
             .path_and_query(path)
             .build()
             .map_err(|_| failed())
+    }
+
+    /// Nothing but answers is declared.
+    fn declared_path(&self, call: Call<'_>) -> Result<String, EndpointError> {
+        let path = match call {
+            Call::Generate { .. } => self.path.clone(),
+            // With its separator: what the request itself says of its address.
+            Call::Other { path, .. } if path.starts_with(['/', '?', ':']) => format!("{}{path}", self.path),
+            _ => return Err(EndpointError::NoSuchCall),
+        };
+        Ok(if path.starts_with('/') { path } else { format!("/{path}") })
     }
 
     fn openai_path(&self, call: Call<'_>) -> (String, Option<&'static str>) {

@@ -247,6 +247,9 @@ fn convert(
     let context = ResolveContext { carrier: Some(&config.carrier), signatures: &|_| Vec::new() };
     let (request, _) = resolve(&to, request, &context, &mut losses);
     let encoded = encode_request(&to, &request, &mut losses);
+    if let Some(fault) = encoded.fault {
+        return Err(Unexplained::Body(fault.message));
+    }
     let losses = losses.entries().to_vec();
     Ok(Converted { input_tokens, unchanged: false, losses, body: read(&encoded.body) })
 }

@@ -34,6 +34,12 @@ pub(super) fn read(raw: &str) -> Option<Verdict> {
     }))
 }
 
+/// Whether a finish reason says that the answer was cut short or refused, not only that it is over.
+pub(crate) fn is_cut_short(raw: &str) -> bool {
+    use FinishReason::{Other, Stop, StopSequence, ToolCalls};
+    !matches!(read(raw), None | Some(Verdict::Finished(Stop | StopSequence(_) | ToolCalls | Other)))
+}
+
 fn failed(class: FaultClass, raw: &str) -> Verdict {
     let raw: String = raw.chars().take(64).collect();
     Verdict::Failed(Box::new(Fault {

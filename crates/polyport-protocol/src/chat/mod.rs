@@ -24,6 +24,7 @@ mod types;
 mod usage;
 
 pub use fault::encode_fault;
+pub(crate) use finish::is_cut_short;
 pub use request::{decode_request, encode_request};
 pub use response::{decode_response, encode_response};
 pub use stream::{Decoder, Encoder};

@@ -63,7 +63,7 @@ pub fn encode_enveloped(caller: &CodeAssist, target: &Target, request: &Request,
         w.key("request");
         w.raw_value(&with_member(inner, session));
     });
-    Encoded { body, headers: Vec::new() }
+    Encoded { body, ..Encoded::default() }
 }
 
 /// Writes a request for the method that counts tokens, which takes nothing but a conversation: what else costs tokens stands in it as text.
@@ -79,7 +79,7 @@ pub fn encode_enveloped_count(target: &Target, request: &Request, losses: &mut L
             Turns::new(target, &spoken, losses).write(w);
         });
     });
-    Encoded { body, headers: Vec::new() }
+    Encoded { body, ..Encoded::default() }
 }
 
 /// The request with thoughts, instructions and tools as words of the conversation.

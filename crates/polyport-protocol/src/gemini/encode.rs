@@ -17,7 +17,7 @@ const CONFIG: &str = "generationConfig";
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let mut body = Vec::with_capacity(request.about_bytes());
     JsonWriter::new(&mut body).object(|w| members(w, target, request, losses));
-    Encoded { body: adapted(&target.profile, body), headers: Vec::new() }
+    Encoded { body: adapted(&target.profile, body), ..Encoded::default() }
 }
 
 /// Applies what the profile of an unusual server says about members: of the body and of `generationConfig`.
@@ -81,7 +81,7 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
     let mut body = Vec::with_capacity(request.about_bytes());
     if !target.profile.counts_whole_requests {
         JsonWriter::new(&mut body).object(|w| members(w, target, request, losses));
-        return Encoded { body: counted(body), headers: Vec::new() };
+        return Encoded { body: counted(body), ..Encoded::default() };
     }
     JsonWriter::new(&mut body).object(|w| {
         w.object_field("generateContentRequest", |w| {
@@ -90,7 +90,7 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
             members(w, target, request, losses);
         });
     });
-    Encoded { body, headers: Vec::new() }
+    Encoded { body, ..Encoded::default() }
 }
 
 /// The members of a request that count, where no whole request is taken.

@@ -283,15 +283,15 @@ impl<'r> Draft<'r> {
     fn write(self) -> Encoded {
         let headers = match self.target.wire {
             // Version and betas stand in the body there.
-            Wire::BedrockMessages => vec![("accept", self.accepted().to_owned())],
+            Wire::BedrockMessages => vec![("accept".into(), self.accepted().to_owned())],
             _ => {
-                let betas = (!self.betas.is_empty()).then(|| ("anthropic-beta", self.betas.join(",")));
-                std::iter::once(("anthropic-version", self.version().to_owned())).chain(betas).collect()
+                let betas = (!self.betas.is_empty()).then(|| ("anthropic-beta".into(), self.betas.join(",")));
+                std::iter::once(("anthropic-version".into(), self.version().to_owned())).chain(betas).collect()
             }
         };
         let mut body = Vec::with_capacity(self.request.about_bytes());
         JsonWriter::new(&mut body).object(|w| self.members(&mut Members { w, draft: &self, written: Vec::new() }));
-        Encoded { body, headers }
+        Encoded { body, headers, ..Encoded::default() }
     }
 
     fn members(&self, out: &mut Members<'_, '_, '_>) {

@@ -31,9 +31,11 @@ const TASK: &str = "task-1";
 #[must_use]
 pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -> Encoded {
     let body = message(target, request, losses).encode_to_vec();
-    let headers =
-        vec![("content-type", "application/x-protobuf".to_owned()), ("accept", "text/event-stream".to_owned())];
-    Encoded { body, headers }
+    let headers = vec![
+        ("content-type".into(), "application/x-protobuf".to_owned()),
+        ("accept".into(), "text/event-stream".to_owned()),
+    ];
+    Encoded { body, headers, ..Encoded::default() }
 }
 
 pub(super) fn message(target: &Target, request: &Request, losses: &mut Losses) -> Wire {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use polyport_protocol::{RequestHead, Target, decode_request, encode_request, messages};
 use polyport_testkit::schema::Judge;
@@ -35,7 +37,12 @@ fn decode(body: &str) -> Request {
 fn encode(target: &Target, request: &Request) -> (Value, Vec<(&'static str, String)>, Losses) {
     let mut losses = Losses::new();
     let encoded = encode_request(target, request, &mut losses);
-    (json_of(&encoded.body), encoded.headers, losses)
+    let known = |name| match name {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(name) => panic!("{name} is made up"),
+    };
+    let headers = encoded.headers.into_iter().map(|(name, value)| (known(name), value)).collect();
+    (json_of(&encoded.body), headers, losses)
 }
 
 /// Name and text of every hand-made case of a kind.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::custom::CustomHttp;
 use super::daily::Daily;
 use super::local::file::Process;
 use super::units::{Named, Rate, Several, Short, Size, Span};
@@ -164,6 +165,8 @@ pub(super) struct Provider {
     /// `AWS_DEFAULT_REGION` says, otherwise `us-east-1`.
     #[schemars(example = &"europe-west4")]
     pub(super) location: Option<String>,
+    /// How requests of `adapter: custom_http` are written and its answers read.
+    pub(super) custom: Option<CustomHttp>,
     /// Its keys; requests take turns over them. A text, `env:NAME` or `file:PATH`, or a list of these. Default: the usual environment
     /// variable of the preset.
     pub(super) keys: Option<Several<ProviderKey>>,
@@ -362,6 +365,8 @@ pub(super) enum Adapter {
     BedrockAnthropic,
     /// Warp's multi-agent interface, for accounts that are yours.
     Warp,
+    /// Any JSON over HTTP, as `custom` declares it.
+    CustomHttp,
 }
 
 impl Adapter {
@@ -375,6 +380,7 @@ impl Adapter {
             Self::Bedrock => polyport_provider::Adapter::Bedrock,
             Self::BedrockAnthropic => polyport_provider::Adapter::BedrockAnthropic,
             Self::Warp => polyport_provider::Adapter::Warp,
+            Self::CustomHttp => polyport_provider::Adapter::CustomHttp,
             Self::Process => return None,
         })
     }

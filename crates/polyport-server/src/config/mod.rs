@@ -10,6 +10,7 @@ pub mod access;
 mod bedrock;
 mod check;
 mod credentials;
+mod custom;
 pub mod daily;
 mod data;
 pub(crate) mod definitions;
@@ -368,7 +369,10 @@ impl Config {
                 capabilities = capabilities.with(&correction.values).unwrap_or(capabilities);
             }
         }
-        capabilities
+        match provider.custom() {
+            Some(custom) => custom.abilities(capabilities),
+            None => capabilities,
+        }
     }
 }
 

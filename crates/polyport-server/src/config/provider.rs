@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use polyport_protocol::custom::Custom;
 use polyport_protocol::gemini::{CodeAssist, CodeAssistClient};
 use polyport_protocol::{Capabilities, Profile, Target, Wire};
 use polyport_provider::auth::{AwsKey, Due, TokenServer, Tokens};
@@ -94,6 +95,8 @@ pub enum Service {
 pub struct HttpService {
     /// Address, protocol and fixed headers.
     pub endpoint: Endpoint,
+    /// Its interface, if the operator declares it.
+    pub custom: Option<Arc<Custom>>,
     /// Credentials in the order of the configuration; empty for servers that need none.
     pub credentials: Vec<Credential>,
     /// How the next of them is chosen.
@@ -253,6 +256,7 @@ impl Provider {
             profile: Arc::new(Profile::of_protocol(endpoint.protocol())),
             service: Service::Http(Box::new(HttpService {
                 endpoint,
+                custom: None,
                 credentials: Vec::new(),
                 strategy: Strategy::default(),
                 rests: RestPolicy::default(),
@@ -315,6 +319,15 @@ impl Provider {
         }
     }
 
+    /// Its interface, if the operator declares it.
+    #[must_use]
+    pub fn custom(&self) -> Option<&Arc<Custom>> {
+        match &self.service {
+            Service::Http(http) => http.custom.as_ref(),
+            Service::Process(_) | Service::Echo => None,
+        }
+    }
+
     /// Whether bodies of this protocol's clients can go to it as they are.
     #[must_use]
     pub fn understands(&self, protocol: ClientProtocol) -> bool {
@@ -325,6 +338,7 @@ impl Provider {
             Adapter::CodeAssist
             | Adapter::Antigravity
             | Adapter::Warp
+            | Adapter::CustomHttp
             | Adapter::Bedrock
             | Adapter::BedrockAnthropic => false,
         };
@@ -345,6 +359,8 @@ impl Provider {
         Target {
             protocol: self.protocol(),
             wire: match self.adapter() {
+                // The configuration has no such provider without a declaration.
+                Adapter::CustomHttp => self.custom().map_or(Wire::Own, |custom| Wire::Custom(Arc::clone(custom))),
                 Adapter::Http | Adapter::Vertex => Wire::Own,
                 Adapter::Warp => Wire::Warp,
                 Adapter::Bedrock => Wire::Converse,

@@ -21,7 +21,7 @@ use super::secret::Missing;
 use super::tree::Step;
 use super::units::Span;
 use super::{
-    Credential, Daily, HttpService, Listen, Origin, Provider, Service, Timeouts, Waiting, credentials, local,
+    Credential, Daily, HttpService, Listen, Origin, Provider, Service, Timeouts, Waiting, credentials, custom, local,
     resilience,
 };
 
@@ -83,9 +83,17 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         let path = path.iter().fold(at.clone(), |path, key| child(&path, key));
         within_reach(address.unwrap_or_default(), &path, &reach, context);
     }
-    let preset = preset.or_else(|| official(protocol, &base_url));
-    let (profile_name, profile) = profile(given, preset, protocol, adapter, &at, context);
-    let endpoint = match Endpoint::new(protocol, &base_url, profile_name == "generic") {
+    // An address says nothing where the interface is declared.
+    let preset = preset.or_else(|| official(protocol, &base_url).filter(|_| adapter != Adapter::CustomHttp));
+    let custom = custom::custom(name, given, adapter, &at, context);
+    let (profile_name, mut profile) = profile(given, preset, protocol, adapter, &at, context);
+    if let Some(custom) = &custom {
+        profile = custom.quirks(profile);
+    } else if adapter == Adapter::CustomHttp {
+        return None;
+    }
+    let default_v1 = profile_name == "generic" && custom.is_none();
+    let endpoint = match Endpoint::new(protocol, &base_url, default_v1) {
         Ok(endpoint) => endpoint,
         Err(error) => {
             context.error(&child(&at, "base_url"), error.to_string(), address_remedy(&base_url));
@@ -155,6 +163,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     let takes_accounts = given.oauth.is_some();
     let service = HttpService {
         endpoint,
+        custom,
         credentials,
         strategy,
         rests: resilience::rests(&defaults.rests, &given.cooldown, &child(&at, "cooldown"), context),
@@ -636,6 +645,7 @@ fn of_preset(
     let endpoint = Endpoint::new(preset.protocol, address, false).ok()?.spoken_to_as(preset.adapter);
     let service = HttpService {
         endpoint,
+        custom: None,
         credentials,
         strategy: Strategy::default(),
         rests: defaults.rests.clone(),

@@ -32,7 +32,12 @@ pub(crate) fn client(adapter: Adapter) -> Option<CodeAssistClient> {
     match adapter {
         Adapter::CodeAssist => Some(CodeAssistClient::Cli),
         Adapter::Antigravity => Some(CodeAssistClient::Antigravity),
-        Adapter::Http | Adapter::Vertex | Adapter::Warp | Adapter::Bedrock | Adapter::BedrockAnthropic => None,
+        Adapter::Http
+        | Adapter::Vertex
+        | Adapter::Warp
+        | Adapter::Bedrock
+        | Adapter::BedrockAnthropic
+        | Adapter::CustomHttp => None,
     }
 }
 

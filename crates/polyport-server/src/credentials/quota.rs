@@ -38,7 +38,7 @@ pub(crate) async fn ask(runtime: &Runtime, provider: &str, credential: Option<&T
         Adapter::Warp => {
             graphql::read_quota(&question(slot, Question::Quota).await?).map_err(|fault| named(slot, fault))
         }
-        Adapter::Http | Adapter::Vertex | Adapter::Bedrock | Adapter::BedrockAnthropic => {
+        Adapter::Http | Adapter::Vertex | Adapter::Bedrock | Adapter::BedrockAnthropic | Adapter::CustomHttp => {
             Err(Fault::new(FaultClass::NotFound, format!("provider `{}` tells no quota", slot.target.provider)))
         }
     })

@@ -273,7 +273,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     x.record.sent();
     let capabilities = x.runtime.config.capabilities(&slot.upstream.config, &slot.target.model);
     let reasons = wire::reasons(&capabilities, asks_to_reason(x.wire, peek, &x.body));
-    let mut opened = wire::generate(slot, x.stream, reasons, headers, body).await?;
+    let mut opened = wire::generate(slot, x.stream, reasons, headers, None, body).await?;
     x.record.upstream_id = opened.request_id();
     let forwarded = answer_headers(&opened.headers);
     if opened.is_stream().is_some_and(|stream| stream != x.stream) {

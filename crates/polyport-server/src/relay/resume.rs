@@ -157,6 +157,7 @@ impl Resume {
         let encoded = encode_request(&self.target, &self.request, &mut Losses::new());
         let mut headers = wire::json_headers(self.stream);
         wire::add_headers(&mut headers, &encoded, &self.target.profile);
+        let path = encoded.path;
         let mut body = bytes::Bytes::from(encoded.body);
         if let (Some(token), Ok(peek)) = (token, Peek::parse(&body)) {
             let mut edits = Edits::default();
@@ -165,7 +166,7 @@ impl Resume {
         }
         let reasons = wire::reasons(&self.target.capabilities, wire::asks_to_reason(&self.request));
         let (slot, stream) = (self.slot.clone(), self.stream);
-        Box::pin(async move { wire::generate(&slot, stream, reasons, headers, body).await })
+        Box::pin(async move { wire::generate(&slot, stream, reasons, headers, path.as_deref(), body).await })
     }
 
     /// Whether a whole answer is paused and may be continued.

@@ -13,7 +13,7 @@ use polyport_protocol::collect::{Collector, into_events};
 use polyport_protocol::resolve::{ResolveContext, strip_signatures};
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
-    CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, answer_losses,
+    CarrierKey, ClientContext, Encoded, Restore, Restorer, StreamDecoder, StreamEncoder, Target, Wire, answer_losses,
     decode_response, encode_request, encode_response, estimate, resolve,
 };
 use polyport_provider::{ProviderBody, echo};
@@ -77,7 +77,10 @@ pub(crate) async fn attempt(
     if x.app.signatures.recall(x.caller.owner(), &translated.missed).await {
         translated = x.off_worker(move || work.run()).await?;
     }
-    let Translated { resolved, restore, mut losses, encoded, .. } = translated;
+    let Translated { resolved, restore, mut losses, mut encoded, .. } = translated;
+    if let Some(fault) = encoded.fault.take() {
+        return Err(Failed { fault: *fault, unable: true });
+    }
     if x.expanded.is_some() {
         losses.info(LossCode::StateExpanded, LossAction::Emulated, "/previous_response_id", "");
     }
@@ -118,7 +121,7 @@ pub(crate) async fn attempt(
     let resume = Resume::new(x, slot, &target, &resolved).map(Box::new);
     drop(resolved);
     x.record.sent();
-    let opened = wire::generate(slot, stream, reasons, headers, body).await?;
+    let opened = wire::generate(slot, stream, reasons, headers, encoded.path.as_deref(), body).await?;
     x.record.upstream_id = opened.request_id();
     let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume };
     reading.read(x, slot, opened).await
@@ -139,7 +142,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// Reads the provider's answer, in whichever of the two forms it comes, and gives the client the one it asked for.
     pub(crate) async fn read(mut self, x: &mut Exchange, slot: &Slot, opened: Opened) -> Result<Ready, Failed> {
-        match (x.stream, opened.is_stream()) {
+        match (x.stream, self.comes_as_stream(x.stream, &opened)) {
             (true, Some(false)) => {
                 let response = self.whole(x, slot, opened).await?;
                 // Already restored.
@@ -151,6 +154,14 @@ impl Reading {
                 let response = self.whole(x, slot, opened).await?;
                 Ok(self.whole_ready(x, slot, response))
             }
+        }
+    }
+
+    /// Whether the answer is a stream; `None` where nothing says so.
+    fn comes_as_stream(&self, asked: bool, opened: &Opened) -> Option<bool> {
+        match &self.target.wire {
+            Wire::Custom(custom) => custom.comes_as_stream(asked, opened.is_stream()),
+            _ => opened.is_stream(),
         }
     }
 
@@ -168,7 +179,7 @@ impl Reading {
     }
 
     async fn one(&self, x: &Exchange, slot: &Slot, mut opened: Opened) -> Result<Response, Fault> {
-        let response = if opened.is_stream() == Some(true) {
+        let response = if self.comes_as_stream(x.stream, &opened) == Some(true) {
             // Boxed: this is rare, and larger than all the rest.
             Box::pin(self.collected(x, slot, opened)).await?
         } else {

@@ -6,10 +6,11 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use polyport_protocol::classify::classify;
+use polyport_protocol::custom::Custom;
 use polyport_protocol::profile::Capabilities;
 use polyport_protocol::{Encoded, Profile, ProviderAnswer};
 use polyport_provider::auth::AwsKeyError;
-use polyport_provider::{Call, ProviderBody, ProviderRequest, ProviderResponse, RequestBody, SendError};
+use polyport_provider::{Call, EndpointError, ProviderBody, ProviderRequest, ProviderResponse, RequestBody, SendError};
 use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
 use tokio::time::Instant;
 use tracing::warn;
@@ -85,6 +86,15 @@ impl Patience {
     }
 }
 
+/// Media types of answers that come in pieces.
+const STREAMED: [&str; 5] = [
+    "text/event-stream",
+    "application/vnd.amazon.eventstream",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+];
+
 /// An answer with a status below 300.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -95,12 +105,11 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Whether the provider says that it sends an event stream; `None` when it says nothing of use.
+    /// Whether the provider says that it sends a stream; `None` when it says nothing of use.
     pub(crate) fn is_stream(&self) -> Option<bool> {
         let kind = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        let streams = ["text/event-stream", "application/vnd.amazon.eventstream"];
-        if streams.iter().any(|stream| kind.eq_ignore_ascii_case(stream)) {
+        if STREAMED.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
             return Some(true);
         }
         let json = kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json");
@@ -135,8 +144,8 @@ pub(crate) fn json_headers(stream: bool) -> HeaderMap {
 /// Adds what protocol and server need beside authentication.
 pub(crate) fn add_headers(headers: &mut HeaderMap, encoded: &Encoded, profile: &Profile) {
     for (name, value) in &encoded.headers {
-        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
-            headers.insert(HeaderName::from_static(name), value);
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::try_from(value.as_str())) {
+            headers.insert(name, value);
         }
     }
     add_profile_headers(headers, profile);
@@ -161,7 +170,8 @@ pub(crate) fn asks_to_reason(request: &Request) -> bool {
     request.reasoning.as_ref().is_some_and(|control| control.mode != ReasoningMode::Off)
 }
 
-/// Asks for an answer of the model and waits for its head. A model that `reasons` may think before it says a word.
+/// Asks for an answer of the model and waits for its head. A model that `reasons` may think before it says a word. `path` is what the
+/// request says of its address.
 ///
 /// # Errors
 /// As [`send`].
@@ -170,9 +180,14 @@ pub(crate) async fn generate(
     stream: bool,
     reasons: bool,
     headers: HeaderMap,
+    path: Option<&str>,
     body: Bytes,
 ) -> Result<Opened, Fault> {
-    let call = Call::Generate { model: &slot.target.model, stream };
+    let model = &slot.target.model;
+    let call = match path {
+        Some(path) => Call::Other { path, model, query: None },
+        None => Call::Generate { model, stream },
+    };
     ask(slot, Method::POST, call, reasons, headers, body.into()).await
 }
 
@@ -222,7 +237,10 @@ async fn ask(
         return Err(Fault::new(FaultClass::NotFound, format!("provider `{provider}` has no such endpoint")));
     };
     let project = slot.project().map(|project| &**project);
-    let uri = service.endpoint.uri(call, project).map_err(|_| unknown_model(&slot.target.model))?;
+    let uri = service.endpoint.uri(call, project).map_err(|error| match error {
+        EndpointError::NoSuchCall => Fault::new(FaultClass::NotFound, format!("provider `{provider}`: {error}")),
+        _ => unknown_model(&slot.target.model),
+    })?;
     let mut headers = headers;
     for (name, value) in service.endpoint.headers() {
         headers.insert(name.clone(), value.clone());
@@ -248,7 +266,7 @@ async fn ask(
         return Ok(Opened { status, headers, body, patience });
     }
     patience.hear(true);
-    let fault = refused(provider, answer).await;
+    let fault = refused(provider, service.custom.as_deref(), answer).await;
     Err(if adapter.is_aws() { of_credential(slot, fault) } else { fault })
 }
 
@@ -302,7 +320,7 @@ fn unsent(provider: &Text, error: &SendError) -> Fault {
 }
 
 /// Reads an error and says what it means.
-async fn refused(provider: &Text, answer: ProviderResponse) -> Fault {
+async fn refused(provider: &Text, custom: Option<&Custom>, answer: ProviderResponse) -> Fault {
     let ProviderResponse { status, headers, mut body } = answer;
     if status.is_redirection() || status.is_informational() {
         return Fault {
@@ -327,7 +345,9 @@ async fn refused(provider: &Text, answer: ProviderResponse) -> Fault {
     // What has arrived by then is enough.
     tokio::time::timeout(ERROR_TIME, reading).await.ok();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    classify(&ProviderAnswer { status: status.as_u16(), header: &header, body: text.freeze(), now: now() })
+    let text = text.freeze();
+    let body = custom.and_then(|custom| custom.error_body(&text)).map_or(text, Bytes::from);
+    classify(&ProviderAnswer { status: status.as_u16(), header: &header, body, now: now() })
 }
 
 /// Reads a whole answer.

@@ -9,6 +9,7 @@ mod azure;
 mod bedrock;
 mod checks;
 mod client_faults;
+mod custom;
 mod declared;
 mod endpoints;
 mod faults;

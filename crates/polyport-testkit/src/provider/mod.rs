@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polyport_types::Protocol;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -20,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 mod bedrock;
 mod endpoints;
 mod exchange;
+mod foreign;
 mod http1;
 mod http2;
 mod kept;
@@ -565,7 +566,11 @@ impl Shared {
             let body = serde_json::json!({ "message": message });
             return self.aws_error(step, &body, bedrock::error_of(step.status));
         }
-        let error = endpoints::error(self.settings.protocol, step.status, message);
+        let error = match self.settings.wrapping {
+            Some(Wrapping::Ollama) => json!({ "error": message }),
+            Some(Wrapping::Lumen) => json!({ "trouble": { "number": 7, "text": message } }),
+            _ => endpoints::error(self.settings.protocol, step.status, message),
+        };
         Plan::answer(step, Body::whole("application/json", error.to_string().into_bytes()))
     }
 
@@ -628,9 +633,16 @@ impl Shared {
         if protocol == Protocol::Responses && body.get("store") != Some(&Value::Bool(false)) {
             kept::keep(self, exchange, body, render::whole(protocol, &saying));
         }
-        if matches!(self.settings.wrapping, Some(Wrapping::Warp)) {
-            let events = render::warp_events(&saying).into_iter().map(String::into_bytes).collect();
-            return Plan::answer(step, Body { content_type: "text/event-stream".to_owned(), events, streamed: true });
+        let streamed = step.stream.unwrap_or(prompt.stream);
+        let own = match self.settings.wrapping {
+            Some(Wrapping::Warp) => Some(("text/event-stream", render::warp_events(&saying), true)),
+            Some(Wrapping::Ollama) => Some(render::ollama(&saying, streamed)),
+            Some(Wrapping::Lumen) => Some(render::lumen(&saying, streamed)),
+            _ => None,
+        };
+        if let Some((content_type, events, streamed)) = own {
+            let events = events.into_iter().map(String::into_bytes).collect();
+            return Plan::answer(step, Body { content_type: content_type.to_owned(), events, streamed });
         }
         if let Some(Wrapping::Bedrock(service)) = &self.settings.wrapping {
             if !step.stream.unwrap_or(prompt.stream) {
@@ -646,7 +658,7 @@ impl Shared {
             let content_type = "application/vnd.amazon.eventstream".to_owned();
             return Plan::answer(step, Body { content_type, events, streamed: true });
         }
-        if !step.stream.unwrap_or(prompt.stream) {
+        if !streamed {
             let whole = match &answer.error {
                 Some(message) => endpoints::error(protocol, 500, message),
                 None if body["background"] == true => kept::begun(render::whole(protocol, &saying)),

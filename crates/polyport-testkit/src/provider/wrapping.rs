@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::bedrock::{self, Bedrock};
 use super::exchange::Received;
+use super::foreign;
 use super::protobuf::{at, fields, structure, text};
 
 /// How a service wraps its protocol.
@@ -18,6 +19,10 @@ pub enum Wrapping {
     },
     /// Warp: protobuf in, an event stream of base64 protobuf out. Requests are judged as the Chat requests that say the same.
     Warp,
+    /// Ollama's own interface. Requests are judged as the Chat requests that say the same.
+    Ollama,
+    /// The made-up vendor of the documentation, likewise.
+    Lumen,
     /// Vertex AI: the protocol's own requests below addresses with project and location, Anthropic's without a model.
     Vertex {
         /// The project and the location it knows.
@@ -69,6 +74,8 @@ impl Wrapping {
             }
             Self::Warp if opened.path == "/graphql/v2" => warp_graphql(&mut opened, models),
             Self::Warp => warp(&mut opened, &received.body),
+            Self::Ollama => foreign::ollama(&mut opened),
+            Self::Lumen => foreign::lumen(&mut opened),
             Self::Vertex { project, location } => vertex(&mut opened, project, location),
             Self::Bedrock(service) => bedrock::open(&mut opened, received, service),
         }
@@ -78,7 +85,7 @@ impl Wrapping {
     /// Puts the wrapping around one event of a stream, or around a whole answer.
     pub(super) fn close(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Vertex { .. } | Self::Warp | Self::Bedrock(_) => bytes,
+            Self::Vertex { .. } | Self::Warp | Self::Bedrock(_) | Self::Ollama | Self::Lumen => bytes,
             Self::CodeAssist { .. } => {
                 let text = String::from_utf8(bytes).unwrap_or_default();
                 let (start, json) = match text.strip_prefix("data: ") {

@@ -38,7 +38,7 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
         body.report_slotless();
         body.extra_body();
     });
-    Encoded { body: out, headers: Vec::new() }
+    Encoded { body: out, ..Encoded::default() }
 }
 
 /// The body while it is written, with everything its sections ask.

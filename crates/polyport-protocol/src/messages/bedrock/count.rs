@@ -26,5 +26,5 @@ pub fn encode_count_request(target: &Target, request: &Request, losses: &mut Los
             }
         });
     });
-    Encoded { body, headers: Vec::new() }
+    Encoded { body, ..Encoded::default() }
 }

@@ -22,7 +22,7 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
         config::write(w, &draft, losses);
     });
     let accept = if request.stream { "application/vnd.amazon.eventstream" } else { "application/json" };
-    Encoded { body, headers: vec![("accept", accept.to_owned())] }
+    Encoded { body, headers: vec![("accept".into(), accept.to_owned())], ..Encoded::default() }
 }
 
 /// The members that make the prompt.

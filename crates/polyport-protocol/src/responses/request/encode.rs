@@ -23,7 +23,7 @@ pub fn encode_request(target: &Target, request: &Request, losses: &mut Losses) -
     let mut body = Vec::with_capacity(request.about_bytes());
     let mut w = JsonWriter::new(&mut body);
     w.object(|w| Encoder { target, request, native: request.source == ClientProtocol::Responses }.body(w, losses));
-    Encoded { body, headers: Vec::new() }
+    Encoded { body, ..Encoded::default() }
 }
 
 struct Encoder<'r> {

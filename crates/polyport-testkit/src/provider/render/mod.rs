@@ -7,12 +7,14 @@ use super::model::Prompt;
 use super::step::{Answer, Part, Tokens};
 
 mod chat;
+mod foreign;
 mod gemini;
 mod messages;
 mod responses;
 mod signature;
 mod warp;
 
+pub(super) use foreign::{lumen, ollama};
 pub(super) use signature::{check as check_signatures, sign};
 pub(super) use warp::events as warp_events;
 
