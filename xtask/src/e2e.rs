@@ -1,6 +1,6 @@
 //! The official SDKs and command-line clients against the gateway.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -74,19 +74,62 @@ pub(crate) fn clients() -> Result<()> {
     node_tests("clients", &["clients.test.mjs"])
 }
 
+/// llama.cpp itself with a model of random weights. Where it cannot be installed, nothing is tested, and that is said.
+pub(crate) fn llama() -> Result<()> {
+    build()?;
+    let place = copied("llama", &["examples/llama-server.mjs".into()])?;
+    let installed = install(&place, &["--omit=optional", "--ignore-scripts"]).and_then(|()| tiny_model(&place));
+    let model = match installed {
+        Ok(model) => model,
+        Err(error) => {
+            println!("llama.cpp cannot be installed here ({error:#}): skipped");
+            return Ok(());
+        }
+    };
+    shell::run_command(command("node")?.current_dir(&place).env("TINY_MODEL", model).args(["--test", "llama.test.mjs"]))
+}
+
+/// Makes the model, with the package `gguf` in an environment of its own.
+fn tiny_model(place: &str) -> Result<PathBuf> {
+    let model = shell::root().join(place).join("tiny.gguf");
+    let python = shell::root().join(place).join("python/bin/python");
+    if !python.is_file() {
+        shell::run("python3", &["-m", "venv", "--clear", &format!("{place}/python")])?;
+    }
+    let requirements = format!("{place}/requirements.txt");
+    let mut pip = Command::new(&python);
+    shell::run_command(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", &requirements]))?;
+    shell::run_command(Command::new(&python).arg(format!("{place}/tiny.py")).arg(&model))?;
+    Ok(model)
+}
+
 /// Runs `node --test` over a copy of `tests/e2e/<folder>` beside its installed packages.
 fn node_tests(folder: &str, files: &[&str]) -> Result<()> {
     build()?;
+    let place = copied(folder, &[])?;
+    install(&place, &[])?;
+    shell::run_command(command("node")?.current_dir(&place).arg("--test").args(files))
+}
+
+/// Copies `tests/e2e/<folder>`, what its tests share and `more` to where packages are installed.
+fn copied(folder: &str, more: &[String]) -> Result<String> {
     let place = format!("{NODE}/{folder}");
     std::fs::create_dir_all(&place)?;
-    for source in ["tests/e2e/node/gateway.mjs".into(), format!("tests/e2e/{folder}")] {
-        shell::run("cp", &["-r", &if Path::new(&source).is_dir() { format!("{source}/.") } else { source }, &place])?;
+    let own = ["tests/e2e/node/gateway.mjs".to_owned(), format!("tests/e2e/{folder}")];
+    for source in own.iter().chain(more) {
+        let source = if Path::new(source).is_dir() { format!("{source}/.") } else { source.clone() };
+        shell::run("cp", &["-r", &source, &place])?;
     }
-    let lock = std::fs::read(Path::new(&place).join("package-lock.json"))?;
-    let stamp = Path::new(&place).join("node_modules/.installed");
+    Ok(place)
+}
+
+/// Installs the packages, if the lock has changed since.
+fn install(place: &str, options: &[&str]) -> Result<()> {
+    let lock = std::fs::read(Path::new(place).join("package-lock.json"))?;
+    let stamp = Path::new(place).join("node_modules/.installed");
     if std::fs::read(&stamp).ok().as_deref() != Some(&lock) {
-        shell::run_command(Command::new("npm").current_dir(&place).args(["ci", "--silent"]))?;
+        shell::run_command(Command::new("npm").current_dir(place).args(["ci", "--silent"]).args(options))?;
         std::fs::write(stamp, &lock)?;
     }
-    shell::run_command(command("node")?.current_dir(&place).arg("--test").args(files))
+    Ok(())
 }

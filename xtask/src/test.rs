@@ -10,7 +10,7 @@ use crate::{e2e, shell};
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, doc, unit, sdk-python, sdk-node, clients
+    /// Run only these steps (comma separated): fmt, clippy, doc, unit, sdk-python, sdk-node, clients, llama
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     ("sdk-python", e2e::python),
     ("sdk-node", e2e::node),
     ("clients", e2e::clients),
+    ("llama", e2e::llama),
 ];
 
 /// Runs the steps in order; the first failure ends it.

@@ -29,6 +29,7 @@ use crate::observe::{Memory, Metrics, Pressure};
 use crate::persist::Persist;
 use crate::registry::Registry;
 use crate::relay::learned::Learned;
+use crate::served::{Served, Servers};
 use crate::state::{ResponseStore, SignatureTable};
 use crate::tasks::Tasks;
 
@@ -70,13 +71,15 @@ pub(crate) struct App {
 }
 
 /// What outlives a configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     clients: Mutex<HashMap<ClientSettings, Client>>,
     /// Places at the providers, by their names.
     gates: Mutex<HashMap<Text, Arc<Gate>>>,
     /// How many attempts may be repeated.
     repeats: Mutex<Option<Arc<RetryBudget>>>,
+    /// Servers that are started when they are asked for.
+    servers: Servers,
 }
 
 /// What one configuration makes of it. Requests keep the one they began with.
@@ -107,6 +110,8 @@ pub(crate) struct Upstream {
     pub(crate) client: Option<Client>,
     /// Places of requests at this provider.
     pub(crate) gate: Arc<Gate>,
+    /// The server that is started for it, if Polyport starts it.
+    pub(crate) served: Option<Arc<Served>>,
     /// Those of its credentials that are accounts, by position.
     accounts: Box<[Option<Arc<Account>>]>,
     /// Projects of its credentials that are asked of the service, by position.
@@ -133,8 +138,13 @@ impl App {
         registry: Option<Registry>,
         directory: Option<Directory>,
     ) -> Result<Self, SetupError> {
-        let shared = Shared::default();
-        let tasks = Tasks::default();
+        let (tasks, cut) = (Tasks::default(), CancellationToken::new());
+        let shared = Shared {
+            clients: Mutex::default(),
+            gates: Mutex::default(),
+            repeats: Mutex::default(),
+            servers: Servers::new(tasks.clone(), cut.clone()),
+        };
         let resting = past.resting();
         let credentials = Credentials::new(tasks.clone(), store.clone(), past);
         let metrics = Metrics::new();
@@ -163,7 +173,7 @@ impl App {
             per_key: Mutex::default(),
             following: Mutex::default(),
             draining: AtomicBool::new(false),
-            cut: CancellationToken::new(),
+            cut,
         })
     }
 
@@ -238,6 +248,11 @@ impl Runtime {
         let repeats = same.unwrap_or_else(|| Arc::new(RetryBudget::new(config.budget)));
         *known = Some(Arc::clone(&repeats));
         drop(known);
+        shared.servers.keep(|name, served| {
+            providers
+                .get(name)
+                .is_some_and(|upstream| upstream.served.as_ref().is_some_and(|one| Arc::ptr_eq(one, served)))
+        });
         Ok(Self { config, providers, fleet, repeats })
     }
 
@@ -282,7 +297,13 @@ impl Upstream {
         let gate = Arc::clone(shared.gates.lock().entry(config.name.clone()).or_default());
         let accounts = client.as_ref().map(|client| credentials.accounts_of(&config, client)).unwrap_or_default();
         let projects = credentials.projects_of(&config);
-        Ok(Self { config, client, gate, accounts, projects, answered: OnceLock::new() })
+        let served = match (&config.service, &client) {
+            (Service::Http(http), Some(client)) => {
+                http.server.as_ref().map(|server| shared.servers.serve(&config.name, server, &http.endpoint, client))
+            }
+            _ => None,
+        };
+        Ok(Self { config, client, gate, served, accounts, projects, answered: OnceLock::new() })
     }
 
     /// The account at this position, if the credential there is one.

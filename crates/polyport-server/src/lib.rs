@@ -11,6 +11,7 @@
 //! | `gate` | places for a number of requests at once |
 //! | [`explain`] | what would happen to a request |
 //! | `relay` | the life of a request |
+//! | `served` | servers on this machine that are started when they are asked for |
 //! | `persist` | what was counted and what rests goes into the store |
 //! | `archive` | what is kept between requests goes into the store and comes back |
 //! | `registry` | what the database declares, and its changes |
@@ -36,6 +37,7 @@ mod persist;
 mod registry;
 mod relay;
 mod router;
+mod served;
 mod state;
 mod tasks;
 

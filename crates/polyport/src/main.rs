@@ -15,7 +15,20 @@ use args::{Args, Command, StoreCommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The first argument of Polyport as the guard of a program it runs, before which nothing else is looked at.
+#[cfg(target_os = "linux")]
+const GUARD: &str = "guard-program";
+
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        let mut arguments = std::env::args_os().skip(1);
+        if arguments.next().is_some_and(|word| word == GUARD) {
+            return polyport_provider::process::guard::run(arguments);
+        }
+        // This very program, even after its file was replaced.
+        polyport_provider::process::guard_with("/proc/self/exe".into(), GUARD);
+    }
     let args = Args::parse();
     let done = match &args.command {
         None | Some(Command::Serve) => cmd::serve::run(&args),

@@ -29,8 +29,8 @@ const firstLine = async (stream) => {
   throw new Error("the fake provider printed nothing");
 };
 
-/** Starts everything; `providers` maps names to fake-provider protocols, `models` adds lines to the models section. */
-export async function start({ providers = PROVIDERS, models = [], open = false, lenient = false } = {}) {
+/** Starts everything; `providers` maps names to fake-provider protocols, `models` adds lines to the models section and `more` to that of the providers. */
+export async function start({ providers = PROVIDERS, models = [], more = "", open = false, lenient = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "polyport-e2e-"));
   const children = [];
   const stop = async () => {
@@ -64,6 +64,7 @@ export async function start({ providers = PROVIDERS, models = [], open = false, 
         open ? "access: { open: true }" : `access: { keys: [{ name: e2e, key: "${KEY}" }] }`,
         "providers:",
         ...lines,
+        more,
         "models:",
         ...routes,
         ...models,

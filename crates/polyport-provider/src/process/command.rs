@@ -3,6 +3,7 @@
 //! Values of requests get into arguments through templates only. A text of a request that would stand alone as an argument must not be
 //! taken for an option, so one that begins with `-` is refused there unless `--` stands before it.
 
+use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use super::template::{Template, values};
 const OF_CLIENTS: [&str; 5] = ["prompt", "system", "messages", "tools", "stop"];
 
 /// How a program is run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Command {
     /// Its name, which is looked for in `paths`, or a path.
     pub program: String,
@@ -58,6 +59,16 @@ pub enum Input {
     File,
 }
 
+impl fmt::Debug for Command {
+    /// Its environment may hold secrets: it is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A program cannot be run as it is configured, or not for this request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{setting}`: {reason}")]
@@ -75,7 +86,6 @@ impl CommandError {
 }
 
 /// Everything to start a program with.
-#[derive(Debug)]
 pub struct Launch {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
@@ -84,6 +94,23 @@ pub struct Launch {
     pub(super) stdin: Option<Bytes>,
     /// Deleted when it has ended.
     pub(super) file: Option<TempPath>,
+    /// It goes on when it has closed its output.
+    pub(super) lasting: bool,
+}
+
+impl fmt::Debug for Launch {
+    /// Neither its environment nor the prompt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+impl Launch {
+    /// For a program that is not over when it has closed its output, such as a server.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { lasting: true, ..self }
+    }
 }
 
 impl Command {
@@ -133,7 +160,7 @@ impl Command {
             return Err(CommandError::new("working_directory", format!("there is no folder {}", folder.display())));
         }
         let stdin = (self.input == Input::Stdin).then(|| Bytes::from(prompt));
-        Ok(Launch { program, arguments, environment, folder, stdin, file })
+        Ok(Launch { program, arguments, environment, folder, stdin, file, lasting: false })
     }
 
     /// Where the program is.
@@ -281,7 +308,7 @@ mod tests {
         let mut command = command(&["{{ file }}"]);
         command.input = Input::File;
         let launch = command.launch(given(json!({"prompt": "-é\0"}))).unwrap();
-        let [path] = &launch.arguments[..] else { panic!("{launch:?}") };
+        let [path] = &launch.arguments[..] else { panic!("{:?}", launch.arguments) };
         let path = path.clone();
         assert_eq!(std::fs::read(&path).unwrap(), "-é\0".as_bytes());
         drop(launch);

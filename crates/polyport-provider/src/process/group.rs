@@ -26,6 +26,8 @@ pub(super) fn command(program: &Path) -> Command {
     let mut command = match GUARD.get() {
         Some((guard, word)) => {
             let mut command = Command::new(guard);
+            #[cfg(unix)]
+            command.arg0("polyport");
             command.arg(word).arg(std::process::id().to_string()).arg(program);
             command
         }

@@ -55,7 +55,7 @@ impl Starter {
     /// # Errors
     /// [`CommandError`] if the system does not.
     pub fn start(&self, launch: Launch) -> Result<Run, CommandError> {
-        let Launch { program, arguments, environment, folder, stdin, file } = launch;
+        let Launch { program, arguments, environment, folder, stdin, file, lasting } = launch;
         let mut command = group::command(&program);
         command.args(&arguments).current_dir(&folder).env_clear().envs(environment);
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
@@ -73,6 +73,7 @@ impl Starter {
             buffer: BytesMut::new(),
             log: BytesMut::new(),
             closed: None,
+            lasting,
             exited: None,
             beside: Arc::clone(&self.beside),
         })
@@ -101,6 +102,8 @@ pub struct Run {
     log: BytesMut,
     /// Its output is closed, and it is waited for until then.
     closed: Option<Instant>,
+    /// It may go on when it has closed its output.
+    lasting: bool,
     /// The program is gone; what is left in its pipes is read until then.
     exited: Option<(ExitStatus, Instant)>,
     beside: Arc<dyn Fn(Task) + Send + Sync>,
@@ -142,7 +145,7 @@ impl Run {
                 read = read(&mut self.stdout, &mut self.buffer), if self.stdout.is_some() => match read? {
                     0 => {
                         self.stdout = None;
-                        self.closed = Some(Instant::now() + LINGER);
+                        self.closed = (!self.lasting).then(|| Instant::now() + LINGER);
                     }
                     _ => return Ok(Did::Said(self.buffer.split().freeze())),
                 },
@@ -180,6 +183,15 @@ impl Run {
         lines.join(" | ").chars().filter(|c| !c.is_control()).collect()
     }
 
+    /// Ends it with everything it has started, and waits until it is gone.
+    pub async fn end(mut self) {
+        (self.stdin, self.stdout, self.stderr) = (None, None, None);
+        if let Some(Ending { mut child, group, .. }) = self.ending.take().filter(|_| self.exited.is_none()) {
+            group.ask_to_end();
+            group.end(&mut child).await;
+        }
+    }
+
     /// Ends it, and everything it has started.
     fn finish(&mut self) {
         (self.stdin, self.stdout, self.stderr) = (None, None, None);
@@ -188,10 +200,13 @@ impl Run {
             return;
         }
         group.ask_to_end();
-        (self.beside)(Box::pin(async move {
-            group.end(&mut child).await;
-            drop(_file);
-        }));
+        // Outside a runtime there is nobody to wait for it, and this process is about to end.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            (self.beside)(Box::pin(async move {
+                group.end(&mut child).await;
+                drop(_file);
+            }));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::custom::CustomHttp;
 use super::daily::Daily;
-use super::local::file::Process;
+use super::local::file::{Process, Server as LocalServer};
 use super::units::{Named, Rate, Several, Short, Size, Span};
 
 /// Configuration of Polyport, normally `polyport.yaml`.
@@ -198,6 +198,8 @@ pub(super) struct Provider {
     /// Requests in flight at once at this provider; more go to another target or wait. Default: no bound of its own; 1 for a `process`.
     #[schemars(range(min = 1))]
     pub(super) requests: Option<usize>,
+    /// A server on this machine that Polyport starts itself. Only providers of this file may have one.
+    pub(super) server: Option<LocalServer>,
     /// How many may wait for it; more are refused. Default: `limits.queue`.
     pub(super) queue: Option<usize>,
     /// How long they may wait. Default: `limits.queue_time`.
@@ -799,11 +801,11 @@ pub(super) struct Cooldown {
 /// A rest that is doubled with every failure in a row.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Rest {
+pub(crate) struct Rest {
     /// After the first failure.
-    pub(super) first: Option<Span>,
+    pub(crate) first: Option<Span>,
     /// At most.
-    pub(super) longest: Option<Span>,
+    pub(crate) longest: Option<Span>,
 }
 
 /// What is logged and how.

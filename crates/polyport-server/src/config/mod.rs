@@ -57,7 +57,8 @@ pub use load::{Arguments, Loaded, Purpose, Source};
 pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
 pub use provider::{
-    AccountSettings, Credential, HttpService, Means, Origin, ProcessService, Provider, Service, Timeouts, Waiting,
+    AccountSettings, Credential, HttpService, LocalServer, Means, Origin, ProcessService, Provider, Service, Timeouts,
+    Waiting,
 };
 pub(crate) use read::suggestion;
 pub use store::{StoreSettings, master_key};

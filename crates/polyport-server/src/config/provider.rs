@@ -97,6 +97,8 @@ pub struct HttpService {
     pub endpoint: Endpoint,
     /// Its interface, if the operator declares it.
     pub custom: Option<Arc<Custom>>,
+    /// What is started where nothing listens there by itself.
+    pub server: Option<Arc<LocalServer>>,
     /// Credentials in the order of the configuration; empty for servers that need none.
     pub credentials: Vec<Credential>,
     /// How the next of them is chosen.
@@ -115,6 +117,36 @@ pub struct HttpService {
     pub client: ClientSettings,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+}
+
+/// A server on this machine that is started when it is asked for.
+#[derive(Clone, Debug)]
+pub struct LocalServer {
+    /// How it is run.
+    pub command: Arc<Command>,
+    /// The settings it was made of: one with the same is the same.
+    pub written: Text,
+    /// Where it listens; 0 for any port that is free.
+    pub port: u16,
+    /// The path that it answers once it can be asked.
+    pub health: String,
+    /// Time to start.
+    pub start: Duration,
+    /// Time without requests after which it is stopped.
+    pub idle: Duration,
+    /// Only one of a group runs at once.
+    pub group: Option<Text>,
+    /// The rest before it is started again.
+    pub backoff: Backoff,
+}
+
+/// A rest that is doubled each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first one.
+    pub first: Duration,
+    /// At most.
+    pub longest: Duration,
 }
 
 /// A program on this machine.
@@ -257,6 +289,7 @@ impl Provider {
             service: Service::Http(Box::new(HttpService {
                 endpoint,
                 custom: None,
+                server: None,
                 credentials: Vec::new(),
                 strategy: Strategy::default(),
                 rests: RestPolicy::default(),

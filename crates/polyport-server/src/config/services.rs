@@ -100,6 +100,7 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
             return None;
         }
     };
+    let server = local::server::server(given, &base_url, &at, context).ok()?;
     let endpoint = headers(endpoint.spoken_to_as(adapter), given, &profile, &at, context);
     // API keys of AWS are bearer tokens, whatever is spoken.
     let usual = if adapter.is_aws() { AuthStyle::bearer() } else { AuthStyle::of_protocol(protocol) };
@@ -155,25 +156,29 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
     }
     let client = ClientSettings {
         connect_timeout: given.timeouts.connect.map_or(defaults.connect, |span| span.0),
-        proxy: proxy(given, &at, context),
+        // A server of ours is on this machine.
+        proxy: if server.is_some() && given.proxy.is_none() {
+            ProxySettings::Direct
+        } else {
+            proxy(given, &at, context)
+        },
         reach,
         ..ClientSettings::default()
     };
     let strategy = given.strategy.map(Into::into).unwrap_or_default();
     let takes_accounts = given.oauth.is_some();
+    let probe_every =
+        resilience::probe_every(given.probe_every, defaults.probe_every, &child(&at, "probe_every"), context);
     let service = HttpService {
         endpoint,
         custom,
+        // A check would start the server.
+        probe_every: probe_every.filter(|_| server.is_none()),
+        server,
         credentials,
         strategy,
         rests: resilience::rests(&defaults.rests, &given.cooldown, &child(&at, "cooldown"), context),
         quota_reset: given.cooldown.quota_reset.clone().or_else(|| defaults.quota_reset.clone()),
-        probe_every: resilience::probe_every(
-            given.probe_every,
-            defaults.probe_every,
-            &child(&at, "probe_every"),
-            context,
-        ),
         missing_credential,
         takes_accounts,
         client,
@@ -256,7 +261,9 @@ pub(super) fn base_url(
 ) -> Option<String> {
     let at_url = child(at, "base_url");
     let text = match (&given.base_url, preset) {
+        (None, _) if given.server.is_some() => local::server::usual_address(preset),
         (Some(text), _) => match context.secret(text) {
+            Ok(found) if given.server.is_some() => found.secret.expose().replace("{port}", local::server::ANY_PORT),
             Ok(found) => found.secret.expose().to_owned(),
             Err(Missing::Empty) => {
                 context.error(&at_url, "the address is empty", "write it like https://host/v1");
@@ -389,7 +396,8 @@ fn is_own_address(text: &str, listen: &Listen) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified() || listen.host == address,
         None => false,
     };
-    local && url.port_or_known_default() == Some(listen.port)
+    // Port 0 is none: one is chosen when something begins to listen.
+    local && listen.port != 0 && url.port_or_known_default() == Some(listen.port)
 }
 
 fn with_query(text: &str, given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> Option<String> {
@@ -646,6 +654,7 @@ fn of_preset(
     let service = HttpService {
         endpoint,
         custom: None,
+        server: None,
         credentials,
         strategy: Strategy::default(),
         rests: defaults.rests.clone(),

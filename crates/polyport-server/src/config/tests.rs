@@ -573,6 +573,19 @@ fn what_people_write_wrongly_is_told_with_its_remedy() {
             "providers: { a: { base_url: 'http://h', process: { command: /bin/sh } } }",
             "a.process: this provider is no program that is run for each request; add `adapter: process`",
         ),
+        ("providers: { a: { server: { args: ['{{ port }}'] } } }", "a.server.command: the program is missing; name it"),
+        (
+            "providers: { a: { server: { command: /bin/sh } } }",
+            "a.server.args: a free port is chosen for the server, and no argument of it holds `{{ port }}`; put it there",
+        ),
+        (
+            "providers: { a: { server: { command: /bin/sh, args: ['{{ port }}'], health: health } } }",
+            "a.server.health: this is no path; write it like `/health`",
+        ),
+        (
+            "providers: { a: { server: { command: /bin/sh, args: ['{{ port }}'], idle_timeout: 0 } } }",
+            "a.server.idle_timeout: zero would leave no time; leave it out for the default",
+        ),
         ("server: { cors: true }", "unknown key `cors`; keys here: `host`, `port`"),
         ("data: ''", "data: the name of the folder is empty; leave `data` out"),
         ("models: { '': echo/echo }", "models.: the name of a model is empty; name it"),

@@ -14,7 +14,7 @@ pub(super) const UNTYPED: &str = "polyport-untyped";
 
 /// A time with its unit: `500ms`, `120s`, `5m`, `1h`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span(pub(super) Duration);
+pub(crate) struct Span(pub(super) Duration);
 
 /// A number of bytes with its unit: `64KiB`, `32MiB`, `1GiB`, `10MB`, `500B`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use crate::config::{Means, Service};
 use crate::credentials::onboard;
 use crate::gate::{Permit, Queue};
 use crate::observe::metrics::{ReasonLabels, StayedLabels, Word};
+use crate::served::Use;
 use crate::state::Held;
 
 /// One target with one credential.
@@ -46,6 +47,8 @@ struct Places {
     lease: Mutex<Lease>,
     /// At providers whose places are numbered.
     permit: Mutex<Option<Permit>>,
+    /// At servers that run as long as they are used.
+    server: Mutex<Option<Use>>,
 }
 
 impl UnderWay {
@@ -144,6 +147,16 @@ impl Slot {
             Some(credential) => resolved.with_keys([credential.member.name.clone()]),
             None => resolved,
         }
+    }
+
+    /// Where its server listens, which is started if it does not run and stays as long as the answer goes on; `None` if it is none of ours.
+    pub(crate) async fn server_port(&self) -> Result<Option<u16>, Fault> {
+        let Some(served) = &self.upstream.served else { return Ok(None) };
+        let (used, port) = served.use_it().await?;
+        if let Some(UnderWay(places)) = &self.place {
+            *places.server.lock() = Some(used);
+        }
+        Ok(Some(port))
     }
 
     /// Whether it has its place at the provider, where those are numbered.
@@ -475,7 +488,11 @@ impl Course {
             upstream: Arc::clone(upstream),
             credential: lease.credential(),
             allowed: Allowed::Nothing,
-            place: Some(UnderWay(Arc::new(Places { lease: Mutex::new(lease), permit: Mutex::new(permit) }))),
+            place: Some(UnderWay(Arc::new(Places {
+                lease: Mutex::new(lease),
+                permit: Mutex::new(permit),
+                server: Mutex::default(),
+            }))),
         };
         match slot.allow().await {
             Ok(()) => Ok(slot),

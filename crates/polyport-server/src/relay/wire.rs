@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use polyport_protocol::classify::classify;
 use polyport_protocol::custom::Custom;
 use polyport_protocol::profile::Capabilities;
@@ -241,6 +241,10 @@ async fn ask(
         EndpointError::NoSuchCall => Fault::new(FaultClass::NotFound, format!("provider `{provider}`: {error}")),
         _ => unknown_model(&slot.target.model),
     })?;
+    let uri = match slot.server_port().await? {
+        Some(port) => at_port(uri, port),
+        None => uri,
+    };
     let mut headers = headers;
     for (name, value) in service.endpoint.headers() {
         headers.insert(name.clone(), value.clone());
@@ -268,6 +272,15 @@ async fn ask(
     patience.hear(true);
     let fault = refused(provider, service.custom.as_deref(), answer).await;
     Err(if adapter.is_aws() { of_credential(slot, fault) } else { fault })
+}
+
+/// The same address at another port of its host.
+fn at_port(uri: Uri, port: u16) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    let host = uri.host().unwrap_or_default();
+    let Ok(authority) = format!("{host}:{port}").parse() else { return uri };
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).unwrap_or(uri)
 }
 
 pub(crate) fn unknown_model(model: &str) -> Fault {

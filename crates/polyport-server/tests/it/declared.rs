@@ -757,6 +757,7 @@ async fn a20_whoever_may_use_the_admin_api_may_not_thereby_run_programs() {
     for body in [
         json!({"name": "in", "adapter": "process", "models": ["m"], "process": {"command": "/bin/sh"}}),
         json!({"name": "in", "preset": "llama-cli", "models": ["m"]}),
+        json!({"name": "in", "server": {"command": "/bin/sh", "args": ["{{ port }}"]}}),
     ] {
         let (status, answer) = running.try_to("POST", "providers", body).await;
         let told = words(&answer);

@@ -3,6 +3,8 @@
 
 mod accounts;
 mod operator;
+#[cfg(target_os = "linux")]
+mod programs;
 mod secrets;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-use super::super::units::{Named, Several, UNTYPED};
+use super::super::file::Rest;
+use super::super::units::{Named, Several, Span, UNTYPED};
 
 /// A program that answers: run for each request, never through a shell. Arguments, environment and working folder are templates
 /// (minijinja), each for one value, over these variables: `prompt` (the conversation as one text), `file` (a file that holds it), `messages`,
@@ -38,6 +39,35 @@ pub(crate) struct Process {
     /// The models it has, and for each what `path` stands for, such as a file. Names that stand neither here nor in `models` of the provider
     /// are refused.
     pub(crate) models: Named<String>,
+}
+
+/// A server on this machine that Polyport starts when it is first asked for, and stops when nobody asks it any more. Arguments, environment and
+/// working folder are templates that may look at `port`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// The program: a name that is looked for in `PATH`, or a path, relative to the configuration file.
+    #[schemars(example = &"llama-server")]
+    pub(crate) command: Option<String>,
+    /// Its arguments; `{{ port }}` is the port of `base_url`, or a free one where that has none or `{port}`.
+    pub(crate) args: Vec<Argument>,
+    /// Variables of its environment: templates, `env:NAME` or `file:PATH`.
+    pub(crate) env: Named<String>,
+    /// Names of variables that it gets from Polyport's own environment, beside `PATH`, `HOME`, `LANG` and others that hold no secrets.
+    pub(crate) pass_env: Vec<String>,
+    /// Where it runs, relative to the configuration file. Default: the folder of the configuration file.
+    pub(crate) working_directory: Option<String>,
+    /// The path that it answers with a status below 300 once it can be asked. Default: `/health`.
+    pub(crate) health: Option<String>,
+    /// Time to start. Default: `5m`.
+    pub(crate) start_timeout: Option<Span>,
+    /// It is stopped when nobody has asked it for so long. Default: `10m`.
+    pub(crate) idle_timeout: Option<Span>,
+    /// Servers of one group run one at a time, as they share a GPU: one is stopped, when its answers are complete, before the next is started.
+    #[schemars(example = &"gpu0")]
+    pub(crate) group: Option<String>,
+    /// The rest before it is started again after it has ended by itself or did not start, doubled each time. Default: `1s` to `1m`.
+    pub(crate) restart: Rest,
 }
 
 /// How a program gets the prompt.

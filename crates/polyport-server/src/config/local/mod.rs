@@ -1,6 +1,7 @@
 //! Programs on this machine.
 
 pub(super) mod file;
+pub(super) mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,7 @@ pub(super) fn process(
         ("proxy", given.proxy.is_some()),
         ("headers", !given.headers.0.is_empty()),
         ("query", !given.query.0.is_empty()),
+        ("server", given.server.is_some()),
     ] {
         if is_there {
             context.error(&child(at, setting), "a program that is run for each request has none", "leave it out");

@@ -1,6 +1,7 @@
 //! Programs that answer.
 
 mod faults;
+mod server;
 
 use std::collections::BTreeSet;
 use std::path::Path;
