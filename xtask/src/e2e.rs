@@ -78,7 +78,9 @@ pub(crate) fn clients() -> Result<()> {
 pub(crate) fn llama() -> Result<()> {
     build()?;
     let place = copied("llama", &["examples/llama-server.mjs".into()])?;
-    let installed = install(&place, &["--omit=optional", "--ignore-scripts"]).and_then(|()| tiny_model(&place));
+    // Only the build for this processor: those for graphics cards are ten times as large.
+    let installed = install(&place, &["install", "--no-save", "--omit=optional", "--ignore-scripts"])
+        .and_then(|()| tiny_model(&place));
     let model = match installed {
         Ok(model) => model,
         Err(error) => {
@@ -98,7 +100,15 @@ fn tiny_model(place: &str) -> Result<PathBuf> {
     }
     let requirements = format!("{place}/requirements.txt");
     let mut pip = Command::new(&python);
-    shell::run_command(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", &requirements]))?;
+    shell::run_command(pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        &requirements,
+    ]))?;
     shell::run_command(Command::new(&python).arg(format!("{place}/tiny.py")).arg(&model))?;
     Ok(model)
 }
@@ -107,7 +117,7 @@ fn tiny_model(place: &str) -> Result<PathBuf> {
 fn node_tests(folder: &str, files: &[&str]) -> Result<()> {
     build()?;
     let place = copied(folder, &[])?;
-    install(&place, &[])?;
+    install(&place, &["ci"])?;
     shell::run_command(command("node")?.current_dir(&place).arg("--test").args(files))
 }
 
@@ -124,11 +134,11 @@ fn copied(folder: &str, more: &[String]) -> Result<String> {
 }
 
 /// Installs the packages, if the lock has changed since.
-fn install(place: &str, options: &[&str]) -> Result<()> {
+fn install(place: &str, command: &[&str]) -> Result<()> {
     let lock = std::fs::read(Path::new(place).join("package-lock.json"))?;
     let stamp = Path::new(place).join("node_modules/.installed");
     if std::fs::read(&stamp).ok().as_deref() != Some(&lock) {
-        shell::run_command(Command::new("npm").current_dir(place).args(["ci", "--silent"]).args(options))?;
+        shell::run_command(Command::new("npm").current_dir(place).args(command).arg("--silent"))?;
         std::fs::write(stamp, &lock)?;
     }
     Ok(())
