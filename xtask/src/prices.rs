@@ -29,9 +29,10 @@ const NEWER: (&str, &str) = ("2026-11", "litellm 1.109.1");
 const OLDER: (&str, &str) = ("2026-07-02", "models.dev");
 
 /// Names of a service: in Polyport's presets, in the newer table, in the older one. Later names win over earlier ones.
-const HOSTS: [(&str, &[&str], &[&str]); 18] = [
+const HOSTS: [(&str, &[&str], &[&str]); 19] = [
     ("anthropic", &["anthropic"], &["anthropic"]),
     ("azure", &["azure_ai", "azure"], &["azure"]),
+    ("bedrock", &["bedrock", "bedrock_converse"], &["amazon-bedrock"]),
     ("cerebras", &["cerebras"], &["cerebras"]),
     ("dashscope", &["dashscope"], &["alibaba"]),
     ("deepseek", &["deepseek"], &["deepseek"]),
@@ -187,15 +188,19 @@ fn rows(host: &str, names: &[&str], old: &[&str], newer: &Map<String, Value>, ol
 }
 
 fn collect_newer(provider: &str, all: &Map<String, Value>, rows: &mut Rows) {
-    // Rows for sizes and qualities of pictures, and for models by their number of parameters, are no models.
-    let is_model =
-        |key: &str| !key.contains("-x-") && !key.starts_with("fireworks-ai-") && !key.starts_with("together-ai-");
+    // Rows for sizes and qualities of pictures, for models by their number of parameters, and for capacity rented by the month are no models.
+    let sizes = ["-x-", "-commitment/", "/*/"];
+    let is_model = |key: &str| {
+        let is_size = sizes.iter().any(|word| key.contains(word));
+        !is_size && !key.starts_with("fireworks-ai-") && !key.starts_with("together-ai-")
+    };
     for (key, model) in all.iter().filter(|(key, _)| is_model(key)) {
         let text = |name: &str| model.get(name).and_then(Value::as_str);
         if text("litellm_provider") != Some(provider) {
             continue;
         }
-        let prefix = if provider.starts_with("vertex_ai") { "vertex_ai" } else { provider };
+        let prefix =
+            ["vertex_ai", "bedrock"].into_iter().find(|family| provider.starts_with(family)).unwrap_or(provider);
         let prefixed = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
         let name = table::plain_name(prefixed.unwrap_or(key));
         // Of a name with and without the provider before it, the one with it was entered for that provider.
@@ -496,7 +501,7 @@ mod tests {
                            "search_context_cost_per_query": { "a": 0.01, "b": 0.02 } },
                 "moved-2026-01-01": { "litellm_provider": "openai", "input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6 },
                 "other-2026-01-01": { "litellm_provider": "openai", "input_cost_per_token": 1e-6 },
-                "elsewhere": { "litellm_provider": "bedrock", "input_cost_per_token": 1e-6 },
+                "elsewhere": { "litellm_provider": "sagemaker", "input_cost_per_token": 1e-6 },
             }),
             serde_json::json!({ "openai": {
                 "same": { "cost": { "input": 1, "output": 4, "cache_read": 0.1, "tiers": [{ "tier": { "size": 200_000 }, "input": 2 }] } },

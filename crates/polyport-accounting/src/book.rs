@@ -57,6 +57,19 @@ pub enum OverrideError {
     Nothing,
 }
 
+/// A model at a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// The configured name of the provider.
+    pub provider: &'a str,
+    /// The name of its preset, if it has one.
+    pub host: Option<&'a str>,
+    /// The place where it runs, if it is at a cloud service that has several: `eu-central-1`.
+    pub place: Option<&'a str>,
+    /// The name that the provider knows the model by.
+    pub model: &'a str,
+}
+
 /// The shipped table with an operator's changes.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
@@ -85,16 +98,16 @@ impl Book {
         Ok(Self { changes: overrides.iter().enumerate().map(change).collect::<Result<_, _>>()? })
     }
 
-    /// What a model costs at a provider: `provider` is its configured name, `host` the name of its preset (if it has one), `model` the name
-    /// it knows the model by. `None` if nobody said.
+    /// What a model costs at a provider. `None` if nobody said.
     #[must_use]
-    pub fn price(&self, provider: &str, host: Option<&str>, model: &str) -> Option<Price> {
+    pub fn price(&self, offer: &Offer<'_>) -> Option<Price> {
+        let Offer { provider, host, place, model } = *offer;
         let name = plain_name(model);
         let fits = |change: &&Change| change.fits(provider, host, &name);
         let same_as = self.changes.iter().rev().filter(fits).find_map(|change| change.same_as.as_deref());
         let shipped = match same_as {
             Some(row) => row_of(row, model),
-            None => host.and_then(|host| Table::shipped().find(host, model)),
+            None => host.and_then(|host| Table::shipped().find_in(host, place, model)),
         };
         let mut price = shipped.unwrap_or_else(|| Price::empty(Currency::USD));
         for change in self.changes.iter().filter(fits) {
@@ -183,6 +196,10 @@ mod tests {
         Book::new(&serde_json::from_value::<Vec<Override>>(json).unwrap()).unwrap()
     }
 
+    fn asked(book: &Book, provider: &str, host: Option<&str>, model: &str) -> Option<Price> {
+        book.price(&Offer { provider, host, place: None, model })
+    }
+
     fn rate(price: &Price, class: Class, input: u64) -> Option<String> {
         price.rate(class, ServiceTier::Standard, input)?.times(class.priced_per()).map(|rate| rate.to_string())
     }
@@ -190,9 +207,9 @@ mod tests {
     #[test]
     fn without_changes_the_table_holds() {
         let book = Book::default();
-        assert_eq!(book.price("mine", Some("openai"), "gpt-5"), Table::shipped().find("openai", "gpt-5"));
-        assert_eq!(book.price("openai", None, "gpt-5"), None);
-        assert_eq!(book.price("mine", Some("vllm"), "gpt-5"), None);
+        assert_eq!(asked(&book, "mine", Some("openai"), "gpt-5"), Table::shipped().find("openai", "gpt-5"));
+        assert_eq!(asked(&book, "openai", None, "gpt-5"), None);
+        assert_eq!(asked(&book, "mine", Some("vllm"), "gpt-5"), None);
     }
 
     #[test]
@@ -202,7 +219,7 @@ mod tests {
             { "models": ["GPT-5*"], "prices": { "input": 2, "output": "20.5" } },
             { "models": ["gpt-5"], "providers": ["mine"], "prices": { "input": 3 } },
         ]));
-        let price = book.price("mine", Some("openai"), "gpt-5").unwrap();
+        let price = asked(&book, "mine", Some("openai"), "gpt-5").unwrap();
         assert_eq!(rate(&price, Class::Input, 0).unwrap(), "3");
         assert_eq!(rate(&price, Class::Output, 0).unwrap(), "20.5");
         assert_eq!(rate(&price, Class::CacheRead, 0).unwrap(), "0.125");
@@ -211,9 +228,9 @@ mod tests {
             price.rate(Class::Input, ServiceTier::Standard, 0)
         );
         assert_eq!((price.multiplier.to_string().as_str(), price.source.as_str()), ("0.8", "configuration"));
-        let price = book.price("other", Some("anthropic"), "claude-opus-5").unwrap();
+        let price = asked(&book, "other", Some("anthropic"), "claude-opus-5").unwrap();
         assert_eq!((price.multiplier, price.source.starts_with("https")), (Decimal::ONE, true));
-        let local = book.price("local", Some("vllm"), "gpt-5-local").unwrap();
+        let local = asked(&book, "local", Some("vllm"), "gpt-5-local").unwrap();
         assert_eq!(rate(&local, Class::Input, 0).unwrap(), "2");
         assert_eq!(rate(&local, Class::CacheRead, 0), None);
     }
@@ -221,7 +238,7 @@ mod tests {
     #[test]
     fn a_length_or_a_tier_limits_a_change() {
         let long = book(serde_json::json!([{ "models": ["gpt-5"], "above": 100, "prices": { "input": 9 } }]));
-        let price = long.price("p", Some("openai"), "gpt-5").unwrap();
+        let price = asked(&long, "p", Some("openai"), "gpt-5").unwrap();
         assert_eq!(
             (rate(&price, Class::Input, 100).unwrap(), rate(&price, Class::Input, 101).unwrap()),
             ("1.25".into(), "9".into())
@@ -232,7 +249,7 @@ mod tests {
             { "models": ["m"], "above": 100, "prices": { "input": 2 } },
             { "models": ["m"], "tier": "flex", "prices": { "input": 0.5 } },
         ]));
-        let price = book.price("p", None, "m").unwrap();
+        let price = asked(&book, "p", None, "m").unwrap();
         assert_eq!(
             (rate(&price, Class::Input, 100).unwrap(), rate(&price, Class::Input, 101).unwrap()),
             ("1".into(), "2".into())
@@ -251,12 +268,12 @@ mod tests {
             { "providers": ["reseller"], "same_as": "anthropic" },
             { "providers": ["euro"], "currency": "EUR", "prices": { "input": 1, "web_search": 0.02 } },
         ]));
-        let price = book.price("azure", Some("azure"), "my-deployment").unwrap();
+        let price = asked(&book, "azure", Some("azure"), "my-deployment").unwrap();
         assert_eq!(rate(&price, Class::Input, 0).unwrap(), "1.25");
-        let price = book.price("reseller", None, "claude-opus-5").unwrap();
+        let price = asked(&book, "reseller", None, "claude-opus-5").unwrap();
         assert_eq!(rate(&price, Class::Output, 0).unwrap(), "25");
-        assert_eq!(book.price("reseller", None, "gpt-5"), None);
-        let price = book.price("euro", Some("openai"), "gpt-5").unwrap();
+        assert_eq!(asked(&book, "reseller", None, "gpt-5"), None);
+        let price = asked(&book, "euro", Some("openai"), "gpt-5").unwrap();
         assert_eq!((price.currency.as_str(), rate(&price, Class::Input, 0).unwrap().as_str()), ("EUR", "1"));
         assert_eq!(rate(&price, Class::WebSearch, 0).unwrap(), "0.02");
         // Dollars of the table beside euros would be wrong.

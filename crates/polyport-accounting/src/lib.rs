@@ -21,7 +21,7 @@ pub mod decimal;
 pub mod price;
 pub mod table;
 
-pub use book::{Book, Override, OverrideError};
+pub use book::{Book, Offer, Override, OverrideError};
 pub use class::{Class, ClassSet, PerClass};
 pub use cost::{Context, Cost, Exchange, cost};
 pub use counts::Counts;

@@ -19,7 +19,8 @@
 //! The row of its own name at its own service. Names are compared in lower case without what services put around them (see
 //! [`plain_name`]). Beyond that only what makers say of names holds: a dated name without a row costs what the name without the date
 //! costs, a name without date or with `-latest` means the newest dated one, and a fine-tuned model has the row of what it was made from.
-//! A service without a row of its own for a model has no price for it: what another service charges says nothing.
+//! A service without a row of its own for a model has no price for it: what another service charges says nothing. Azure and Bedrock
+//! charge more in some places; these have rows named `place/model`, and where a place has none, the model's own holds.
 
 use std::sync::LazyLock;
 
@@ -84,10 +85,16 @@ impl<'t> Table<'t> {
     /// if that is not known.
     #[must_use]
     pub fn find(&self, host: &str, model: &str) -> Option<Price> {
+        self.find_in(host, None, model)
+    }
+
+    /// The same where the service runs in a place (`eu`, `eu-central-1`) that may have prices of its own: rows named `place/model`.
+    #[must_use]
+    pub fn find_in(&self, host: &str, place: Option<&str>, model: &str) -> Option<Price> {
         let rows = self.rows(host);
         let name = plain_name(model);
-        let words = find(rows, &name)?;
-        self.price(words)
+        let there = place.and_then(|place| find(rows, &format!("{}/{name}", place.to_lowercase())));
+        self.price(there.or_else(|| find(rows, &name))?)
     }
 
     fn rows(&self, host: &str) -> &[Row<'t>] {
@@ -172,12 +179,13 @@ fn table_name(preset: &str) -> &str {
         "openai-responses" => "openai",
         "gemini-compat" => "gemini",
         "vertex-anthropic" => "vertex",
+        "bedrock-anthropic" => "bedrock",
         other => other,
     }
 }
 
-/// A model's name as rows have it: in lower case, without `models/` (Gemini), `accounts/fireworks/models/` or `publishers/…/models/`
-/// before it, and with Vertex' `@20250929` as a date and without its `@default`.
+/// A model's name as rows have it: in lower case, without `models/` (Gemini), `accounts/fireworks/models/`, `publishers/…/models/` or the
+/// ARN of AWS before it, and with Vertex' `@20250929` as a date and without its `@default`.
 #[must_use]
 pub fn plain_name(model: &str) -> String {
     let name = model.to_lowercase();
@@ -186,6 +194,7 @@ pub fn plain_name(model: &str) -> String {
     let bare = match bare.split_once('/') {
         Some(("publishers", _)) => last(),
         Some(("accounts", rest)) if rest.starts_with("fireworks/") => last(),
+        Some((arn, _)) if arn.starts_with("arn:") => last(),
         _ => bare,
     };
     let bare = bare.strip_suffix("@default").unwrap_or(bare);
@@ -334,12 +343,21 @@ mod tests {
             ("vertex", "publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"),
             ("fireworks", "accounts/fireworks/models/deepseek-v3p2", "deepseek-v3p2"),
             ("together", "zai-org/GLM-5.2", "zai-org/glm-5.2"),
+            (
+                "bedrock-anthropic",
+                "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+                "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            ),
         ];
         let table = Table::shipped();
         for (host, asked, row) in same {
             let found = table.find(host, asked);
             assert!(found.is_some() && found == table.find(host, row), "{host} {asked}");
         }
+        let place = |place| table.find_in("bedrock", Some(place), "deepseek.v3.2");
+        assert_eq!(place("moon-1"), table.find("bedrock", "deepseek.v3.2"));
+        assert_eq!(place("ap-northeast-1"), table.find("bedrock", "ap-northeast-1/deepseek.v3.2"));
+        assert_ne!(place("ap-northeast-1"), table.find("bedrock", "deepseek.v3.2"));
         // Snapshots with a price of their own keep it.
         assert_eq!(usual("openai", "gpt-4o-2024-05-13", Class::Input), Some("5".to_owned()));
     }
