@@ -11,6 +11,7 @@
 //! | [`table`] | [`Table`]: the shipped prices |
 //! | [`book`] | [`Book`]: the shipped prices with changes of the operator |
 //! | [`cost`](mod@cost) | [`cost()`]: counts and a price give a [`Cost`] |
+//! | [`limits`] | [`Account`]s with [`Limit`]s: reserve before, settle after |
 #![warn(missing_docs)]
 
 pub mod book;
@@ -18,6 +19,7 @@ pub mod class;
 pub mod cost;
 pub mod counts;
 pub mod decimal;
+pub mod limits;
 pub mod price;
 pub mod table;
 
@@ -26,5 +28,6 @@ pub use class::{Class, ClassSet, PerClass};
 pub use cost::{Context, Cost, Exchange, cost};
 pub use counts::Counts;
 pub use decimal::{Decimal, DecimalError, Money};
+pub use limits::{Account, Limit, Refused, Reservation, Reset, Standing, Tightest, Use, Window};
 pub use price::{Currency, Price, Region, Section, ServiceTier, UnknownCurrency};
 pub use table::Table;
