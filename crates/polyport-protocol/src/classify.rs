@@ -135,6 +135,8 @@ struct Details {
     reset_at: Option<i64>,
     /// Where the owner of an account can mend what is wrong with it.
     link: Option<String>,
+    /// `{"code": "a sentence", "error": "text"}` (xAI): what nobody else would say of a failure of its own.
+    code_in_words: bool,
 }
 
 impl Details {
@@ -151,6 +153,7 @@ impl Details {
 
     fn fault(self, status: Option<u16>, body: &str) -> Fault {
         let status = status.or(self.status).or_else(|| self.status_by_word());
+        let status = status.or(self.code_in_words.then_some(400));
         let class = self.class(status);
         let mut message = mask(&self.message_or_default(status, body));
         if let Some(link) = self.link.as_deref().filter(|_| class == FaultClass::AccountBroken) {
@@ -197,7 +200,11 @@ impl Details {
             Value::Object(object) => {
                 let inner = ["error", "response"].iter().find_map(|name| object.get(*name));
                 match inner {
-                    Some(Value::String(text)) => self.message(text, depth),
+                    Some(Value::String(text)) => {
+                        self.code_in_words =
+                            object.get("code").and_then(Value::as_str).is_some_and(|code| code.contains(' '));
+                        self.message(text, depth);
+                    }
                     Some(inner @ (Value::Object(_) | Value::Array(_))) => self.value(inner, depth),
                     _ => {}
                 }

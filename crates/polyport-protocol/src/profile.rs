@@ -22,6 +22,11 @@ pub struct Profile {
     pub system_role: SystemRole,
     /// Only one system message, and only as the first.
     pub system_first: bool,
+    /// The first message after the instructions must be the user's.
+    pub user_first: bool,
+    /// What the assistant is made to say between the result of a tool and the user, where the server refuses one after the other
+    /// (Mistral).
+    pub after_tool: Option<String>,
     /// Neighbouring messages of one role must be joined.
     pub merge_same_role: bool,
     /// Content of an assistant message that holds only tool calls.
@@ -40,6 +45,10 @@ pub struct Profile {
     pub strict_tools: bool,
     /// How much a schema must be simplified.
     pub schema_clean: SchemaClean,
+    /// Stop sequences the server takes at most (Chat).
+    pub max_stop: usize,
+    /// What the server calls the service tiers that may be asked of it, by the word of the official API or its own. Empty: the official words.
+    pub service_tiers: BTreeMap<String, String>,
     /// Structured output the server takes.
     pub json_mode: JsonMode,
     /// `response_format: {type: text}` is refused.
@@ -56,12 +65,14 @@ pub struct Profile {
     pub thinking_control: ThinkingControl,
     /// `thinking` may hold a budget in tokens (Kimi).
     pub thinking_budget: bool,
-    /// `enable_thinking: false` must be sent when not streaming (`DashScope`).
-    pub thinking_off_unless_stream: bool,
+    /// Who does not stream must not think (`DashScope`): a request to think is asked for as a stream, any other has thinking switched off.
+    pub thinking_needs_stream: bool,
     /// How usage is counted.
     pub usage_rule: UsageRule,
     /// How images may be given.
     pub image_input: ImageInput,
+    /// Sound is given as a `data:` address instead of bare base64 (Qwen).
+    pub audio_data_uri: bool,
     /// Documents are taken.
     pub file_input: bool,
     /// Tool messages carry the function's name.
@@ -70,6 +81,8 @@ pub struct Profile {
     pub prefix_last_assistant: bool,
     /// A stream may end without finish reason (Snowflake).
     pub may_omit_finish: bool,
+    /// Answers break rules that clients of the protocol rely on, such as the index of tool calls: they are written anew for those, too.
+    pub loose_answers: bool,
     /// Tool calls of a stream come strictly one after the other.
     pub sequential_tools: bool,
     /// Tool calls written as text are extracted.
@@ -154,7 +167,11 @@ word_enums! {
     /// How much a schema must be simplified.
     SchemaClean {
         #[default] None,
+        /// Without `$schema`.
+        Unversioned,
+        /// Also without references.
         Basic,
+        /// What Gemini knows.
         Gemini,
         /// Only types, descriptions, texts to choose from, members and items, one alternative each (Antigravity).
         Plain,
@@ -202,6 +219,8 @@ impl Default for Profile {
             stream_usage: true,
             system_role: SystemRole::System,
             system_first: false,
+            user_first: false,
+            after_tool: Option::None,
             merge_same_role: false,
             empty_content: EmptyContent::Null,
             flatten_text: true,
@@ -210,7 +229,9 @@ impl Default for Profile {
             required_word: Option::None,
             custom_tools: false,
             strict_tools: true,
-            schema_clean: SchemaClean::None,
+            schema_clean: SchemaClean::Unversioned,
+            max_stop: 4,
+            service_tiers: BTreeMap::new(),
             json_mode: JsonMode::Schema,
             omit_text_format: true,
             reasoning_read: ReasoningRead::Auto,
@@ -219,13 +240,15 @@ impl Default for Profile {
             reasoning_placeholder: Option::None,
             thinking_control: ThinkingControl::Effort,
             thinking_budget: false,
-            thinking_off_unless_stream: false,
+            thinking_needs_stream: false,
             usage_rule: UsageRule::Standard,
             image_input: ImageInput::Url,
+            audio_data_uri: false,
             file_input: true,
             tool_name: false,
             prefix_last_assistant: false,
             may_omit_finish: false,
+            loose_answers: false,
             sequential_tools: false,
             text_tool_calls: TextToolCalls::Off,
             dedupe_reasoning: false,
@@ -254,6 +277,12 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// Whether the server is the official one of its protocol, or as good as it: others do not take all that its specification has.
+    #[must_use]
+    pub fn is_official(&self) -> bool {
+        self.tool_choice.contains(&ToolChoiceMode::Allowed)
+    }
+
     /// The official API of a protocol.
     #[must_use]
     pub fn of_protocol(protocol: Protocol) -> Self {
@@ -264,6 +293,7 @@ impl Profile {
             tool_choice: vec![Auto, None, Required, Named, Allowed],
             omit_text_format: false,
             custom_tools: true,
+            schema_clean: SchemaClean::None,
             accept_unknown: false,
             objects: vec!["*".to_owned()],
             ..Self::default()
@@ -308,6 +338,8 @@ pub struct Capabilities {
     pub efforts: Vec<Effort>,
     /// Reasoning can be switched off.
     pub reasoning_off: bool,
+    /// How its reasoning goes back to the server (Chat), if not as the server's other models want it.
+    pub reasoning_back: Option<ReasoningBack>,
     /// How it thinks, on Messages.
     pub anthropic_thinking: AnthropicThinking,
     /// How it thinks, on Gemini.
@@ -382,6 +414,7 @@ impl Default for Capabilities {
             reasoning: true,
             efforts: vec![Effort::Low, Effort::Medium, Effort::High],
             reasoning_off: true,
+            reasoning_back: None,
             anthropic_thinking: AnthropicThinking::None,
             gemini_thinking: GeminiThinking::None,
             budget_min: 0,

@@ -111,7 +111,7 @@ mod tests {
             named("lm-studio").tool_choice,
             [ToolChoiceMode::Auto, ToolChoiceMode::None, ToolChoiceMode::Required]
         );
-        assert!(named("dashscope").thinking_off_unless_stream);
+        assert!(named("dashscope").thinking_needs_stream);
         assert!(!named("fireworks").stream_usage);
         assert!(
             ["store", "stream_options"].iter().all(|member| named("fireworks").drop.contains(&(*member).to_owned()))

@@ -190,6 +190,7 @@ impl App {
     pub(crate) fn reload(&self, config: &Arc<Config>) -> Result<(), SetupError> {
         match Runtime::new(Arc::clone(config), &self.shared, &self.credentials) {
             Ok(runtime) => {
+                self.learned.follow(&self.runtime().config, config);
                 self.responses.have_several(!config.access.is_single());
                 self.runtime.store(Arc::new(runtime));
                 self.metrics.reloaded(true);

@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use crate::config::{Config, Credential, Provider, Service};
 use crate::relay::conversation::Asked;
+use crate::relay::fits::chat_fits;
+use crate::relay::peek::Peek;
 
 /// Attempts and exclusions told at most.
 const MOST: usize = 100;
@@ -237,7 +239,7 @@ fn convert(
         decode_request(asked.protocol, &head, body.clone()).map_err(|error| Unexplained::Body(error.to_string()))?;
     let input_tokens = estimate::input_tokens(&request);
     let read = |body: &[u8]| serde_json::from_slice(body).unwrap_or_default();
-    if provider.understands(asked.protocol) {
+    if as_it_is(provider, asked) {
         return Ok(Converted { input_tokens, unchanged: true, losses: Vec::new(), body: read(body) });
     }
     let project = provider.credentials().iter().find_map(Credential::project);
@@ -252,6 +254,13 @@ fn convert(
     }
     let losses = losses.entries().to_vec();
     Ok(Converted { input_tokens, unchanged: false, losses, body: read(&encoded.body) })
+}
+
+/// Whether the body goes to the provider as it is, as far as can be told without it.
+fn as_it_is(provider: &Provider, asked: &Question) -> bool {
+    let fits = |body: &Bytes| Peek::parse(body).is_ok_and(|peek| chat_fits(&provider.profile, &peek, body));
+    provider.understands(asked.protocol)
+        && (asked.protocol != ClientProtocol::Chat || asked.body.as_ref().is_none_or(fits))
 }
 
 fn rule(rule: &Rule) -> String {
@@ -296,7 +305,7 @@ fn attempted(config: &Config, resolved: &Resolved, attempt: Attempt, asked: &Que
         way: match &provider.service {
             Service::Echo => "built in",
             Service::Process(_) => "run",
-            Service::Http(_) if provider.understands(asked.protocol) => "passed through",
+            Service::Http(_) if as_it_is(provider, asked) => "passed through",
             Service::Http(_) => "translated",
         },
         address: address(target, provider),

@@ -309,6 +309,22 @@ pub struct ReasoningControl {
     pub ext: Extras,
 }
 
+impl ReasoningControl {
+    /// Whether reasoning is asked for (true) or asked to be left out; `None` leaves it to the server.
+    #[must_use]
+    pub fn switch(&self) -> Option<bool> {
+        match self.mode {
+            ReasoningMode::Off => Some(false),
+            ReasoningMode::On | ReasoningMode::Adaptive | ReasoningMode::BetweenTools => Some(true),
+            ReasoningMode::Unset => match (self.effort, self.budget_tokens) {
+                (Some(Effort::None), _) | (None, Some(0)) => Some(false),
+                (Some(_), _) | (None, Some(_)) => Some(true),
+                (None, None) => None,
+            },
+        }
+    }
+}
+
 /// Whether the model thinks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReasoningMode {

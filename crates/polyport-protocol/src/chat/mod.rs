@@ -25,7 +25,7 @@ mod usage;
 
 pub use fault::encode_fault;
 pub(crate) use finish::is_cut_short;
-pub use request::{decode_request, encode_request};
+pub use request::{decode_request, encode_request, report_clamped, report_dropped};
 pub use response::{decode_response, encode_response};
 pub use stream::{Decoder, Encoder};
 pub(crate) use usage::read as read_usage;

@@ -8,8 +8,7 @@ use super::Job;
 const DEFAULT_MAX_TOKENS: u64 = 8192;
 /// Smallest `max_output_tokens` that Responses takes.
 const MIN_RESPONSES_TOKENS: u64 = 16;
-/// How many stop sequences a protocol takes.
-const MAX_CHAT_STOP: usize = 4;
+/// How many stop sequences Gemini takes.
 const MAX_GEMINI_STOP: usize = 5;
 /// How many answers Gemini gives.
 const MAX_GEMINI_CANDIDATES: u32 = 8;
@@ -82,7 +81,7 @@ fn stop(job: &mut Job<'_>, request: &mut Request) {
         }
     }
     let most = match job.target.protocol {
-        Protocol::Chat => MAX_CHAT_STOP,
+        Protocol::Chat => job.profile().max_stop,
         Protocol::Gemini => MAX_GEMINI_STOP,
         Protocol::Responses | Protocol::Messages => return,
     };

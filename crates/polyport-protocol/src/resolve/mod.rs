@@ -40,7 +40,8 @@ mod state;
 mod tools;
 
 use polyport_types::{
-    Authority, ClientProtocol, Extras, Instruction, Losses, Message, Part, Protocol, Request, Signature, Text,
+    Authority, ClientProtocol, Extras, Instruction, Losses, Message, Part, Protocol, ReasoningControl, Request,
+    Signature, Text,
 };
 
 use crate::carrier::CarrierKey;
@@ -96,7 +97,15 @@ pub fn resolve(
     empty::remove(job, &mut request);
     empty::avoid_prefill(job, &mut request);
     identity::rewrite(job, &mut request);
+    request.stream |= needs_stream(target, &request);
     (request, std::mem::take(&mut job.restore))
+}
+
+/// Whether the target has the answer only as a stream, which is put together for a client that wants it whole.
+fn needs_stream(target: &Target, request: &Request) -> bool {
+    let thinks = || request.reasoning.as_ref().and_then(ReasoningControl::switch) == Some(true);
+    let abilities = &target.capabilities;
+    abilities.streams_only || target.profile.thinking_needs_stream && abilities.reasoning && thinks()
 }
 
 /// What every step needs to know.

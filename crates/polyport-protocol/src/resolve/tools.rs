@@ -224,6 +224,7 @@ fn dialect(job: &Job<'_>, strict: bool) -> Option<Dialect> {
     match job.target.protocol {
         Protocol::Chat => match job.profile().schema_clean {
             SchemaClean::None => None,
+            SchemaClean::Unversioned => Some(Dialect::Unversioned),
             SchemaClean::Basic => Some(Dialect::Basic),
             SchemaClean::Gemini | SchemaClean::Plain => Some(Dialect::GeminiLike),
         },

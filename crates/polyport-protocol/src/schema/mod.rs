@@ -41,6 +41,8 @@ pub enum Dialect {
     GeminiPlain,
     /// `OpenAI` strict: annotations it refuses are dropped; the rest must fit already, see [`fits_strict`].
     OpenAiStrict,
+    /// Servers of which some stumble over `$schema`.
+    Unversioned,
     /// Servers that stumble over `$schema` and references.
     Basic,
     /// Gemini behind a Chat server: the limits of its `Schema` form, written in lower case.
@@ -109,7 +111,7 @@ pub fn convert(schema: &Value, dialect: Dialect) -> (Value, Changes) {
         Dialect::AnthropicTool | Dialect::AnthropicStrict => cleaned = object_root(cleaned, dialect, &mut changes),
         Dialect::GeminiOpenApi | Dialect::GeminiPlain => cleaned = openapi::shape(cleaned, openapi::Case::Upper),
         Dialect::GeminiLike => cleaned = openapi::shape(cleaned, openapi::Case::Lower),
-        Dialect::GeminiJson | Dialect::OpenAiStrict | Dialect::Basic => {}
+        Dialect::GeminiJson | Dialect::OpenAiStrict | Dialect::Unversioned | Dialect::Basic => {}
     }
     (cleaned, changes)
 }

@@ -236,6 +236,7 @@ impl Rules {
             Dialect::GeminiOpenApi | Dialect::GeminiLike => openapi,
             Dialect::GeminiPlain => Self { keep: Some(PLAIN), formats: Some(&[]), one_branch: true, ..openapi },
             Dialect::OpenAiStrict => Self { drop: OPENAI_STRICT_DROPPED, describe: &["default"], ..Self::ALL },
+            Dialect::Unversioned => Self { drop: &["$schema"], ..Self::ALL },
             Dialect::Basic => {
                 Self { references: References::Expand, drop: &["$schema", "$id", "$comment", "$anchor"], ..Self::ALL }
             }
@@ -248,6 +249,7 @@ pub(super) fn surely_fits(text: &str, dialect: Dialect) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     match dialect {
         Dialect::AnthropicTool => has_plain_object_root(text),
+        Dialect::Unversioned => !["\"$schema\"", "\\u0024"].into_iter().any(has),
         Dialect::Basic => {
             !["\"$schema\"", "\"$ref\"", "\"$id\"", "\"$comment\"", "\"$anchor\"", "\\u0024"].into_iter().any(has)
         }

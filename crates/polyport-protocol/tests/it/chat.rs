@@ -1,8 +1,10 @@
 //! The Chat codec.
 
+mod presets;
 mod request;
 mod response;
 mod stream;
+mod vectors;
 
 use bytes::Bytes;
 use polyport_protocol::collect::Collector;

@@ -1,11 +1,15 @@
 //! Services that answer, and their own lists of models.
 
+use std::sync::Arc;
+
 use polyport_routing::{Ask, Tried};
+use polyport_types::Text;
 use serde_json::{Value, json};
 
 use super::{Refusal, View, What, definitions, extend, state};
 use crate::config::{Origin, Provider, Service};
 use crate::credentials::{Check, probe};
+use crate::relay::learned::Lesson;
 
 pub(super) fn list(view: &View) -> Value {
     json!({ "providers": all(view) })
@@ -50,6 +54,7 @@ fn in_force(view: &View, provider: &Provider) -> Value {
         });
         extend(&mut shown, json!({ "resting_models": resting.collect::<Vec<_>>() }));
         extend(&mut shown, json!({ "in_flight": health.roster().in_flight() }));
+        extend(&mut shown, json!({ "learned": lessons(view, &provider.name) }));
         // Asked only when nothing else can serve.
         extend(&mut shown, json!({ "passed_over": health.passed_over(view.now) }));
     }
@@ -69,6 +74,29 @@ fn in_force(view: &View, provider: &Provider) -> Value {
     shown
 }
 
+/// What its refusals taught.
+pub(super) fn learned(view: &View, name: &str) -> Result<Value, Refusal> {
+    known(view, name)?;
+    Ok(json!({ "provider": name, "learned": lessons(view, name) }))
+}
+
+/// Forgets that.
+pub(super) fn forget(view: &View, name: &str) -> Result<Value, Refusal> {
+    known(view, name)?;
+    view.app.learned.forget(name);
+    learned(view, name)
+}
+
+fn lessons(view: &View, name: &str) -> Vec<Value> {
+    let shown = |(model, lesson): (Text, Lesson)| json!({ "model": model, "member": lesson.member, "instead": lesson.instead, "since": lesson.since, "message": lesson.words });
+    view.app.learned.of(name, view.now).into_iter().map(shown).collect()
+}
+
+fn known<'v>(view: &'v View, name: &str) -> Result<&'v Arc<Provider>, Refusal> {
+    let unknown = || Refusal::not_found(format!("there is no provider `{}`", super::shown(name)));
+    view.runtime.config.provider(name).ok_or_else(unknown)
+}
+
 /// The last health check.
 pub(super) fn checked(check: &Check) -> Value {
     let (code, message) = check.fault.as_ref().map(|(class, message)| (class.as_str(), message)).unzip();
@@ -77,9 +105,7 @@ pub(super) fn checked(check: &Check) -> Value {
 
 /// Asks the provider, with the first of its credentials that can be used.
 pub(super) async fn models(view: &View, name: &str) -> Result<Value, Refusal> {
-    let Some(provider) = view.runtime.config.provider(name) else {
-        return Err(Refusal::not_found(format!("there is no provider `{}`", super::shown(name))));
-    };
+    let provider = known(view, name)?;
     if !matches!(provider.service, Service::Http(_)) {
         return Ok(json!({ "provider": name, "models": provider.models }));
     }

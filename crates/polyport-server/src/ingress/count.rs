@@ -207,7 +207,7 @@ impl Counting {
         let as_words = matches!(target.wire, Wire::CodeAssist(_))
             && !(resolved.instructions.is_empty() && resolved.tools.is_empty());
         let mut headers = wire::json_headers(false);
-        wire::add_headers(&mut headers, &encoded, &target.profile);
+        wire::add_headers(&mut headers, &encoded.headers, &target.profile);
         let body = Bytes::from(encoded.body);
         let body = if target.protocol == Protocol::Responses { counted(&body)? } else { body };
         Ok(Some((body, headers, as_words)))

@@ -8,8 +8,10 @@ use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 
 use super::course::{Course, Slot};
 use super::hedge::{self, Raced};
-use super::{Answered, Exchange, Ready, passthrough, translate};
+use super::learned::Lesson;
+use super::{Answered, Exchange, Ready, fits, passthrough, translate};
 use crate::app::Runtime;
+use crate::clock;
 use crate::config::Service;
 
 const TARGET: HeaderName = HeaderName::from_static("x-polyport-target");
@@ -45,13 +47,21 @@ impl From<Fault> for Failed {
     }
 }
 
+impl Failed {
+    /// The failure of a provider for good. A model without an ability that the request needs cannot carry it: another one may.
+    fn of(self, provider: &Text) -> Self {
+        let unable = self.unable || is_about_abilities(&self.fault);
+        Self { fault: named(provider, self.fault), unable }
+    }
+}
+
 /// What is changed about a request that a provider has refused, before it is repeated once.
 #[derive(Debug, Default)]
 pub(crate) struct Repairs {
     /// Signatures are left out after this was refused.
     pub(crate) unsigned: Option<Refused>,
-    /// A refused member was learned.
-    learned: bool,
+    /// What the refusal taught.
+    learned: Option<Lesson>,
 }
 
 /// A body that a provider refused, and how.
@@ -112,7 +122,7 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
         };
         let mut sent = Sent::default();
         // Boxed: the futures around this one are moved often and hold room for the larger of the two.
-        let result = if repairs.unsigned.is_none() && passthrough::fits(x, slot).await? {
+        let result = if repairs.unsigned.is_none() && fits::fits(x, slot).await? {
             Box::pin(passthrough::attempt(x, slot, &mut sent)).await
         } else {
             Box::pin(translate::attempt(x, slot, &repairs, &mut sent)).await
@@ -129,10 +139,14 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
         let (provider, model) = (&slot.target.provider, &slot.target.model);
         if repairs.unsigned.is_none() && is_about_signatures(fault) {
             repairs.unsigned = Some(Refused { body: sent.body, fault: fault.clone() });
-        } else if !repairs.learned && x.app.learned.learn(provider, model, fault, &sent.body) {
-            repairs.learned = true;
+        } else if let Some(lesson) = &repairs.learned {
+            x.app.learned.reconsider(provider, model, lesson, fault, &sent.body);
+            return Err(failed.of(provider));
         } else {
-            return Err(Failed { fault: named(provider, failed.fault), ..failed });
+            repairs.learned = x.app.learned.learn(provider, model, clock::now(), fault, &sent.body);
+            if repairs.learned.is_none() {
+                return Err(failed.of(provider));
+            }
         }
         tracing::debug!(%provider, "a refused request is repaired and repeated");
     }
@@ -181,6 +195,25 @@ fn is_about_signatures(fault: &Fault) -> bool {
     ]
     .iter()
     .any(|known| words.contains(known))
+}
+
+/// Whether a provider says that the model lacks what the request needs (Ollama, llama.cpp, vLLM).
+fn is_about_abilities(fault: &Fault) -> bool {
+    if fault.class != FaultClass::BadRequest || !fault.from_upstream {
+        return false;
+    }
+    let words = fault.message.to_ascii_lowercase();
+    let lacks = [
+        "does not support",
+        "doesn't support",
+        "not supported",
+        "unsupported",
+        "cannot use",
+        "is not enabled",
+        "requires --",
+    ];
+    let ability = ["tool", "function call", "image", "vision", "multimodal", "audio", "thinking"];
+    lacks.iter().any(|lack| words.contains(lack)) && ability.iter().any(|ability| words.contains(ability))
 }
 
 impl Exchange {
@@ -233,5 +266,23 @@ mod tests {
         assert!(is_about_signatures(&complaint("messages.1.content.0: Invalid `signature` in `thinking` block")));
         assert!(is_about_signatures(&complaint("Function call is missing a thought_signature in functionCall parts")));
         assert!(!is_about_signatures(&complaint("max_tokens is too large")));
+    }
+
+    #[test]
+    fn models_without_an_ability_are_known() {
+        let complaint = |words: &str| Fault { from_upstream: true, ..Fault::new(FaultClass::BadRequest, words) };
+        for words in [
+            "registry.example/tiny:latest does not support tools",
+            "Unsupported param: tools",
+            "Cannot use tools with stream",
+            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
+            "this model does not support image input",
+        ] {
+            assert!(is_about_abilities(&complaint(words)), "{words}");
+        }
+        for words in ["max_tokens is too large", "Invalid schema for function 'f'", "tools[0].name is missing"] {
+            assert!(!is_about_abilities(&complaint(words)), "{words}");
+        }
+        assert!(!is_about_abilities(&Fault::new(FaultClass::BadRequest, "does not support tools")), "not ours");
     }
 }

@@ -13,6 +13,7 @@
 //! | [`origin`] | what a request goes on from |
 //! | [`refers`] | ids in bodies |
 //! | [`passthrough`] | client and provider speak the same protocol |
+//! | [`fits`] | whether a body can pass through, and what has to be edited then |
 //! | [`translate`] | they do not |
 //! | [`stream`] | the body of a streamed answer |
 //! | [`resume`] | answers that a provider pauses |
@@ -35,6 +36,7 @@ pub(crate) mod attempt;
 pub(crate) mod conversation;
 pub(crate) mod course;
 pub(crate) mod deadline;
+pub(crate) mod fits;
 pub(crate) mod frames;
 mod hedge;
 pub(crate) mod learned;

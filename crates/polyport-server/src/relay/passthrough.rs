@@ -7,246 +7,30 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_protocol::classify::classify_body;
-use polyport_protocol::profile::{
-    EmptyContent, ImageInput, JsonMode, LimitField, Profile, ReasoningBack, SchemaClean, SystemRole, TextToolCalls,
-    ThinkingControl, ToolIdRule,
-};
 use polyport_protocol::stream::BodyEnd;
-use polyport_protocol::{Restore, StreamDecoder, Target, read_usage, scan};
+use polyport_protocol::{Profile, Restore, StreamDecoder, Target, decode_response, read_usage};
 use polyport_provider::ProviderBody;
 use polyport_types::{ClientProtocol, Event, Fault, Losses, Protocol, Text};
 use tokio::time::Instant;
 
 use super::account::Holder;
-use super::admit::holds_carrier;
 use super::attempt::{Failed, Sent};
 use super::course::Slot;
+use super::fits::{asks_to_reason, edits, json};
 use super::frames::Framed;
-use super::origin::Origin;
 use super::peek::{Edits, Peek};
 use super::stream::{Live, Step, Turn, later_error};
 use super::tap::Tap;
-use super::translate::{Answerer, Reading, is_output};
+use super::translate::{Answerer, Reading, is_event_stream, is_output, refuse_losses};
 use super::wire::{self, Patience};
 use super::{Exchange, Ready, stream_headers};
+use crate::clock;
 use crate::id::RequestId;
 use crate::ingress::{ANTHROPIC_BETA, ANTHROPIC_VERSION};
 use crate::observe::{Outcome, Record};
 
 /// One write to the client holds about this much at most.
 const FULL: usize = 64 << 10;
-
-/// Whether this request can go to this target with small edits only.
-pub(crate) async fn fits(x: &mut Exchange, slot: &Slot) -> Result<bool, Fault> {
-    let provider = &slot.upstream.config;
-    if slot.upstream.client.is_none()
-        || !provider.understands(x.wire)
-        || x.wire != x.answer
-        || x.head.json_array
-        || holds_carrier(&x.body)
-    {
-        return Ok(false);
-    }
-    x.peeked().await?;
-    let (Some(peek), body) = (&x.peeked, &x.body) else { return Ok(false) };
-    Ok(match x.wire {
-        ClientProtocol::Chat => chat_fits(&provider.profile, peek, body),
-        ClientProtocol::Responses => responses_fit(x, slot, peek),
-        ClientProtocol::Messages | ClientProtocol::Gemini => true,
-    })
-}
-
-/// Whether the body asks the model to think.
-fn asks_to_reason(wire: ClientProtocol, peek: &Peek, body: &Bytes) -> bool {
-    match wire {
-        ClientProtocol::Chat => peek.has(body, "reasoning_effort") || peek.has(body, "reasoning"),
-        ClientProtocol::Responses => peek.has(body, "reasoning"),
-        ClientProtocol::Messages => peek.has(body, "thinking"),
-        // It stands inside the settings, in either spelling.
-        ClientProtocol::Gemini => ["generationConfig", "generation_config"]
-            .iter()
-            .filter_map(|name| peek.get(body, name))
-            .any(|settings| memchr::memmem::find(settings, b"thinking").is_some()),
-    }
-}
-
-/// A server that keeps no answers cannot be asked to; and what is kept elsewhere is not known to it.
-fn responses_fit(x: &Exchange, slot: &Slot, peek: &Peek) -> bool {
-    let stateful = slot.upstream.config.profile.stateful;
-    if !matches!(x.origin, Origin::Body) {
-        return stateful && x.origin.is_at(slot);
-    }
-    stateful || peek.get(&x.body, "store") == Some(b"false")
-}
-
-/// Whether a Chat body holds nothing that the server wants written otherwise.
-fn chat_fits(profile: &Profile, peek: &Peek, body: &[u8]) -> bool {
-    let tools = peek.get(body, "tools").unwrap_or_default();
-    let has_tools = tools.len() > 2;
-    if has_tools
-        && (profile.schema_clean != SchemaClean::None
-            || (!profile.strict_tools && memchr::memmem::find(tools, b"\"strict\"").is_some())
-            || memchr::memmem::find(tools, b"\"custom\"").is_some() && !is_official(profile))
-    {
-        return false;
-    }
-    if peek.has(body, "tool_choice")
-        && !is_official(profile)
-        && peek.text(body, "tool_choice").as_deref() != Some("auto")
-    {
-        return false;
-    }
-    if peek.has(body, "response_format") && (profile.json_mode != JsonMode::Schema || profile.omit_text_format) {
-        return false;
-    }
-    if profile.thinking_control != ThinkingControl::Effort
-        && (peek.has(body, "reasoning_effort") || profile.thinking_off_unless_stream)
-    {
-        return false;
-    }
-    if profile.text_tool_calls != TextToolCalls::Off {
-        return false;
-    }
-    let shapes = profile.system_role == SystemRole::System
-        || profile.system_first
-        || profile.merge_same_role
-        || profile.empty_content != EmptyContent::Null
-        || profile.flatten_text
-        || profile.tool_id != ToolIdRule::Any
-        || profile.reasoning_back != ReasoningBack::Never
-        || profile.image_input != ImageInput::Url
-        || !profile.file_input
-        || profile.tool_name
-        || profile.prefix_last_assistant;
-    !shapes || peek.get(body, "messages").is_none_or(|messages| messages_fit(profile, messages))
-}
-
-/// A profile with the tool choices of the official API.
-fn is_official(profile: &Profile) -> bool {
-    profile.tool_choice.len() >= 5
-}
-
-/// Whether the server takes every message as it is written.
-fn messages_fit(profile: &Profile, json: &[u8]) -> bool {
-    let Ok(json) = polyport_protocol::json::utf8(json) else { return false };
-    let Ok(messages) = scan::objects(json) else { return false };
-    let last = messages.len().saturating_sub(1);
-    let mut previous: &str = "";
-    for (index, members) in messages.into_iter().enumerate() {
-        let value = |name: &str| {
-            let found = members.iter().rev().find(|(known, _)| known == name);
-            found.and_then(|(_, range)| json.get(range.clone()))
-        };
-        // A role with an escape is none that a rule names.
-        let role = value("role").map_or("", |role| role.trim_matches('"'));
-        let content = value("content").unwrap_or("null");
-        let calls = value("tool_calls").is_some_and(|calls| calls != "null" && calls.len() > 2);
-        let system = role == "system" || role == "developer";
-        let odd = [
-            role == "developer" && profile.system_role == SystemRole::System,
-            system && index > 0 && profile.system_first,
-            role == previous && profile.merge_same_role,
-            calls && content == "null" && profile.empty_content != EmptyContent::Null,
-            (calls || role == "tool") && profile.tool_id != ToolIdRule::Any,
-            role == "tool" && profile.tool_name,
-            calls && profile.reasoning_back != ReasoningBack::Never,
-            role == "assistant" && profile.prefix_last_assistant && index == last,
-            content.starts_with('[') && !parts_fit(profile, content),
-        ];
-        if odd.contains(&true) {
-            return false;
-        }
-        previous = role;
-    }
-    true
-}
-
-/// Whether the server takes a list of content parts.
-fn parts_fit(profile: &Profile, content: &str) -> bool {
-    let holds = |name: &str| memchr::memmem::find(content.as_bytes(), name.as_bytes()).is_some();
-    let media = holds("\"image_url\"") || holds("\"file\"") || holds("\"input_audio\"");
-    if !media {
-        return !profile.flatten_text;
-    }
-    (profile.image_input == ImageInput::Url || !holds("\"image_url\"")) && (profile.file_input || !holds("\"file\""))
-}
-
-/// The edits a body needs for this target, and whether usage was asked for that the client did not ask for.
-fn edits(x: &Exchange, slot: &Slot, peek: &Peek) -> (Edits, bool) {
-    let (body, profile) = (&x.body, &slot.upstream.config.profile);
-    let mut edits = Edits::default();
-    if x.wire != ClientProtocol::Gemini && peek.text(body, "model").as_deref() != Some(&*slot.target.model) {
-        edits.set("model", json(&slot.target.model));
-    }
-    let mut hide_usage = false;
-    if x.wire == ClientProtocol::Chat {
-        hide_usage = usage_edits(x.stream, profile, peek, body, &mut edits);
-        limit_edits(profile, peek, body, &mut edits);
-    }
-    for name in &profile.drop {
-        if peek.get(body, name).is_some() {
-            edits.drop.push(name.as_str().into());
-        }
-    }
-    for (from, to) in &profile.rename {
-        if peek.get(body, from).is_some() {
-            edits.rename.push((from.as_str().into(), to.as_str().into()));
-        }
-    }
-    for (name, (low, high)) in &profile.clamp {
-        let value: Option<f64> = peek.get(body, name).and_then(|json| serde_json::from_slice(json).ok());
-        if let Some(value) = value
-            && !(*low..=*high).contains(&value)
-        {
-            edits.set(name, value.clamp(*low, *high).to_string());
-        }
-    }
-    for (name, value) in &profile.extra_body {
-        if peek.get(body, name).is_none() {
-            edits.set(name, value.to_string());
-        }
-    }
-    (edits, hide_usage)
-}
-
-/// Asks a streaming Chat server for usage. True if the client did not, so that the chunk must be hidden.
-fn usage_edits(stream: bool, profile: &Profile, peek: &Peek, body: &[u8], edits: &mut Edits) -> bool {
-    let options = peek.get(body, "stream_options").filter(|options| *options != b"null");
-    if !stream {
-        return false;
-    }
-    if !profile.stream_usage {
-        if options.is_some() {
-            edits.drop.push("stream_options".into());
-        }
-        return false;
-    }
-    let mut members: serde_json::Map<String, serde_json::Value> =
-        options.and_then(|options| serde_json::from_slice(options).ok()).unwrap_or_default();
-    if members.get("include_usage") == Some(&serde_json::Value::Bool(true)) {
-        return false;
-    }
-    members.insert("include_usage".to_owned(), serde_json::Value::Bool(true));
-    edits.set("stream_options", serde_json::Value::Object(members).to_string());
-    true
-}
-
-/// Gives the token limit the name the server knows.
-fn limit_edits(profile: &Profile, peek: &Peek, body: &[u8], edits: &mut Edits) {
-    let (wrong, right) = match profile.limit_field {
-        LimitField::MaxTokens => ("max_completion_tokens", "max_tokens"),
-        LimitField::MaxCompletionTokens => ("max_tokens", "max_completion_tokens"),
-    };
-    match (peek.get(body, wrong), peek.get(body, right)) {
-        (Some(_), None) => edits.rename.push((wrong.into(), right.into())),
-        (Some(_), Some(_)) => edits.drop.push(wrong.into()),
-        (None, _) => {}
-    }
-}
-
-pub(super) fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
 
 /// One attempt.
 ///
@@ -255,18 +39,13 @@ pub(super) fn json(text: &str) -> String {
 pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> Result<Ready, Failed> {
     x.peeked().await?;
     let Some(peek) = &x.peeked else { return Err(super::admit::internal().into()) };
-    let (edits, hide_usage) = edits(x, slot, peek);
-    let body = peek.edited(&x.body, &edits);
-    let (body, dropped) = x.app.learned.without_refused(&slot.target.provider, &slot.target.model, body);
     let mut losses = Losses::new();
-    for name in &dropped {
-        losses.warn(
-            polyport_types::LossCode::UnknownFieldDropped,
-            polyport_types::LossAction::Dropped,
-            format!("/{name}"),
-            "the provider refuses it",
-        );
-    }
+    let (edits, hide_usage) = edits(x, slot, peek, &mut losses);
+    let body = peek.edited(&x.body, &edits);
+    let (provider, model) = (&slot.target.provider, &slot.target.model);
+    let body = x.app.learned.heeded(provider, model, clock::now(), body, &mut losses);
+    x.count_losses(&losses, Protocol::from(x.wire));
+    refuse_losses(x, &losses)?;
     sent.body = body.clone();
     let headers = request_headers(x, &slot.upstream.config.profile);
     x.record.passthrough = true;
@@ -278,11 +57,7 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     let forwarded = answer_headers(&opened.headers);
     if opened.is_stream().is_some_and(|stream| stream != x.stream) {
         // The provider streams where it should not, or the other way round: only translation can mend that.
-        x.record.passthrough = false;
-        let request = x.request_for(slot).await?;
-        let target = slot.codec_target(x);
-        let answerer = Answerer { context: x.context(slot, &target, request), restore: Restore::default() };
-        let reading = Reading { target, answerer, losses, forwarded, resume: None };
+        let reading = reading(x, slot, losses, forwarded).await?;
         // Boxed: this is rare, and larger than all the rest.
         return Box::pin(reading.read(x, slot, opened)).await;
     }
@@ -297,6 +72,10 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     }
     let limit = x.runtime.config.limits.answer_bytes;
     let bytes = wire::whole(&mut opened, &slot.target.provider, limit).await?;
+    if is_event_stream(&bytes) {
+        // The same without a word.
+        return reading(x, slot, losses, forwarded).await?.whole_of(x, slot, bytes);
+    }
     let body = whole(x, slot, bytes)?;
     x.record.first_output();
     let mut headers = x.reply_headers(slot, &losses);
@@ -304,6 +83,15 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
     headers.extend(forwarded);
     Ok(Ready::Whole { headers, body })
+}
+
+/// What it takes to read the answer after all.
+async fn reading(x: &mut Exchange, slot: &Slot, losses: Losses, forwarded: HeaderMap) -> Result<Reading, Failed> {
+    x.record.passthrough = false;
+    let request = x.request_for(slot).await?;
+    let target = slot.codec_target(x);
+    let answerer = Answerer { context: x.context(slot, &target, request), restore: Restore::default() };
+    Ok(Reading { target, answerer, losses, forwarded, resume: None })
 }
 
 /// Checks a whole answer and gives it the model name the client knows.
@@ -322,6 +110,10 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
     };
     if !says.iter().any(|name| peek.has(&bytes, name)) {
         return Err(wire::broken(provider, "it is no answer of its protocol"));
+    }
+    if protocol == Protocol::Chat && peek.get(&bytes, "choices").is_none_or(|choices| !choices.starts_with(b"[{")) {
+        // No answer, or none at first sight.
+        decode_response(&counting(protocol, slot), bytes.clone())?;
     }
     let counts = if protocol == Protocol::Gemini { "usageMetadata" } else { "usage" };
     if let Some(counts) = peek.get(&bytes, counts)

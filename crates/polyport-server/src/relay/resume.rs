@@ -156,7 +156,7 @@ impl Resume {
     fn post(&self, token: Option<&RawJson>) -> Following {
         let encoded = encode_request(&self.target, &self.request, &mut Losses::new());
         let mut headers = wire::json_headers(self.stream);
-        wire::add_headers(&mut headers, &encoded, &self.target.profile);
+        wire::add_headers(&mut headers, &encoded.headers, &self.target.profile);
         let path = encoded.path;
         let mut body = bytes::Bytes::from(encoded.body);
         if let (Some(token), Ok(peek)) = (token, Peek::parse(&body)) {

@@ -33,6 +33,7 @@ use super::useful::{Content, Revocable, useful};
 use super::wire::{self, Opened, Patience};
 use super::{Exchange, Ready, local, stream_headers};
 use crate::app::App;
+use crate::clock;
 use crate::config::{LossPolicy, Service};
 use crate::observe::{Outcome, Record};
 
@@ -87,6 +88,8 @@ pub(crate) async fn attempt(
     if let Service::Process(process) = &slot.upstream.config.service {
         local::note_unsaid(process, &resolved, &mut losses);
     }
+    let (provider, model) = (&slot.target.provider, &slot.target.model);
+    let body = x.app.learned.heeded(provider, model, clock::now(), Bytes::from(encoded.body), &mut losses);
     x.count_losses(&losses, target.protocol);
     refuse_losses(x, &losses)?;
     let answerer = Answerer { context: x.context(slot, &target, request), restore };
@@ -98,19 +101,17 @@ pub(crate) async fn attempt(
             return Ok(reading.answer_with(x, slot, events));
         }
         Service::Process(process) => {
-            let opened = local::run(x, slot, process, resolved, encoded.body).await?;
+            let opened = local::run(x, slot, process, resolved, body.into()).await?;
             x.record.sent();
             let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume: None };
             return reading.read(x, slot, opened).await;
         }
         Service::Http(_) => {}
     }
-    let stream = x.stream || target.capabilities.streams_only;
+    // The answer may be there only as a stream.
+    let stream = x.stream || resolved.stream;
     let mut headers = wire::json_headers(stream);
-    wire::add_headers(&mut headers, &encoded, &target.profile);
-    let (body, dropped) =
-        x.app.learned.without_refused(&slot.target.provider, &slot.target.model, Bytes::from(encoded.body));
-    note_dropped(&mut losses, &dropped);
+    wire::add_headers(&mut headers, &encoded.headers, &target.profile);
     if let Some(refused) = repairs.unsigned.as_ref().filter(|refused| refused.body == body) {
         // Nothing could be left out: the same again would be refused again.
         return Err(refused.fault.clone().into());
@@ -183,13 +184,23 @@ impl Reading {
             // Boxed: this is rare, and larger than all the rest.
             Box::pin(self.collected(x, slot, opened)).await?
         } else {
-            let limit = x.runtime.config.limits.answer_bytes;
-            decode_response(&self.target, wire::whole(&mut opened, &slot.target.provider, limit).await?)?
+            let limits = &x.runtime.config.limits;
+            let bytes = wire::whole(&mut opened, &slot.target.provider, limits.answer_bytes).await?;
+            decoded(&self.target, bytes, limits.event_bytes)?
         };
         if let Some(candidate) = response.first() {
             useful(&candidate.finish, Content::of(&candidate.parts))?;
         }
         Ok(response)
+    }
+
+    /// The answer to a client that wants it whole, of a body that is here already.
+    pub(crate) fn whole_of(self, x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Ready, Failed> {
+        let response = decoded(&self.target, bytes, x.runtime.config.limits.event_bytes)?;
+        if let Some(candidate) = response.first() {
+            useful(&candidate.finish, Content::of(&candidate.parts))?;
+        }
+        Ok(self.whole_ready(x, slot, response))
     }
 
     /// A provider that streams although it was not asked to.
@@ -275,6 +286,26 @@ impl Reading {
     }
 }
 
+/// Reads a whole body, which may be the events of a stream that nobody has announced.
+fn decoded(target: &Target, bytes: Bytes, event_bytes: usize) -> Result<Response, Fault> {
+    if !is_event_stream(&bytes) {
+        return decode_response(target, bytes);
+    }
+    let mut decoder = StreamDecoder::new(target, event_bytes);
+    let mut events = Vec::new();
+    decoder.push(bytes, &mut events);
+    decoder.finish(BodyEnd::Clean, &mut events);
+    let mut collector = Collector::new();
+    events.into_iter().for_each(|event| collector.push(event));
+    collector.into_response()
+}
+
+/// Whether a body begins like an event stream.
+pub(super) fn is_event_stream(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    [&b"data:"[..], b"event:", b":"].iter().any(|begin| start.starts_with(begin))
+}
+
 /// What writing answers needs.
 #[derive(Debug)]
 pub(crate) struct Answerer {
@@ -354,19 +385,8 @@ impl Work {
     }
 }
 
-fn note_dropped(losses: &mut Losses, dropped: &[Text]) {
-    for name in dropped {
-        losses.warn(
-            polyport_types::LossCode::UnknownFieldDropped,
-            polyport_types::LossAction::Dropped,
-            format!("/{name}"),
-            "the provider refuses it",
-        );
-    }
-}
-
 /// Refuses a request whose losses the policy does not allow.
-fn refuse_losses(x: &Exchange, losses: &Losses) -> Result<(), Failed> {
+pub(super) fn refuse_losses(x: &Exchange, losses: &Losses) -> Result<(), Failed> {
     let strict = x.strict || x.runtime.config.losses == LossPolicy::Strict;
     let limit = if strict { Severity::Warn } else { Severity::Error };
     let Some(loss) = losses.first_at_least(limit) else { return Ok(()) };

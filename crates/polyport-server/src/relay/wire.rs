@@ -1,5 +1,6 @@
 //! Asking a provider, within its time limits.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -8,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use polyport_protocol::classify::classify;
 use polyport_protocol::custom::Custom;
 use polyport_protocol::profile::Capabilities;
-use polyport_protocol::{Encoded, Profile, ProviderAnswer};
+use polyport_protocol::{Profile, ProviderAnswer};
 use polyport_provider::auth::AwsKeyError;
 use polyport_provider::{Call, EndpointError, ProviderBody, ProviderRequest, ProviderResponse, RequestBody, SendError};
 use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
@@ -142,8 +143,8 @@ pub(crate) fn json_headers(stream: bool) -> HeaderMap {
 }
 
 /// Adds what protocol and server need beside authentication.
-pub(crate) fn add_headers(headers: &mut HeaderMap, encoded: &Encoded, profile: &Profile) {
-    for (name, value) in &encoded.headers {
+pub(crate) fn add_headers(headers: &mut HeaderMap, own: &[(Cow<'static, str>, String)], profile: &Profile) {
+    for (name, value) in own {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::try_from(value.as_str())) {
             headers.insert(name, value);
         }

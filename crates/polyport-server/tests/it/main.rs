@@ -26,6 +26,7 @@ mod pools;
 mod process;
 mod provider_faults;
 mod resilience;
+mod services;
 mod state;
 mod support;
 mod translation;

@@ -13,8 +13,6 @@ use crate::json::{JsonWriter, Number};
 use crate::profile::{LimitField, Profile, ThinkingControl};
 use crate::{Encoded, Target};
 
-/// The official API takes this many stop sequences.
-const MAX_STOP: usize = 4;
 /// Longest `safety_identifier` every version of the official API takes.
 const MAX_IDENTIFIER: usize = 64;
 
@@ -78,12 +76,7 @@ impl<'r> Body<'r, '_, '_> {
             return None;
         }
         if self.drops(name) {
-            let (path, detail) = (format!("/{name}"), "not taken by this provider");
-            match code_of(name) {
-                Some(code) if is_unseen(code) => self.losses.info(code, LossAction::Dropped, path, detail),
-                Some(code) => self.losses.warn(code, LossAction::Dropped, path, detail),
-                None => {}
-            }
+            report_lost(name, self.losses);
             return None;
         }
         Some(renamed)
@@ -132,8 +125,7 @@ impl<'r> Body<'r, '_, '_> {
         let value = match self.profile().clamp.get(name) {
             Some((low, high)) if low <= high && (value < *low || value > *high) => {
                 let clamped = value.clamp(*low, *high);
-                let detail = format!("{value} became {clamped}");
-                self.losses.warn(LossCode::SamplingClamped, LossAction::Clamped, format!("/{name}"), detail);
+                report_clamped(name, value, clamped, self.losses);
                 clamped
             }
             _ => value,
@@ -185,12 +177,7 @@ impl<'r> Body<'r, '_, '_> {
             self.losses.error(LossCode::ServerFeatureDropped, "/max_tokens", "no way to only warm a cache");
         }
         self.opt_int(name, limits.max_output_tokens.filter(|limit| *limit > 0));
-        let mut stop = limits.stop.as_slice();
-        if stop.len() > MAX_STOP && !self.is_own() {
-            let detail = format!("{} sequences, the first {MAX_STOP} are kept", stop.len());
-            self.losses.warn(LossCode::StopTooMany, LossAction::Dropped, "/stop", detail);
-            stop = stop.get(..MAX_STOP).unwrap_or_default();
-        }
+        let stop = &limits.stop;
         if !stop.is_empty() {
             self.field("stop", |body| body.w.array(|w| stop.iter().for_each(|text| w.string(text))));
         }
@@ -277,31 +264,27 @@ impl<'r> Body<'r, '_, '_> {
 
     fn reasoning(&mut self) {
         let off = ReasoningControl { mode: ReasoningMode::Off, ..ReasoningControl::default() };
-        let forced_off = self.profile().thinking_off_unless_stream && !self.request.stream;
+        // Whoever asks to think gets a stream. Models that only think, or never do, know no such switch.
+        let abilities = &self.target.capabilities;
+        let hybrid = abilities.reasoning && abilities.reasoning_off;
+        let needs_off = self.profile().thinking_needs_stream && !self.request.stream && hybrid;
         let control = match &self.request.reasoning {
-            Some(control) if forced_off && control.mode != ReasoningMode::Off => {
-                let detail = "thinking needs a stream at this provider";
-                self.losses.warn(LossCode::ReasoningUnsupported, LossAction::Dropped, "/reasoning_effort", detail);
-                &off
-            }
-            Some(control) => control,
-            None if forced_off => &off,
-            None => return,
+            Some(control) if control.switch().is_some() || !needs_off => control,
+            _ if needs_off => &off,
+            _ => return,
         };
         match self.profile().thinking_control {
             ThinkingControl::Effort => self.effort(control),
             ThinkingControl::ThinkingType => {
                 self.thinking_type(control);
-                if control.mode != ReasoningMode::Off {
-                    self.opt_str("reasoning_effort", control.effort.map(Effort::as_str));
-                }
+                self.beside_switch(control);
             }
             ThinkingControl::EnableThinking => {
-                self.opt_bool("enable_thinking", switch(control));
-                let budget = control.budget_tokens.filter(|budget| *budget >= 0 && switch(control) != Some(false));
+                self.opt_bool("enable_thinking", control.switch());
+                let budget = control.budget_tokens.filter(|budget| *budget >= 0 && control.switch() != Some(false));
                 self.opt_int("thinking_budget", budget);
             }
-            ThinkingControl::TemplateKwargs => {}
+            ThinkingControl::TemplateKwargs => self.beside_switch(control),
             ThinkingControl::OpenRouter => self.openrouter(control),
             ThinkingControl::None => {
                 let detail = "no control of reasoning";
@@ -341,13 +324,40 @@ impl<'r> Body<'r, '_, '_> {
         self.opt_str("reasoning_effort", effort.map(Effort::as_str));
     }
 
+    /// The effort of servers that also have a switch, and what stands for a budget where they know none.
+    fn beside_switch(&mut self, control: &ReasoningControl) {
+        if control.switch() == Some(false) {
+            return;
+        }
+        let profile = self.profile();
+        let takes_budget = profile.thinking_control == ThinkingControl::ThinkingType && profile.thinking_budget;
+        let budget = control.budget_tokens.filter(|budget| *budget > 0 && !takes_budget);
+        let stand_in = budget.filter(|_| control.effort.is_none()).map(effort_of);
+        let known = &self.target.capabilities.efforts;
+        // What the client itself calls an effort is for the server to judge; ours has to be known.
+        let stand_in = stand_in.and_then(|wanted| {
+            known
+                .iter()
+                .copied()
+                .filter(|effort| *effort != Effort::None)
+                .min_by_key(|effort| distance(*effort, wanted))
+        });
+        if let Some(budget) = budget {
+            let to = control.effort.or(stand_in).map_or("no limit", Effort::as_str);
+            let detail = format!("a budget of {budget} → {to}");
+            self.losses.info(LossCode::ReasoningMapped, LossAction::Degraded, "/thinking/budget_tokens", detail);
+        }
+        self.opt_str("reasoning_effort", control.effort.or(stand_in).map(Effort::as_str));
+    }
+
     fn thinking_type(&mut self, control: &ReasoningControl) {
-        let enabled = switch(control);
+        let enabled = control.switch();
         let rest = control.ext.get("thinking").filter(|_| self.is_own());
         if enabled.is_none() && rest.is_none() {
             return;
         }
-        let budget = control.budget_tokens.filter(|budget| *budget > 0 && enabled == Some(true));
+        let takes_budget = self.profile().thinking_budget && enabled == Some(true);
+        let budget = control.budget_tokens.filter(|budget| *budget > 0 && takes_budget);
         self.field("thinking", |body| {
             body.w.object(|w| {
                 if let Some(enabled) = enabled {
@@ -365,7 +375,7 @@ impl<'r> Body<'r, '_, '_> {
         let budget = control.budget_tokens.filter(|budget| *budget > 0);
         let off = control.mode == ReasoningMode::Off;
         let effort = if off { Some(Effort::None) } else { control.effort };
-        if effort.is_none() && budget.is_none() && switch(control).is_none() && rest.is_none() && !exclude {
+        if effort.is_none() && budget.is_none() && control.switch().is_none() && rest.is_none() && !exclude {
             return;
         }
         self.field("reasoning", |body| {
@@ -375,7 +385,7 @@ impl<'r> Body<'r, '_, '_> {
                     (Some(effort), _) => w.str("effort", effort.as_str()),
                     (None, Some(budget)) => w.num("max_tokens", budget),
                     (None, None) => {
-                        w.opt_bool("enabled", switch(control));
+                        w.opt_bool("enabled", control.switch());
                     }
                 }
                 if exclude {
@@ -391,7 +401,7 @@ impl<'r> Body<'r, '_, '_> {
     fn template_kwargs(&mut self, control: &ReasoningControl) {
         let own = self.is_own() && self.accepts("chat_template_kwargs");
         let rest = control.ext.get("chat_template_kwargs").filter(|_| own);
-        let enabled = switch(control).filter(|_| self.profile().thinking_control == ThinkingControl::TemplateKwargs);
+        let enabled = control.switch().filter(|_| self.profile().thinking_control == ThinkingControl::TemplateKwargs);
         if rest.is_some() || enabled.is_some() {
             self.field("chat_template_kwargs", |body| {
                 body.w.object(|w| {
@@ -494,7 +504,18 @@ impl<'r> Body<'r, '_, '_> {
         let tier = self.service_tier();
         let usual = |tier: &str| matches!(tier, "auto" | "default");
         let tier = tier.filter(|tier| !(usual(tier) && self.drops("service_tier")));
-        self.opt_str("service_tier", tier.as_deref());
+        let words = &self.profile().service_tiers;
+        match tier {
+            Some(tier) if !words.is_empty() => match words.get(&*tier) {
+                Some(word) => self.opt_str("service_tier", Some(word)),
+                None if usual(&tier) => {}
+                None => {
+                    let detail = format!("no tier called {tier}");
+                    self.losses.warn(LossCode::ServiceTierDropped, LossAction::Dropped, "/service_tier", detail);
+                }
+            },
+            tier => self.opt_str("service_tier", tier.as_deref()),
+        }
     }
 
     /// The tier in the words of this API.
@@ -602,19 +623,6 @@ pub(super) fn anthropic_ttl(ttl: CacheTtl) -> Option<&'static str> {
     }
 }
 
-/// Whether thinking is asked for; `None` leaves it to the server.
-fn switch(control: &ReasoningControl) -> Option<bool> {
-    match control.mode {
-        ReasoningMode::Off => Some(false),
-        ReasoningMode::On | ReasoningMode::Adaptive | ReasoningMode::BetweenTools => Some(true),
-        ReasoningMode::Unset => match (control.effort, control.budget_tokens) {
-            (Some(Effort::None), _) | (None, Some(0)) => Some(false),
-            (Some(_), _) | (None, Some(_)) => Some(true),
-            (None, None) => None,
-        },
-    }
-}
-
 /// The effort nearest to a budget in tokens.
 fn effort_of(budget: i64) -> Effort {
     match budget {
@@ -628,10 +636,45 @@ fn effort_of(budget: i64) -> Effort {
     }
 }
 
+/// How far an effort is from the wanted one; of two as far away the smaller one is nearer.
+fn distance(effort: Effort, wanted: Effort) -> (usize, Effort) {
+    let at = |effort| Effort::ALL.iter().position(|known| *known == effort).unwrap_or_default();
+    (at(effort).abs_diff(at(wanted)), effort)
+}
+
 /// The members of a kept object.
 fn write_members(w: &mut JsonWriter<'_>, object: Option<&RawJson>) {
     if let Some(object) = object {
         members::write(w, object);
+    }
+}
+
+/// Reports that a provider does not take a member of the body; nothing where its value says what goes without saying.
+pub fn report_dropped(name: &str, value: &[u8], losses: &mut Losses) {
+    let usual: &[&[u8]] = match name {
+        "store" | "logprobs" => &[b"false"],
+        "parallel_tool_calls" => &[b"true"],
+        "service_tier" => &[b"\"auto\"", b"\"default\""],
+        "n" => &[b"1"],
+        _ => &[],
+    };
+    if !matches!(value, b"null" | b"[]" | b"{}") && !usual.contains(&value) {
+        report_lost(name, losses);
+    }
+}
+
+/// Reports a value that was brought into the range a provider takes.
+pub fn report_clamped(name: &str, from: f64, to: f64, losses: &mut Losses) {
+    let detail = format!("{from} became {to}");
+    losses.warn(LossCode::SamplingClamped, LossAction::Clamped, format!("/{name}"), detail);
+}
+
+fn report_lost(name: &str, losses: &mut Losses) {
+    let (path, detail) = (format!("/{name}"), "not taken by this provider");
+    match code_of(name) {
+        Some(code) if is_unseen(code) => losses.info(code, LossAction::Dropped, path, detail),
+        Some(code) => losses.warn(code, LossAction::Dropped, path, detail),
+        None => {}
     }
 }
 

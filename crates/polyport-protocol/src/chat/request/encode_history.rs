@@ -22,6 +22,9 @@ use crate::profile::{EmptyContent, ReasoningBack, ReasoningBackWhen, SystemRole}
 use crate::repair;
 use crate::{bypass, carrier};
 
+/// The user's words where there have to be some and nobody said any.
+const NOTHING_SAID: &str = ".";
+
 /// One wire message before it is written.
 struct Outgoing<'r> {
     role: &'static str,
@@ -131,13 +134,14 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
             let detail = "an empty history is not possible";
             self.body.losses.warn(LossCode::TurnSynthesised, LossAction::Synthesised, "/messages", detail);
             let mut message = Outgoing::new("user", "/messages".to_owned());
-            message.content.push(Piece::text("."));
+            message.content.push(Piece::text(NOTHING_SAID));
             self.out.push(message);
         }
         self.out
     }
 
     fn push(&mut self, message: Outgoing<'r>) {
+        self.fill_before(&message);
         let merge = self.body.profile().merge_same_role && message.answers.is_none();
         match self.out.last_mut().filter(|last| merge && last.role == message.role) {
             Some(last) => {
@@ -147,6 +151,22 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
             }
             None => self.out.push(message),
         }
+    }
+
+    /// Puts in between what the server wants between two messages.
+    fn fill_before(&mut self, message: &Outgoing<'r>) {
+        let (profile, previous) = (self.body.profile(), self.out.last().map(|last| last.role));
+        let first = matches!(previous, None | Some("system" | "developer"));
+        let filler = match (message.role, profile.after_tool.as_deref()) {
+            ("user", Some(words)) if previous == Some("tool") => ("assistant", words),
+            ("assistant", _) if profile.user_first && first => ("user", NOTHING_SAID),
+            _ => return,
+        };
+        let detail = format!("{} after {}: something is said in between", message.role, previous.unwrap_or("nothing"));
+        self.body.losses.warn(LossCode::TurnSynthesised, LossAction::Synthesised, message.path.clone(), detail);
+        let mut out = Outgoing::new(filler.0, message.path.clone());
+        out.content.push(Piece::text(Text::from(filler.1)));
+        self.out.push(out);
     }
 
     fn role(&mut self, authority: Authority, path: &str) -> &'static str {
@@ -214,7 +234,7 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
     /// Only the official API surely takes names.
     fn participant(&mut self, name: Option<&'r Text>, path: &str) -> Option<&'r Text> {
         let name = name?;
-        if self.body.profile().flatten_text {
+        if !self.body.profile().is_official() {
             self.body.losses.info(LossCode::NameDropped, LossAction::Dropped, path.to_owned(), "");
             return None;
         }
@@ -299,12 +319,13 @@ impl<'r, 'x, 'w, 'b> Assembly<'r, 'x, 'w, 'b> {
             }
         }
         let end = at + run;
-        if out.is_silent() && images.is_empty() && (self.body.profile().flatten_text || out.content.is_empty()) {
+        if out.is_silent() && images.is_empty() && (!self.body.profile().is_official() || out.content.is_empty()) {
             self.body.losses.info(LossCode::TurnDroppedEmpty, LossAction::Dropped, out.path, "");
             return run;
         }
         let calls = std::mem::take(&mut out.calls);
         let path = out.path.clone();
+        self.fill_before(&out);
         self.out.push(Outgoing { calls: calls.clone(), ..out });
         let mut attachments = self.results(&calls, end, &path);
         if !images.is_empty() {
@@ -498,13 +519,14 @@ impl<'r> Thoughts<'r> {
             return Self::None;
         }
         let profile = body.profile();
+        let back = body.target.capabilities.reasoning_back.unwrap_or(profile.reasoning_back);
         let due = match profile.reasoning_back_when {
             ReasoningBackWhen::ToolTurns => !message.calls.is_empty(),
             ReasoningBackWhen::AfterLastUser => after_user,
             ReasoningBackWhen::All => true,
         };
         let text = reasoning_text(&message.reasoning);
-        if profile.reasoning_back == ReasoningBack::Never || !due {
+        if back == ReasoningBack::Never || !due {
             if text.is_some() {
                 let detail = "not taken back by this provider";
                 body.losses.info(LossCode::ReasoningTextDropped, LossAction::Dropped, message.path.clone(), detail);
@@ -512,7 +534,7 @@ impl<'r> Thoughts<'r> {
             return Self::None;
         }
         let placeholder = || profile.reasoning_placeholder.as_deref().map(Text::from);
-        match profile.reasoning_back {
+        match back {
             ReasoningBack::Never => Self::None,
             ReasoningBack::Details if message.reasoning.is_empty() => Self::None,
             ReasoningBack::Details => Self::Details(message.reasoning.clone()),

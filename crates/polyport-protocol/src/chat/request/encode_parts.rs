@@ -25,6 +25,8 @@ pub(super) enum PieceKind<'r> {
     Audio {
         data: &'r Text,
         format: &'static str,
+        /// Its type, where it is given as a `data:` address.
+        mime: Option<&'r str>,
     },
     /// A file by content or id.
     File {
@@ -156,7 +158,10 @@ fn image_piece<'r>(body: &mut Body<'r, '_, '_>, image: &'r Media, path: &str, ou
 fn audio_piece<'r>(body: &mut Body<'r, '_, '_>, audio: &'r Media, path: &str, out: &mut Vec<Piece<'r>>) {
     match &audio.source {
         MediaSource::Base64 { mime, data } => match media::audio_format(mime) {
-            Some(format) => out.push(Piece { kind: PieceKind::Audio { data, format }, cache: None }),
+            Some(format) => {
+                let mime = Some(&**mime).filter(|_| body.profile().audio_data_uri);
+                out.push(Piece { kind: PieceKind::Audio { data, format, mime }, cache: None });
+            }
             None => body.losses.error(LossCode::MediaUnsupported, path, format!("sound of type {mime}")),
         },
         MediaSource::Url { .. } => body.losses.error(LossCode::MediaUnsupported, path, "sound by address"),
@@ -393,10 +398,14 @@ fn write_piece(w: &mut JsonWriter<'_>, piece: &Piece<'_>, mark: Option<&Mark>) {
                     w.opt_str("detail", image.detail.and_then(media::detail_word));
                 });
             }
-            PieceKind::Audio { data, format } => {
+            PieceKind::Audio { data, format, mime } => {
                 w.str("type", "input_audio");
                 w.object_field("input_audio", |w| {
-                    w.str("data", data);
+                    w.key("data");
+                    match mime {
+                        Some(mime) => w.string_concat(&["data:", mime, ";base64,", data]),
+                        None => w.string(data),
+                    }
                     w.str("format", format);
                 });
             }

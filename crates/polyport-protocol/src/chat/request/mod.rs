@@ -20,5 +20,5 @@ mod encode_tools;
 
 pub use decode::decode_request;
 pub(super) use decode_history::{call_signature, message_signature, thinking_text};
-pub use encode::encode_request;
+pub use encode::{encode_request, report_clamped, report_dropped};
 pub(super) use encode_parts::{fenced, write_url};
