@@ -21,9 +21,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The classes of an answer.
+    /// The classes of an answer; `None` if the provider counted nothing, which is not the same as nothing used: such an answer has no cost
+    /// until somebody estimates its usage.
     #[must_use]
-    pub fn of(usage: &Usage) -> Self {
+    pub fn of(usage: &Usage) -> Option<Self> {
+        let others = [usage.tool_prompt, usage.web_search_requests, usage.web_fetch_requests];
+        if usage.is_absent() && others.iter().all(Option::is_none) {
+            return None;
+        }
         let mut counts = Self { estimated: usage.estimated, ..Self::default() };
         let all = &mut counts.per_class;
 
@@ -62,7 +67,7 @@ impl Counts {
         }
         let elsewhere = usage.cache_read.unwrap_or(0) > 0 && cached.is_empty() || usage.cache_write() > 0;
         counts.modalities_assumed = elsewhere && of_fresh.iter().any(|(_, count)| *count > 0);
-        counts
+        Some(counts)
     }
 
     /// What was counted, without the classes of which there is nothing.
@@ -123,7 +128,7 @@ mod tests {
             cached_by_modality: tokens(80, 300, 520),
             ..Usage::default()
         };
-        let counts = Counts::of(&usage);
+        let counts = Counts::of(&usage).unwrap();
         let expected = [
             (Class::Input, 40),
             (Class::InputAudio, 30),
@@ -146,11 +151,20 @@ mod tests {
             input_by_modality: ModalityTokens { audio: Some(50), ..ModalityTokens::default() },
             ..Usage::default()
         };
-        let counts = Counts::of(&usage);
+        let counts = Counts::of(&usage).unwrap();
         assert_eq!(counts.iter().collect::<Vec<_>>(), [(Class::InputAudio, 10), (Class::CacheRead, 90)]);
         assert!(counts.modalities_assumed);
         usage.cache_read = None;
-        assert!(!Counts::of(&usage).modalities_assumed);
+        assert!(!Counts::of(&usage).unwrap().modalities_assumed);
+    }
+
+    #[test]
+    fn what_nobody_counted_is_not_nothing() {
+        assert_eq!(Counts::of(&Usage { estimated: true, ..Usage::default() }), None);
+        let zero = Counts::of(&Usage { output_text: Some(0), ..Usage::default() }).unwrap();
+        assert_eq!(zero.tokens(), 0);
+        let searched = Counts::of(&Usage { web_search_requests: Some(2), ..Usage::default() }).unwrap();
+        assert_eq!(searched.iter().collect::<Vec<_>>(), [(Class::WebSearch, 2)]);
     }
 
     fn modalities() -> impl Strategy<Value = ModalityTokens> {
@@ -196,7 +210,10 @@ mod tests {
     proptest! {
         #[test]
         fn classes_add_up_to_the_total(usage in usage(u64::MAX / 16)) {
-            let counts = Counts::of(&usage);
+            let Some(counts) = Counts::of(&usage) else {
+                prop_assert_eq!(usage.total(), 0);
+                return Ok(());
+            };
             prop_assert_eq!(counts.input_tokens(), usage.input_total());
             prop_assert_eq!(counts.tokens(), usage.total());
             let sum: u128 = counts.iter().filter(|(class, _)| class.is_token()).map(|(_, count)| u128::from(count)).sum();
@@ -210,7 +227,10 @@ mod tests {
 
         #[test]
         fn numbers_of_any_size_are_taken(usage in usage(u64::MAX)) {
-            let counts = Counts::of(&usage);
+            let Some(counts) = Counts::of(&usage) else {
+                prop_assert_eq!(usage.total(), 0);
+                return Ok(());
+            };
             prop_assert_eq!(counts.tokens(), usage.total());
         }
     }

@@ -1,0 +1,3 @@
+//! Accounting of real answers in all protocols.
+
+mod protocols;
