@@ -7,6 +7,8 @@
 //!   price lists are never mixed: only where both charge the same for input and output, and so describe the same list, does the older one
 //!   add classes that the newer one leaves out. Higher prices for long prompts are never added: they come and go, and a newer row
 //!   without them says that they are gone. Fast modes are.
+//! * **Contradictions are unknown.** Where the newer table has several entries of one model and they tell different prices, that price is
+//!   left out.
 //! * **Nothing costs 0 because a table says 0.** There it means free as often as unknown. A row is free if both tables say so, or its name
 //!   does (`:free`). Any other 0 is left out.
 //! * **What counts the same thing twice is left out**: prices by the second, image or character beside prices by the token; prices
@@ -28,7 +30,7 @@ const NEWER: (&str, &str) = ("2026-11", "litellm 1.109.1");
 /// Name and state of the older table.
 const OLDER: (&str, &str) = ("2026-07-02", "models.dev");
 
-/// Names of a service: in Polyport's presets, in the newer table, in the older one. Later names win over earlier ones.
+/// Names of a service: in Polyport's presets, in the newer table, in the older one.
 const HOSTS: [(&str, &[&str], &[&str]); 19] = [
     ("anthropic", &["anthropic"], &["anthropic"]),
     ("azure", &["azure_ai", "azure"], &["azure"]),
@@ -147,9 +149,9 @@ fn key(source: &str) -> String {
 
 /// The rows of one service.
 fn rows(host: &str, names: &[&str], old: &[&str], newer: &Map<String, Value>, older: &Map<String, Value>) -> Rows {
-    let mut new_rows = Rows::new();
+    let mut entries = BTreeMap::new();
     for name in names {
-        collect_newer(name, newer, &mut new_rows);
+        collect_newer(name, newer, &mut entries);
     }
     let mut rows = Rows::new();
     for name in old {
@@ -157,7 +159,8 @@ fn rows(host: &str, names: &[&str], old: &[&str], newer: &Map<String, Value>, ol
     }
     let is_named_free = |name: &str| name.ends_with(":free") || name.ends_with("-free");
     let mut free: BTreeSet<String> = rows.keys().filter(|name| is_named_free(name)).cloned().collect();
-    for (name, mut price) in new_rows {
+    for (name, entries) in entries {
+        let Some(mut price) = agreed(&entries) else { continue };
         if let Some(old) = rows.get(&name) {
             if is_free(&price) && is_free(old) {
                 free.insert(name.clone());
@@ -187,7 +190,7 @@ fn rows(host: &str, names: &[&str], old: &[&str], newer: &Map<String, Value>, ol
     rows
 }
 
-fn collect_newer(provider: &str, all: &Map<String, Value>, rows: &mut Rows) {
+fn collect_newer(provider: &str, all: &Map<String, Value>, rows: &mut BTreeMap<String, Vec<Price>>) {
     // Rows for sizes and qualities of pictures, for models by their number of parameters, and for capacity rented by the month are no models.
     let sizes = ["-x-", "-commitment/", "/*/"];
     let is_model = |key: &str| {
@@ -203,16 +206,39 @@ fn collect_newer(provider: &str, all: &Map<String, Value>, rows: &mut Rows) {
             ["vertex_ai", "bedrock"].into_iter().find(|family| provider.starts_with(family)).unwrap_or(provider);
         let prefixed = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
         let name = table::plain_name(prefixed.unwrap_or(key));
-        // Of a name with and without the provider before it, the one with it was entered for that provider.
-        if prefixed.is_some() || !rows.contains_key(&name) {
-            let page =
-                text("source").filter(|page| page.starts_with("http")).and_then(|page| page.split(['?', '#']).next());
-            let mut price = Price::empty(Currency::USD);
-            (price.date, price.source) = (NEWER.0.to_owned(), page.unwrap_or(NEWER.1).to_owned());
-            read_newer(model, &mut price);
-            rows.insert(name, price);
+        let page =
+            text("source").filter(|page| page.starts_with("http")).and_then(|page| page.split(['?', '#']).next());
+        let mut price = Price::empty(Currency::USD);
+        (price.date, price.source) = (NEWER.0.to_owned(), page.unwrap_or(NEWER.1).to_owned());
+        read_newer(model, &mut price);
+        rows.entry(name).or_default().push(price);
+    }
+}
+
+/// One price of several entries of the newer table for the same model: with and without the provider before its name, or in two lists of a
+/// provider that has several. Where they contradict each other, nobody knows.
+fn agreed(entries: &[Price]) -> Option<Price> {
+    let best = entries.iter().find(|entry| entry.source != NEWER.1).or(entries.first())?;
+    let mut price = Price::empty(Currency::USD);
+    (price.date, price.source) = (best.date.clone(), best.source.clone());
+    let most = |factor: fn(&Price) -> Decimal| entries.iter().map(factor).max().unwrap_or(Decimal::ONE);
+    (price.us, price.eu) = (most(|entry| entry.us), most(|entry| entry.eu));
+    price.varies = entries.iter().any(|entry| entry.varies);
+    let mut told: BTreeMap<(ServiceTier, u64, Class), BTreeSet<Decimal>> = BTreeMap::new();
+    for section in entries.iter().flat_map(Price::sections) {
+        for (class, rate) in section.rates.iter().filter_map(|(class, rate)| Some((class, rate?))) {
+            told.entry((section.tier, section.above, class)).or_default().insert(rate);
         }
     }
+    for ((tier, above, class), mut rates) in told {
+        if rates.len() > 1 {
+            rates.remove(&Decimal::ZERO);
+        }
+        if let (Some(rate), 1) = (rates.first(), rates.len()) {
+            price.section_mut(tier, above)[class] = Some(*rate);
+        }
+    }
+    Some(price)
 }
 
 fn read_newer(model: &Value, price: &mut Price) {
@@ -536,6 +562,20 @@ mod tests {
         for name in ["doubted", "alone", "old"] {
             assert_eq!(row(&text, name), None, "{name}: {text}");
         }
+    }
+
+    #[test]
+    fn entries_that_contradict_each_other_say_nothing() {
+        let entry = |provider: &str, input: f64, read: f64| {
+            serde_json::json!({ "litellm_provider": provider, "input_cost_per_token": input, "output_cost_per_token": 4e-6,
+                "cache_read_input_token_cost": read })
+        };
+        let text = made(
+            serde_json::json!({ "azure_ai/m": entry("azure_ai", 1e-6, 1e-7), "azure/m": entry("azure", 2e-6, 0.0),
+                "m": entry("azure", 2e-6, 1e-7) }),
+            serde_json::json!({}),
+        );
+        assert_eq!(row(&text, "m"), Some("r0.1 o4"));
     }
 
     #[test]
