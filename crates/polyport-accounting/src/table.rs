@@ -178,6 +178,7 @@ fn table_name(preset: &str) -> &str {
     match preset {
         "openai-responses" => "openai",
         "gemini-compat" => "gemini",
+        "azure-ai" => "azure",
         "vertex-anthropic" => "vertex",
         "bedrock-anthropic" => "bedrock",
         other => other,
@@ -340,6 +341,7 @@ mod tests {
             ("openai", "ft:gpt-4o-2024-08-06:acme::abc", "ft:gpt-4o-2024-08-06"),
             ("gemini", "models/gemini-2.5-pro", "gemini-2.5-pro"),
             ("vertex-anthropic", "claude-opus-4-5@20251101", "claude-opus-4-5"),
+            ("azure-ai", "gpt-5", "gpt-5"),
             ("vertex", "publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"),
             ("fireworks", "accounts/fireworks/models/deepseek-v3p2", "deepseek-v3p2"),
             ("together", "zai-org/GLM-5.2", "zai-org/glm-5.2"),
