@@ -5,18 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use polyport_protocol::gemini::{CodeAssist, CodeAssistClient};
 use polyport_protocol::stream::BodyEnd;
 use polyport_protocol::{
-    AnswerLosses, RequestHead, Target, answer_losses, collect, decode_request, decode_response, encode_response,
+    AnswerLosses, Capabilities, Profile, RequestHead, Target, Wire, answer_losses, collect, decode_request,
+    decode_response, encode_response,
 };
 use polyport_testkit::grammar::{Check, Summary};
 use polyport_testkit::schema;
 use polyport_testkit::shared::{self, Record};
 use polyport_types::{
-    Candidate, ClientProtocol, Event, FinishReason, LossCode, Losses, Part, PartKind, Protocol, Response, Severity,
-    ToolCallKind, Validator,
+    Candidate, ClientProtocol, Event, FinishReason, LossCode, Losses, Part, PartKind, Protocol, Request, Response,
+    Severity, ToolCallKind, Validator,
 };
 
 use crate::wire::{self, collected, curious, streamed};
@@ -403,21 +406,7 @@ fn every_recorded_request_reaches_every_provider() {
     let mut counts: BTreeMap<(ClientProtocol, Protocol), [u32; 3]> = BTreeMap::new();
     let mut codes: BTreeMap<&'static str, BTreeSet<(ClientProtocol, Protocol)>> = BTreeMap::new();
     for record in shared::all_records().iter().filter(|record| record.is_good_generation() && record.is_official()) {
-        let Some(recorded) = &record.request else { continue };
-        let client = client_of(record.wire());
-        let head = RequestHead {
-            model: record.model().map(Into::into),
-            api_version: recorded.headers.get("anthropic-version").map(|version| version.as_str().into()),
-            stream: record.streaming,
-            ..RequestHead::default()
-        };
-        let request = match decode_request(client, &head, Bytes::copy_from_slice(recorded.body.as_bytes())) {
-            Ok(request) => request,
-            Err(problem) => {
-                problems.push(format!("{}: {problem}", record.id));
-                continue;
-            }
-        };
+        let Some((client, request)) = request_of(record, &mut problems) else { continue };
         for provider in Protocol::ALL {
             let target = Target::plain(provider, "model");
             let (encoded, _, losses) = wire::sent(&target, request.clone(), None);
@@ -453,6 +442,120 @@ fn every_recorded_request_reaches_every_provider() {
     let rows = request_rows(&counts, &codes);
     eprintln!("{rows}");
     write_or_compare("requests", &rows);
+}
+
+/// A recorded request as it is understood, and whose protocol it speaks.
+fn request_of(record: &Record, problems: &mut Vec<String>) -> Option<(ClientProtocol, Request)> {
+    let recorded = record.request.as_ref()?;
+    let client = client_of(record.wire());
+    let head = RequestHead {
+        model: record.model().map(Into::into),
+        api_version: recorded.headers.get("anthropic-version").map(|version| version.as_str().into()),
+        stream: record.streaming,
+        ..RequestHead::default()
+    };
+    match decode_request(client, &head, Bytes::copy_from_slice(recorded.body.as_bytes())) {
+        Ok(request) => Some((client, request)),
+        Err(problem) => {
+            problems.push(format!("{}: {problem}", record.id));
+            None
+        }
+    }
+}
+
+/// Providers that are not spoken to as their protocol's own servers, each with a model of theirs.
+fn kinds() -> Vec<(&'static str, Target)> {
+    let assist = |client| {
+        let project = Some("project".into());
+        Wire::CodeAssist(Arc::new(CodeAssist { client, project, id: "id".into() }))
+    };
+    [
+        ("azure", Protocol::Chat, Wire::Own, "gpt-5"),
+        ("code-assist", Protocol::Gemini, assist(CodeAssistClient::Cli), "gemini-2.5-pro"),
+        ("antigravity", Protocol::Gemini, assist(CodeAssistClient::Antigravity), "claude-sonnet-4-6"),
+        ("vertex", Protocol::Gemini, Wire::Own, "gemini-2.5-pro"),
+        ("vertex-anthropic", Protocol::Messages, Wire::Own, "claude-sonnet-4-5"),
+        ("bedrock", Protocol::Messages, Wire::Converse, "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("bedrock-anthropic", Protocol::Messages, Wire::BedrockMessages, "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("warp", Protocol::Chat, Wire::Warp, "auto"),
+        ("llama-cli", Protocol::Chat, Wire::Own, "model"),
+    ]
+    .into_iter()
+    .map(|(host, protocol, wire, model)| {
+        let profile = Profile::named(host).unwrap_or_else(|| panic!("no quirks of {host}"));
+        let capabilities = Capabilities::of_model(protocol, Some(host), model);
+        let (profile, capabilities) = (Arc::new(profile), Arc::new(capabilities));
+        (host, Target { wire, profile, capabilities, ..Target::plain(protocol, model) })
+    })
+    .collect()
+}
+
+/// The request of the protocol that a body of a kind stands for; `None` where it is written in no JSON of that protocol.
+fn unwrapped(target: &Target, body: &[u8]) -> Option<serde_json::Value> {
+    let mut body: serde_json::Value = match target.wire {
+        Wire::Warp | Wire::Converse | Wire::Custom(_) => return None,
+        _ => serde_json::from_slice(body).unwrap_or_default(),
+    };
+    if matches!(target.wire, Wire::CodeAssist(_)) {
+        body = body["request"].take();
+        for session in ["session_id", "sessionId"] {
+            body.as_object_mut()?.remove(session);
+        }
+    } else if target.protocol == Protocol::Messages {
+        let members = body.as_object_mut()?;
+        assert!(members.remove("anthropic_version").is_some());
+        members.remove("anthropic_beta");
+        assert_eq!(members.insert("model".to_owned(), "model".into()), None);
+    }
+    Some(body)
+}
+
+#[test]
+fn every_recorded_request_reaches_every_kind_of_provider() {
+    if shared::dir().is_none() {
+        return shared::skip("every_recorded_request_reaches_every_kind_of_provider");
+    }
+    let mut problems = Vec::new();
+    let kinds = kinds();
+    let mut counts = vec![BTreeMap::<ClientProtocol, [u32; 3]>::new(); kinds.len()];
+    for record in shared::all_records().iter().filter(|record| record.is_good_generation() && record.is_official()) {
+        let Some((client, request)) = request_of(record, &mut problems) else { continue };
+        for ((name, target), counts) in kinds.iter().zip(&mut counts) {
+            let (encoded, _, losses) = wire::sent(target, request.clone(), None);
+            let count = counts.entry(client).or_default();
+            count[0] += 1;
+            if losses.first_at_least(Severity::Error).is_some() {
+                count[2] += 1;
+                continue;
+            }
+            count[1] += u32::from(losses.first_at_least(Severity::Warn).is_none());
+            assert!(!encoded.body.is_empty(), "{name}");
+            let Some(body) = unwrapped(target, &encoded.body) else { continue };
+            let verdict = match record.wire() == target.protocol {
+                true => schema::validate_schema(target.protocol, &body),
+                false => schema::validate_request(target.protocol, &body),
+            };
+            if let Err(violations) = verdict {
+                problems.push(format!("{} to {name}: {}", record.id, violations.join("; ")));
+            }
+        }
+    }
+    let shown = problems.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(problems.is_empty(), "{} problems:\n{shown}", problems.len());
+    let mut rows = String::from("| provider |");
+    for client in ClientProtocol::ALL {
+        write!(rows, " from {client} |").ok();
+    }
+    rows.push_str("\n|---|---:|---:|---:|---:|\n");
+    for ((name, target), counts) in kinds.iter().zip(&counts) {
+        write!(rows, "| `{name}` ({}) |", target.model).ok();
+        for client in ClientProtocol::ALL {
+            let [all, clean, refused] = counts.get(&client).copied().unwrap_or_default();
+            write!(rows, " {clean}, {refused} of {all} |").ok();
+        }
+        rows.push('\n');
+    }
+    write_or_compare("kinds", &rows);
 }
 
 fn client_of(protocol: Protocol) -> ClientProtocol {
