@@ -100,7 +100,12 @@ pub(super) fn listen(file: &File, context: &mut Context<'_>) -> Listen {
 
 pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) -> Access {
     let public = !listen.host.is_loopback();
-    let clients = keys(&file.access.keys.0, "keys", "API_TOKEN", public, context);
+    let usual = match file.access.keys.0.is_empty() {
+        true => several_keys(context),
+        false => Vec::new(),
+    };
+    let declared = if usual.is_empty() { &file.access.keys.0 } else { &usual };
+    let clients = keys(declared, "keys", "API_TOKEN", public, context);
     let admins = keys(&file.access.admin_keys.0, "admin_keys", "ADMIN_TOKEN", public, context);
     let mut access = Access::default();
     for (name, hash) in clients.valid {
@@ -144,6 +149,19 @@ pub(super) fn reach(file: &File, listen: &Listen, context: &mut Context<'_>) -> 
         }
     }
     Reach::Internet(networks.into())
+}
+
+/// The keys of the variable that holds several, as a JSON list.
+fn several_keys(context: &mut Context<'_>) -> Vec<file::Key> {
+    const VARIABLE: &str = "API_KEYS";
+    let Some(text) = context.environment.get(VARIABLE) else { return Vec::new() };
+    let Ok(keys) = serde_json::from_str::<Vec<String>>(text) else {
+        let message = format!("env:{VARIABLE} is no JSON list of texts");
+        context.error(&steps!["access", "keys"], message, "write it like [\"key-1\", \"key-2\"]");
+        return Vec::new();
+    };
+    let named = |(at, key)| file::Key { name: Some(format!("env:{VARIABLE}[{at}]")), key };
+    keys.into_iter().enumerate().map(named).collect()
 }
 
 /// What a list of keys comes to.

@@ -110,7 +110,7 @@ pub(super) struct Access {
     /// Anybody who can connect may use it; allowed on loopback only. Default: as long as there are no keys, those of the admin API included.
     pub(super) open: Option<bool>,
     /// Keys of clients. Accepted as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`.
-    /// Default: `env:API_TOKEN`, if that is set.
+    /// Default: `env:API_TOKEN`, or the JSON list in `API_KEYS`, if one is set.
     pub(super) keys: Several<Key>,
     /// Keys of operators, for the admin API; keys of clients do not open it, nor do these ask models. Default: `env:ADMIN_TOKEN`, if that
     /// is set.

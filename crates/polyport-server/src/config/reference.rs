@@ -261,6 +261,7 @@ mod tests {
         let value = |name: &str| match name {
             "POLYPORT_HOST" => "127.0.0.1".to_owned(),
             "POLYPORT_PORT" => "7659".to_owned(),
+            "API_KEYS" => r#"["key-0123456789abcdef"]"#.to_owned(),
             _ => format!("{name}-0123456789abcdef"),
         };
         let variables: Vec<(String, String)> =

@@ -198,6 +198,14 @@ fn s0_19_usual_variables_hold_keys_that_the_file_does_not_give() {
     assert!(!access.open);
     assert_eq!(access.find("client-0123456789").unwrap().name, "env:API_TOKEN");
     assert_eq!(access.find_admin("admin-0123456789").unwrap().name, "env:ADMIN_TOKEN");
+    let several = [("API_KEYS", r#"["client-0123456789ab", "client-ba9876543210"]"#), usual[1]];
+    let access = load_with("server: { host: 0.0.0.0 }", &several).config.access.clone();
+    assert_eq!(access.find("client-ba9876543210").unwrap().name, "env:API_KEYS[1]");
+    assert!(access.find("client-0123456789").is_none() && access.keys().count() == 2);
+    for wrong in ["client-0123456789", r#"["a", 1]"#, r#"{"a": "b"}"#] {
+        let found = problems_with("", &[("API_KEYS", wrong)]);
+        assert!(found[0].contains("env:API_KEYS is no JSON list") && !found[0].contains("0123"), "{found:?}");
+    }
     let access = load_with("access: { keys: [k-1], admin_keys: [k-2] }", &usual).config.access.clone();
     assert!(access.find("k-1").is_some() && access.find_admin("k-2").is_some());
     assert!(access.find("client-0123456789").is_none() && access.find_admin("admin-0123456789").is_none());
