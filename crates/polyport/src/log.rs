@@ -20,6 +20,9 @@ const GATHER: Duration = Duration::from_millis(5);
 /// The last lines may take this long.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// What other crates would log of requests at the finest level: bodies, and what is signed.
+const SILENT: [&str; 2] = ["aws_sigv4=info", "aws_smithy_eventstream=info"];
+
 /// Starts logging. A filter that makes no sense is told and replaced by `info`. What waits is written when the returned value is
 /// dropped.
 pub(crate) fn start(log: &Log) -> Flush {
@@ -27,6 +30,7 @@ pub(crate) fn start(log: &Log) -> Flush {
         crate::out::error(&format!("log.level: {error}; using `info`"));
         EnvFilter::new("info")
     });
+    let filter = SILENT.into_iter().filter_map(|of| of.parse().ok()).fold(filter, EnvFilter::add_directive);
     let lines = Lines::start(io::stderr());
     let flush = Flush(lines.clone());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_target(false);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use polyport_provider::Adapter;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
@@ -112,7 +113,12 @@ fn presets(out: &mut String) {
     out.push_str("\n## Presets\n\nThe quirk table of a preset has the same name.\n\n");
     out.push_str("| Preset | Service | Protocol | Address | Key |\n|---|---|---|---|---|\n");
     for preset in Preset::all() {
-        let address = preset.base_url.as_deref().map_or("`base_url` is required".to_owned(), |url| format!("`{url}`"));
+        let otherwise = match preset.adapter {
+            Adapter::Vertex => "by `location`",
+            Adapter::Bedrock | Adapter::BedrockAnthropic => "by `region`",
+            _ => "`base_url` is required",
+        };
+        let address = preset.base_url.as_deref().map_or(otherwise.to_owned(), |url| format!("`{url}`"));
         let keys: Vec<String> = preset.key_env.iter().map(|name| format!("`{name}`")).collect();
         let keys = if keys.is_empty() { "none needed".to_owned() } else { keys.join(" or ") };
         writeln!(out, "| `{}` | {} | {} | {address} | {keys} |", preset.name, preset.title, preset.protocol).ok();
