@@ -25,7 +25,8 @@
 //! | [`repair`] | tool arguments that have to be an object but are only text |
 //! | [`estimate`] | how many tokens a request is |
 //! | [`classify`] | what kind of failure a provider's answer is |
-//! | [`embeddings`] | embeddings of `OpenAI` and Gemini |
+//! | [`embeddings`] | embeddings of `OpenAI`, Gemini and Ollama |
+//! | [`meter`] | the counts in answers that are handed on untranslated |
 //! | `bypass` | what stands for a missing signature |
 //! | [`Wire`] | servers that write a protocol in a way of their own |
 //! | `openai_fault` | the error form that Chat and Responses share |
@@ -46,6 +47,7 @@ pub mod eventstream;
 pub mod gemini;
 pub mod json;
 pub mod messages;
+pub mod meter;
 mod openai_fault;
 mod paths;
 pub mod profile;

@@ -28,4 +28,4 @@ pub(crate) use finish::is_cut_short;
 pub use request::{decode_request, encode_request, report_clamped, report_dropped};
 pub use response::{decode_response, encode_response};
 pub use stream::{Decoder, Encoder};
-pub(crate) use usage::read as read_usage;
+pub(crate) use usage::{read as read_usage, read_modalities};

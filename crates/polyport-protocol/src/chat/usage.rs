@@ -99,6 +99,11 @@ fn read_output(usage: &mut Usage, wire: &WireUsage<'_>, prompt: Option<u64>, com
     }
 }
 
+/// Reads an object of details, as other endpoints have them too. What cannot be read says nothing.
+pub(crate) fn read_modalities(details: &RawValue) -> ModalityTokens {
+    serde_json::from_str(details.get()).map(|details| modalities(&details)).unwrap_or_default()
+}
+
 fn modalities(details: &TokenDetails<'_>) -> ModalityTokens {
     ModalityTokens {
         text: details.text_tokens.map(Int::count),

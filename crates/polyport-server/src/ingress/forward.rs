@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
+use polyport_protocol::meter::Meter;
 use polyport_provider::{BodyError, Call as Ask, ProviderBody};
 use polyport_routing::Resolved;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol};
@@ -63,9 +64,19 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
     }
     .await;
     match result {
-        Ok((slot, opened)) => stream_through(PROTOCOL, &slot, opened, record, &id, None),
+        Ok((slot, opened)) => {
+            let meter = meter(&slot, &opened);
+            stream_through(PROTOCOL, &slot, opened, record, &id, Along { meter, ..Along::default() })
+        }
         Err(fault) => relay::refuse(PROTOCOL, &id, *record, &absent(fault)),
     }
+}
+
+/// Something that counts what an answer used, where answers of its kind can say that.
+fn meter(slot: &Slot, opened: &Opened) -> Option<Box<Meter>> {
+    let target = relay::passthrough::counting(Protocol::Responses, slot);
+    let meter = if opened.is_stream()? { Meter::of_events(target) } else { Meter::of_object(target) };
+    Some(Box::new(meter))
 }
 
 /// Only the attempts that can refer to what a body goes on from.
@@ -155,24 +166,32 @@ pub(crate) fn stream_through(
     opened: Opened,
     mut record: Box<Record>,
     id: &RequestId,
-    framed: Option<Box<Framed>>,
+    along: Along,
 ) -> Response<Body> {
     let headers = answer_headers(protocol, slot, &opened, &mut record, id);
     record.status = 200;
     record.first_output();
     let Opened { body, patience, .. } = opened;
-    let body = ForwardBody { body, patience, framed, record: Some(record), timer: None };
+    let body = ForwardBody { body, patience, along, record: Some(record), timer: None };
     let mut response = Response::new(Body::from(Box::new(body)));
     *response.headers_mut() = headers;
     response
+}
+
+/// What reads along in an answer that is handed on.
+#[derive(Debug, Default)]
+pub(crate) struct Along {
+    /// Frame by frame, because some of them are changed.
+    pub(crate) framed: Option<Box<Framed>>,
+    /// Counts what the answer used.
+    pub(crate) meter: Option<Box<Meter>>,
 }
 
 /// A provider's body on its way to a client, as it is.
 pub(crate) struct ForwardBody {
     body: ProviderBody,
     patience: Patience,
-    /// Frame by frame, because some of them are changed.
-    framed: Option<Box<Framed>>,
+    along: Along,
     /// None once it has ended.
     record: Option<Box<Record>>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -194,9 +213,10 @@ impl ForwardBody {
             Poll::Ready(Some(Err(_))) => self.abort(FaultClass::UpstreamProtocol),
             Poll::Ready(None) => {
                 if let Some(mut record) = self.record.take() {
+                    record.usage = self.along.meter.take().and_then(|meter| meter.usage()).unwrap_or_default();
                     record.end(Outcome::Answered);
                 }
-                let rest = self.framed.take().map(|mut framed| framed.flush()).filter(|rest| !rest.is_empty());
+                let rest = self.along.framed.take().map(|mut framed| framed.flush()).filter(|rest| !rest.is_empty());
                 Poll::Ready(rest.map(Ok))
             }
             Poll::Pending => {
@@ -222,7 +242,10 @@ impl ForwardBody {
             let polled = self.body.poll_chunk(cx);
             let Poll::Ready(Some(Ok(bytes))) = polled else { return polled };
             self.patience.hear(true);
-            let Some(framed) = &mut self.framed else { return Poll::Ready(Some(Ok(bytes))) };
+            if let Some(meter) = &mut self.along.meter {
+                meter.push(&bytes);
+            }
+            let Some(framed) = &mut self.along.framed else { return Poll::Ready(Some(Ok(bytes))) };
             let whole = framed.take(&bytes);
             if !whole.is_empty() {
                 return Poll::Ready(Some(Ok(whole)));

@@ -7,7 +7,7 @@ use polyport_provider::Call as Ask;
 use polyport_routing::Resolved;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
-use super::forward::{absent, answer_headers, stream_through};
+use super::forward::{Along, absent, answer_headers, stream_through};
 use super::{Call, Entered, access};
 use crate::body::Body;
 use crate::id::RequestId;
@@ -44,7 +44,8 @@ pub(crate) async fn relay(call: Call, held: &Held, collection: &str, id: &str, t
         app.responses.forget(&owner, id);
     }
     if opened.is_stream() == Some(true) {
-        return stream_through(PROTOCOL, &slot, opened, record, &request, Framed::new(false, model));
+        let along = Along { framed: Framed::new(false, model), ..Along::default() };
+        return stream_through(PROTOCOL, &slot, opened, record, &request, along);
     }
     whole(Handed { protocol: PROTOCOL, slot: &slot, id: &request }, opened, record, |peek, body| {
         if let Some((_, shown)) = &model

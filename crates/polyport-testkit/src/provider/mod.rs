@@ -221,7 +221,8 @@ impl FakeProvider {
         self.shared.script().always = Some(step);
     }
 
-    /// Asks this function for each request to generate without a step of its own, and whether a list of models is an error.
+    /// Asks this function for each request to generate without a step of its own, for each to an endpoint that is unknown here, and
+    /// whether a list of models is an error.
     pub fn decide(&self, decide: impl Fn(&Exchange) -> Option<Step> + Send + Sync + 'static) {
         self.shared.script().decide = Some(Arc::new(decide));
     }
@@ -520,6 +521,10 @@ impl Shared {
             return refuse(401, "Incorrect API key provided");
         }
         match route {
+            Route::Unknown if let Some(step) = self.decided(exchange) => {
+                let prompt = Prompt::read(protocol, "", false, &Value::Null);
+                self.carry_out(&step, exchange, &prompt, body, false)
+            }
             Route::Unknown => {
                 let words = format!("Unknown request URL: {} {}", exchange.method(), exchange.path());
                 self.simple(404, &endpoints::missing(protocol, &words))

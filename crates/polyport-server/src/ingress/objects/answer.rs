@@ -14,7 +14,7 @@ use crate::app::{App, Runtime};
 use crate::body::Body;
 use crate::id::RequestId;
 use crate::ingress::access::Caller;
-use crate::ingress::forward::stream_through;
+use crate::ingress::forward::{Along, stream_through};
 use crate::ingress::held::{Handed, Whole, without_key};
 use crate::observe::Record;
 use crate::relay::course::Slot;
@@ -50,7 +50,7 @@ impl Asking<'_> {
                 Err(refused) => refused,
             }
         } else {
-            stream_through(protocol, &slot, opened, record, self.id, None)
+            stream_through(protocol, &slot, opened, record, self.id, Along::default())
         };
         if response.status().is_success() {
             *response.status_mut() = status;
