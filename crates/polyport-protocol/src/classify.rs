@@ -460,6 +460,7 @@ impl Details {
                     "exceeds the maximum number of tokens",
                     "input token count",
                     "context length exceeded",
+                    "exceeds the context length",
                 ],
                 FaultClass::ContextTooLong,
             ),

@@ -1,17 +1,21 @@
-//! Embeddings: `OpenAI`'s `/v1/embeddings` and Gemini's `embedContent` and `batchEmbedContents`, translated into one another.
+//! Embeddings: `OpenAI`'s `/v1/embeddings` and Gemini's `embedContent` and `batchEmbedContents`, translated into one another and into
+//! Ollama's `/api/embed`.
 //!
 //! Bodies of the same protocol on both sides are forwarded as they are and never come here. Messages has no such endpoint.
+
+mod ollama;
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use polyport_types::{Fault, FaultClass, LossAction, LossCode, Losses, Text};
+use polyport_types::{Extras, Fault, FaultClass, LossAction, LossCode, Losses, Text};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub use self::ollama::{decode_ollama_response, encode_ollama_request};
 use crate::classify::classify_body;
-use crate::json::{Int, JsonWriter, Str, from_text, wire};
+use crate::json::{Int, JsonWriter, Str, extras, from_text, wire};
 use crate::{DecodeError, RequestHead};
 
 /// Texts that go into one `batchEmbedContents`.
@@ -32,6 +36,8 @@ pub struct EmbedRequest {
     pub single: bool,
     /// End user (`OpenAI` `user`).
     pub user: Option<Text>,
+    /// What else an `OpenAI` client says; some servers know more than their protocol does.
+    pub extras: Extras,
 }
 
 /// One thing to embed.
@@ -347,6 +353,7 @@ pub fn decode_openai_request(body: &Text) -> Result<EmbedRequest, DecodeError> {
         base64,
         single: false,
         user: wire.user.map(|user| user.into_text(body)),
+        extras: extras(wire.extra, body),
     })
 }
 
@@ -374,7 +381,7 @@ pub fn decode_gemini_request(head: &RequestHead, batch: bool, body: &Text) -> Re
     for (number, request) in requests.into_iter().enumerate() {
         inputs.push(gemini_input(request, &path(number), body)?);
     }
-    Ok(EmbedRequest { model, inputs, base64: false, single: !batch, user: None })
+    Ok(EmbedRequest { model, inputs, base64: false, single: !batch, user: None, extras: Extras::new() })
 }
 
 fn gemini_input(request: GeminiRequest<'_>, path: &str, body: &Text) -> Result<EmbedInput, DecodeError> {
@@ -404,7 +411,7 @@ fn gemini_input(request: GeminiRequest<'_>, path: &str, body: &Text) -> Result<E
 #[must_use]
 pub fn encode_openai_request(model: &str, request: &EmbedRequest, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let dimensions = request.inputs.iter().find_map(|input| input.dimensions);
+    let dimensions = common_dimensions(request, losses);
     JsonWriter::new(&mut out).object(|w| {
         w.str("model", model);
         w.array_field("input", |w| {
@@ -419,6 +426,12 @@ pub fn encode_openai_request(model: &str, request: &EmbedRequest, losses: &mut L
         w.opt_num("dimensions", dimensions);
         w.opt_str("user", request.user.as_deref());
     });
+    out
+}
+
+/// The one length of all vectors that most servers can be asked for; what else single inputs say is lost.
+fn common_dimensions(request: &EmbedRequest, losses: &mut Losses) -> Option<u32> {
+    let dimensions = request.inputs.iter().find_map(|input| input.dimensions);
     for (number, input) in request.inputs.iter().enumerate() {
         let members = [
             ("taskType", input.task.is_some()),
@@ -432,7 +445,30 @@ pub fn encode_openai_request(model: &str, request: &EmbedRequest, losses: &mut L
             }
         }
     }
-    out
+    dimensions
+}
+
+/// The inputs as texts, for servers that cannot read the tokens of others.
+fn texts<'r>(model: &str, request: &'r EmbedRequest) -> Result<Vec<(&'r Text, &'r EmbedInput)>, Fault> {
+    let text = |(number, input): (usize, &'r EmbedInput)| match &input.content {
+        EmbedContent::Text(text) => Ok((text, input)),
+        EmbedContent::Tokens(_) => {
+            let path = format!("input[{number}]");
+            let message = format!("{path}: token ids cannot be embedded by `{model}`: send the text");
+            Err(Fault::bad_request(path, message))
+        }
+    };
+    request.inputs.iter().enumerate().map(text).collect()
+}
+
+/// Names what an `OpenAI` client said and a server of another kind cannot be told; `known` members it can.
+fn lose_extras(request: &EmbedRequest, known: &[&str], losses: &mut Losses) {
+    if request.user.is_some() {
+        losses.info(LossCode::IdentityDropped, LossAction::Dropped, "/user", "");
+    }
+    for (name, _) in request.extras.iter().filter(|(name, _)| !known.contains(&&***name)) {
+        losses.warn(LossCode::UnknownFieldDropped, LossAction::Dropped, format!("/{name}"), "");
+    }
 }
 
 /// Writes the `batchEmbedContents` bodies for a Gemini server: as many as it takes, to be sent in order and their answers appended.
@@ -440,20 +476,8 @@ pub fn encode_openai_request(model: &str, request: &EmbedRequest, losses: &mut L
 /// # Errors
 /// A [`Fault`] if an input is given as token ids, which only `OpenAI` can read.
 pub fn encode_gemini_requests(model: &str, request: &EmbedRequest, losses: &mut Losses) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut texts = Vec::with_capacity(request.inputs.len());
-    for (number, input) in request.inputs.iter().enumerate() {
-        match &input.content {
-            EmbedContent::Text(text) => texts.push((text, input)),
-            EmbedContent::Tokens(_) => {
-                let path = format!("input[{number}]");
-                let message = format!("{path}: token ids cannot be embedded by `{model}`: send the text");
-                return Err(Fault::bad_request(path, message));
-            }
-        }
-    }
-    if request.user.is_some() {
-        losses.info(LossCode::IdentityDropped, LossAction::Dropped, "/user", "");
-    }
+    let texts = texts(model, request)?;
+    lose_extras(request, &[], losses);
     let batch = |texts: &[(&Text, &EmbedInput)]| {
         let mut out = Vec::with_capacity(256);
         JsonWriter::new(&mut out).object(|w| {

@@ -121,6 +121,8 @@ pub struct Profile {
     pub auto_cache: bool,
     /// The `authorization` of remote MCP servers may be handed to this provider by clients of other protocols.
     pub forward_mcp_authorization: bool,
+    /// The interface that embeddings are asked for by.
+    pub embeddings: Embeddings,
     /// The server has an endpoint that counts tokens.
     pub counts_tokens: bool,
     /// Names in its list of models that are not for clients.
@@ -202,6 +204,13 @@ word_enums! {
     UsageRule { #[default] Standard, ReasoningOutside, }
     /// How images may be given.
     ImageInput { #[default] Url, Data, None, }
+    /// The interface that embeddings are asked for by.
+    Embeddings {
+        /// That of the provider's protocol.
+        #[default] Protocol,
+        /// Ollama's own, `/api/embed` at the root of its server.
+        Ollama,
+    }
     /// Tool calls written as text.
     TextToolCalls { #[default] Off, Qwen, Mistral, Llama, }
     /// How a Messages model thinks.
@@ -268,6 +277,7 @@ impl Default for Profile {
             stateful: false,
             auto_cache: true,
             forward_mcp_authorization: false,
+            embeddings: Embeddings::Protocol,
             counts_tokens: false,
             hidden_models: Vec::new(),
             counts_whole_requests: true,

@@ -26,6 +26,8 @@ pub struct Endpoint {
     default_v1: bool,
     /// The address of [`Call::Generate`], where it does not hold the model.
     generate: Option<Uri>,
+    /// Embeddings are asked for at this path below the root of the server, not at that of the protocol.
+    embeddings: Option<&'static str>,
 }
 
 /// How a service is spoken to, where it is not as its protocol's own.
@@ -190,6 +192,7 @@ impl Endpoint {
             adapter: Adapter::Http,
             default_v1,
             generate: None,
+            embeddings: None,
         };
         if protocol != Protocol::Gemini && !endpoint.path.contains("{model}") && !endpoint.needs_project() {
             endpoint.generate = endpoint.built(Call::Generate { model: "", stream: false }).ok();
@@ -202,6 +205,13 @@ impl Endpoint {
     pub fn spoken_to_as(self, adapter: Adapter) -> Self {
         let generate = self.generate.filter(|_| adapter == self.adapter);
         Self { adapter, generate, ..self }
+    }
+
+    /// Embeddings are asked for at this path, without leading slash, below the root of the server: beside the versions of its
+    /// interfaces, as Ollama's `api/embed`.
+    #[must_use]
+    pub fn with_embeddings_at(self, path: &'static str) -> Self {
+        Self { embeddings: Some(path), ..self }
     }
 
     /// How it is spoken to.
@@ -266,18 +276,9 @@ impl Endpoint {
     }
 
     fn built(&self, call: Call<'_>) -> Result<Uri, EndpointError> {
-        let (mut path, extra_query) = match self.protocol {
-            _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
-            _ if self.adapter.is_aws() => self.bedrock_path(call),
-            _ if self.adapter == Adapter::CustomHttp => (self.declared_path(call)?, None),
-            _ if self.adapter == Adapter::Warp => match call {
-                Call::Other { path, .. } => (format!("{}/{path}", self.path), None),
-                _ => (format!("{}/ai/multi-agent", self.path), None),
-            },
-            Protocol::Messages if self.adapter == Adapter::Vertex => self.vertex_messages_path(call),
-            Protocol::Chat | Protocol::Responses => self.openai_path(call),
-            Protocol::Messages => self.messages_path(call),
-            Protocol::Gemini => self.gemini_path(call),
+        let (mut path, extra_query) = match (call, self.embeddings) {
+            (Call::Embed { .. } | Call::EmbedOne { .. }, Some(path)) => (format!("{}/{path}", self.root()), None),
+            _ => self.own_path(call)?,
         };
         let model = match call {
             Call::Generate { model, .. }
@@ -308,6 +309,33 @@ impl Endpoint {
             .path_and_query(path)
             .build()
             .map_err(|_| failed())
+    }
+
+    /// The path of a call as interface and protocol have it, with the query that belongs to it.
+    fn own_path(&self, call: Call<'_>) -> Result<(String, Option<&'static str>), EndpointError> {
+        Ok(match self.protocol {
+            _ if matches!(self.adapter, Adapter::CodeAssist | Adapter::Antigravity) => self.code_assist_path(call),
+            _ if self.adapter.is_aws() => self.bedrock_path(call),
+            _ if self.adapter == Adapter::CustomHttp => (self.declared_path(call)?, None),
+            _ if self.adapter == Adapter::Warp => match call {
+                Call::Other { path, .. } => (format!("{}/{path}", self.path), None),
+                _ => (format!("{}/ai/multi-agent", self.path), None),
+            },
+            Protocol::Messages if self.adapter == Adapter::Vertex => self.vertex_messages_path(call),
+            Protocol::Chat | Protocol::Responses => self.openai_path(call),
+            Protocol::Messages => self.messages_path(call),
+            Protocol::Gemini => self.gemini_path(call),
+        })
+    }
+
+    /// The path without what belongs to an interface or its version.
+    fn root(&self) -> &str {
+        let path = self.path.strip_suffix("/chat/completions").or(self.path.strip_suffix("/responses"));
+        let path = path.unwrap_or(&self.path);
+        match path.rsplit_once('/') {
+            Some((root, last)) if ends_with_version(path) || last == "api" => root,
+            _ => path,
+        }
     }
 
     /// Nothing but answers is declared.
@@ -675,6 +703,23 @@ mod tests {
             ),
         ] {
             assert_eq!(uri(protocol, base, v1, call), expected, "{base}");
+        }
+    }
+
+    #[test]
+    fn embeddings_may_stand_at_the_root_of_the_server() {
+        let call = Call::Embed { model: "e" };
+        for (base, expected) in [
+            ("http://h:11434/v1", "http://h:11434/api/embed"),
+            ("http://h:11434", "http://h:11434/api/embed"),
+            ("http://h/ollama/v1/chat/completions?k=v", "http://h/ollama/api/embed?k=v"),
+            ("http://h/ollama/api", "http://h/ollama/api/embed"),
+        ] {
+            let endpoint = Endpoint::new(Protocol::Chat, base, true).unwrap().with_embeddings_at("api/embed");
+            assert_eq!(endpoint.uri(call, None).unwrap().to_string(), expected);
+            let declared = endpoint.clone().spoken_to_as(Adapter::CustomHttp);
+            assert_eq!(declared.uri(call, None).unwrap().to_string(), expected);
+            assert!(declared.uri(Call::Models, None).is_err());
         }
     }
 

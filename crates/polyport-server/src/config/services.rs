@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_protocol::Profile;
+use polyport_protocol::profile::Embeddings;
 use polyport_provider::{Adapter, AuthStyle, ClientSettings, Endpoint, ProxySettings, Reach};
 use polyport_routing::{RestPolicy, Strategy};
 use polyport_types::{Protocol, Text};
@@ -101,6 +102,10 @@ fn provider(name: &str, given: &file::Provider, defaults: &Defaults, context: &m
         }
     };
     let server = local::server::server(given, &base_url, &at, context).ok()?;
+    let endpoint = match profile.embeddings {
+        Embeddings::Protocol => endpoint,
+        Embeddings::Ollama => endpoint.with_embeddings_at("api/embed"),
+    };
     let endpoint = headers(endpoint.spoken_to_as(adapter), given, &profile, &at, context);
     // API keys of AWS are bearer tokens, whatever is spoken.
     let usual = if adapter.is_aws() { AuthStyle::bearer() } else { AuthStyle::of_protocol(protocol) };

@@ -1,12 +1,13 @@
-//! Embeddings, in the forms of OpenAI and Gemini.
+//! Embeddings, in the forms of OpenAI and Gemini, from providers of these and of Ollama's.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 use polyport_protocol::embeddings::{
-    EmbedContent, EmbedRequest, EmbedResponse, decode_gemini_request, decode_gemini_response, decode_openai_request,
-    decode_openai_response, encode_gemini_requests, encode_gemini_response, encode_openai_request,
-    encode_openai_response,
+    EmbedContent, EmbedRequest, EmbedResponse, decode_gemini_request, decode_gemini_response, decode_ollama_response,
+    decode_openai_request, decode_openai_response, encode_gemini_requests, encode_gemini_response,
+    encode_ollama_request, encode_openai_request, encode_openai_response,
 };
+use polyport_protocol::profile::Embeddings;
 use polyport_protocol::{RequestHead, estimate, json, read_usage};
 use polyport_provider::Call as Ask;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Text};
@@ -101,11 +102,13 @@ impl Embedding {
 
     async fn ask(&self, slot: &Slot, model: &Text, record: &mut Record) -> Result<Answered, Fault> {
         let provider = &slot.upstream.config;
-        if slot.upstream.client.is_none() || provider.protocol() == Protocol::Messages {
+        let own = provider.profile.embeddings != Embeddings::Protocol;
+        if slot.upstream.client.is_none() || (provider.protocol() == Protocol::Messages && !own) {
             let words = format!("provider `{}` has no embeddings", slot.target.provider);
             return Err(Fault::new(FaultClass::NotFound, words));
         }
         match (self.protocol, provider.protocol()) {
+            _ if own => self.translated(slot, model, record).await,
             (ClientProtocol::Gemini, Protocol::Gemini) => self.same(slot, model, record).await,
             (ClientProtocol::Chat, Protocol::Chat | Protocol::Responses) => self.same(slot, model, record).await,
             _ => self.translated(slot, model, record).await,
@@ -195,7 +198,10 @@ impl Embedding {
         let name = &slot.target.model;
         let mut response = EmbedResponse::default();
         let call = Ask::Embed { model: name };
-        if slot.upstream.config.protocol() == Protocol::Gemini {
+        if slot.upstream.config.profile.embeddings == Embeddings::Ollama {
+            let answer = post(slot, call, encode_ollama_request(name, &request, &mut losses)?.into()).await?;
+            response = decode_ollama_response(&json::body_text(answer)?)?;
+        } else if slot.upstream.config.protocol() == Protocol::Gemini {
             for body in encode_gemini_requests(name, &request, &mut losses)? {
                 let answer = post(slot, call, body.into()).await?;
                 response.append(decode_gemini_response(&json::body_text(answer)?)?);

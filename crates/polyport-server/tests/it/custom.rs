@@ -45,7 +45,7 @@ async fn start(service: &Service) -> FakeProvider {
     FakeProvider::builder(Protocol::Chat).wrapped(service.wrapping.clone()).start().await
 }
 
-fn config(text: &str) -> Config {
+pub(crate) fn config(text: &str) -> Config {
     let environment = Environment::of([("LUMEN_KEY".to_owned(), "key-1".to_owned())], Path::new("/nowhere"));
     let source = Source { environment, ..Source::default() };
     let loaded = source.load_text(text, &[], Purpose::Serve);

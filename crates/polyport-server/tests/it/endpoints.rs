@@ -1,7 +1,7 @@
 //! Every path that clients are known to call.
 
 use polyport_testkit::grammar::Check;
-use polyport_testkit::provider::{Answer, FakeProvider, Step};
+use polyport_testkit::provider::{Answer, FakeProvider, Step, Wrapping};
 use polyport_testkit::raw::{get, post, send};
 use polyport_types::{ClientProtocol, Protocol};
 use serde_json::{Value, json};
@@ -180,6 +180,82 @@ async fn embeddings_reach_both_kinds_of_providers() {
     assert_eq!(post(gateway.address, "/v1/embeddings", &[], &body).await.status, 404);
 }
 
+/// Ollama by its OpenAI interface and by its own, with embeddings by its own.
+fn ollamas(fake: &FakeProvider) -> [String; 2] {
+    let address = format!("http://{}", fake.address());
+    let own = "adapter: custom_http, custom: { path: /api/chat, body: { messages: '{{ messages }}' }, answer: { text: $.x } }";
+    [format!("preset: ollama, base_url: {address}/v1"), format!("{own}, base_url: {address}")].map(|kind| {
+        format!(
+            "providers:\n  up: {{ {kind}, proxy: none, quirks: {{ embeddings: ollama }} }}\nmodels: {{ m: up/nomic:v1 }}\n"
+        )
+    })
+}
+
+#[tokio::test]
+async fn embeddings_of_ollama_by_its_own_interface() {
+    let fake = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Ollama).start().await;
+    for text in ollamas(&fake) {
+        let gateway = Gateway::start(crate::custom::config(&text)).await;
+        let body = json!({"model":"m","input":["one","three"],"dimensions":3,"truncate":false,"options":{"num_ctx":64},"user":"u"});
+        let answer = post(gateway.address, "/v1/embeddings", &[], &body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-polyport-loss")), (200, "identity.dropped;dropped"));
+        let data = json!([
+            {"object":"embedding","index":0,"embedding":[3.0, -0.25, 0.125]},
+            {"object":"embedding","index":1,"embedding":[5.0, -0.25, 0.125]}]);
+        let usage = json!({"prompt_tokens":8,"total_tokens":8});
+        assert_eq!(answer.json().await, json!({"object":"list","data":data,"model":"m","usage":usage}));
+        let sent = fake.last();
+        assert_eq!(sent.path(), "/api/embed");
+        assert_eq!(
+            sent.json(),
+            json!({"model":"nomic:v1","input":["one","three"],"dimensions":3,"truncate":false,"options":{"num_ctx":64}})
+        );
+        let packed = json!({"model":"m","input":"one","encoding_format":"base64"});
+        let answer = post(gateway.address, "/v1/embeddings", &[], &packed).await.json().await;
+        assert_eq!(answer["data"][0]["embedding"], "AABAQAAAgL4AAAA+");
+        let single = json!({"content":{"parts":[{"text":"one"}]},"taskType":"CLUSTERING"});
+        let answer = post(gateway.address, "/v1beta/models/m:embedContent", &[], &single).await;
+        assert!(answer.header("x-polyport-loss").contains("unknown_field"));
+        let usage = json!({"promptTokenCount":4});
+        let values = json!({"values":[3.0, -0.25, 0.125]});
+        assert_eq!(answer.json().await, json!({"embedding":values,"usageMetadata":usage}));
+        let batch = json!({"requests":[{"model":"models/m","content":{"parts":[{"text":"one"}]}},{"model":"models/m","content":{"parts":[{"text":"three"}]}}]});
+        let answer = post(gateway.address, "/v1beta/models/m:batchEmbedContents", &[], &batch).await.json().await;
+        assert_eq!(answer["embeddings"][1]["values"], json!([5.0, -0.25, 0.125]));
+        assert_eq!(fake.last().json()["input"], json!(["one", "three"]));
+        let tokens = json!({"model":"m","input":[1, 2]});
+        let refused = post(gateway.address, "/v1/embeddings", &[], &tokens).await;
+        assert_eq!((refused.status.as_u16(), refused.json().await["error"]["param"].clone()), (400, json!("input[0]")));
+        fake.assert_no_violations();
+        assert_eq!(counted(&gateway).await, ("24.0".into(), "0.0".into(), "4".into()));
+    }
+}
+
+#[tokio::test]
+async fn errors_of_ollama_are_understood() {
+    let fake = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Ollama).start().await;
+    for (status, words, expected) in [
+        (404, "model \"nomic:v1\" not found, try pulling it first", (404, "model_not_found", "NOT_FOUND")),
+        (400, "the input length exceeds the context length", (400, "context_too_long", "INVALID_ARGUMENT")),
+        (400, "\"nomic:v1\" does not support embeddings", (400, "bad_request", "INVALID_ARGUMENT")),
+    ] {
+        fake.decide(move |_| Some(Step::error(status, words)));
+        for text in ollamas(&fake) {
+            let gateway = Gateway::start(crate::custom::config(&text)).await;
+            let body = json!({"model":"m","input":"one"});
+            let answer = post(gateway.address, "/v1/embeddings", &[], &body).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("x-polyport-error")),
+                (expected.0, expected.1),
+                "{words}"
+            );
+            let body = json!({"content":{"parts":[{"text":"one"}]}});
+            let answer = post(gateway.address, "/v1beta/models/m:embedContent", &[], &body).await;
+            assert_eq!(answer.json().await["error"]["status"], expected.2, "{words}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_older_completions_are_a_conversation_of_one_message() {
     let fake = FakeProvider::start(Protocol::Messages).await;
@@ -276,6 +352,59 @@ async fn untranslated_endpoints_go_to_a_provider_that_has_them() {
     let refused = post(gateway.address, "/v1/moderations", &[], &body).await;
     assert_eq!((refused.status.as_u16(), refused.header("x-polyport-error")), (404, "not_found"));
     assert_eq!(refused.json().await["error"]["code"], Value::Null);
+}
+
+/// The tokens that the gateway has counted: read and written, in how many requests.
+async fn counted(gateway: &Gateway) -> (String, String, String) {
+    let metrics = String::from_utf8(get(gateway.address, "/metrics", &[]).await.bytes().await.unwrap()).unwrap();
+    let figure = |name: &str, kind: &str| {
+        let start = format!("gen_ai_client_token_usage_{name}{{gen_ai_token_type=\"{kind}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("none").to_owned()
+    };
+    (figure("sum", "input"), figure("sum", "output"), figure("count", "input"))
+}
+
+#[tokio::test]
+async fn what_forwarded_answers_used_is_counted() {
+    let picture = "QUJD".repeat(700_000);
+    let image = json!({"created":1,"data":[{"b64_json":picture}],"usage":{"input_tokens":50,"output_tokens":4160,
+        "total_tokens":4210,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}});
+    let heard = json!({"text":"Hi","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}});
+    let timed = json!({"text":"Hi","usage":{"type":"duration","seconds":3}});
+    let done =
+        json!({"type":"transcript.text.done","text":"Hi","usage":{"type":"tokens","input_tokens":7,"output_tokens":2}});
+    let events =
+        format!("data: {{\"type\":\"transcript.text.delta\",\"delta\":\"Hi\"}}\n\ndata: {done}\n\ndata: [DONE]\n\n");
+    let ranks = json!({"results":[{"index":0,"relevance_score":0.5}],"meta":{"billed_units":{"search_units":1},"tokens":{"input_tokens":1650}}});
+    let ranked = json!({"results":[],"usage":{"total_tokens":26}});
+    let judged = json!({"id":"modr-1","model":"m","results":[]});
+    let shorter = json!({"object":"response.compaction","usage":{"input_tokens":100,"output_tokens":20,"total_tokens":120,
+        "input_tokens_details":{"cached_tokens":60}}});
+    // Bytes that look like counts are none in what is no JSON.
+    let sound = "{\"usage\":{\"input_tokens\":1}}";
+    let none = ("0.0", "0.0", "0");
+    let json = "application/json";
+    for (path, kind, answer, expected) in [
+        ("/v1/images/generations", json, image.to_string(), ("50.0", "4160.0", "1")),
+        ("/v1/audio/transcriptions", json, heard.to_string(), ("14.0", "45.0", "1")),
+        ("/v1/audio/transcriptions", json, timed.to_string(), none),
+        ("/v1/audio/transcriptions", "text/event-stream", events, ("7.0", "2.0", "1")),
+        ("/v1/audio/speech", "audio/mpeg", sound.to_owned(), none),
+        ("/v1/rerank", json, ranks.to_string(), ("1650.0", "0.0", "1")),
+        ("/v1/rerank", json, ranked.to_string(), ("26.0", "0.0", "1")),
+        ("/v1/moderations", json, judged.to_string(), none),
+        ("/v1/responses/compact", json, shorter.to_string(), ("100.0", "20.0", "1")),
+    ] {
+        let fake = FakeProvider::start(Protocol::Chat).await;
+        let (content, bytes) = (kind, answer.clone());
+        fake.decide(move |_| Some(Step::body(content, bytes.clone())));
+        let gateway = Gateway::to(&fake, Protocol::Chat).await;
+        let given = post(gateway.address, path, &[], &json!({"model":"m","input":"Hi"})).await;
+        assert_eq!((given.status.as_u16(), given.header("content-type")), (200, kind), "{path}");
+        assert!(given.bytes().await.unwrap() == answer.as_bytes(), "{path}: changed");
+        let (input, output, count) = counted(&gateway).await;
+        assert_eq!((&*input, &*output, &*count), expected, "{path} {kind} {}", answer.len());
+    }
 }
 
 /// What is said in the form of each protocol: where the kind of an error stands.

@@ -46,6 +46,24 @@ fn is_object(value: &Value) -> bool {
     value.is_object()
 }
 
+/// Ollama's `/api/embed`. Source: as below. The first number of each vector is the length of its text.
+pub(super) fn ollama_embed(opened: &mut Opened) {
+    let rules: Rules<'_> = &[
+        ("model", Value::is_string),
+        ("input", is_texts),
+        ("truncate", Value::is_boolean),
+        ("dimensions", Value::is_u64),
+        ("keep_alive", Value::is_string),
+        ("options", is_object),
+    ];
+    check("body", &opened.body, rules, &mut opened.violations);
+    let texts: Vec<&str> = opened.body["input"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let vectors: Vec<Value> = texts.iter().map(|text| json!([text.len(), -0.25, 0.125])).collect();
+    let answer = json!({ "model": opened.body["model"], "embeddings": vectors, "total_duration": 14_143_917,
+        "load_duration": 1_019_500, "prompt_eval_count": texts.len() * 4 });
+    opened.answer = Some((if opened.method == "POST" { 200 } else { 405 }, answer));
+}
+
 /// Ollama's `/api/chat`. Source: its description of the interface (docs/api.md of the project).
 pub(super) fn ollama(opened: &mut Opened) {
     if opened.path != "/api/chat" || opened.method != "POST" {

@@ -74,6 +74,7 @@ impl Wrapping {
             }
             Self::Warp if opened.path == "/graphql/v2" => warp_graphql(&mut opened, models),
             Self::Warp => warp(&mut opened, &received.body),
+            Self::Ollama if opened.path == "/api/embed" => foreign::ollama_embed(&mut opened),
             Self::Ollama => foreign::ollama(&mut opened),
             Self::Lumen => foreign::lumen(&mut opened),
             Self::Vertex { project, location } => vertex(&mut opened, project, location),
