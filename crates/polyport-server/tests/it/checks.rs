@@ -17,7 +17,7 @@ use crate::support::{Gateway, http, request, several};
 const ADMIN: &str = "ap-0123456789abcdef-admin";
 
 fn checked(mut provider: Provider) -> Provider {
-    http(&mut provider).probe_every = Some(Duration::from_millis(20));
+    http(&mut provider).probe_every = Some(Duration::from_millis(200));
     provider
 }
 
@@ -62,7 +62,7 @@ async fn a_provider_that_fails_its_checks_is_passed_over_until_it_is_well() {
     let providers = providers.map(|(name, fake)| checked(with_keys(name, Protocol::Chat, fake, &["k"])));
     let gateway = start(providers.into()).await;
     let shown = until(&gateway, "providers", 0, |shown| shown["passed_over"] == true).await;
-    assert_eq!((&shown["probe"]["every_ms"], &shown["probe"]["last"]["outcome"]), (&json!(20), &json!("failed")));
+    assert_eq!((&shown["probe"]["every_ms"], &shown["probe"]["last"]["outcome"]), (&json!(200), &json!("failed")));
     for _ in 0..3 {
         assert_eq!(ask(&gateway).await.header("x-polyport-target"), "spare/m");
     }
