@@ -152,7 +152,8 @@ impl App {
         let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
         let archive = store.clone().map(|store| Arc::new(Archive::new(store, metrics.store_waiting.clone())));
         let responses = ResponseStore::new(archive.clone());
-        responses.have_several(!config.access.is_single());
+        let has_keys = directory.as_ref().is_some_and(Directory::has_keys);
+        responses.have_several(has_keys || !config.access.is_single());
         Ok(Self {
             runtime: ArcSwap::from_pointee(runtime),
             shared,
@@ -191,7 +192,7 @@ impl App {
         match Runtime::new(Arc::clone(config), &self.shared, &self.credentials) {
             Ok(runtime) => {
                 self.learned.follow(&self.runtime().config, config);
-                self.responses.have_several(!config.access.is_single());
+                self.responses.have_several(!self.has_one_caller(&runtime));
                 self.runtime.store(Arc::new(runtime));
                 self.metrics.reloaded(true);
                 Ok(())
@@ -208,6 +209,11 @@ impl App {
         let _one_at_a_time = self.following.lock();
         let config = live.current();
         if Arc::ptr_eq(&config, &self.runtime().config) { Ok(()) } else { self.reload(&config) }
+    }
+
+    /// Whether everything that is kept belongs to one and the same caller. Keys of the database come and go: each is a caller of its own.
+    pub(crate) fn has_one_caller(&self, runtime: &Runtime) -> bool {
+        runtime.config.access.is_single() && !self.directory.as_ref().is_some_and(Directory::has_keys)
     }
 
     pub(crate) fn begin_draining(&self) {

@@ -64,18 +64,36 @@ impl Grant {
     /// # Errors
     /// What is not allowed.
     pub(crate) fn allows(&self, model: &str, protocol: ClientProtocol) -> Result<(), Fault> {
-        let denied = |what: String| {
-            let words = format!("the key `{}` may not use {what}; ask the operator of this gateway", self.name);
-            Err(Fault::new(FaultClass::PermissionDenied, words))
-        };
-        if !self.rules.iter().all(|rules| rules.allows_protocol(protocol)) {
-            return denied(format!("the {} protocol", protocol.as_str()));
-        }
+        self.allows_protocol(protocol)?;
         if !self.allows_model(model) {
             let shown: String = model.chars().filter(|c| !c.is_control()).take(120).collect();
-            return denied(format!("the model `{shown}`"));
+            return Err(self.denied(&format!("the model `{shown}`")));
         }
         Ok(())
+    }
+
+    /// Whether a request may be made in a protocol that names no model: what it asks of which model is not known.
+    ///
+    /// # Errors
+    /// What is not allowed.
+    pub(crate) fn allows_any_model(&self, protocol: ClientProtocol) -> Result<(), Fault> {
+        self.allows_protocol(protocol)?;
+        match self.rules.iter().any(Rules::is_bounded) {
+            true => Err(self.denied("what is not asked of a model, because it is bounded to some of them")),
+            false => Ok(()),
+        }
+    }
+
+    fn allows_protocol(&self, protocol: ClientProtocol) -> Result<(), Fault> {
+        match self.rules.iter().all(|rules| rules.allows_protocol(protocol)) {
+            true => Ok(()),
+            false => Err(self.denied(&format!("the {} protocol", protocol.as_str()))),
+        }
+    }
+
+    fn denied(&self, what: &str) -> Fault {
+        let words = format!("the key `{}` may not use {what}; ask the operator of this gateway", self.name);
+        Fault::new(FaultClass::PermissionDenied, words)
     }
 
     pub(crate) fn allows_model(&self, model: &str) -> bool {

@@ -47,6 +47,11 @@ impl Rules {
         })
     }
 
+    /// Whether there are models that it does not allow.
+    pub(crate) fn is_bounded(&self) -> bool {
+        !(self.models.is_empty() && self.pools.is_empty())
+    }
+
     pub(crate) fn allows_model(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
     }

@@ -54,6 +54,14 @@ impl Caller {
         self.grant.as_ref().map_or(Ok(()), |grant| grant.allows(model, protocol))
     }
 
+    /// Whether it may ask for what names no model.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, if it is bounded to some models, or may not use the protocol.
+    pub(crate) fn may_use_any_model(&self, protocol: ClientProtocol) -> Result<(), Fault> {
+        self.grant.as_ref().map_or(Ok(()), |grant| grant.allows_any_model(protocol))
+    }
+
     /// Whether a model is among those that it may ask for.
     pub(crate) fn sees(&self, model: &str) -> bool {
         self.grant.as_ref().is_none_or(|grant| grant.allows_model(model))
@@ -90,6 +98,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
         }
         if let Some(grant) = app.directory.as_ref().and_then(|directory| directory.find(key, now)) {
             grant.check(now)?;
+            app.responses.have_several(true);
             let counter = app.key_counter(&grant.id);
             return Ok(Caller { counter: Some(counter), name: grant.name.clone(), grant: Some(grant) });
         }

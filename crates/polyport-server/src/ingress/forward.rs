@@ -115,7 +115,10 @@ fn targets(runtime: &Runtime, asks: Asks<'_>, model: Option<&str>) -> Result<Res
     let none = || Fault::new(FaultClass::NotFound, "no provider of this model has this endpoint");
     let resolved = match model {
         Some(model) => runtime.resolve(model, PROTOCOL, asks)?,
-        None => steady(runtime, fits),
+        None => {
+            asks.caller.may_use_any_model(PROTOCOL)?;
+            steady(runtime, fits)
+        }
     };
     let resolved = resolved.filtered(|target| runtime.fits(target, fits));
     if resolved.targets.is_empty() { Err(none()) } else { Ok(resolved) }

@@ -169,7 +169,7 @@ impl Asking<'_> {
         }
         let mut keepers = resolved.targets.iter().filter(|target| self.runtime.fits(target, keeps));
         // Of several callers it is not known whose it would be.
-        if self.runtime.config.access.is_single()
+        if self.app.has_one_caller(self.runtime)
             && let Some(provider) = keepers.next().map(|target| target.provider.clone())
             && keepers.all(|other| other.provider == provider)
         {
@@ -300,7 +300,7 @@ impl Exchange {
         let (store, owner) = (&self.app.responses, self.caller.owner());
         // Without an answer of the store it is as before it had one: whoever is asked may know it.
         store.recall(owner, &things).await.ok();
-        if !self.runtime.config.access.is_single() {
+        if !self.app.has_one_caller(&self.runtime) {
             store.recall_owners(&things).await.map_err(|_| store_away())?;
             if let Some(id) = things.iter().find(|id| store.is_anothers(owner, id)) {
                 return Err(Reference::Thing(id.clone()).unknown());

@@ -25,7 +25,7 @@ struct Running {
 async fn start(folder: &Path, fake: &FakeProvider) -> Running {
     let url = fake.base_url();
     let file = format!(
-        "providers:\n  up: {{ base_url: \"{url}\", proxy: none }}\nmodels: {{ m: up/m, other: up/other }}\npools:\n  fast: {{ targets: [up/m] \
+        "providers:\n  up: {{ base_url: \"{url}\", proxy: none, quirks: {{ objects: ['*'] }} }}\nmodels: {{ m: up/m, other: up/other }}\npools:\n  fast: {{ targets: [up/m] \
          }}\n"
     );
     std::fs::write(folder.join("polyport.yaml"), file).unwrap();
@@ -183,7 +183,8 @@ async fn a_key_is_replaced_with_an_overlap_and_expires() {
     let key = text(&turned, "key");
     assert_eq!(running.ask(ClientProtocol::Chat, key, "m").await.0, 200);
 
-    let soon = polyport_server::now() + 300;
+    // Long enough for the change itself on a busy machine.
+    let soon = polyport_server::now() + 3000;
     running.to("PATCH", &format!("keys/{id}"), json!({ "expires_at": soon })).await;
     let expired = tokio::time::timeout(std::time::Duration::from_secs(20), async {
         loop {
@@ -305,4 +306,33 @@ async fn keys_are_listed_page_by_page_and_found_after_a_restart_and_by_other_pro
     let again = start(folder.path(), &fake).await;
     assert_eq!(again.ask(ClientProtocol::Chat, &texts[2], "m").await.0, 200);
     assert_eq!(again.ask(ClientProtocol::Chat, &texts[1], "m").await.0, 401);
+}
+
+#[tokio::test]
+async fn what_a_provider_keeps_is_nobodys_who_did_not_make_it_and_closed_to_keys_of_some_models() {
+    let (folder, fake) = (tempfile::tempdir().unwrap(), FakeProvider::start(Protocol::Chat).await);
+    let running = start(folder.path(), &fake).await;
+    let made = running.to("POST", "keys", json!({ "name": "one" })).await;
+    let bounded = running.to("POST", "keys", json!({ "name": "two", "models": ["m"] })).await;
+    let ask = async |key: &str, path: &str, body: Option<&Value>| {
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", &*bearer)];
+        let answer = match body {
+            Some(body) => post(running.gateway.address, path, &headers, body).await,
+            None => get(running.gateway.address, path, &headers).await,
+        };
+        answer.status.as_u16()
+    };
+    let batch =
+        json!({ "input_file_id": "file-of-another", "endpoint": "/v1/chat/completions", "completion_window": "24h" });
+    // The one provider with its one credential would find what belongs to anybody.
+    for (path, body) in
+        [("/v1/files/file-of-another", None), ("/v1/batches", Some(&batch)), ("/v1/batches/batch-1", None)]
+    {
+        assert_eq!(ask(text(&made, "key"), path, body).await, 404, "{path}");
+        assert_eq!(ask(text(&bounded, "key"), path, body).await, 403, "{path}");
+    }
+    assert_eq!(ask(text(&bounded, "key"), "/v1/files", None).await, 403);
+    assert!(fake.requests().is_empty());
+    assert_eq!(ask(text(&made, "key"), "/v1/files", None).await, 200);
 }

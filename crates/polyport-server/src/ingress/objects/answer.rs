@@ -86,7 +86,7 @@ impl Asking<'_> {
 
     /// Of several callers each sees its own.
     fn leave_out_others(&self, peek: &Peek, body: &[u8], edits: &mut Edits) {
-        if self.runtime.config.access.is_single() {
+        if self.app.has_one_caller(self.runtime) {
             return;
         }
         let owned = |entry: &&RawValue| {
@@ -102,7 +102,7 @@ impl Asking<'_> {
 
     /// Has in memory what the store knows of the things that a list names.
     async fn recall_listed(&self, body: &[u8]) {
-        if !self.asked.collection || self.runtime.config.access.is_single() {
+        if !self.asked.collection || self.app.has_one_caller(self.runtime) {
             return;
         }
         let Ok(peek) = Peek::parse(body) else { return };

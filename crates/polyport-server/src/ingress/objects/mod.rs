@@ -249,6 +249,8 @@ impl Seeking<'_> {
         content: &Content,
         model: Option<&str>,
     ) -> Result<Resolved, Fault> {
+        // A batch holds requests for any models, wherever they stand.
+        self.caller.may_use_any_model(self.protocol)?;
         let referred = self.checked(content)?;
         let held = |name: &str| self.app.responses.held(self.caller.owner(), name);
         let mut names = place.names();
@@ -288,7 +290,7 @@ impl Seeking<'_> {
             match self.app.responses.held(self.caller.owner(), &name) {
                 Some(held) => found = found.or_else(|| Slot::at(self.runtime, &held)),
                 // Of several callers it is not known whose it would be.
-                None if !self.runtime.config.access.is_single() => {
+                None if !self.app.has_one_caller(self.runtime) => {
                     let words =
                         format!("`{}` is not known here: it was not made with this key, or too long ago", shown(&name));
                     return Err(Fault::new(FaultClass::NotFound, words));
@@ -338,7 +340,7 @@ impl Seeking<'_> {
         let resolved = self.any(kind);
         let [target] = &*resolved.targets else { return None };
         let credentials = self.runtime.provider(&target.provider)?.config.credentials().len();
-        (self.runtime.config.access.is_single() && credentials <= 1).then_some(resolved)
+        (self.app.has_one_caller(self.runtime) && credentials <= 1).then_some(resolved)
     }
 
     fn none(&self, kind: &str) -> Fault {
