@@ -100,6 +100,12 @@ pub(crate) struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CurrencyLabels {
+    /// As prices name it: `USD`.
+    pub(crate) currency: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OutcomeLabels {
     pub(crate) outcome: Word,
 }
@@ -135,6 +141,18 @@ pub(crate) struct Metrics {
     reload_time: Gauge<f64, AtomicU64>,
     pub(crate) store_up: Gauge<i64, AtomicI64>,
     pub(crate) store_waiting: Gauge<i64, AtomicI64>,
+    /// Settled requests that are not in the database yet.
+    pub(crate) journal_waiting: Gauge<i64, AtomicI64>,
+    /// Size of the files they wait in.
+    pub(crate) journal_bytes: Gauge<i64, AtomicI64>,
+    /// Age of the oldest of them, in seconds.
+    pub(crate) log_behind_seconds: Gauge<f64, AtomicU64>,
+    /// Requests that the log leaves out because there was no room for them.
+    pub(crate) log_dropped: Counter<u64, AtomicU64>,
+    /// Requests refused by a limit of their caller.
+    pub(crate) limit_refusals: Family<ReasonLabels, Counter<u64, AtomicU64>>,
+    /// What requests cost.
+    pub(crate) cost: Family<CurrencyLabels, Counter<f64, AtomicU64>>,
     memory: Gauge<i64, AtomicI64>,
     memory_pressure: Gauge<i64, AtomicI64>,
 }
@@ -178,11 +196,19 @@ impl Metrics {
             reload_time: Gauge::default(),
             store_up: Gauge::default(),
             store_waiting: Gauge::default(),
+            journal_waiting: Gauge::default(),
+            journal_bytes: Gauge::default(),
+            log_behind_seconds: Gauge::default(),
+            log_dropped: Counter::default(),
+            limit_refusals: Family::default(),
+            cost: Family::default(),
             memory: Gauge::default(),
             memory_pressure: Gauge::default(),
             registry: Registry::default(),
         };
         this.reloaded(true);
+        // Sums over time need a beginning.
+        drop(this.cost.get_or_create(&CurrencyLabels { currency: "USD".to_owned() }));
         registry.register("polyport_http_requests", "Requests of clients", this.requests.clone());
         registry.register_with_unit(
             "gen_ai_server_request_duration",
@@ -238,6 +264,17 @@ impl Metrics {
             "Kept answers, places and signatures that are not in the database yet",
             this.store_waiting.clone(),
         );
+        let help = "Settled requests that are not in the database yet";
+        registry.register("polyport_journal_waiting", help, this.journal_waiting.clone());
+        let help = "Size of the files in which settled requests wait for the database";
+        registry.register_with_unit("polyport_journal", help, Unit::Bytes, this.journal_bytes.clone());
+        let help = "Age of the oldest settled request that is not in the database yet";
+        registry.register_with_unit("polyport_log_behind", help, Unit::Seconds, this.log_behind_seconds.clone());
+        let help = "Requests that the log leaves out because there was no room for them";
+        registry.register("polyport_log_dropped", help, this.log_dropped.clone());
+        let help = "Requests refused by a limit of their caller";
+        registry.register("polyport_limit_refusals", help, this.limit_refusals.clone());
+        registry.register("polyport_cost", "What requests cost, in units of the currency", this.cost.clone());
         registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..this }
     }
