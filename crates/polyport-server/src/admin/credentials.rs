@@ -27,14 +27,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn listed_as(list: &str) -> Option<Self> {
-        match list {
-            "credentials" => Some(Self::All),
-            "tokens" => Some(Self::Accounts),
-            _ => None,
-        }
-    }
-
     fn list(self) -> &'static str {
         match self {
             Self::All => "credentials",
@@ -52,20 +44,6 @@ pub(super) enum Act {
     Probe,
     Quota,
     Revive,
-}
-
-impl Act {
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "enable" => Some(Self::Enable),
-            "disable" => Some(Self::Disable),
-            "refresh" => Some(Self::Refresh),
-            "probe" => Some(Self::Probe),
-            "quota" => Some(Self::Quota),
-            "revive" => Some(Self::Revive),
-            _ => None,
-        }
-    }
 }
 
 /// A credential with its place among those of its provider.

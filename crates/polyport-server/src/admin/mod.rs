@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`table`] | every endpoint |
 //! | [`providers`] | services that answer, and their own lists of models |
 //! | [`credentials`] | keys and accounts: state, counts, switching, refreshing, probing |
 //! | [`routing`] | pools and routes |
@@ -19,7 +20,9 @@ mod people;
 mod providers;
 mod routing;
 pub(crate) mod stats;
+mod table;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,97 +44,37 @@ use crate::ingress::body::{self, BodyLimits};
 use crate::relay::origin::shown;
 use crate::{clock, directory, error};
 use credentials::{Act, Kind};
+use table::Endpoint;
 
 /// Where the admin API begins.
 pub(crate) const ROOT: &str = "/admin/api/";
 
-/// What a path asks for.
+/// What is asked for; what it is about stands in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ask<'a> {
+enum Ask {
     Providers,
-    Provider(&'a str),
-    ProviderModels(&'a str),
-    Learned(&'a str),
-    Forget(&'a str),
+    Provider,
+    ProviderModels,
+    Learned,
+    Forget,
     Credentials(Kind),
-    Credential(Kind, &'a str),
+    Credential(Kind),
     Statistics(Kind),
     Health(Kind),
     Readiness(Kind),
-    Act(Kind, &'a str, Act),
+    Act(Kind, Act),
     Pools,
-    Pool(&'a str),
+    Pool,
     Routes,
-    Route(&'a str),
+    Route,
     Create(What),
-    Change(What, &'a str),
-    Delete(What, &'a str),
-    Switch(What, &'a str, bool),
+    Change(What),
+    Delete(What),
+    Switch(What, bool),
     Import(Kind),
     Problems,
     Explain,
-    People(people::Kind, people::Ask<'a>),
-}
-
-/// What can be asked at a path, by method; nothing where there is no endpoint.
-fn find<'a>(path: &[&'a str]) -> Vec<(Method, Ask<'a>)> {
-    let get = |ask| vec![(Method::GET, ask)];
-    let post = |ask| vec![(Method::POST, ask)];
-    let all = |list, what| vec![(Method::GET, list), (Method::POST, Ask::Create(what))];
-    let one = |shown, what, id| {
-        vec![(Method::GET, shown), (Method::PATCH, Ask::Change(what, id)), (Method::DELETE, Ask::Delete(what, id))]
-    };
-    match *path {
-        ["providers"] => all(Ask::Providers, What::Provider),
-        ["providers", name] => one(Ask::Provider(name), What::Provider, name),
-        ["providers", name, "models"] => get(Ask::ProviderModels(name)),
-        ["providers", name, "learned"] => vec![(Method::GET, Ask::Learned(name)), (Method::DELETE, Ask::Forget(name))],
-        ["pools"] => all(Ask::Pools, What::Pool),
-        ["pools", name] => one(Ask::Pool(name), What::Pool, name),
-        ["routes"] => all(Ask::Routes, What::Route),
-        ["routes", id] => one(Ask::Route(id), What::Route, id),
-        [list @ ("providers" | "pools" | "routes"), id, switch @ ("enable" | "disable")] => {
-            let what = match list {
-                "providers" => What::Provider,
-                "pools" => What::Pool,
-                _ => What::Route,
-            };
-            post(Ask::Switch(what, id, switch == "enable"))
-        }
-        ["problems"] => get(Ask::Problems),
-        ["explain"] => post(Ask::Explain),
-        [list @ ("teams" | "users" | "keys"), ref rest @ ..] => people_of(list, rest),
-        [list, ref rest @ ..] => {
-            let Some(kind) = Kind::listed_as(list) else { return Vec::new() };
-            match *rest {
-                [] => all(Ask::Credentials(kind), What::Credential),
-                ["statistics"] => get(Ask::Statistics(kind)),
-                ["health"] => get(Ask::Health(kind)),
-                ["readiness"] => get(Ask::Readiness(kind)),
-                ["import" | "batch-import"] => post(Ask::Import(kind)),
-                [id] => one(Ask::Credential(kind, id), What::Credential, id),
-                [id, act] => Act::named(act).map(|act| post(Ask::Act(kind, id, act))).unwrap_or_default(),
-                _ => Vec::new(),
-            }
-        }
-        [] => Vec::new(),
-    }
-}
-
-/// The same below teams, users and keys.
-fn people_of<'a>(list: &str, rest: &[&'a str]) -> Vec<(Method, Ask<'a>)> {
-    use people::Ask as About;
-    let Some(kind) = people::Kind::listed_as(list) else { return Vec::new() };
-    let asks = match *rest {
-        [] => vec![(Method::GET, About::List), (Method::POST, About::Create)],
-        [id] => {
-            vec![(Method::GET, About::One(id)), (Method::PATCH, About::Change(id)), (Method::DELETE, About::Delete(id))]
-        }
-        [id, switch @ ("enable" | "disable")] => vec![(Method::POST, About::Switch(id, switch == "enable"))],
-        [id, "rotate"] if kind == people::Kind::Keys => vec![(Method::POST, About::Rotate(id))],
-        _ => Vec::new(),
-    };
-    asks.into_iter().map(|(method, about)| (method, Ask::People(kind, about))).collect()
+    People(people::Kind, people::Ask),
 }
 
 /// Why there is no answer.
@@ -207,9 +150,15 @@ impl From<Value> for Answer {
 pub(crate) async fn handle(call: Call) -> Response<Body> {
     let Call { app, runtime, id, head, body } = call;
     let view = View { runtime, ..View::of(&app) };
-    let answered = match operator(&view, &head) {
-        Ok(()) => answer(&view, &head, body).await,
-        Err(refusal) => Err(refusal),
+    let decoded = segments(head.uri.path());
+    let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
+    let found = find(&head, &segments);
+    let answered = match (operator(&view, &head), found) {
+        (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
+        (Ok(()), Ok((endpoint, about))) => {
+            tracing::debug!(operation = endpoint.operation, who = ?endpoint.who, "an operator asks");
+            answer(&view, endpoint.ask, about, &head, body).await
+        }
     };
     let mut response = match answered {
         Ok(answer) => shown_to(answer),
@@ -219,58 +168,58 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     response
 }
 
-async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Result<Answer, Refusal> {
-    let path = head.uri.path();
-    let decoded: Vec<_> = path
-        .strip_prefix(ROOT)
-        .unwrap_or_default()
-        .trim_end_matches('/')
-        .split('/')
-        .map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy())
-        .collect();
-    let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-    let possible = find(&segments);
-    if possible.is_empty() {
-        return Err(Refusal::not_found(format!("there is no `{}` here", shown(path))));
-    }
+/// The parts of a path behind [`ROOT`].
+fn segments(path: &str) -> Vec<Cow<'_, str>> {
+    let rest = path.strip_prefix(ROOT).unwrap_or_default().trim_end_matches('/');
+    rest.split('/').map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy()).collect()
+}
+
+/// The endpoint that is asked, and what its path is about.
+fn find<'a>(head: &Parts, segments: &[&'a str]) -> Result<(&'static Endpoint, &'a str), Refusal> {
+    let place = table::find(segments)
+        .ok_or_else(|| Refusal::not_found(format!("there is no `{}` here", shown(head.uri.path()))))?;
     let asked = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-    let Some(&(_, ask)) = possible.iter().find(|(method, _)| method == asked) else {
-        let methods: Vec<&str> = possible.iter().map(|(method, _)| method.as_str()).collect();
-        let are = if methods.len() == 1 { "is" } else { "are" };
-        let words = format!("{} is not possible here, {} {are}", head.method, methods.join(", "));
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words);
-        return Err(Refusal { allow: Some(methods.join(", ").replace("GET", "GET, HEAD")), ..refusal });
-    };
+    if let Some(endpoint) = place.endpoints().find(|endpoint| endpoint.method == *asked) {
+        return Ok((endpoint, place.id));
+    }
+    let methods: Vec<&str> = place.endpoints().map(|endpoint| endpoint.method.as_str()).collect();
+    let are = if methods.len() == 1 { "is" } else { "are" };
+    let words = format!("{} is not possible here, {} {are}", head.method, methods.join(", "));
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words);
+    Err(Refusal { allow: Some(methods.join(", ").replace("GET", "GET, HEAD")), ..refusal })
+}
+
+async fn answer(view: &View, ask: Ask, id: &str, head: &Parts, body: hyper::body::Incoming) -> Result<Answer, Refusal> {
     let query = || Query::of(head);
     let value = match ask {
         Ask::Providers => providers::list(view),
-        Ask::ProviderModels(name) => providers::models(view, name).await?,
-        Ask::Learned(name) => providers::learned(view, name)?,
-        Ask::Forget(name) => providers::forget(view, name)?,
+        Ask::ProviderModels => providers::models(view, id).await?,
+        Ask::Learned => providers::learned(view, id)?,
+        Ask::Forget => providers::forget(view, id)?,
         Ask::Credentials(kind) => credentials::list(view, kind, &query())?,
-        Ask::Credential(kind, id) => credentials::one(view, kind, id)?,
+        Ask::Credential(kind) => credentials::one(view, kind, id)?,
         Ask::Statistics(kind) => credentials::statistics(view, kind),
         Ask::Health(kind) => credentials::health(view, kind),
         Ask::Readiness(kind) => {
             let (status, value) = credentials::readiness(view, kind);
             return Ok(Answer { status, ..value.into() });
         }
-        Ask::Act(kind, id, act) => {
+        Ask::Act(kind, act) => {
             members(read(view, head, body).await?, &[])?;
             credentials::act(view, kind, id, act).await?
         }
-        Ask::Provider(name) => providers::one(view, name)?,
+        Ask::Provider => providers::one(view, id)?,
         Ask::Pools => routing::pools(view),
-        Ask::Pool(name) => routing::pool(view, name)?,
+        Ask::Pool => routing::pool(view, id)?,
         Ask::Routes => routing::routes(view),
-        Ask::Route(id) => routing::route(view, id)?,
+        Ask::Route => routing::route(view, id)?,
         Ask::Create(what) => return definitions::create(view, what, read(view, head, body).await?).await,
-        Ask::Change(what, id) => {
+        Ask::Change(what) => {
             let revision = definitions::revision(head)?;
             definitions::change(view, what, id, revision, read(view, head, body).await?).await?
         }
-        Ask::Delete(what, id) => definitions::delete(view, what, id, definitions::revision(head)?).await?,
-        Ask::Switch(what, id, on) => {
+        Ask::Delete(what) => definitions::delete(view, what, id, definitions::revision(head)?).await?,
+        Ask::Switch(what, on) => {
             members(read(view, head, body).await?, &[])?;
             definitions::switch(view, what, id, on).await?
         }
@@ -278,7 +227,8 @@ async fn answer(view: &View, head: &Parts, body: hyper::body::Incoming) -> Resul
         Ask::Problems => definitions::problems(view),
         Ask::People(kind, about) => {
             let (query, revision) = (query(), definitions::revision(head)?);
-            return people::answer(view, kind, about, &query, revision, read(view, head, body).await?).await;
+            let body = read(view, head, body).await?;
+            return people::answer(view, kind, about, id, &query, revision, body).await;
         }
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
@@ -419,36 +369,6 @@ fn extend(object: &mut Value, more: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_endpoint_has_its_methods() {
-        for (path, methods) in [
-            ("providers", "GET POST"),
-            ("providers/a", "GET PATCH DELETE"),
-            ("providers/a/models", "GET"),
-            ("providers/a/disable", "POST"),
-            ("credentials", "GET POST"),
-            ("credentials/a:1", "GET PATCH DELETE"),
-            ("credentials/import", "POST"),
-            ("tokens/batch-import", "POST"),
-            ("tokens/readiness", "GET"),
-            ("tokens/a:1/refresh", "POST"),
-            ("credentials/a:1/probe", "POST"),
-            ("pools", "GET POST"),
-            ("routes/1", "GET PATCH DELETE"),
-            ("problems", "GET"),
-            ("explain", "POST"),
-        ] {
-            let segments: Vec<&str> = path.split('/').collect();
-            let found = find(&segments);
-            let found: Vec<&str> = found.iter().map(|(method, _)| method.as_str()).collect();
-            assert_eq!(found.join(" "), methods, "{path}");
-        }
-        for path in ["", "provider", "credentials/a/b", "credentials/a/probe/b", "pools/a/b", "routes/a/enable/b"] {
-            let segments: Vec<&str> = path.split('/').collect();
-            assert!(find(&segments).is_empty(), "{path}");
-        }
-    }
 
     #[test]
     fn an_unknown_member_is_told_with_what_was_meant() {

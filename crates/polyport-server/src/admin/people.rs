@@ -14,15 +14,15 @@ use crate::directory::{Directory, digest, now};
 
 /// What can be asked about people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask<'a> {
+pub(super) enum Ask {
     List,
-    One(&'a str),
+    One,
     Create,
-    Change(&'a str),
-    Delete(&'a str),
-    Switch(&'a str, bool),
+    Change,
+    Delete,
+    Switch(bool),
     /// Gives a key another text.
-    Rotate(&'a str),
+    Rotate,
 }
 
 /// Of whom.
@@ -34,15 +34,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn listed_as(list: &str) -> Option<Self> {
-        match list {
-            "teams" => Some(Self::Teams),
-            "users" => Some(Self::Users),
-            "keys" => Some(Self::Keys),
-            _ => None,
-        }
-    }
-
     fn list(self) -> &'static str {
         match self {
             Self::Teams => "teams",
@@ -74,7 +65,8 @@ const LONGEST_NAME: usize = 200;
 pub(super) async fn answer(
     view: &View,
     kind: Kind,
-    ask: Ask<'_>,
+    ask: Ask,
+    id: &str,
     query: &Query,
     revision: Option<i64>,
     body: Value,
@@ -86,16 +78,16 @@ pub(super) async fn answer(
     let desk = Desk { directory, kind };
     match ask {
         Ask::List => desk.list(query).await.map(Into::into),
-        Ask::One(id) => desk.one(id).await.map(Into::into),
+        Ask::One => desk.one(id).await.map(Into::into),
         Ask::Create => desk.create(members(body, kind.members())?).await,
-        Ask::Change(id) => desk.change(id, revision, members(body, kind.members())?).await.map(Into::into),
-        Ask::Switch(id, on) => {
+        Ask::Change => desk.change(id, revision, members(body, kind.members())?).await.map(Into::into),
+        Ask::Switch(on) => {
             members(body, &[])?;
             let change = Map::from_iter([("enabled".to_owned(), Value::Bool(on))]);
             desk.change(id, None, change).await.map(Into::into)
         }
-        Ask::Delete(id) => desk.delete(id, revision).await.map(Into::into),
-        Ask::Rotate(id) => desk.rotate(id, revision, &members(body, &["overlap_seconds"])?).await.map(Into::into),
+        Ask::Delete => desk.delete(id, revision).await.map(Into::into),
+        Ask::Rotate => desk.rotate(id, revision, &members(body, &["overlap_seconds"])?).await.map(Into::into),
     }
 }
 

@@ -1,0 +1,240 @@
+//! Every endpoint of the admin API, on one screen.
+//!
+//! What a path leads to, the methods that it takes and who may use it come from this table alone.
+
+use http::Method;
+
+use super::credentials::{Act, Kind};
+use super::people::{Ask as About, Kind as Of};
+use super::{Ask, What};
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// Those who may look at everything.
+    Viewers,
+    /// Those who may also act on what is there: switch, refresh, probe.
+    Operators,
+    /// Those who may also make, change and delete.
+    Admins,
+}
+
+/// One method of one path.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) method: Method,
+    /// Behind [`super::ROOT`]; `{id}` stands for one segment.
+    pub(super) path: &'static str,
+    /// Its name, which no other has.
+    pub(super) operation: &'static str,
+    pub(super) who: Who,
+    pub(super) ask: Ask,
+}
+
+const fn get(path: &'static str, operation: &'static str, ask: Ask) -> Endpoint {
+    Endpoint { method: Method::GET, path, operation, who: Who::Viewers, ask }
+}
+
+const fn post(path: &'static str, operation: &'static str, who: Who, ask: Ask) -> Endpoint {
+    Endpoint { method: Method::POST, path, operation, who, ask }
+}
+
+const fn patch(path: &'static str, operation: &'static str, who: Who, ask: Ask) -> Endpoint {
+    Endpoint { method: Method::PATCH, path, operation, who, ask }
+}
+
+const fn delete(path: &'static str, operation: &'static str, who: Who, ask: Ask) -> Endpoint {
+    Endpoint { method: Method::DELETE, path, operation, who, ask }
+}
+
+/// Where two paths fit, the upper one is meant.
+pub(super) static TABLE: &[Endpoint] = &[
+    get("providers", "listProviders", Ask::Providers),
+    post("providers", "createProvider", Who::Admins, Ask::Create(What::Provider)),
+    get("providers/{id}", "getProvider", Ask::Provider),
+    patch("providers/{id}", "changeProvider", Who::Admins, Ask::Change(What::Provider)),
+    delete("providers/{id}", "deleteProvider", Who::Admins, Ask::Delete(What::Provider)),
+    post("providers/{id}/enable", "enableProvider", Who::Operators, Ask::Switch(What::Provider, true)),
+    post("providers/{id}/disable", "disableProvider", Who::Operators, Ask::Switch(What::Provider, false)),
+    get("providers/{id}/models", "listModelsOfProvider", Ask::ProviderModels),
+    get("providers/{id}/learned", "getLearnedOfProvider", Ask::Learned),
+    delete("providers/{id}/learned", "forgetLearnedOfProvider", Who::Operators, Ask::Forget),
+    get("credentials", "listCredentials", Ask::Credentials(Kind::All)),
+    post("credentials", "createCredential", Who::Admins, Ask::Create(What::Credential)),
+    get("credentials/statistics", "getCredentialStatistics", Ask::Statistics(Kind::All)),
+    get("credentials/health", "getCredentialHealth", Ask::Health(Kind::All)),
+    get("credentials/readiness", "getCredentialReadiness", Ask::Readiness(Kind::All)),
+    post("credentials/import", "importCredentials", Who::Admins, Ask::Import(Kind::All)),
+    post("credentials/batch-import", "importCredentialBatch", Who::Admins, Ask::Import(Kind::All)),
+    get("credentials/{id}", "getCredential", Ask::Credential(Kind::All)),
+    patch("credentials/{id}", "changeCredential", Who::Admins, Ask::Change(What::Credential)),
+    delete("credentials/{id}", "deleteCredential", Who::Admins, Ask::Delete(What::Credential)),
+    post("credentials/{id}/enable", "enableCredential", Who::Operators, Ask::Act(Kind::All, Act::Enable)),
+    post("credentials/{id}/disable", "disableCredential", Who::Operators, Ask::Act(Kind::All, Act::Disable)),
+    post("credentials/{id}/refresh", "refreshCredential", Who::Operators, Ask::Act(Kind::All, Act::Refresh)),
+    post("credentials/{id}/probe", "probeCredential", Who::Operators, Ask::Act(Kind::All, Act::Probe)),
+    post("credentials/{id}/quota", "askQuotaOfCredential", Who::Operators, Ask::Act(Kind::All, Act::Quota)),
+    post("credentials/{id}/revive", "reviveCredential", Who::Operators, Ask::Act(Kind::All, Act::Revive)),
+    get("tokens", "listTokens", Ask::Credentials(Kind::Accounts)),
+    post("tokens", "createToken", Who::Admins, Ask::Create(What::Credential)),
+    get("tokens/statistics", "getTokenStatistics", Ask::Statistics(Kind::Accounts)),
+    get("tokens/health", "getTokenHealth", Ask::Health(Kind::Accounts)),
+    get("tokens/readiness", "getTokenReadiness", Ask::Readiness(Kind::Accounts)),
+    post("tokens/import", "importTokens", Who::Admins, Ask::Import(Kind::Accounts)),
+    post("tokens/batch-import", "importTokenBatch", Who::Admins, Ask::Import(Kind::Accounts)),
+    get("tokens/{id}", "getToken", Ask::Credential(Kind::Accounts)),
+    patch("tokens/{id}", "changeToken", Who::Admins, Ask::Change(What::Credential)),
+    delete("tokens/{id}", "deleteToken", Who::Admins, Ask::Delete(What::Credential)),
+    post("tokens/{id}/enable", "enableToken", Who::Operators, Ask::Act(Kind::Accounts, Act::Enable)),
+    post("tokens/{id}/disable", "disableToken", Who::Operators, Ask::Act(Kind::Accounts, Act::Disable)),
+    post("tokens/{id}/refresh", "refreshToken", Who::Operators, Ask::Act(Kind::Accounts, Act::Refresh)),
+    post("tokens/{id}/probe", "probeToken", Who::Operators, Ask::Act(Kind::Accounts, Act::Probe)),
+    post("tokens/{id}/quota", "askQuotaOfToken", Who::Operators, Ask::Act(Kind::Accounts, Act::Quota)),
+    post("tokens/{id}/revive", "reviveToken", Who::Operators, Ask::Act(Kind::Accounts, Act::Revive)),
+    get("pools", "listPools", Ask::Pools),
+    post("pools", "createPool", Who::Admins, Ask::Create(What::Pool)),
+    get("pools/{id}", "getPool", Ask::Pool),
+    patch("pools/{id}", "changePool", Who::Admins, Ask::Change(What::Pool)),
+    delete("pools/{id}", "deletePool", Who::Admins, Ask::Delete(What::Pool)),
+    post("pools/{id}/enable", "enablePool", Who::Operators, Ask::Switch(What::Pool, true)),
+    post("pools/{id}/disable", "disablePool", Who::Operators, Ask::Switch(What::Pool, false)),
+    get("routes", "listRoutes", Ask::Routes),
+    post("routes", "createRoute", Who::Admins, Ask::Create(What::Route)),
+    get("routes/{id}", "getRoute", Ask::Route),
+    patch("routes/{id}", "changeRoute", Who::Admins, Ask::Change(What::Route)),
+    delete("routes/{id}", "deleteRoute", Who::Admins, Ask::Delete(What::Route)),
+    post("routes/{id}/enable", "enableRoute", Who::Operators, Ask::Switch(What::Route, true)),
+    post("routes/{id}/disable", "disableRoute", Who::Operators, Ask::Switch(What::Route, false)),
+    get("problems", "listProblems", Ask::Problems),
+    post("explain", "explain", Who::Viewers, Ask::Explain),
+    get("teams", "listTeams", Ask::People(Of::Teams, About::List)),
+    post("teams", "createTeam", Who::Admins, Ask::People(Of::Teams, About::Create)),
+    get("teams/{id}", "getTeam", Ask::People(Of::Teams, About::One)),
+    patch("teams/{id}", "changeTeam", Who::Admins, Ask::People(Of::Teams, About::Change)),
+    delete("teams/{id}", "deleteTeam", Who::Admins, Ask::People(Of::Teams, About::Delete)),
+    post("teams/{id}/enable", "enableTeam", Who::Admins, Ask::People(Of::Teams, About::Switch(true))),
+    post("teams/{id}/disable", "disableTeam", Who::Admins, Ask::People(Of::Teams, About::Switch(false))),
+    get("users", "listUsers", Ask::People(Of::Users, About::List)),
+    post("users", "createUser", Who::Admins, Ask::People(Of::Users, About::Create)),
+    get("users/{id}", "getUser", Ask::People(Of::Users, About::One)),
+    patch("users/{id}", "changeUser", Who::Admins, Ask::People(Of::Users, About::Change)),
+    delete("users/{id}", "deleteUser", Who::Admins, Ask::People(Of::Users, About::Delete)),
+    post("users/{id}/enable", "enableUser", Who::Admins, Ask::People(Of::Users, About::Switch(true))),
+    post("users/{id}/disable", "disableUser", Who::Admins, Ask::People(Of::Users, About::Switch(false))),
+    get("keys", "listKeys", Ask::People(Of::Keys, About::List)),
+    post("keys", "createKey", Who::Admins, Ask::People(Of::Keys, About::Create)),
+    get("keys/{id}", "getKey", Ask::People(Of::Keys, About::One)),
+    patch("keys/{id}", "changeKey", Who::Admins, Ask::People(Of::Keys, About::Change)),
+    delete("keys/{id}", "deleteKey", Who::Admins, Ask::People(Of::Keys, About::Delete)),
+    post("keys/{id}/enable", "enableKey", Who::Admins, Ask::People(Of::Keys, About::Switch(true))),
+    post("keys/{id}/disable", "disableKey", Who::Admins, Ask::People(Of::Keys, About::Switch(false))),
+    post("keys/{id}/rotate", "rotateKey", Who::Admins, Ask::People(Of::Keys, About::Rotate)),
+];
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    /// With its methods.
+    pub(super) path: &'static str,
+    /// What stands for `{id}`.
+    pub(super) id: &'a str,
+}
+
+impl Place<'_> {
+    /// Its endpoints, one for each method.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
+        let path = self.path;
+        TABLE.iter().filter(move |endpoint| endpoint.path == path)
+    }
+}
+
+/// The place of a path behind [`super::ROOT`].
+pub(super) fn find<'a>(segments: &[&'a str]) -> Option<Place<'a>> {
+    TABLE.iter().find_map(|endpoint| Some(Place { path: endpoint.path, id: fits(endpoint.path, segments)? }))
+}
+
+/// What a path has in the place of `{id}`, if it fits a pattern.
+fn fits<'a>(pattern: &str, segments: &[&'a str]) -> Option<&'a str> {
+    let mut id = "";
+    let mut given = segments.iter();
+    for wanted in pattern.split('/') {
+        let segment = given.next()?;
+        match wanted {
+            "{id}" if !segment.is_empty() => id = segment,
+            wanted if wanted == *segment => {}
+            _ => return None,
+        }
+    }
+    given.next().is_none().then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_endpoint_has_its_methods() {
+        for (path, methods) in [
+            ("providers", "GET POST"),
+            ("providers/a", "GET PATCH DELETE"),
+            ("providers/a/models", "GET"),
+            ("providers/a/disable", "POST"),
+            ("credentials", "GET POST"),
+            ("credentials/a:1", "GET PATCH DELETE"),
+            ("credentials/import", "POST"),
+            ("tokens/batch-import", "POST"),
+            ("tokens/readiness", "GET"),
+            ("tokens/a:1/refresh", "POST"),
+            ("credentials/a:1/probe", "POST"),
+            ("pools", "GET POST"),
+            ("routes/1", "GET PATCH DELETE"),
+            ("problems", "GET"),
+            ("explain", "POST"),
+            ("keys/1/rotate", "POST"),
+        ] {
+            let segments: Vec<&str> = path.split('/').collect();
+            let found = find(&segments).unwrap();
+            let found: Vec<&str> = found.endpoints().map(|endpoint| endpoint.method.as_str()).collect();
+            assert_eq!(found.join(" "), methods, "{path}");
+        }
+        for path in [
+            "",
+            "provider",
+            "providers/",
+            "credentials/a/b",
+            "credentials/a/probe/b",
+            "pools/a/b",
+            "routes/a/enable/b",
+            "users/1/rotate",
+        ] {
+            let segments: Vec<&str> = path.split('/').collect();
+            assert!(find(&segments).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_the_id_is_told() {
+        assert_eq!(find(&["keys", "7", "rotate"]).unwrap().id, "7");
+        assert_eq!(find(&["credentials", "health"]).unwrap().path, "credentials/health");
+        assert_eq!(find(&["credentials", "heal"]).unwrap().id, "heal");
+    }
+
+    #[test]
+    fn no_two_endpoints_are_the_same() {
+        let (mut operations, mut places) = (HashSet::new(), HashSet::new());
+        for endpoint in TABLE {
+            assert!(operations.insert(endpoint.operation), "{}", endpoint.operation);
+            assert!(places.insert((endpoint.method.as_str(), endpoint.path)), "{} {}", endpoint.method, endpoint.path);
+            let segments: Vec<&str> = endpoint.path.split('/').collect();
+            assert_eq!(find(&segments).unwrap().path, endpoint.path, "another one stands above it");
+        }
+    }
+
+    #[test]
+    fn whoever_may_only_look_changes_nothing() {
+        let changes = |endpoint: &&Endpoint| endpoint.method != Method::GET && endpoint.ask != Ask::Explain;
+        assert!(TABLE.iter().filter(changes).all(|endpoint| endpoint.who > Who::Viewers));
+    }
+}
