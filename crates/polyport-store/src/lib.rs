@@ -12,6 +12,7 @@
 //! | [`health`] | counters of credentials |
 //! | [`lease`] | turns that processes take at what only one of them may do |
 //! | [`settings`], [`kept`] | single values; what is remembered between requests for a time |
+//! | [`log`] | requests that have ended: ledger, request log, statistics |
 //! | [`backup()`], [`rotate`] | copies of the database, a new master key |
 //!
 //! Nothing here is on the path of a request: the gateway answers from a snapshot in memory and goes on with it while the database is away
@@ -27,6 +28,7 @@ pub mod key;
 pub mod lease;
 mod location;
 mod lock;
+pub mod log;
 mod migrate;
 pub mod people;
 pub mod pools;
