@@ -1,6 +1,7 @@
 //! Every route, on one screen.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -14,6 +15,7 @@ use crate::app::App;
 use crate::body::Body;
 use crate::id::RequestId;
 use crate::ingress::objects::{self, Place};
+use crate::ingress::peer::Peer;
 use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
 use crate::{error, observe};
@@ -340,11 +342,14 @@ fn protocol_of(path: &str, head: &Parts) -> ClientProtocol {
 pub(crate) async fn answer(
     app: Arc<App>,
     request: Request<Incoming>,
+    peer: IpAddr,
     in_flight: InFlight,
 ) -> Result<Response<Body>, Infallible> {
     let framing = in_flight.framing();
     let http1 = request.version() < http::Version::HTTP_2;
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let origin = Peer::of(peer, &head.headers, &app.runtime().config.access.trusted_proxies);
+    head.extensions.insert(origin);
     let id = RequestId::new();
     let mut response = match ingress::framing::check(&head, framing) {
         Ok(()) => dispatch(&app, id, head, body).await,

@@ -41,6 +41,7 @@ use crate::config::suggestion;
 use crate::ingress::Call;
 use crate::ingress::access::presented;
 use crate::ingress::body::{self, BodyLimits};
+use crate::ingress::peer::Peer;
 use crate::relay::origin::shown;
 use crate::{clock, directory, error};
 use credentials::{Act, Kind};
@@ -154,7 +155,11 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
     let found = find(&head, &segments);
     let answered = match (operator(&view, &head), found) {
-        (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
+        (Err(refusal), _) => {
+            tracing::warn!(client.address = %Peer::found(&head).address, code = refusal.code, "the admin API refused somebody");
+            Err(refusal)
+        }
+        (Ok(()), Err(refusal)) => Err(refusal),
         (Ok(()), Ok((endpoint, about))) => {
             tracing::debug!(operation = endpoint.operation, who = ?endpoint.who, "an operator asks");
             answer(&view, endpoint.ask, about, &head, body).await

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use polyport_provider::Network;
 use polyport_types::Text;
 
 /// Client keys and whether they are needed, and keys of operators.
@@ -13,6 +14,8 @@ pub struct Access {
     pub open: bool,
     /// That was said, and does not only follow from there being no key.
     pub open_was_chosen: bool,
+    /// Proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<Network>,
     keys: HashMap<KeyHash, Arc<ClientKey>>,
     admins: HashMap<KeyHash, Arc<ClientKey>>,
 }

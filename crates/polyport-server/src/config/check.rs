@@ -16,7 +16,7 @@ use super::file::{self, File};
 use super::problem::{Place, Problem};
 use super::secret::{self, Missing};
 use super::tree::{Node, Step, show_path};
-use super::units::{Size, Span};
+use super::units::{Several, Size, Span};
 use super::{
     CapabilityOverride, DEFAULT_PORT, Limits, Listen, Log, LogFormat, LossPolicy, ModelEcho, ResponseHeaders, Timeouts,
 };
@@ -108,6 +108,7 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
     let clients = keys(declared, "keys", "API_TOKEN", public, context);
     let admins = keys(&file.access.admin_keys.0, "admin_keys", "ADMIN_TOKEN", public, context);
     let mut access = Access::default();
+    access.trusted_proxies = networks(file.access.trusted_proxies.as_ref(), "trusted_proxies", context);
     for (name, hash) in clients.valid {
         access = access.with_key(name, hash);
     }
@@ -141,14 +142,19 @@ pub(super) fn reach(file: &File, listen: &Listen, context: &mut Context<'_>) -> 
         let own: &[Network] = if listen.host.is_loopback() { &Network::LOOPBACK } else { &[] };
         return Reach::Internet(own.into());
     };
-    let mut networks = Vec::with_capacity(given.0.len());
-    for (at, text) in given.0.iter().enumerate() {
+    Reach::Internet(networks(Some(given), "networks", context).into())
+}
+
+/// The networks of a list under `access`.
+fn networks(given: Option<&Several<String>>, list: &str, context: &mut Context<'_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for (at, text) in given.iter().flat_map(|given| &given.0).enumerate() {
         match text.parse::<Network>() {
             Ok(network) => networks.push(network),
-            Err(error) => context.error(&steps!["access", "networks", at], error.to_string(), ""),
+            Err(error) => context.error(&steps!["access", list, at], error.to_string(), ""),
         }
     }
-    Reach::Internet(networks.into())
+    networks
 }
 
 /// The keys of the variable that holds several, as a JSON list.

@@ -119,6 +119,10 @@ pub(super) struct Access {
     /// file may be anywhere. Default: this machine if Polyport listens on loopback only, otherwise none.
     #[schemars(example = &"192.168.0.0/16")]
     pub(super) networks: Option<Several<String>>,
+    /// Networks of the reverse proxies before Polyport, such as `127.0.0.1` or `10.0.0.0/8`. What they say in `forwarded` or `x-forwarded-for`
+    /// is where a request comes from, and in `x-forwarded-proto` how. Nobody else is believed. Default: none.
+    #[schemars(example = &"127.0.0.1")]
+    pub(super) trusted_proxies: Option<Several<String>>,
     /// Clients may ask for `provider/model` without an entry in `models`. Default: true.
     pub(super) direct_models: Option<bool>,
 }

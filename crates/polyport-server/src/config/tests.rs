@@ -218,6 +218,14 @@ fn s0_19_usual_variables_hold_keys_that_the_file_does_not_give() {
 }
 
 #[test]
+fn proxies_are_networks() {
+    let proxies = load("access: { trusted_proxies: [10.0.0.0/8, '::1'] }").config.access.trusted_proxies.clone();
+    assert!(proxies.iter().any(|network| network.holds("10.2.3.4".parse().unwrap())));
+    let found = problems("access: { trusted_proxies: proxy.example }");
+    assert!(found[0].contains("access.trusted_proxies"), "{found:?}");
+}
+
+#[test]
 fn keys_of_digits_stay_texts() {
     let loaded =
         load("access: { keys: [01234567890123456789] }\nproviders: { a: { base_url: 'http://h/v1', keys: 1.10 } }");

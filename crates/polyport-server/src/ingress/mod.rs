@@ -12,6 +12,7 @@ pub(crate) mod generate;
 pub(crate) mod held;
 pub(crate) mod models;
 pub(crate) mod objects;
+pub(crate) mod peer;
 pub(crate) mod plain;
 pub(crate) mod spool;
 pub(crate) mod stored;

@@ -223,7 +223,7 @@ impl Server {
                         let Some(speaks) = speaks else { return };
                         let cut = app.cut.clone();
                         // Boxed: a future that is moved into another and pinned there takes its room twice.
-                        let mut connection = Box::pin(connection(app, stream, watcher, speaks, began));
+                        let mut connection = Box::pin(connection(app, stream, peer.ip(), watcher, speaks, began));
                         tokio::select! {
                             biased;
                             () = &mut connection => {}
@@ -298,6 +298,7 @@ impl Speaks {
 fn connection(
     app: Arc<App>,
     stream: TcpStream,
+    peer: IpAddr,
     watcher: Watcher,
     speaks: Speaks,
     began: Instant,
@@ -317,7 +318,7 @@ fn connection(
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = traffic.begin();
         // Boxed so that a connection holds no room for it while it only streams.
-        Box::pin(crate::router::answer(Arc::clone(&app), request, in_flight)) as BoxAnswer
+        Box::pin(crate::router::answer(Arc::clone(&app), request, peer, in_flight)) as BoxAnswer
     });
     watcher.watch(builder.serve_connection(io, service).into_owned()).map(|ended| {
         if let Err(error) = ended {
