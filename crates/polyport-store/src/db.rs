@@ -10,9 +10,11 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Row, Transaction};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
+use crate::audit::Audit;
 use crate::credentials::Credentials;
 use crate::error::{Error, OpenError};
 use crate::health::HealthTable;
+use crate::identity::Identities;
 use crate::kept::Kept;
 use crate::key::{KeyFile, KeyId, MasterKey};
 use crate::lease::Leases;
@@ -225,6 +227,18 @@ impl Store {
         Table::new(self)
     }
 
+    /// How people sign in, and where they are signed in.
+    #[must_use]
+    pub fn identities(&self) -> Identities<'_> {
+        Identities::new(self)
+    }
+
+    /// What was done, by whom.
+    #[must_use]
+    pub fn audit(&self) -> Audit<'_> {
+        Audit::new(self)
+    }
+
     /// What happened with credentials, those of the configuration file included.
     #[must_use]
     pub fn health(&self) -> HealthTable<'_> {
@@ -330,8 +344,14 @@ impl Change {
 
     /// The same for what the gateway's snapshot holds: counts as a change.
     pub(crate) async fn commit_change(mut self) -> Result<(), Error> {
-        sqlx::query("UPDATE meta SET changes = changes + 1").execute(self.connection()).await?;
+        self.count().await?;
         self.commit().await
+    }
+
+    /// Counts as a change. From here on no other change is made before the end of this one.
+    pub(crate) async fn count(&mut self) -> Result<(), Error> {
+        sqlx::query("UPDATE meta SET changes = changes + 1").execute(self.connection()).await?;
+        Ok(())
     }
 }
 

@@ -139,6 +139,9 @@ pub enum Error {
         /// What cannot be changed.
         member: &'static str,
     },
+    /// Nobody else could rule the gateway.
+    #[error("this is the last admin who can sign in; make another one first")]
+    LastAdmin,
     /// Sealed under a master key that is not here.
     #[error(
         "this secret is sealed under master key {0}, which is not the present one; put that key back, or enter the secret again"

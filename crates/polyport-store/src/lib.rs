@@ -8,6 +8,8 @@
 //! | [`table`] | objects with a revision: list, get, create, update, delete |
 //! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
 //! | [`people`] | teams, users, and the keys of their programs |
+//! | [`identity`] | how people sign in, and where they are signed in |
+//! | [`audit`] | what was done |
 //! | [`secrets`] | what is sealed of them |
 //! | [`health`] | counters of credentials |
 //! | [`lease`] | turns that processes take at what only one of them may do |
@@ -18,11 +20,13 @@
 //! Nothing here is on the path of a request: the gateway answers from a snapshot in memory and goes on with it while the database is away
 //! ([`Error::Unavailable`]). Every wait has a bound.
 
+pub mod audit;
 mod backup;
 pub mod credentials;
 pub mod db;
 pub mod error;
 pub mod health;
+pub mod identity;
 pub mod kept;
 pub mod key;
 pub mod lease;
@@ -42,16 +46,18 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Entry as AuditEntry, Filter as AuditFilter};
 pub use backup::{RestoreError, Restored, backup, restore};
 pub use credentials::{Credential, Credentials, NewCredential};
 pub use db::{Store, Timeouts};
 pub use error::{Error, OpenError};
 pub use health::{Health, Tally};
+pub use identity::{Identities, NewSession, Password, Session, Subject};
 pub use kept::{Bounds, Keep, Kind, Name};
 pub use key::{KeyError, KeyId, MasterKey};
 pub use lease::{Lease, Leases};
 pub use location::{check_url, default_url};
-pub use people::{ClientKey, Team, User};
+pub use people::{ClientKey, Role, Team, User};
 pub use pools::Pool;
 pub use providers::Provider;
 pub use rotate::Rotated;

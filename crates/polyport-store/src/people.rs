@@ -1,11 +1,12 @@
 //! Who may use the gateway: teams, users, and the keys of their programs.
 
 use serde_json::Value;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
+use crate::db::Change;
 use crate::error::Error;
-use crate::table::{Cell, Object, Stored, Table, definition, flag, stored};
+use crate::table::{Cell, Object, Stored, Table, definition, fetch, flag, replace, stored};
 
 /// Some users who share limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +28,43 @@ pub struct User {
     pub enabled: bool,
     /// The id of their team.
     pub team: Option<String>,
+    /// What they may do at the admin API.
+    pub role: Role,
     /// What their keys may do.
     pub definition: Value,
+}
+
+/// What a user may do at the admin API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// What is their own.
+    #[default]
+    Member,
+    /// What belongs to their team.
+    Manager,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Member, Self::Manager, Self::Admin];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Manager => "manager",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
 }
 
 /// A key of a client.
@@ -82,6 +118,7 @@ impl Object for User {
             ("name", self.name.as_str().into()),
             ("enabled", self.enabled.into()),
             ("team", (&self.team).into()),
+            ("role", self.role.as_str().into()),
             ("definition", (&self.definition).into()),
         ]
     }
@@ -91,6 +128,8 @@ impl Object for User {
             name: row.try_get("name")?,
             enabled: flag(row, "enabled")?,
             team: row.try_get("team")?,
+            // One that is not known gives no rights.
+            role: Role::named(row.try_get("role")?).unwrap_or_default(),
             definition: definition(row)?,
         })
     }
@@ -131,6 +170,88 @@ impl Object for ClientKey {
     }
 }
 
+impl Table<'_, User> {
+    /// The same as [`Table::update`] for somebody who may be signed in: another role or team, or being switched off, ends that.
+    ///
+    /// # Errors
+    /// [`Error::LastAdmin`] if nobody who can sign in would be admin any more.
+    pub async fn change(&self, id: &str, revision: i64, value: User) -> Result<Stored<User>, Error> {
+        self.store
+            .timed(async {
+                let mut change = self.store.begin().await?;
+                let before = fetch::<User>(change.connection(), id).await?;
+                let changed = replace(&mut change, &before, revision, value).await?;
+                change.count().await?;
+                let (was, is) = (&before.value, &changed.value);
+                if (was.role, was.enabled, &was.team) != (is.role, is.enabled, &is.team) {
+                    end_sessions(&mut change, id).await?;
+                }
+                if was.rules() && !is.rules() {
+                    keep_an_admin(&mut change).await?;
+                }
+                change.commit().await?;
+                Ok(changed)
+            })
+            .await
+    }
+
+    /// The same as [`Table::delete`], with everything they sign in with.
+    ///
+    /// # Errors
+    /// [`Error::LastAdmin`] if nobody who can sign in would be admin any more.
+    pub async fn remove(&self, id: &str, revision: Option<i64>) -> Result<(), Error> {
+        self.store
+            .timed(async {
+                let mut change = self.store.begin().await?;
+                let before = fetch::<User>(change.connection(), id).await?;
+                if let Some(expected) = revision.filter(|expected| *expected != before.revision) {
+                    return Err(Error::Conflict { what: User::WHAT, expected, found: before.revision });
+                }
+                end_sessions(&mut change, id).await?;
+                for sql in [
+                    "DELETE FROM passwords WHERE user_id = $1",
+                    "DELETE FROM subjects WHERE user_id = $1",
+                    "DELETE FROM users WHERE id = $1",
+                ] {
+                    sqlx::query(sql).bind(id).execute(change.connection()).await?;
+                }
+                change.count().await?;
+                if before.value.rules() {
+                    keep_an_admin(&mut change).await?;
+                }
+                change.commit().await
+            })
+            .await
+    }
+}
+
+impl User {
+    fn rules(&self) -> bool {
+        self.enabled && self.role == Role::Admin
+    }
+}
+
+/// Ends everything that somebody is signed in to.
+pub(crate) async fn end_sessions(change: &mut Change, user: &str) -> Result<u64, Error> {
+    let end = sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(user);
+    Ok(end.execute(change.connection()).await?.rows_affected())
+}
+
+/// Fails if there is no admin left who can sign in. Asked after the change was counted: of two that end the rule of two admins, the second one
+/// sees the first.
+async fn keep_an_admin(change: &mut Change) -> Result<(), Error> {
+    if admins(change.connection()).await? == 0 { Err(Error::LastAdmin) } else { Ok(()) }
+}
+
+/// How many admins can sign in.
+pub(crate) async fn admins(connection: &mut AnyConnection) -> Result<i64, Error> {
+    let admins = sqlx::query(
+        "SELECT COUNT(*) AS number FROM users WHERE role = 'admin' AND enabled = 1 AND \
+         (id IN (SELECT user_id FROM passwords) OR id IN (SELECT user_id FROM subjects))",
+    );
+    Ok(admins.fetch_one(connection).await?.try_get("number")?)
+}
+
 impl Table<'_, ClientKey> {
     /// Those that were made or changed at this time or later (Unix milliseconds), and how many there are in all. What is fewer than before has
     /// been deleted.
@@ -156,6 +277,8 @@ pub struct KeyFilter {
     pub user: Option<String>,
     /// The id of their team.
     pub team: Option<String>,
+    /// The id of the team that they or their users belong to.
+    pub within: Option<String>,
     /// Only those that are switched on, or off.
     pub enabled: Option<bool>,
     /// A part of their name, in any case.
@@ -177,6 +300,9 @@ impl Table<'_, ClientKey> {
             if value.is_some() {
                 add(column, value.into());
             }
+        }
+        if filter.within.is_some() {
+            add("(team = ? OR user_id IN (SELECT id FROM users WHERE team = ?))", (&filter.within).into());
         }
         if let Some(enabled) = filter.enabled {
             add("enabled = ?", enabled.into());

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jiff::Timestamp;
 use polyport_store::people::KeyFilter;
-use polyport_store::{ClientKey, Error, Stored, Team, User};
+use polyport_store::{ClientKey, Error, Role, Stored, Team, User};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Query, ROOT, Refusal, View, extend, members, shown};
@@ -126,6 +126,7 @@ impl Desk<'_> {
                 let filter = KeyFilter {
                     user: of("user", &|name| self.find_user(name).map(|user| user.id))?,
                     team: of("team", &|name| self.find_team(name).map(|team| team.id))?,
+                    within: None,
                     enabled,
                     name: text("q"),
                     after: text("after"),
@@ -202,7 +203,11 @@ impl Desk<'_> {
             }
             Kind::Users => {
                 let team = self.team_of(&body)?.unwrap_or_default();
-                let made = store.users().create(User { name, enabled, team, definition }).await.map_err(refusal)?;
+                let made = store
+                    .users()
+                    .create(User { name, enabled, team, role: Role::Member, definition })
+                    .await
+                    .map_err(refusal)?;
                 self.refresh().await?;
                 self.shown_user(&made)
             }
@@ -253,14 +258,15 @@ impl Desk<'_> {
             }
             Kind::Users => {
                 let before = self.find_user(id).ok_or_else(|| self.unknown(id))?;
-                let User { name: was, enabled: on, team, definition: said } = &before.value;
+                let User { name: was, enabled: on, team, role, definition: said } = &before.value;
                 let user = User {
                     name: name.unwrap_or_else(|| was.clone()),
                     enabled: enabled.unwrap_or(*on),
                     team: self.team_of(&body)?.unwrap_or_else(|| team.clone()),
+                    role: *role,
                     definition: definition(said, &body)?,
                 };
-                let changed = store.users().update(&before.id, revision.unwrap_or(before.revision), user).await;
+                let changed = store.users().change(&before.id, revision.unwrap_or(before.revision), user).await;
                 let changed = changed.map_err(refusal)?;
                 self.refresh().await?;
                 self.shown_user(&changed)
@@ -345,7 +351,7 @@ impl Desk<'_> {
                 if keys > 0 {
                     return needed(keys, 0);
                 }
-                store.users().delete(&user.id, revision).await.map_err(refusal)?;
+                store.users().remove(&user.id, revision).await.map_err(refusal)?;
                 user.id
             }
             Kind::Keys => {

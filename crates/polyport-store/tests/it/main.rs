@@ -4,6 +4,7 @@
 
 mod backup;
 mod faults;
+mod identity;
 mod place;
 mod postgres;
 mod suite;

@@ -9,6 +9,10 @@ use polyport_store::{
 };
 use serde_json::json;
 
+use crate::identity::{
+    a12_sessions_end_with_what_they_rest_on, passwords_and_accounts_elsewhere_belong_to_one_user,
+    the_last_admin_who_can_sign_in_stays, what_was_done_is_paged_filtered_and_bounded,
+};
 use crate::place::{Place, entry, secret};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
@@ -53,6 +57,10 @@ suite!(
     a_sealed_value_moved_to_another_row_does_not_open,
     hostile_text_is_only_text,
     an_odd_row_does_not_hide_the_others,
+    a12_sessions_end_with_what_they_rest_on,
+    passwords_and_accounts_elsewhere_belong_to_one_user,
+    the_last_admin_who_can_sign_in_stays,
+    what_was_done_is_paged_filtered_and_bounded,
 );
 
 fn provider(name: &str) -> Provider {
