@@ -10,7 +10,7 @@ use polyport_types::{Fault, Text};
 use serde_json::{Value, json};
 
 use super::providers::checked;
-use super::{Query, Refusal, View, What, definitions, extend, shown, state};
+use super::{Refusal, View, What, definitions, extend, shown, state};
 use crate::clock;
 use crate::config::definitions::{Definition, switch_of_credential};
 use crate::config::{Credential, Means, Origin, Provider};
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn list(self) -> &'static str {
+    pub(super) fn list(self) -> &'static str {
         match self {
             Self::All => "credentials",
             Self::Accounts => "tokens",
@@ -207,18 +207,11 @@ fn find<'a>(view: &'a View, kind: Kind, id: &str) -> Result<Seat<'a>, Refusal> {
         .ok_or_else(|| Refusal::not_found(format!("there is no `{}` among the {}", shown(id), kind.list())))
 }
 
-pub(super) fn list(view: &View, kind: Kind, query: &Query) -> Result<Value, Refusal> {
-    query.only(&["provider", "state"])?;
-    let wanted = |seat: &Seat<'_>| {
-        query.get("provider").is_none_or(|name| *seat.provider.name == *name)
-            && query.get("state").is_none_or(|state| seat.state(view).as_str() == state)
-    };
-    let mut shown: Vec<Value> = all(view, kind).filter(wanted).map(|seat| seat.shown(view)).collect();
-    let idle = without_seat(view, kind);
-    shown.extend(idle.into_iter().filter(|one| {
-        query.get("state").is_none() && query.get("provider").is_none_or(|name| one["provider"] == *name)
-    }));
-    Ok(json!({ kind.list(): shown }))
+/// Those that are used, then the others of the database.
+pub(super) fn list(view: &View, kind: Kind) -> Vec<Value> {
+    let mut shown: Vec<Value> = all(view, kind).map(|seat| seat.shown(view)).collect();
+    shown.extend(without_seat(view, kind));
+    shown
 }
 
 /// Those of the database that are not in force, or whose provider is not.

@@ -9,6 +9,7 @@ use polyport_types::Text;
 use polyport_types::secret::mask;
 use serde_json::{Map, Value, json};
 
+use super::refusal::{Flaw, pointer};
 use super::{Answer, Refusal, View, What, credentials, extend, providers, routing, shown};
 use crate::config::definitions::{CREDENTIAL_SECRETS, Definition, path_within, switch_of_provider};
 use crate::config::{Origin, Problem};
@@ -116,7 +117,7 @@ fn told(one: &Definition, problems: &[Problem]) -> Vec<Value> {
 }
 
 /// Everything of the database that is not in force though it should be.
-pub(super) fn problems(view: &View) -> Value {
+pub(super) fn problems(view: &View) -> Vec<Value> {
     let declared = &view.runtime.config.declared;
     let mut all = Vec::new();
     for one in &declared.definitions.list {
@@ -126,18 +127,25 @@ pub(super) fn problems(view: &View) -> Value {
             all.push(shown);
         }
     }
-    json!({ "problems": all })
+    all
 }
 
 /// The revision that `If-Match` names.
 pub(super) fn revision(head: &Parts) -> Result<Option<i64>, Refusal> {
-    let Some(text) = head.headers.get(IF_MATCH).map(HeaderValue::as_bytes) else { return Ok(None) };
+    let mut given = head.headers.get_all(IF_MATCH).iter();
+    let Some(text) = given.next().map(HeaderValue::as_bytes) else { return Ok(None) };
     if text == b"*" {
         return Ok(None);
     }
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.trim().trim_matches('"').parse().ok());
-    let wrong = || Refusal::bad_request("If-Match: give the `ETag` of an earlier answer, such as \"3\", or *");
-    number.map(Some).ok_or_else(wrong)
+    let wrong = || Refusal::header("If-Match", "give the `ETag` of an earlier answer, such as \"3\", or *");
+    let text = std::str::from_utf8(text).ok().filter(|_| given.next().is_none()).ok_or_else(wrong)?.trim();
+    if let Ok(number) = text.trim_matches('"').parse() {
+        return Ok(Some(number));
+    }
+    // Of another kind than those of what can be changed: none has it.
+    let tag = text.strip_prefix("W/").unwrap_or(text);
+    let quoted = tag.len() > 1 && tag.starts_with('"') && tag.ends_with('"') && !tag.contains(',');
+    if quoted { Ok(Some(i64::MIN)) } else { Err(wrong()) }
 }
 
 pub(super) async fn create(view: &View, what: What, body: Value) -> Result<Answer, Refusal> {
@@ -161,12 +169,12 @@ pub(super) fn new(what: What, body: Value) -> Result<Definition, Refusal> {
     let mut text = |member: &str| match members.remove(member) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(Text::from(text))),
-        Some(_) => Err(Refusal::bad_request(format!("{member}: a text is expected"))),
+        Some(_) => Err(Refusal::member(member, "a text is expected")),
     };
     let name = text("name")?;
     let provider = if what == What::Credential { text("provider")? } else { None };
     let enabled = switched(&mut members)?.unwrap_or(true);
-    let missing = |member: &str, words: &str| Refusal::bad_request(format!("{member}: {words}"));
+    let missing = |member: &str, words: &str| Refusal::member(member, words);
     let name = match (what, name) {
         (What::Credential, None) => nameless(&members)?,
         (What::Route, None) => Text::new(),
@@ -198,7 +206,7 @@ pub(super) fn new(what: What, body: Value) -> Result<Definition, Refusal> {
 fn unsealed(members: &Map<String, Value>) -> Result<(), Refusal> {
     match members.get("session_token") {
         None | Some(Value::Null) => Ok(()),
-        Some(_) => Err(Refusal::bad_request("session_token: write `ID:SECRET:TOKEN` as `key`")),
+        Some(_) => Err(Refusal::member("session_token", "write `ID:SECRET:TOKEN` as `key`")),
     }
 }
 
@@ -206,7 +214,7 @@ fn switched(members: &mut Map<String, Value>) -> Result<Option<bool>, Refusal> {
     match members.remove("enabled") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(on)) => Ok(Some(on)),
-        Some(_) => Err(Refusal::bad_request("enabled: true or false is expected")),
+        Some(_) => Err(Refusal::member("enabled", "true or false is expected")),
     }
 }
 
@@ -215,8 +223,9 @@ fn nameless(members: &Map<String, Value>) -> Result<Text, Refusal> {
     let kinds = [("key_file", "account"), ("refresh_token", "account"), ("key", "key")];
     let found = kinds.iter().find_map(|(member, word)| Some((members.get(*member)?.as_str()?, word)));
     let Some((secret, word)) = found else {
-        return Err(Refusal::bad_request(
-            "key: give the text of the key, or `refresh_token` or `key_file` for an account",
+        return Err(Refusal::member(
+            "key",
+            "give the text of the key, or `refresh_token` or `key_file` for an account",
         ));
     };
     let digest = blake3::hash(secret.trim().as_bytes()).to_hex();
@@ -262,13 +271,13 @@ fn changed(before: &Definition, mut patch: Map<String, Value>) -> Result<Definit
     after.enabled = switched(&mut patch)?.unwrap_or(before.enabled);
     let fixed = |member: &str| {
         let what = before.kind.as_str();
-        Refusal::bad_request(format!("{member}: a {what} keeps its {member}; make a new one and delete this one"))
+        Refusal::member(member, format!("a {what} keeps its {member}; make a new one and delete this one"))
     };
     if let Some(name) = patch.remove("name") {
-        let name = name.as_str().ok_or_else(|| Refusal::bad_request("name: a text is expected"))?;
+        let name = name.as_str().ok_or_else(|| Refusal::member("name", "a text is expected"))?;
         match before.kind {
             What::Provider | What::Pool if *name != *before.name => return Err(fixed("name")),
-            What::Credential if name.trim().is_empty() => return Err(Refusal::bad_request("name: the name is empty")),
+            What::Credential if name.trim().is_empty() => return Err(Refusal::member("name", "the name is empty")),
             _ => after.name = name.into(),
         }
     }
@@ -383,10 +392,7 @@ pub(super) fn refusal(_: &View, rejected: Rejected) -> Refusal {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", words)
         }
         Rejected::Unknown => Refusal::not_found("it is not there any more"),
-        Rejected::Stale(found) => {
-            let words = format!("it was changed meanwhile: it has revision {found}; read it again");
-            Refusal::new(StatusCode::PRECONDITION_FAILED, "stale", words)
-        }
+        Rejected::Stale(found) => Refusal::stale(found),
         Rejected::Taken(words) => Refusal::new(StatusCode::CONFLICT, "taken", words),
         Rejected::Invalid(one, problems) => {
             let first = problems.first().map(|problem| {
@@ -396,7 +402,13 @@ pub(super) fn refusal(_: &View, rejected: Rejected) -> Refusal {
                 format!("{path}{message}{remedy}")
             });
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, "invalid", first.unwrap_or_default());
-            Refusal { problems: told(&one, &problems), ..refusal }
+            let errors = problems.iter().map(|problem| Flaw {
+                pointer: Some(pointer(&path_within(&one, &problem.path))),
+                detail: problem.message.clone(),
+                remedy: problem.remedy.clone(),
+                ..Flaw::default()
+            });
+            Refusal { errors: errors.collect(), ..refusal }
         }
         Rejected::Needed(others) => {
             let names: Vec<String> =
@@ -405,13 +417,16 @@ pub(super) fn refusal(_: &View, rejected: Rejected) -> Refusal {
                 [one] => format!("{one} needs it as it is"),
                 many => format!("{} others need it as it is: {}", many.len(), first_of(many)),
             };
-            let problems = others.iter().take(MOST_NAMED).map(|(one, problem)| {
-                let mut shown = json!({ "kind": one.kind.as_str(), "id": one.id, "name": one.name });
-                extend(&mut shown, json!({ "message": problem.message, "remedy": problem.remedy }));
-                shown
+            let errors = others.iter().take(MOST_NAMED).map(|(one, problem)| Flaw {
+                detail: problem.message.clone(),
+                remedy: problem.remedy.clone(),
+                kind: Some(one.kind.as_str().to_owned()),
+                id: Some(one.id.to_string()),
+                name: Some(one.name.to_string()),
+                ..Flaw::default()
             });
             let refusal = Refusal::new(StatusCode::CONFLICT, "referenced", words);
-            Refusal { problems: problems.collect(), ..refusal }
+            Refusal { errors: errors.collect(), ..refusal }
         }
         Rejected::File(problems) => {
             let words = format!("the configuration file cannot be checked now, so nothing was changed: {problems}");

@@ -23,23 +23,23 @@ fn question(asked: &Map<String, Value>) -> Result<Question, Refusal> {
         Some(name) => ClientProtocol::ALL
             .into_iter()
             .find(|protocol| protocol.as_str() == name)
-            .ok_or_else(|| Refusal::bad_request("protocol: write chat, responses, messages or gemini"))?,
+            .ok_or_else(|| Refusal::member("protocol", "write chat, responses, messages or gemini"))?,
     };
     let body = asked.get("body").filter(|body| !body.is_null());
     if body.is_some_and(|body| !body.is_object()) {
-        return Err(Refusal::bad_request("body: a request of the protocol is expected, as an object"));
+        return Err(Refusal::member("body", "a request of the protocol is expected, as an object"));
     }
     let in_body = body.and_then(|body| body.get("model")?.as_str());
     let model = text(asked, "model")?.or(in_body).filter(|model| !model.is_empty());
-    let model = model.ok_or_else(|| Refusal::bad_request("model: name the model that is asked for"))?;
+    let model = model.ok_or_else(|| Refusal::member("model", "name the model that is asked for"))?;
     let headers = match asked.get("headers") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Object(headers)) => headers
             .iter()
             .map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
             .collect::<Option<_>>()
-            .ok_or_else(|| Refusal::bad_request("headers: the values must be texts"))?,
-        Some(_) => return Err(Refusal::bad_request("headers: an object of names and values is expected")),
+            .ok_or_else(|| Refusal::member("headers", "the values must be texts"))?,
+        Some(_) => return Err(Refusal::member("headers", "an object of names and values is expected")),
     };
     Ok(Question {
         model: model.into(),
@@ -54,6 +54,6 @@ fn text<'a>(asked: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>
     match asked.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Refusal::bad_request(format!("{name}: a text is expected"))),
+        Some(_) => Err(Refusal::member(name, "a text is expected")),
     }
 }

@@ -24,11 +24,10 @@ struct Item {
 pub(super) async fn answer(
     view: &View,
     kind: Kind,
+    query: &Query,
     head: &Parts,
     body: hyper::body::Incoming,
 ) -> Result<Value, Refusal> {
-    let query = Query::of(head);
-    query.only(&["provider"])?;
     let bytes = bytes_of(view, head, body).await?;
     let as_text = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let (entries, provider) = if as_text {
@@ -98,14 +97,14 @@ fn listed(body: Value) -> Result<(Vec<Value>, Option<String>), Refusal> {
     let provider = match members.remove("provider") {
         None | Some(Value::Null) => None,
         Some(Value::String(name)) => Some(name),
-        Some(_) => return Err(Refusal::bad_request("provider: a text is expected")),
+        Some(_) => return Err(Refusal::member("provider", "a text is expected")),
     };
     let mut entries = Vec::new();
     for (name, list) in members {
         match list {
             Value::Array(list) => entries.extend(list),
             Value::Null => {}
-            _ => return Err(Refusal::bad_request(format!("{name}: a list is expected"))),
+            _ => return Err(Refusal::member(&name, "a list is expected")),
         }
     }
     Ok((entries, provider))

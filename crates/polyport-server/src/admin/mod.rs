@@ -3,6 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`table`] | every endpoint |
+//! | [`query`] | parameters, and lists page by page |
+//! | [`refusal`] | why there is no answer |
 //! | [`providers`] | services that answer, and their own lists of models |
 //! | [`credentials`] | keys and accounts: state, counts, switching, refreshing, probing |
 //! | [`routing`] | pools and routes |
@@ -18,6 +20,8 @@ mod explain;
 mod import;
 mod people;
 mod providers;
+mod query;
+mod refusal;
 mod routing;
 pub(crate) mod stats;
 mod table;
@@ -26,10 +30,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
-use polyport_protocol::{encode_fault, json};
+use http_body::Body as _;
+use polyport_protocol::json;
 use polyport_routing::{Fleet, Millis, State};
 use polyport_types::{ClientProtocol, Fault};
 use serde_json::{Map, Value, json};
@@ -45,6 +50,8 @@ use crate::ingress::peer::Peer;
 use crate::relay::origin::shown;
 use crate::{clock, directory, error};
 use credentials::{Act, Kind};
+use query::Query;
+use refusal::Refusal;
 use table::Endpoint;
 
 /// Where the admin API begins.
@@ -78,40 +85,6 @@ enum Ask {
     People(people::Kind, people::Ask),
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-struct Refusal {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-    /// The methods that are possible.
-    allow: Option<String>,
-    /// What is wrong with which member.
-    problems: Vec<Value>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), allow: None, problems: Vec::new() }
-    }
-
-    fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
-    }
-
-    fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
-    }
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        let status = encode_fault(ClientProtocol::Chat, &fault, "").status;
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self::new(status, fault.class.as_str(), fault.message)
-    }
-}
-
 /// What is in force while one request is answered.
 #[derive(Debug)]
 struct View {
@@ -138,12 +111,14 @@ struct Answer {
     revision: Option<i64>,
     /// Where it was made.
     location: Option<String>,
+    /// One object is shown, which has an `ETag` in any case.
+    single: bool,
 }
 
 impl From<Value> for Answer {
     fn from(value: Value) -> Self {
         let revision = value.get("revision").and_then(Value::as_i64);
-        Self { status: StatusCode::OK, value, revision, location: None }
+        Self { status: StatusCode::OK, value, revision, location: None, single: false }
     }
 }
 
@@ -162,12 +137,12 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
         (Ok(()), Err(refusal)) => Err(refusal),
         (Ok(()), Ok((endpoint, about))) => {
             tracing::debug!(operation = endpoint.operation, who = ?endpoint.who, "an operator asks");
-            answer(&view, endpoint.ask, about, &head, body).await
+            answer(&view, endpoint, about, &head, body).await
         }
     };
     let mut response = match answered {
         Ok(answer) => shown_to(answer),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => refusal.answer(&id),
     };
     error::name(ClientProtocol::Chat, &id, response.headers_mut());
     response
@@ -194,14 +169,20 @@ fn find<'a>(head: &Parts, segments: &[&'a str]) -> Result<(&'static Endpoint, &'
     Err(Refusal { allow: Some(methods.join(", ").replace("GET", "GET, HEAD")), ..refusal })
 }
 
-async fn answer(view: &View, ask: Ask, id: &str, head: &Parts, body: hyper::body::Incoming) -> Result<Answer, Refusal> {
-    let query = || Query::of(head);
-    let value = match ask {
-        Ask::Providers => providers::list(view),
+async fn answer(
+    view: &View,
+    endpoint: &Endpoint,
+    id: &str,
+    head: &Parts,
+    body: hyper::body::Incoming,
+) -> Result<Answer, Refusal> {
+    let query = Query::read(head, query::parameters(endpoint.ask))?;
+    let value = match endpoint.ask {
+        Ask::Providers => query.page("providers", providers::all(view))?,
         Ask::ProviderModels => providers::models(view, id).await?,
         Ask::Learned => providers::learned(view, id)?,
         Ask::Forget => providers::forget(view, id)?,
-        Ask::Credentials(kind) => credentials::list(view, kind, &query())?,
+        Ask::Credentials(kind) => query.page(kind.list(), credentials::list(view, kind))?,
         Ask::Credential(kind) => credentials::one(view, kind, id)?,
         Ask::Statistics(kind) => credentials::statistics(view, kind),
         Ask::Health(kind) => credentials::health(view, kind),
@@ -214,9 +195,9 @@ async fn answer(view: &View, ask: Ask, id: &str, head: &Parts, body: hyper::body
             credentials::act(view, kind, id, act).await?
         }
         Ask::Provider => providers::one(view, id)?,
-        Ask::Pools => routing::pools(view),
+        Ask::Pools => query.page("pools", routing::all_pools(view))?,
         Ask::Pool => routing::pool(view, id)?,
-        Ask::Routes => routing::routes(view),
+        Ask::Routes => query.page("routes", routing::all_routes(view))?,
         Ask::Route => routing::route(view, id)?,
         Ask::Create(what) => return definitions::create(view, what, read(view, head, body).await?).await,
         Ask::Change(what) => {
@@ -228,16 +209,18 @@ async fn answer(view: &View, ask: Ask, id: &str, head: &Parts, body: hyper::body
             members(read(view, head, body).await?, &[])?;
             definitions::switch(view, what, id, on).await?
         }
-        Ask::Import(kind) => import::answer(view, kind, head, body).await?,
-        Ask::Problems => definitions::problems(view),
+        Ask::Import(kind) => import::answer(view, kind, &query, head, body).await?,
+        Ask::Problems => query.page("problems", definitions::problems(view))?,
         Ask::People(kind, about) => {
-            let (query, revision) = (query(), definitions::revision(head)?);
+            let revision = definitions::revision(head)?;
             let body = read(view, head, body).await?;
             return people::answer(view, kind, about, id, &query, revision, body).await;
         }
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
-    Ok(value.into())
+    let mut answer = Answer::from(value);
+    answer.single = endpoint.path.ends_with("{id}");
+    Ok(answer)
 }
 
 /// Whether an operator asks.
@@ -263,8 +246,17 @@ fn operator(view: &View, head: &Parts) -> Result<(), Refusal> {
     Err(Refusal::new(StatusCode::UNAUTHORIZED, "admin_key_needed", words))
 }
 
-/// Reads a body; none is an empty object.
+/// Reads a body of JSON; none is an empty object.
 async fn read(view: &View, head: &Parts, body: hyper::body::Incoming) -> Result<Value, Refusal> {
+    let kind = head.headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
+    if let Some(kind) = kind.as_deref().map(|kind| kind.split(';').next().unwrap_or_default().trim())
+        && kind != "application/json"
+        && !kind.ends_with("+json")
+        && !body.is_end_stream()
+    {
+        let words = format!("content-type: `{}` is not understood here; send application/json", shown(kind));
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", words));
+    }
     json_of(view, &bytes_of(view, head, body).await?)
 }
 
@@ -291,33 +283,9 @@ fn members(body: Value, known: &[&str]) -> Result<Map<String, Value>, Refusal> {
                 remedy if remedy.is_empty() => "no member is expected".to_owned(),
                 remedy => remedy,
             };
-            Err(Refusal::bad_request(format!("unknown member `{}`; {remedy}", shown(name))))
+            let refusal = Refusal::member(name, format!("it is not known; {remedy}"));
+            Err(Refusal { message: format!("unknown member `{}`; {remedy}", shown(name)), ..refusal })
         }
-    }
-}
-
-/// The members of a query, but for keys.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn of(head: &Parts) -> Self {
-        let query = head.uri.query().unwrap_or_default().as_bytes();
-        Self(url::form_urlencoded::parse(query).into_owned().filter(|(name, _)| name != "key").collect())
-    }
-
-    /// Refuses what is not among the known ones.
-    fn only(&self, known: &[&str]) -> Result<(), Refusal> {
-        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some((name, _)) => {
-                let remedy = suggestion(name, known, "known are");
-                Err(Refusal::bad_request(format!("unknown parameter `{}`; {remedy}", shown(name))))
-            }
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -328,7 +296,11 @@ fn shown_to(answer: Answer) -> Response<Body> {
             response.headers_mut().insert(name, value);
         }
     };
-    set(ETAG, answer.revision.map(|revision| format!("\"{revision}\"")));
+    let of_content = || {
+        format!("W/\"{}\"", blake3::hash(answer.value.to_string().as_bytes()).to_hex().get(..16).unwrap_or_default())
+    };
+    let revision = answer.revision.map(|revision| format!("\"{revision}\""));
+    set(ETAG, revision.or_else(|| answer.single.then(of_content)));
     set(LOCATION, answer.location);
     response
 }
@@ -338,24 +310,6 @@ fn written(status: StatusCode, value: &Value) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn refused(refusal: &Refusal) -> Response<Body> {
-    let mut error = json!({ "error": { "code": refusal.code, "message": refusal.message } });
-    if !refusal.problems.is_empty() {
-        error["error"]["problems"] = refusal.problems.clone().into();
-    }
-    let mut response = written(refusal.status, &error);
-    if refusal.status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    if let Some(allowed) = refusal.allow.as_deref().and_then(|methods| HeaderValue::try_from(methods).ok()) {
-        response.headers_mut().insert(ALLOW, allowed);
-    }
-    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-    }
     response
 }
 

@@ -8,6 +8,7 @@ use polyport_store::people::KeyFilter;
 use polyport_store::{ClientKey, Error, Role, Stored, Team, User};
 use serde_json::{Map, Value, json};
 
+use super::query::cursor;
 use super::{Answer, Query, ROOT, Refusal, View, extend, members, shown};
 use crate::directory::rules::{self, Rules};
 use crate::directory::{Directory, digest, now};
@@ -50,10 +51,6 @@ impl Kind {
         }
     }
 }
-
-/// Entries of a page, where nobody says how many.
-const PAGE: u32 = 100;
-const LARGEST_PAGE: u32 = 1000;
 
 /// How long the text before the present one stays good, in seconds, where nobody says; and at most.
 const OVERLAP: i64 = 24 * 3600;
@@ -98,27 +95,11 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     async fn list(&self, query: &Query) -> Result<Value, Refusal> {
-        query.only(match self.kind {
-            Kind::Teams => &["limit", "after", "q"],
-            Kind::Users => &["limit", "after", "q", "team"],
-            Kind::Keys => &["limit", "after", "q", "team", "user", "enabled"],
-        })?;
-        let limit = match query.get("limit").map(str::parse::<u32>) {
-            None => PAGE,
-            Some(Ok(limit @ 1..=LARGEST_PAGE)) => limit,
-            Some(_) => return Err(Refusal::bad_request(format!("limit: give a number from 1 to {LARGEST_PAGE}"))),
-        };
+        let (limit, after) = (query.limit(), query.after()?.map(|(_, id)| id));
         // One more, to see whether there is another page.
         let wanted = limit + 1;
         let mut page: Vec<Value> = match self.kind {
             Kind::Keys => {
-                let enabled = match query.get("enabled") {
-                    None => None,
-                    Some("true") => Some(true),
-                    Some("false") => Some(false),
-                    Some(_) => return Err(Refusal::bad_request("enabled: give true or false")),
-                };
-                let text = |name: &str| query.get(name).map(str::to_owned);
                 let of = |name: &str, find: &dyn Fn(&str) -> Option<String>| match query.get(name) {
                     None => Ok(None),
                     Some(of) => id_of(name, find(of)).map(Some),
@@ -127,16 +108,19 @@ impl Desk<'_> {
                     user: of("user", &|name| self.find_user(name).map(|user| user.id))?,
                     team: of("team", &|name| self.find_team(name).map(|team| team.id))?,
                     within: None,
-                    enabled,
-                    name: text("q"),
-                    after: text("after"),
+                    enabled: query.flag("enabled"),
+                    name: query.get("q").map(str::to_owned),
+                    after,
                 };
                 let keys = self.directory.store().client_keys().page(&filter, wanted).await.map_err(refusal)?;
                 keys.iter().map(|key| self.shown_key(key)).collect()
             }
             Kind::Teams => {
                 let teams = self.directory.teams();
-                let wanted = teams.iter().filter(|team| fits(query, &team.id, &team.value.name)).take(wanted as usize);
+                let wanted = teams
+                    .iter()
+                    .filter(|team| fits(query, after.as_deref(), &team.id, &team.value.name))
+                    .take(wanted as usize);
                 wanted.map(|team| self.shown_team(team)).collect()
             }
             Kind::Users => {
@@ -149,14 +133,15 @@ impl Desk<'_> {
                 let wanted = users
                     .iter()
                     .filter(of_team)
-                    .filter(|user| fits(query, &user.id, &user.value.name))
+                    .filter(|user| fits(query, after.as_deref(), &user.id, &user.value.name))
                     .take(wanted as usize);
                 wanted.map(|user| self.shown_user(user)).collect()
             }
         };
         let more = page.len() > limit as usize;
         page.truncate(limit as usize);
-        let next = page.last().filter(|_| more).map(|last| last["id"].clone());
+        let last = page.last().filter(|_| more).and_then(|last| last["id"].as_str());
+        let next = last.map(|id| cursor(0, id));
         Ok(json!({ self.kind.list(): page, "next": next }))
     }
 
@@ -429,13 +414,12 @@ fn named(id: &str, name: Option<&str>) -> Value {
 }
 
 /// Whether one is on the page that a query asks for.
-fn fits(query: &Query, id: &str, name: &str) -> bool {
-    query.get("after").is_none_or(|after| id > after)
-        && query.get("q").is_none_or(|part| name.to_lowercase().contains(&part.to_lowercase()))
+fn fits(query: &Query, after: Option<&str>, id: &str, name: &str) -> bool {
+    after.is_none_or(|after| id > after) && query.finds(name)
 }
 
 fn id_of(what: &str, found: Option<String>) -> Result<String, Refusal> {
-    found.ok_or_else(|| Refusal::bad_request(format!("{what}: there is none of this id or name")))
+    found.ok_or_else(|| Refusal::parameter(what, "there is none of this id or name"))
 }
 
 /// 256 random bits, and what may be shown of them.
@@ -448,8 +432,7 @@ fn new_key() -> (String, String) {
 }
 
 fn wrong(member: &str, what: &str) -> Refusal {
-    let refusal = Refusal::new(StatusCode::BAD_REQUEST, "invalid", format!("{member}: {what}"));
-    Refusal { problems: vec![json!({ "path": member, "message": what, "remedy": "" })], ..refusal }
+    Refusal { code: "invalid", ..Refusal::member(member, what) }
 }
 
 fn name(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
@@ -530,10 +513,7 @@ fn check_owner(key: &ClientKey) -> Result<(), Refusal> {
 fn refusal(error: Error) -> Refusal {
     match error {
         Error::NotFound { .. } => Refusal::not_found("it is not there any more"),
-        Error::Conflict { found, .. } => {
-            let words = format!("it was changed meanwhile: it has revision {found}; read it again");
-            Refusal::new(StatusCode::PRECONDITION_FAILED, "stale", words)
-        }
+        Error::Conflict { found, .. } => Refusal::stale(found),
         Error::Taken { .. } => Refusal::new(StatusCode::CONFLICT, "taken", error.to_string()),
         other => {
             let words = format!("nothing was changed: {other}");

@@ -11,17 +11,13 @@ use crate::config::{Origin, Provider, Service};
 use crate::credentials::{Check, probe};
 use crate::relay::learned::Lesson;
 
-pub(super) fn list(view: &View) -> Value {
-    json!({ "providers": all(view) })
-}
-
 /// By its name, or by its id in the database.
 pub(super) fn one(view: &View, id: &str) -> Result<Value, Refusal> {
     definitions::named(all(view), "provider", id)
 }
 
 /// Those in force, then those that are not.
-fn all(view: &View) -> Vec<Value> {
+pub(super) fn all(view: &View) -> Vec<Value> {
     let config = &view.runtime.config;
     let mut providers: Vec<Value> = config.providers().map(|provider| in_force(view, provider)).collect();
     for name in &config.disabled {

@@ -5,16 +5,12 @@ use serde_json::{Value, json};
 
 use super::{Refusal, View, What, definitions, extend};
 
-pub(super) fn pools(view: &View) -> Value {
-    json!({ "pools": all_pools(view) })
-}
-
 /// By its name, or by its id in the database.
 pub(super) fn pool(view: &View, id: &str) -> Result<Value, Refusal> {
     definitions::named(all_pools(view), "pool", id)
 }
 
-fn all_pools(view: &View) -> Vec<Value> {
+pub(super) fn all_pools(view: &View) -> Vec<Value> {
     let catalog = &view.runtime.config.catalog;
     let mut pools: Vec<Value> = catalog
         .pools()
@@ -53,10 +49,6 @@ fn all_pools(view: &View) -> Vec<Value> {
     pools
 }
 
-pub(super) fn routes(view: &View) -> Value {
-    json!({ "routes": all_routes(view) })
-}
-
 /// By its id in the database, or by its place among those in force.
 pub(super) fn route(view: &View, id: &str) -> Result<Value, Refusal> {
     let all = all_routes(view);
@@ -69,7 +61,7 @@ pub(super) fn route(view: &View, id: &str) -> Result<Value, Refusal> {
 }
 
 /// Those of the database stand behind those of the file.
-fn all_routes(view: &View) -> Vec<Value> {
+pub(super) fn all_routes(view: &View) -> Vec<Value> {
     let routes = view.runtime.config.catalog.routes();
     let declared: Vec<_> = definitions::all_in_force(view, What::Route).filter(|one| one.enabled).collect();
     let of_file = routes.len().saturating_sub(declared.len());

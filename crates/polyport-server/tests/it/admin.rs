@@ -82,7 +82,7 @@ async fn s0_16_only_an_admin_key_opens_it() {
             let answer = get(gateway.address, path, headers).await;
             assert_eq!(answer.header("www-authenticate") == "Bearer", status == 401);
             let (found, body) = status_and_body(answer).await;
-            assert_eq!((found, &body["error"]["code"]), (status, &json!(code)), "{path}");
+            assert_eq!((found, &body["code"]), (status, &json!(code)), "{path}");
         }
     }
     let (path, body) = request(ClientProtocol::Chat, false);
@@ -91,7 +91,7 @@ async fn s0_16_only_an_admin_key_opens_it() {
     let open = Gateway::start(several(vec![provider("up", Protocol::Chat, &fake.base_url())])).await;
     let (status, body) = status_and_body(get(open.address, "/admin/api/tokens", &[]).await).await;
     assert_eq!(status, 403);
-    let words = body["error"]["message"].as_str().unwrap();
+    let words = body["detail"].as_str().unwrap();
     assert!(words.contains("ADMIN_TOKEN") && words.contains("admin_keys"), "{words}");
 }
 
@@ -125,7 +125,7 @@ async fn what_is_asked_wrongly_is_told() {
         assert_eq!(!allowed.is_empty(), status == 405, "{path}");
         assert!(allowed.split(", ").all(|name| name != method));
         let (found, body) = status_and_body(answer).await;
-        assert_eq!((found, body["error"]["message"].as_str().unwrap()), (status, words), "{method} {path}");
+        assert_eq!((found, body["detail"].as_str().unwrap()), (status, words), "{method} {path}");
     }
     assert_eq!(read(&gateway, &format!("/admin/api/credentials/{id}")).await["enabled"], true);
 }
@@ -216,7 +216,7 @@ async fn s0_32_a_refresh_is_one_call_for_that_account() {
 
     server.revoke("r");
     let (status, body) = act(&gateway, &format!("{token}/refresh")).await;
-    assert_eq!((status, &body["error"]["code"], server.calls("r")), (502, &json!("refresh_failed"), 2));
+    assert_eq!((status, &body["code"], server.calls("r")), (502, &json!("refresh_failed"), 2));
     let health = read(&gateway, "/admin/api/tokens/health").await;
     assert_eq!((&health["tokens"][0]["healthy"], &health["tokens"][0]["state"]), (&json!(false), &json!("invalid")));
     let (status, body) = status_and_body(get(gateway.address, "/admin/api/tokens/readiness", &AS_ADMIN).await).await;
@@ -326,7 +326,7 @@ async fn explain_foresees_the_first_choice_and_changes_nothing() {
         (json!({"model": "m", "body": []}), 400, "body: a request of the protocol is expected, as an object"),
     ] {
         let (found, body) = status_and_body(post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked).await).await;
-        assert_eq!((found, body["error"]["message"].as_str().unwrap()), (status, words));
+        assert_eq!((found, body["detail"].as_str().unwrap()), (status, words));
     }
     let unknown = post(gateway.address, "/admin/api/explain", &AS_ADMIN, &json!({"model": "nobody"})).await;
     assert_eq!(unknown.status, 404);

@@ -57,8 +57,15 @@ impl Running {
         answer
     }
 
+    /// All pages of a list.
     async fn list(&self, list: &str) -> Vec<Value> {
-        self.to("GET", list, Value::Null).await[list].as_array().unwrap().clone()
+        let (mut all, mut path) = (Vec::new(), format!("{list}?limit=500"));
+        loop {
+            let page = self.to("GET", &path, Value::Null).await;
+            all.extend(page[list].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next"].as_str() else { return all };
+            path = format!("{list}?limit=500&after={next}");
+        }
     }
 
     async fn ask(&self, model: &str) -> u16 {
@@ -76,7 +83,7 @@ async fn ask(gateway: &Gateway, model: &str) -> u16 {
 }
 
 fn words(answer: &Value) -> &str {
-    answer["error"]["message"].as_str().unwrap()
+    answer["detail"].as_str().unwrap()
 }
 
 fn provider(name: &str, fake: &FakeProvider) -> Value {
@@ -201,7 +208,7 @@ async fn what_the_file_declares_is_changed_there() {
     for path in ["providers/up", "pools/sonnet", "routes/0", &*format!("credentials/{key}")] {
         for method in ["PATCH", "DELETE"] {
             let (status, answer) = running.try_to(method, path, json!({})).await;
-            assert_eq!((status, &answer["error"]["code"]), (409, &json!("declared_elsewhere")), "{method} {path}");
+            assert_eq!((status, &answer["code"]), (409, &json!("declared_elsewhere")), "{method} {path}");
             assert!(words(&answer).ends_with("is declared in polyport.yaml; edit it there"), "{}", words(&answer));
         }
     }
@@ -209,7 +216,7 @@ async fn what_the_file_declares_is_changed_there() {
         [("providers", provider("up", &fake)), ("pools", json!({"name": "sonnet", "targets": ["up/m"]}))]
     {
         let (status, answer) = running.try_to("POST", list, body).await;
-        assert_eq!((status, &answer["error"]["code"]), (409, &json!("taken")), "{list}");
+        assert_eq!((status, &answer["code"]), (409, &json!("taken")), "{list}");
         assert!(words(&answer).starts_with("polyport.yaml declares a"), "{}", words(&answer));
     }
     let (status, answer) =
@@ -429,7 +436,7 @@ async fn what_is_needed_is_not_deleted() {
         ("PATCH", "pools/sonnet", json!({"enabled": false}), "route `all` needs it as it is"),
     ] {
         let (status, answer) = running.try_to(method, path, body).await;
-        assert_eq!((status, &answer["error"]["code"]), (409, &json!("referenced")), "{path}");
+        assert_eq!((status, &answer["code"]), (409, &json!("referenced")), "{path}");
         assert!(words(&answer).contains(named), "{}", words(&answer));
     }
     assert_eq!(running.ask("anything").await, 200);
@@ -508,7 +515,7 @@ async fn of_two_changes_of_one_revision_one_is_made() {
     assert_eq!(running.to("GET", "providers/mine", Value::Null).await["revision"], 2);
     let stale = running.call("DELETE", "providers/mine", &[("if-match", "\"1\"")], "").await;
     assert_eq!(stale.status, 412);
-    assert_eq!(stale.json().await["error"]["code"], "stale");
+    assert_eq!(stale.json().await["code"], "stale");
     assert_eq!(running.call("DELETE", "providers/mine", &[("if-match", "abc")], "").await.status, 400);
     assert_eq!(running.call("DELETE", "providers/mine", &[("if-match", "\"2\"")], "").await.status, 200);
 
@@ -659,7 +666,7 @@ async fn s2_while_the_database_is_away_changes_wait_and_the_rest_goes_on() {
         let answer = running.call(method, &path, &[], &text).await;
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"), "{method} {path}");
         let answer = answer.json().await;
-        assert_eq!(answer["error"]["code"], "database_unavailable");
+        assert_eq!(answer["code"], "database_unavailable");
         assert!(words(&answer).starts_with("nothing was changed: the database is not available"), "{}", words(&answer));
     }
     assert_eq!(running.list("credentials").await.len(), 1);

@@ -157,7 +157,7 @@ async fn a_key_may_use_what_it_its_user_and_their_team_may() {
 
     // Nobody is deleted while something belongs to them.
     let (status, refused) = running.try_to("DELETE", "users/ada", Value::Null).await;
-    assert_eq!((status, text(&refused["error"], "code")), (409, "referenced"));
+    assert_eq!((status, text(&refused, "code")), (409, "referenced"));
     assert_eq!(running.try_to("DELETE", "teams/blue", Value::Null).await.0, 409);
     running.to("DELETE", &format!("keys/{}", text(&made, "id")), Value::Null).await;
     running.to("DELETE", &format!("users/{}", text(&user, "id")), Value::Null).await;
@@ -227,7 +227,7 @@ async fn what_is_wrong_is_named_and_nothing_is_changed() {
     ] {
         let (status, answer) = running.try_to("POST", path, body.clone()).await;
         assert_eq!(status, 400, "{path} {body}: {answer}");
-        assert!(text(&answer["error"], "message").contains(words), "{body}: {answer}");
+        assert!(text(&answer, "detail").contains(words), "{body}: {answer}");
     }
     for (path, body) in [("teams", json!({ "name": "blue" })), ("users", json!({ "name": "ada" }))] {
         assert_eq!(running.try_to("POST", path, body).await.0, 409, "the name is taken");

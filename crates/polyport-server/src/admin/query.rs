@@ -1,0 +1,290 @@
+//! What can stand behind the `?` of a path, and lists page by page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+use serde_json::{Value, json};
+
+use super::credentials::Kind;
+use super::people::{Ask as About, Kind as Of};
+use super::{Ask, Refusal, shown};
+use crate::config::suggestion;
+
+/// Entries of a page, where nobody says how many, and at most.
+const PAGE: u32 = 100;
+pub(super) const LARGEST_PAGE: u32 = 500;
+
+/// Longest value, in bytes.
+const LONGEST: usize = 1000;
+
+/// A parameter of a query.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) takes: Takes,
+    /// What it does.
+    pub(super) about: &'static str,
+}
+
+/// What a parameter may be.
+#[derive(Debug)]
+pub(super) enum Takes {
+    Text,
+    Flag,
+    Word(&'static [&'static str]),
+    Number(u32, u32),
+}
+
+const fn text(name: &'static str, about: &'static str) -> Parameter {
+    Parameter { name, takes: Takes::Text, about }
+}
+
+const fn word(name: &'static str, words: &'static [&'static str], about: &'static str) -> Parameter {
+    Parameter { name, takes: Takes::Word(words), about }
+}
+
+const LIMIT: Parameter =
+    Parameter { name: "limit", takes: Takes::Number(1, LARGEST_PAGE), about: "Entries of a page. Default: 100." };
+const AFTER: Parameter = text("after", "The `next` of the page before.");
+const Q: Parameter = text("q", "Only those whose name holds this text, in any case.");
+const ENABLED: Parameter =
+    Parameter { name: "enabled", takes: Takes::Flag, about: "Only those that are switched on, or off." };
+const STATE: Parameter = word("state", &STATES, "Only those in this state.");
+const ORIGIN: Parameter = word("origin", &ORIGINS, "Only those that are declared there.");
+const PROVIDER: Parameter = text("provider", "Only those of this provider, by name.");
+const TEAM: Parameter = text("team", "Only those of this team, by id or name.");
+
+pub(super) const STATES: [&str; 6] = ["ready", "cooling", "exhausted", "refreshing", "invalid", "disabled"];
+pub(super) const ORIGINS: [&str; 5] = ["file", "database", "environment", "discovered", "built_in"];
+const KINDS: [&str; 4] = ["provider", "credential", "pool", "route"];
+
+/// The parameters of an endpoint.
+pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
+    match ask {
+        Ask::Providers => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    Q,
+                    STATE,
+                    ORIGIN,
+                    word(
+                        "protocol",
+                        &["chat", "responses", "messages", "gemini"],
+                        "Only those that speak this protocol.",
+                    ),
+                    ENABLED,
+                ]
+            }
+        }
+        Ask::Credentials(Kind::All) => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    Q,
+                    PROVIDER,
+                    STATE,
+                    ORIGIN,
+                    word("kind", &["key", "account"], "Only keys, or only accounts."),
+                    ENABLED,
+                ]
+            }
+        }
+        Ask::Pools => {
+            const { &[LIMIT, AFTER, Q, ORIGIN, word("tier", &["tool", "normal", "advanced"], "Only those of this tier.")] }
+        }
+        Ask::Routes => const { &[LIMIT, AFTER, Q, ORIGIN, text("to", "Only those that lead there.")] },
+        Ask::Problems => const { &[LIMIT, AFTER, Q, word("kind", &KINDS, "Only those of this kind of thing.")] },
+        Ask::People(Of::Teams, About::List) => const { &[LIMIT, AFTER, Q] },
+        Ask::People(Of::Users, About::List) => const { &[LIMIT, AFTER, Q, TEAM] },
+        Ask::People(Of::Keys, About::List) => {
+            const { &[LIMIT, AFTER, Q, TEAM, text("user", "Only those of this user, by id or name."), ENABLED] }
+        }
+        Ask::Credentials(Kind::Accounts) => const { &[LIMIT, AFTER, Q, PROVIDER, STATE] },
+        Ask::Import(_) => const { &[text("provider", "Whose they are, where they do not say it.")] },
+        _ => &[],
+    }
+}
+
+/// The parameters that are given, each of them known and well-formed.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(&'static str, String)>);
+
+impl Query {
+    pub(super) fn read(head: &Parts, known: &'static [Parameter]) -> Result<Self, Refusal> {
+        let mut given = Vec::new();
+        let query = head.uri.query().unwrap_or_default().as_bytes();
+        // `key` is for keys.
+        for (name, value) in url::form_urlencoded::parse(query).filter(|(name, _)| name != "key") {
+            let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else {
+                let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+                let remedy = match suggestion(&name, &names, "known are") {
+                    remedy if remedy.is_empty() => "none is expected".to_owned(),
+                    remedy => remedy,
+                };
+                let refusal = Refusal::parameter(&shown(&name), format!("it is not known; {remedy}"));
+                let message = format!("unknown parameter `{}`; {remedy}", shown(&name));
+                return Err(Refusal { message, ..refusal });
+            };
+            if given.iter().any(|(known, _)| *known == parameter.name) {
+                return Err(Refusal::parameter(parameter.name, "it is given twice"));
+            }
+            if let Some(wrong) = wrong(&parameter.takes, &value) {
+                let mut refusal = Refusal::parameter(parameter.name, wrong);
+                refusal.errors.iter_mut().for_each(|flaw| parameter.about.clone_into(&mut flaw.remedy));
+                return Err(refusal);
+            }
+            given.push((parameter.name, value.into_owned()));
+        }
+        Ok(Self(given))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|value| value == "true")
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(PAGE)
+    }
+
+    /// Where a page begins: the place in the list of what follows the last one, and the key of the last one.
+    pub(super) fn after(&self) -> Result<Option<(usize, String)>, Refusal> {
+        let Some(cursor) = self.get("after") else { return Ok(None) };
+        let read = || {
+            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+            let (at, key) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
+            let plain = !key.is_empty() && !key.contains(char::is_control);
+            Some((at.parse().ok()?, key.to_owned())).filter(|_| plain)
+        };
+        let wrong = || Refusal::parameter("after", "this is no `next` of an earlier page");
+        read().ok_or_else(wrong).map(Some)
+    }
+
+    /// Whether a text is one that `q` looks for.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        self.get("q").is_none_or(|part| text.to_lowercase().contains(&part.to_lowercase()))
+    }
+
+    /// A page of a list: those that the parameters leave, of which each is compared with the member of its name.
+    pub(super) fn page(&self, list: &str, all: Vec<Value>) -> Result<Value, Refusal> {
+        let left: Vec<Value> = all.into_iter().filter(|one| self.leaves(one)).collect();
+        let begin = match self.after()? {
+            None => 0,
+            Some((at, key)) => left.iter().position(|one| key_of(one) == key).map_or(at, |at| at.saturating_add(1)),
+        };
+        let end = begin.saturating_add(self.limit() as usize);
+        let last = left.get(end.saturating_sub(1)).filter(|_| end < left.len());
+        let next = last.map(|last| cursor(end, &key_of(last)));
+        let page: Vec<Value> = left.into_iter().skip(begin).take(end.saturating_sub(begin)).collect();
+        Ok(json!({ list: page, "next": next }))
+    }
+
+    fn leaves(&self, one: &Value) -> bool {
+        self.0.iter().all(|(name, wanted)| match *name {
+            "limit" | "after" => true,
+            "q" => {
+                let texts = ["name", "label", "id", "to"].iter().filter_map(|member| one.get(*member)?.as_str());
+                texts.into_iter().any(|text| self.finds(text))
+            }
+            name => match one.get(name) {
+                Some(Value::String(text)) => text == wanted,
+                Some(Value::Bool(on)) => self.flag(name) == Some(*on),
+                _ => false,
+            },
+        })
+    }
+}
+
+/// The `next` of a page, whose last entry has this key, and after which the list goes on at this place.
+pub(super) fn cursor(at: usize, key: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{at}:{key}"))
+}
+
+/// What tells an entry of a list from the others.
+fn key_of(one: &Value) -> String {
+    let member = |name: &str| one.get(name).filter(|value| !value.is_null()).map(Value::to_string);
+    let id = member("id").or_else(|| member("name")).or_else(|| member("index")).unwrap_or_default();
+    // Several problems of one thing, several prices of one model.
+    let more = ["path", "provider"].iter().filter_map(|name| member(name)).collect::<Vec<_>>();
+    std::iter::once(id).chain(more).collect::<Vec<_>>().join("|")
+}
+
+/// What is wrong with a value.
+fn wrong(takes: &Takes, value: &str) -> Option<String> {
+    if value.len() > LONGEST {
+        return Some(format!("it is longer than {LONGEST} bytes"));
+    }
+    if value.contains(char::is_control) {
+        return Some("control characters are not possible".to_owned());
+    }
+    match takes {
+        Takes::Text if value.is_empty() => Some("it is empty".to_owned()),
+        Takes::Text => None,
+        Takes::Flag => (!matches!(value, "true" | "false")).then(|| "give true or false".to_owned()),
+        Takes::Word(words) => (!words.contains(&value)).then(|| format!("give one of {}", words.join(", "))),
+        Takes::Number(least, most) => {
+            let fits = value.parse::<u32>().is_ok_and(|number| (*least..=*most).contains(&number));
+            (!fits).then(|| format!("give a number from {least} to {most}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str, ask: Ask) -> Result<Query, Refusal> {
+        let (head, ()) = http::Request::builder().uri(format!("/x?{text}")).body(()).unwrap().into_parts();
+        Query::read(&head, parameters(ask))
+    }
+
+    fn names(page: &Value) -> Vec<&str> {
+        page["all"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn pages_follow_one_another_also_when_the_list_changes_meanwhile() {
+        let list = |names: &[&str]| names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>();
+        let page = |text: &str, names: &[&str]| query(text, Ask::Pools).unwrap().page("all", list(names)).unwrap();
+        let first = page("limit=2", &["a", "b", "c", "d"]);
+        assert_eq!(names(&first), ["a", "b"]);
+        let next = format!("limit=2&after={}", first["next"].as_str().unwrap());
+        let second = page(&next, &["a", "b", "c", "d"]);
+        assert_eq!((names(&second), &second["next"]), (vec!["c", "d"], &Value::Null));
+        assert_eq!(names(&page(&next, &["new", "a", "b", "c"])), ["c"], "after its last one, wherever that is");
+        assert_eq!(names(&page(&next, &["a", "x", "c", "d"])), ["c", "d"], "the last one is gone");
+        assert_eq!(names(&page("q=B", &["ab", "c", "B"])), ["ab", "B"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_named() {
+        let long = format!("q={}", "x".repeat(1001));
+        for (text, parameter) in [
+            ("limit=0", "limit"),
+            ("limit=501", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=1e3", "limit"),
+            ("limit=99999999999999999999", "limit"),
+            ("limit=1&limit=2", "limit"),
+            ("tier=huge", "tier"),
+            ("colour=red", "colour"),
+            ("q=", "q"),
+            ("q=a%00b", "q"),
+            (&long, "q"),
+        ] {
+            let refusal = query(text, Ask::Pools).unwrap_err();
+            assert_eq!(refusal.errors[0].parameter.as_deref(), Some(parameter), "{text}");
+        }
+        for forged in ["x", "!!", "MTI", "OmE", "YTpi", "MTo", "LTE6YQ"] {
+            let refusal = query(&format!("after={forged}"), Ask::Pools).unwrap().page("all", Vec::new()).unwrap_err();
+            assert_eq!(refusal.errors[0].parameter.as_deref(), Some("after"), "{forged}");
+        }
+        assert!(query("key=secret", Ask::Explain).is_ok(), "keys may stand there");
+    }
+}
