@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Map;
 use crate::archive::Archive;
+use crate::clock;
 use crate::config::provider::Service;
 use crate::config::{Config, Live, Provider};
 use crate::credentials::past::Past;
@@ -25,6 +26,7 @@ use crate::credentials::{Credentials, Project};
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::ingress::access::Caller;
+use crate::observe::metrics::ProviderFigures;
 use crate::observe::{Memory, Metrics, Pressure};
 use crate::persist::Persist;
 use crate::registry::Registry;
@@ -56,6 +58,8 @@ pub(crate) struct App {
     /// Teams, users and keys of the database, if there is one.
     pub(crate) directory: Option<Directory>,
     pub(crate) metrics: Metrics,
+    /// Tells how many log lines were lost.
+    pub(crate) lost_lines: LostLines,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
     pub(crate) learned: Learned,
@@ -68,6 +72,27 @@ pub(crate) struct App {
     draining: AtomicBool,
     /// Cancelled when open streams have had their time.
     pub(crate) cut: CancellationToken,
+}
+
+/// What tells how many log lines were lost, once it is known.
+#[derive(Default)]
+pub(crate) struct LostLines(OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>);
+
+impl LostLines {
+    pub(crate) fn count_with(&self, lost: impl Fn() -> u64 + Send + Sync + 'static) {
+        // There is one log.
+        self.0.set(Box::new(lost)).ok();
+    }
+
+    fn count(&self) -> u64 {
+        self.0.get().map_or(0, |lost| lost())
+    }
+}
+
+impl std::fmt::Debug for LostLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LostLines({})", self.count())
+    }
 }
 
 /// What outlives a configuration.
@@ -165,6 +190,7 @@ impl App {
             registry,
             directory,
             metrics,
+            lost_lines: LostLines::default(),
             responses,
             signatures: SignatureTable::new(archive.clone()),
             archive,
@@ -234,6 +260,27 @@ impl App {
         self.signatures.rest(scarce);
         self.responses.rest(scarce);
         pressure
+    }
+
+    /// The figures as they are now, as text.
+    pub(crate) fn figures(&self) -> String {
+        self.pressure();
+        let (runtime, now) = (self.runtime(), clock::now());
+        let providers = runtime.config.providers().map(|provider| {
+            let mut credentials: Vec<(&'static str, i64)> = Vec::new();
+            let roster = runtime.fleet.provider(&provider.name).map(|health| health.roster());
+            for state in roster.iter().flat_map(|roster| (0..roster.len()).map(|index| roster.state(index, now))) {
+                let word = state.as_str();
+                match credentials.iter_mut().find(|(known, _)| *known == word) {
+                    Some((_, number)) => *number += 1,
+                    None => credentials.push((word, 1)),
+                }
+            }
+            let gate = runtime.provider(&provider.name).filter(|_| provider.requests.is_some());
+            let places = gate.map(|upstream| (upstream.gate.taken(), upstream.gate.waiting()));
+            ProviderFigures { provider: provider.name.clone(), credentials, places }
+        });
+        self.metrics.render(self.places.waiting(), self.lost_lines.count(), providers.collect())
     }
 
     /// How many requests of a key are open.

@@ -74,9 +74,13 @@ impl Gate {
         }
     }
 
+    /// How many are through.
+    pub(crate) fn taken(&self) -> usize {
+        self.line.lock().taken
+    }
+
     /// How many wait.
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.line.lock().waiting.len()
     }
 

@@ -1,7 +1,7 @@
 //! From what was written to a [`Config`](super::Config): every mistake is noted, none stops the checking.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use super::secret::{self, Missing};
 use super::tree::{Node, Step, show_path};
 use super::units::{Several, Size, Span};
 use super::{
-    CapabilityOverride, DEFAULT_PORT, Limits, Listen, Log, LogFormat, LossPolicy, ModelEcho, ResponseHeaders, Timeouts,
+    CapabilityOverride, DEFAULT_PORT, Limits, Listen, Log, LogFile, LogFormat, LossPolicy, ModelEcho, ResponseHeaders,
+    Timeouts,
 };
 
 /// A client key shorter than this can be guessed; on loopback that is the operator's own business.
@@ -105,8 +106,8 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
         false => Vec::new(),
     };
     let declared = if usual.is_empty() { &file.access.keys.0 } else { &usual };
-    let clients = keys(declared, "keys", "API_TOKEN", public, context);
-    let admins = keys(&file.access.admin_keys.0, "admin_keys", "ADMIN_TOKEN", public, context);
+    let clients = keys(declared, "access", "keys", Some("API_TOKEN"), public, context);
+    let admins = keys(&file.access.admin_keys.0, "access", "admin_keys", Some("ADMIN_TOKEN"), public, context);
     let mut access = Access::default();
     access.trusted_proxies = networks(file.access.trusted_proxies.as_ref(), "trusted_proxies", context);
     for (name, hash) in clients.valid {
@@ -171,23 +172,28 @@ fn several_keys(context: &mut Context<'_>) -> Vec<file::Key> {
 }
 
 /// What a list of keys comes to.
-struct Keys {
+pub(super) struct Keys {
     /// There was any.
-    given: bool,
-    valid: Vec<(Text, KeyHash)>,
+    pub(super) given: bool,
+    pub(super) valid: Vec<(Text, KeyHash)>,
 }
 
-/// Checks a list of keys under `access`. Without any, `variable` holds one if it is set.
-fn keys(given: &[file::Key], list: &str, variable: &str, public: bool, context: &mut Context<'_>) -> Keys {
-    let usual = [file::Key { name: None, key: format!("env:{variable}") }];
-    let given = match given {
-        [] if context.environment.get(variable).is_some() => &usual,
-        given => given,
-    };
+/// Checks a list of keys of a section. Without any, `variable` holds one if it is set.
+pub(super) fn keys(
+    given: &[file::Key],
+    section: &str,
+    list: &str,
+    variable: Option<&str>,
+    public: bool,
+    context: &mut Context<'_>,
+) -> Keys {
+    let variable = variable.filter(|variable| context.environment.get(variable).is_some());
+    let usual = variable.map(|variable| file::Key { name: None, key: format!("env:{variable}") });
+    let given = if given.is_empty() { usual.as_slice() } else { given };
     let mut valid: Vec<(Text, KeyHash)> = Vec::new();
     for (at, key) in given.iter().enumerate() {
         // A lone key stands directly under its list.
-        let path = steps!["access", list, at];
+        let path = steps![section, list, at];
         let found = match context.secret(&key.key) {
             Ok(found) => found,
             Err(missing) => {
@@ -340,7 +346,7 @@ pub(super) fn model_echo(file: &File) -> ModelEcho {
     }
 }
 
-pub(super) fn log(file: &File, environment: &Environment, context: &mut Context<'_>) -> Log {
+pub(super) fn log(file: &File, data: &Path, environment: &Environment, context: &mut Context<'_>) -> Log {
     let usable = |text: &str| {
         // A lone word that is no level would be taken for the name of a module, and everything else would be silent.
         let lone = text.chars().all(|c| c.is_ascii_alphabetic());
@@ -368,6 +374,18 @@ pub(super) fn log(file: &File, environment: &Environment, context: &mut Context<
             None | Some(file::Format::Text) => LogFormat::Text,
             Some(file::Format::Json) => LogFormat::Json,
         },
+        file: file.log.file.as_deref().and_then(|name| {
+            if name.trim().is_empty() {
+                context.error(&steps!["log", "file"], "the name is empty", "leave it out for standard error");
+                return None;
+            }
+            if file.log.keep == Some(0) {
+                context.error(&steps!["log", "keep"], "one file at least is kept", "leave it out for the default");
+            }
+            let rotate = file.log.rotate.map_or(64 << 20, |size| size.0 as u64);
+            let rotate_bytes = Some(rotate).filter(|&bytes| bytes > 0);
+            Some(LogFile { path: data.join(name), rotate_bytes, keep: file.log.keep.unwrap_or(5) })
+        }),
     }
 }
 

@@ -174,6 +174,8 @@ fn single_underscore(name: &str, keys: &str) -> Option<Problem> {
         "COOLDOWN",
         "PROBES",
         "LOG",
+        "METRICS",
+        "TELEMETRY",
     ];
     let rest = sections.iter().find_map(|section| Some((section, keys.strip_prefix(section)?.strip_prefix('_')?)));
     let (section, rest) = rest?;

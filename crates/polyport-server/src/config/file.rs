@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::custom::CustomHttp;
 use super::daily::Daily;
 use super::local::file::{Process, Server as LocalServer};
+use super::telemetry::{MetricsFile, TelemetryFile};
 use super::units::{Named, Rate, Several, Short, Size, Span};
 
 /// Configuration of Polyport, normally `polyport.yaml`.
@@ -62,6 +63,10 @@ pub(super) struct File {
     pub(super) probes: Probes,
     /// What is logged and how.
     pub(super) log: Log,
+    /// Figures for Prometheus.
+    pub(super) metrics: MetricsFile,
+    /// What is told to other programs.
+    pub(super) telemetry: TelemetryFile,
 }
 
 /// Where to listen and what answers carry.
@@ -820,6 +825,14 @@ pub(super) struct Log {
     pub(super) level: Option<String>,
     /// How lines look. Default: `text`.
     pub(super) format: Option<Format>,
+    /// A file for them instead of standard error, in the data folder unless the name is absolute. Needs a restart to change, as all of `log`.
+    #[schemars(example = &"polyport.log")]
+    pub(super) file: Option<String>,
+    /// The file is put aside (`polyport.log.1`) when it has this size. Default: `64MiB`; `0` for never.
+    pub(super) rotate: Option<Size>,
+    /// So many files that were put aside are kept. Default: 5.
+    #[schemars(range(min = 1))]
+    pub(super) keep: Option<usize>,
 }
 
 /// How log lines look.

@@ -15,12 +15,12 @@ use notify_debouncer_full::{DebounceEventResult, new_debouncer};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::Config;
 use super::definitions::Definitions;
 use super::discover::Found;
 use super::load::{Loaded, Purpose, Source};
 use super::problem::{Place, Problem, Problems};
 use super::tree::Node;
-use super::{Config, Listen};
 
 /// Events this close together are one change: editors write, rename and touch in one go.
 const QUIET: Duration = Duration::from_millis(200);
@@ -230,7 +230,7 @@ impl Live {
         let Some(source) = &self.source else { return Ok(()) };
         let mut loaded = source.load_tree(file, &state.found, &state.definitions, Purpose::Serve)?;
         let old = self.current();
-        keep_what_needs_a_restart(&mut loaded, &old.listen);
+        keep_what_needs_a_restart(&mut loaded, &old);
         for warning in &loaded.warnings.0 {
             tracing::warn!("{warning}");
         }
@@ -338,12 +338,23 @@ fn is_change(result: &DebounceEventResult) -> bool {
     }
 }
 
-/// The listening address cannot change while Polyport runs.
-fn keep_what_needs_a_restart(loaded: &mut Loaded, old: &Listen) {
-    if loaded.config.listen != *old {
-        let message = format!("the listening address stays {} until Polyport is restarted", old.address());
-        loaded.warnings.0.push(Problem::warning(Place::Default, message).at("server"));
-        loaded.config.listen = old.clone();
+/// Addresses cannot change while Polyport runs.
+fn keep_what_needs_a_restart(loaded: &mut Loaded, old: &Config) {
+    let (config, warnings) = (&mut loaded.config, &mut loaded.warnings.0);
+    let mut stays = |section: &str, message: String| {
+        warnings.push(Problem::warning(Place::Default, message).at(section));
+    };
+    if config.listen != old.listen {
+        stays("server", format!("the listening address stays {} until Polyport is restarted", old.listen.address()));
+        config.listen = old.listen.clone();
+    }
+    if config.metrics.listen != old.metrics.listen {
+        stays("metrics.listen", "the address of the figures stays until Polyport is restarted".to_owned());
+        config.metrics.listen = old.metrics.listen;
+    }
+    if config.traces != old.traces {
+        stays("telemetry.otlp", "traces go where they went until Polyport is restarted".to_owned());
+        config.traces.clone_from(&old.traces);
     }
 }
 

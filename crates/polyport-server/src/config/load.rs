@@ -16,7 +16,7 @@ use super::problem::{Place, Problem, Problems, Weight};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
-use super::{Config, data, models, read, resilience, store};
+use super::{Config, data, models, read, resilience, store, telemetry};
 
 /// A larger file is no configuration.
 const LARGEST_FILE: u64 = 8 << 20;
@@ -271,9 +271,8 @@ impl Source {
         if file.data.as_deref() == Some("") {
             context.error(&steps!["data"], "the name of the folder is empty", "leave `data` out for the default");
         }
+        let data = folder.join(file.data.as_deref().unwrap_or("data"));
         Config {
-            access,
-            data: folder.join(file.data.as_deref().unwrap_or("data")),
             provider_order: providers.iter().map(|provider| provider.name.clone()).collect(),
             providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
             catalog,
@@ -291,9 +290,13 @@ impl Source {
             expose_reasoning: file.translation.expose_reasoning.unwrap_or(true),
             losses: check::losses(file),
             carrier: Arc::new(CarrierKey::new(rand::random())),
-            log: check::log(file, &self.environment, context),
+            log: check::log(file, &data, &self.environment, context),
+            metrics: telemetry::metrics(&file.metrics, &access, context),
+            traces: telemetry::traces(&file.telemetry.otlp, context),
             capability_overrides: check::capabilities(file, context),
             capability_cache: RwLock::default(),
+            access,
+            data,
             listen,
         }
     }

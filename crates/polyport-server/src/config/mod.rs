@@ -30,6 +30,7 @@ mod resilience;
 mod secret;
 mod services;
 mod store;
+mod telemetry;
 mod tree;
 mod units;
 
@@ -62,6 +63,7 @@ pub use provider::{
 };
 pub(crate) use read::suggestion;
 pub use store::{StoreSettings, master_key};
+pub use telemetry::{MetricsAccess, Traces};
 
 /// The port Polyport listens on unless told otherwise: P-O-L-Y on a phone keypad.
 pub const DEFAULT_PORT: u16 = 7659;
@@ -111,6 +113,10 @@ pub struct Config {
     pub carrier: Arc<CarrierKey>,
     /// What is logged and how.
     pub log: Log,
+    /// Who may read the figures.
+    pub metrics: MetricsAccess,
+    /// Where traces go, if they do.
+    pub traces: Option<Traces>,
     /// Operator's words on what models can do, by `provider/model` or model pattern.
     pub(crate) capability_overrides: Vec<CapabilityOverride>,
     pub(crate) capability_cache: RwLock<Map<(Text, Text), Arc<Capabilities>>>,
@@ -287,6 +293,19 @@ pub struct Log {
     pub filter: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Where they go instead of standard error.
+    pub file: Option<LogFile>,
+}
+
+/// A file for log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// Its name.
+    pub path: PathBuf,
+    /// Bytes at which it is put aside; `None` for never.
+    pub rotate_bytes: Option<u64>,
+    /// How many that were put aside are kept.
+    pub keep: usize,
 }
 
 /// How log lines look.
@@ -329,6 +348,8 @@ impl Config {
             losses: LossPolicy::default(),
             carrier: Arc::new(CarrierKey::new(rand::random())),
             log: Log::default(),
+            metrics: MetricsAccess::default(),
+            traces: None,
             capability_overrides: Vec::new(),
             capability_cache: RwLock::default(),
         }

@@ -86,6 +86,8 @@ pub fn markdown() -> String {
         ("cooldown.failing", "Rest"),
         ("probes", "Probes"),
         ("log", "Log"),
+        ("metrics", "MetricsFile"),
+        ("telemetry.otlp", "Otlp"),
     ];
     for (path, name) in sections {
         if let Some(definition) = root.definition(name) {

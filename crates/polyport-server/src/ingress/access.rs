@@ -103,8 +103,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
             return Ok(Caller { counter: Some(counter), name: grant.name.clone(), grant: Some(grant) });
         }
     }
-    let has_keys = || app.directory.as_ref().is_some_and(Directory::has_keys);
-    if access.open && (access.open_was_chosen || !has_keys()) {
+    if is_open(app, runtime) {
         foreign_page(head)?;
         return Ok(Caller { name: Text::new(), counter: None, grant: None });
     }
@@ -112,6 +111,31 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
         FaultClass::ClientAuth,
         "a valid key of this gateway is needed: as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`",
     ))
+}
+
+/// Whether nobody needs a key.
+fn is_open(app: &App, runtime: &Runtime) -> bool {
+    let access = &runtime.config.access;
+    let has_keys = || app.directory.as_ref().is_some_and(Directory::has_keys);
+    access.open && (access.open_was_chosen || !has_keys())
+}
+
+/// Whether someone may read the figures: with a key of an operator or one for them, or where no key is needed.
+///
+/// # Errors
+/// A fault of class `ClientAuth`, or `PermissionDenied` for a web page that is not ours.
+pub(crate) fn reads_figures(app: &App, runtime: &Runtime, head: &Parts) -> Result<(), Fault> {
+    let (access, metrics) = (&runtime.config.access, &runtime.config.metrics);
+    if presented(head).any(|key| metrics.holds(key) || access.find_admin(key).is_some()) {
+        return Ok(());
+    }
+    if metrics.open || is_open(app, runtime) {
+        let host = metrics.listen.map_or(runtime.config.listen.host, |address| address.ip());
+        // Elsewhere they are reached by all sorts of names.
+        return if host.is_loopback() { foreign_page(head) } else { Ok(()) };
+    }
+    let words = "the figures need a key of an operator or one of `metrics.keys`, as `Authorization: Bearer`";
+    Err(Fault::new(FaultClass::ClientAuth, words))
 }
 
 /// The keys a request presents, in order of precedence. The first one that is known counts.

@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 
 use super::{Call, access};
+use crate::app::App;
 use crate::body::Body;
 
 fn text(status: StatusCode, words: impl Into<Body>) -> Response<Body> {
@@ -45,13 +46,21 @@ pub(crate) fn root() -> Response<Body> {
     )
 }
 
-/// Figures for Prometheus; they need a key unless the gateway is open.
+/// Figures for Prometheus, if they are to be read here.
 pub(crate) fn metrics(call: &Call) -> Response<Body> {
-    if let Err(fault) = access::caller(&call.app, &call.runtime, &call.head) {
+    if call.runtime.config.metrics.listen.is_some() {
+        let fault = Fault::new(FaultClass::NotFound, "the figures have an address of their own: `metrics.listen`");
         return call.refuse(ClientProtocol::Chat, &fault);
     }
-    call.app.pressure();
-    let mut response = Response::new(Body::from(call.app.metrics.render().into_bytes()));
+    match access::reads_figures(&call.app, &call.runtime, &call.head) {
+        Ok(()) => figures(&call.app),
+        Err(fault) => call.refuse(ClientProtocol::Chat, &fault),
+    }
+}
+
+/// Figures for Prometheus.
+pub(crate) fn figures(app: &App) -> Response<Body> {
+    let mut response = Response::new(Body::from(app.figures().into_bytes()));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

@@ -1,5 +1,6 @@
 //! The accept loop: connections, their limits, graceful shutdown.
 
+mod figures;
 mod files;
 mod guard;
 
@@ -75,6 +76,8 @@ const MOST_CONNECTIONS: usize = 1 << 16;
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    /// Where the figures have an address of their own.
+    figures: Option<TcpListener>,
     app: Arc<App>,
 }
 
@@ -104,6 +107,11 @@ impl Handle {
     /// Reads the memory that the process holds in another way: in bytes, `None` where that is not known.
     pub fn measure_memory_with(&self, held: impl Fn() -> Option<u64> + Send + Sync + 'static) {
         self.app.memory.measure_with(Arc::new(held));
+    }
+
+    /// Counts lost log lines among the figures; `lost` tells how many there were since the start.
+    pub fn count_lost_log_lines_with(&self, lost: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.app.lost_lines.count_with(lost);
     }
 
     /// A change of the configuration had mistakes and was not taken: the figures say so.
@@ -159,13 +167,26 @@ impl Server {
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, app })
+        let figures = match config.metrics.listen {
+            Some(address) => {
+                let failed = |error| ServeError::Bind { address, error };
+                Some(TcpListener::bind(address).await.map_err(failed)?)
+            }
+            None => None,
+        };
+        Ok(Self { listener, address, figures, app })
     }
 
     /// Where it listens; tells the port when the system chose it.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the figures are read, if they have an address of their own.
+    #[must_use]
+    pub fn figures_address(&self) -> Option<SocketAddr> {
+        self.figures.as_ref()?.local_addr().ok()
     }
 
     /// A handle to the gateway.
@@ -177,7 +198,8 @@ impl Server {
     /// Answers until `shutdown` completes, then lets open requests end: up to the configured drain time, after which streams get an
     /// error in their protocol and connections are closed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, address, app } = self;
+        let figures_address = self.figures_address();
+        let Self { listener, address, figures, app } = self;
         info!(%address, "listening");
         let graceful = GracefulShutdown::new();
         let closing = CancellationToken::new();
@@ -189,6 +211,10 @@ impl Server {
         tasks.spawn(directory::keep_reading(Arc::clone(&app), app.cut.clone()));
         if let Some(archive) = &app.archive {
             tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
+        }
+        if let (Some(figures), Some(address)) = (figures, figures_address) {
+            info!(%address, "listening for readers of the figures");
+            tasks.spawn(figures::serve(Arc::clone(&app), figures, app.cut.clone()));
         }
         let doors = Doors::new(&app);
         let mut shutdown = std::pin::pin!(shutdown);

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use polyport_types::{ClientProtocol, FaultClass, Losses, Text, Usage};
 use tracing::{Level, Span, debug, info, info_span};
 
-use super::metrics::{ReasonLabels, RequestLabels, Word};
+use super::metrics::{AskedLabels, Ended, Name, ReasonLabels, RequestLabels, Word};
 use crate::app::App;
 use crate::id::RequestId;
 use crate::ingress::access::Place;
@@ -23,6 +23,17 @@ pub(crate) enum Outcome {
     Failed(FaultClass),
     /// The client left before the end.
     ClientGone,
+}
+
+impl Outcome {
+    /// What went wrong, if something did.
+    fn error_type(self) -> Option<&'static str> {
+        match self {
+            Self::Answered => None,
+            Self::Failed(class) => Some(class.as_str()),
+            Self::ClientGone => Some("client_gone"),
+        }
+    }
 }
 
 /// What is known about a request while it is answered. Writes one log event when it ends, whatever way it ends.
@@ -193,25 +204,43 @@ impl Record {
         let labels =
             RequestLabels { protocol: Word(self.protocol.as_str()), route: Word(self.route), status: self.status };
         metrics.requests.get_or_create(&labels).inc();
-        let figures = metrics.pair(self.protocol, self.to);
-        figures.duration.observe(total.as_secs_f64());
         let ttft = self.first_output.map(|at| at.saturating_duration_since(self.started));
-        if let Some(ttft) = ttft {
-            figures.first_token.observe(ttft.as_secs_f64());
-        }
-        metrics.tokens(&self.usage);
+        metrics.ended(Ended {
+            asked: self.asked(),
+            usage: &self.usage,
+            total,
+            first_token: ttft.filter(|_| self.stream),
+            failed: outcome.error_type(),
+        });
         self.log(outcome, total, ttft);
+    }
+
+    /// What was asked of whom.
+    fn asked(&self) -> AskedLabels {
+        let nobody = (Text::from_static("none"), Text::from_static("none"));
+        let (provider, model) = self.target.as_ref().unwrap_or(&nobody);
+        AskedLabels {
+            gen_ai_operation_name: Word(self.operation()),
+            gen_ai_provider_name: Name::of(provider),
+            gen_ai_request_model: Name::of(model),
+        }
+    }
+
+    /// What the GenAI conventions call this kind of request; those they do not know go by the name of the route.
+    fn operation(&self) -> &'static str {
+        match (self.route, self.protocol) {
+            ("embeddings" | "count_tokens" | "forward" | "objects" | "kept", _) => self.route,
+            ("completions", _) => "text_completion",
+            (_, ClientProtocol::Gemini) => "generate_content",
+            (_, ClientProtocol::Chat | ClientProtocol::Responses | ClientProtocol::Messages) => "chat",
+        }
     }
 
     fn log(&self, outcome: Outcome, total: Duration, ttft: Option<Duration>) {
         if self.span.is_disabled() {
             return;
         }
-        let words = match outcome {
-            Outcome::Answered => "answered",
-            Outcome::Failed(class) => class.as_str(),
-            Outcome::ClientGone => "client_gone",
-        };
+        let words = outcome.error_type().unwrap_or("answered");
         let counted = !self.usage.is_absent();
         let (provider, upstream_model) = match &self.target {
             Some((provider, model)) => (Some(clean(provider)), Some(clean(model))),

@@ -6,7 +6,7 @@ use polyport_testkit::raw::{get, post, send};
 use polyport_types::{ClientProtocol, Protocol};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, one, provider, request, several};
+use crate::support::{Gateway, one, provider, request, several, sum};
 
 #[tokio::test]
 async fn prefixes_and_missing_versions_are_no_mistakes() {
@@ -357,11 +357,9 @@ async fn untranslated_endpoints_go_to_a_provider_that_has_them() {
 /// The tokens that the gateway has counted: read and written, in how many requests.
 async fn counted(gateway: &Gateway) -> (String, String, String) {
     let metrics = String::from_utf8(get(gateway.address, "/metrics", &[]).await.bytes().await.unwrap()).unwrap();
-    let figure = |name: &str, kind: &str| {
-        let start = format!("gen_ai_client_token_usage_{name}{{gen_ai_token_type=\"{kind}\"}} ");
-        metrics.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("none").to_owned()
-    };
-    (figure("sum", "input"), figure("sum", "output"), figure("count", "input"))
+    let figure = |name: &str, kind: &str| sum(&metrics, &format!("gen_ai_client_token_usage_{name}"), &[kind]);
+    let tokens = |kind: &str| format!("{:?}", figure("sum", &format!("gen_ai_token_type=\"{kind}\"")));
+    (tokens("input"), tokens("output"), format!("{:.0}", figure("count", "gen_ai_token_type=\"input\"")))
 }
 
 #[tokio::test]

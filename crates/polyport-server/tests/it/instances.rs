@@ -123,7 +123,7 @@ async fn an_answer_of_one_gateway_is_continued_at_another() {
     fake.script(Step::text("Hello Ana"));
     let body = json!({"model":"m","input":"Hi, I am Ana"});
     let made = post(one.address, "/v1/responses", &[], &body).await.json().await;
-    written(one.address, &[]).await;
+    written(one.address).await;
     let whole = get(two.address, &format!("/v1/responses/{}", made["id"].as_str().unwrap()), &[]).await;
     assert_eq!(whole.json().await, made);
     let body = json!({"model":"m","input":"What is my name?","previous_response_id":made["id"]});
@@ -143,7 +143,7 @@ async fn an_answer_of_one_gateway_is_continued_at_another() {
     }
     let late = post(one.address, "/v1/responses", &[], &json!({"model":"m","input":"late"})).await.json().await;
     database.signal("-CONT");
-    written(one.address, &[]).await;
+    written(one.address).await;
     let path = format!("/v1/responses/{}", late["id"].as_str().unwrap());
     let back = async { while get(two.address, &path, &[]).await.status != 200 {} };
     tokio::time::timeout(std::time::Duration::from_secs(30), back).await.expect("what waited is written");

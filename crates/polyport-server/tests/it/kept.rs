@@ -34,6 +34,7 @@ async fn an_answer_kept_here_is_there_after_the_gateway_was_killed() {
     let config = || {
         let mut config = within(several(vec![provider("up", Protocol::Chat, &fake.base_url())]), folder.path());
         config.access = Access::default().with_key("ana", KeyHash::of(ANA)).with_key("ben", KeyHash::of(BEN));
+        config.metrics.open = true;
         config
     };
     let (ana, ben) = ([("x-api-key", ANA)], [("x-api-key", BEN)]);
@@ -42,7 +43,7 @@ async fn an_answer_kept_here_is_there_after_the_gateway_was_killed() {
     let body = json!({"model":"m","input":"Hi, I am Ana","metadata":{"n":"1"},"instructions":"Be kind"});
     let answer = post(gateway.address, RESPONSES, &ana, &body).await.json().await;
     let first = answer["id"].as_str().unwrap().to_owned();
-    written(gateway.address, &ana).await;
+    written(gateway.address).await;
     gateway.kill().await;
 
     let gateway = Doomed::start(config()).await;
@@ -56,7 +57,7 @@ async fn an_answer_kept_here_is_there_after_the_gateway_was_killed() {
     let second = made(post(gateway.address, RESPONSES, &ana, &body).await).await;
     let sent = fake.last().json()["messages"].to_string();
     assert!(sent.contains("Hi, I am Ana") && sent.contains("Hello Ana"), "{sent}");
-    written(gateway.address, &ana).await;
+    written(gateway.address).await;
     gateway.kill().await;
 
     // Of a chain the last one tells all; one that is deleted is gone for good.
@@ -67,7 +68,7 @@ async fn an_answer_kept_here_is_there_after_the_gateway_was_killed() {
     let body = json!({"model":"m","input":"Again?","previous_response_id":second});
     assert_eq!(post(gateway.address, RESPONSES, &ana, &body).await.status, 200);
     assert!(fake.last().json()["messages"].to_string().contains("Hello Ana"));
-    written(gateway.address, &ana).await;
+    written(gateway.address).await;
     gateway.kill().await;
     let gateway = Doomed::start(config()).await;
     assert_eq!(get(gateway.address, &path, &ana).await.status, 404);
@@ -135,7 +136,7 @@ async fn signatures_reach_the_provider_after_the_gateway_was_killed() {
         let check = Check::new(Protocol::Chat);
         let read = if stream { check.stream(&bytes) } else { check.answer(&bytes) }.unwrap();
         let call = &read.tool_calls()[0];
-        written(gateway.address, &[]).await;
+        written(gateway.address).await;
         gateway.kill().await;
 
         let gateway = Doomed::start(config()).await;
@@ -216,6 +217,7 @@ async fn a14_a_request_for_an_answer_refers_to_no_file_or_item_of_another() {
     let config = || {
         let mut config = within(several(vec![with_keys("up", Protocol::Responses, &fake, &["one"])]), folder.path());
         config.access = Access::default().with_key("ana", KeyHash::of(ANA)).with_key("ben", KeyHash::of(BEN));
+        config.metrics.open = true;
         config
     };
     let (ana, ben) = ([("x-goog-api-key", ANA)], [("x-goog-api-key", BEN)]);

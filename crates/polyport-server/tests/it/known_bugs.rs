@@ -11,7 +11,7 @@ use polyport_types::{ClientProtocol, Protocol};
 use serde_json::json;
 
 use crate::provider_faults::{ask, two};
-use crate::support::{Gateway, http, one, provider, request, several};
+use crate::support::{Gateway, http, one, provider, request, several, sum};
 
 const CLIENTS: [ClientProtocol; 4] = ClientProtocol::ALL;
 
@@ -134,8 +134,9 @@ async fn kb_101_usage_that_is_repeated_counts_once() {
         let figures = get(gateway.address, "/metrics", &[]).await.bytes().await.unwrap();
         let figures = String::from_utf8(figures).unwrap();
         for (kind, each) in [("input", 10), ("output", 2)] {
-            let line = format!("gen_ai_client_token_usage_sum{{gen_ai_token_type=\"{kind}\"}} {}", each * asked);
-            assert!(figures.contains(&line), "{client}: {line}\n{figures}");
+            let of_kind = format!("gen_ai_token_type=\"{kind}\"");
+            let tokens = sum(&figures, "gen_ai_client_token_usage_sum", &[&of_kind]);
+            assert_eq!(tokens, f64::from(each * asked), "{client}: {kind}\n{figures}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod custom;
 mod declared;
 mod endpoints;
 mod faults;
+mod figures;
 mod instances;
 mod kept;
 mod kinds;

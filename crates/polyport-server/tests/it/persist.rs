@@ -240,16 +240,16 @@ async fn requests_go_on_while_the_database_is_away() {
 }
 
 async fn figures(gateway: &Gateway) -> String {
-    figures_at(gateway.address, &[]).await
+    figures_at(gateway.address).await
 }
 
 /// Waits until everything that is kept is in the database.
-pub(crate) async fn written(address: std::net::SocketAddr, key: &[(&str, &str)]) {
-    let wait = async { while !figures_at(address, key).await.contains("\npolyport_store_waiting 0\n") {} };
+pub(crate) async fn written(address: std::net::SocketAddr) {
+    let wait = async { while !figures_at(address).await.contains("\npolyport_store_waiting 0\n") {} };
     tokio::time::timeout(Duration::from_secs(20), wait).await.expect("what is kept is written");
 }
 
-async fn figures_at(address: std::net::SocketAddr, key: &[(&str, &str)]) -> String {
-    let answer = polyport_testkit::raw::get(address, "/metrics", key).await;
+async fn figures_at(address: std::net::SocketAddr) -> String {
+    let answer = polyport_testkit::raw::get(address, "/metrics", &[]).await;
     String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap()
 }

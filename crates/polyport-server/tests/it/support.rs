@@ -60,6 +60,16 @@ impl Drop for Gateway {
     }
 }
 
+/// The sum of the samples of a figure whose labels hold all of `parts`.
+pub(crate) fn sum(figures: &str, name: &str, parts: &[&str]) -> f64 {
+    let of_name = figures.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    // Nothing at all adds up to less than zero.
+    0.0 + of_name
+        .filter(|line| parts.iter().all(|part| line.contains(part)))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>()
+}
+
 /// A provider as a configuration names it.
 pub(crate) fn provider(name: &str, protocol: Protocol, base_url: &str) -> Provider {
     let endpoint = Endpoint::new(protocol, base_url, false).unwrap();

@@ -14,12 +14,12 @@ use crate::{banner, log, out};
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let source = super::source(args);
     let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
-    let _flush = log::start(&live.current().log);
+    let log = log::start(&live.current().log)?;
     for warning in &warnings.0 {
         warn!("{warning}");
     }
     let runtime = runtime().context("the runtime cannot start")?;
-    runtime.block_on(serve(&source, &live, args.json))?;
+    runtime.block_on(serve(&source, &live, &log, args.json))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -34,11 +34,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(source: &Source, live: &Arc<Live>, json: bool) -> Result<()> {
+async fn serve(source: &Source, live: &Arc<Live>, log: &log::Flush, json: bool) -> Result<()> {
     let config = live.current();
     let store = config.open_store().await?;
     let server = Server::bind_live(live, store).await?;
     let address = server.address();
+    server.handle().count_lost_log_lines_with(log.lost());
     let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
     // Without a watch, SIGHUP still works.
     let _watch = live.watch().inspect_err(|error| warn!("changes of the configuration are not noticed: {error}")).ok();

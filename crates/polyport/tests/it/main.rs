@@ -3,6 +3,7 @@
 
 mod accounts;
 mod operator;
+mod outputs;
 #[cfg(target_os = "linux")]
 mod programs;
 mod secrets;

@@ -141,7 +141,7 @@ async fn a8_no_secret_is_logged_or_readable_in_a_file() {
             }
         }
         get(address, "/admin/api/tokens/health", &admin).await.bytes().await.unwrap();
-        get(address, "/metrics", &client).await.bytes().await.unwrap();
+        get(address, "/metrics", &admin).await.bytes().await.unwrap();
         let explained = json!({"model": "c", "protocol": "chat"});
         post(address, "/admin/api/explain", &admin, &explained).await.bytes().await.unwrap();
         if round == 0 {

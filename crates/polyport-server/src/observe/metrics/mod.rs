@@ -1,13 +1,16 @@
 //! Figures for Prometheus. Names: GenAI conventions for what they cover, `polyport_` for the rest. Labels are bounded: never text of a
-//! client, never a key.
+//! client, never a key. `docs/OBSERVABILITY.md` lists them all.
+
+mod bounded;
+mod labels;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use polyport_types::{ClientProtocol, Losses, Usage};
+use parking_lot::Mutex;
+use polyport_types::{ClientProtocol, Losses, Text, Usage};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,10 +19,25 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Pressure;
+use bounded::Bounded;
+pub(crate) use labels::{
+    AskedLabels, CurrencyLabels, LossLabels, Name, OutcomeLabels, ProviderLabels, ReasonLabels, RequestLabels,
+    StateLabels, StayedLabels, Word,
+};
+use labels::{AttemptLabels, EndedLabels, PairLabels, TokenLabels, UsageLabels};
 
-/// Seconds, doubling; long enough for models that think.
+/// Seconds, doubling, as the conventions want it; three steps longer for models that think.
 const SECONDS: [f64; 17] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36];
+
+/// Seconds until the first output, as the conventions want it, and longer.
+const FIRST: [f64; 21] = [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
+    160.0, 320.0,
+];
+
+/// Seconds for each token after the first, as the conventions want it, and shorter.
+const EACH: [f64; 15] = [0.001, 0.0025, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
 
 /// Our own time, much shorter.
 const OVERHEAD: [f64; 12] = [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
@@ -42,93 +60,28 @@ const TOKENS: [f64; 14] = [
     67_108_864.0,
 ];
 
-/// A fixed word as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Word(pub(crate) &'static str);
-
-impl EncodeLabelValue for Word {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.0.encode(encoder)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RequestLabels {
-    pub(crate) protocol: Word,
-    pub(crate) route: Word,
-    pub(crate) status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AttemptLabels {
-    provider: String,
-    outcome: Word,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PairLabels {
-    from: Word,
-    to: Word,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct LossLabels {
-    pub(crate) from: Word,
-    pub(crate) to: Word,
-    pub(crate) code: Word,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    gen_ai_token_type: Word,
-}
-
 /// The figures of one pair of client and provider protocol, found once.
 #[derive(Debug)]
 pub(crate) struct PairFigures {
-    pub(crate) duration: Histogram,
-    pub(crate) first_token: Histogram,
     pub(crate) overhead: Histogram,
 }
 
 /// What a request can go to, as the label `to`.
 const TO: [&str; 6] = ["chat", "responses", "messages", "gemini", "echo", "none"];
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ReasonLabels {
-    pub(crate) reason: Word,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct CurrencyLabels {
-    /// As prices name it: `USD`.
-    pub(crate) currency: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct OutcomeLabels {
-    pub(crate) outcome: Word,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct StayedLabels {
-    pub(crate) place: Word,
-    /// A pool of the configuration; empty for models that are in none.
-    pub(crate) pool: String,
-}
-
 /// All figures. Updating them is cheap; [`Metrics::render`] writes them.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
-    duration: Family<PairLabels, Histogram, fn() -> Histogram>,
-    first_token: Family<PairLabels, Histogram, fn() -> Histogram>,
+    duration: Bounded<EndedLabels, Histogram>,
+    first_token: Bounded<AskedLabels, Histogram>,
+    each_token: Bounded<AskedLabels, Histogram>,
+    usage: Bounded<UsageLabels, Histogram>,
+    tokens: Bounded<TokenLabels, Counter<u64, AtomicU64>>,
     overhead: Family<PairLabels, Histogram, fn() -> Histogram>,
     pairs: [[OnceLock<PairFigures>; TO.len()]; 4],
-    input_tokens: Histogram,
-    output_tokens: Histogram,
-    attempts: Family<AttemptLabels, Counter<u64, AtomicU64>>,
+    attempts: Bounded<AttemptLabels, Counter<u64, AtomicU64>>,
     pub(crate) failovers: Family<ReasonLabels, Counter<u64, AtomicU64>>,
     pub(crate) hedges: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     pub(crate) conversations: Family<StayedLabels, Counter<u64, AtomicU64>>,
@@ -153,12 +106,51 @@ pub(crate) struct Metrics {
     pub(crate) limit_refusals: Family<ReasonLabels, Counter<u64, AtomicU64>>,
     /// What requests cost.
     pub(crate) cost: Family<CurrencyLabels, Counter<f64, AtomicU64>>,
+    /// Answers that were not priced.
+    pub(crate) price_missing: Counter<u64, AtomicU64>,
+    log_lines_dropped: Counter<u64, AtomicU64>,
+    credentials: Family<StateLabels, Gauge<i64, AtomicI64>>,
+    busy: Family<ProviderLabels, Gauge<i64, AtomicI64>>,
+    queued: Family<ProviderLabels, Gauge<i64, AtomicI64>>,
+    waiting: Gauge<i64, AtomicI64>,
+    /// One reading at a time: some figures are looked up for it.
+    reading: Mutex<()>,
     memory: Gauge<i64, AtomicI64>,
     memory_pressure: Gauge<i64, AtomicI64>,
 }
 
+/// What a request showed when it ended.
+#[derive(Debug)]
+pub(crate) struct Ended<'r> {
+    pub(crate) asked: AskedLabels,
+    pub(crate) usage: &'r Usage,
+    pub(crate) total: Duration,
+    /// Of streams.
+    pub(crate) first_token: Option<Duration>,
+    /// The class of the failure it ended with.
+    pub(crate) failed: Option<&'static str>,
+}
+
+/// What is looked up of a provider when the figures are read.
+#[derive(Debug)]
+pub(crate) struct ProviderFigures {
+    pub(crate) provider: Text,
+    /// How many of its credentials are in each state.
+    pub(crate) credentials: Vec<(&'static str, i64)>,
+    /// Requests it answers, and how many wait for it, where it may have so many at once only.
+    pub(crate) places: Option<(usize, usize)>,
+}
+
 fn seconds() -> Histogram {
     Histogram::new(SECONDS)
+}
+
+fn first() -> Histogram {
+    Histogram::new(FIRST)
+}
+
+fn each() -> Histogram {
+    Histogram::new(EACH)
 }
 
 fn overhead() -> Histogram {
@@ -172,18 +164,16 @@ fn tokens() -> Histogram {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::default();
-        let tokens: Family<TokenLabels, Histogram, fn() -> Histogram> =
-            Family::new_with_constructor(tokens as fn() -> Histogram);
-        let of_kind = |kind| tokens.get_or_create(&TokenLabels { gen_ai_token_type: Word(kind) }).clone();
         let this = Self {
             requests: Family::default(),
-            duration: Family::new_with_constructor(seconds as fn() -> Histogram),
-            first_token: Family::new_with_constructor(seconds as fn() -> Histogram),
+            duration: Bounded::new(seconds),
+            first_token: Bounded::new(first),
+            each_token: Bounded::new(each),
+            usage: Bounded::new(tokens),
+            tokens: Bounded::default(),
             overhead: Family::new_with_constructor(overhead as fn() -> Histogram),
             pairs: Default::default(),
-            input_tokens: of_kind("input"),
-            output_tokens: of_kind("output"),
-            attempts: Family::default(),
+            attempts: Bounded::default(),
             failovers: Family::default(),
             hedges: Family::default(),
             conversations: Family::default(),
@@ -202,6 +192,13 @@ impl Metrics {
             log_dropped: Counter::default(),
             limit_refusals: Family::default(),
             cost: Family::default(),
+            price_missing: Counter::default(),
+            log_lines_dropped: Counter::default(),
+            credentials: Family::default(),
+            busy: Family::default(),
+            queued: Family::default(),
+            waiting: Gauge::default(),
+            reading: Mutex::default(),
             memory: Gauge::default(),
             memory_pressure: Gauge::default(),
             registry: Registry::default(),
@@ -214,13 +211,19 @@ impl Metrics {
             "gen_ai_server_request_duration",
             "Time from the request to the end of its answer",
             Unit::Seconds,
-            this.duration.clone(),
+            this.duration.family(),
         );
         registry.register_with_unit(
             "gen_ai_server_time_to_first_token",
-            "Time from the request to the first output",
+            "Time from the request to the first output of a stream",
             Unit::Seconds,
-            this.first_token.clone(),
+            this.first_token.family(),
+        );
+        registry.register_with_unit(
+            "gen_ai_server_time_per_output_token",
+            "Time for each token after the first of a stream",
+            Unit::Seconds,
+            this.each_token.family(),
         );
         registry.register_with_unit(
             "polyport_overhead",
@@ -228,8 +231,9 @@ impl Metrics {
             Unit::Seconds,
             this.overhead.clone(),
         );
-        registry.register("gen_ai_client_token_usage", "Tokens per request", tokens.clone());
-        registry.register("polyport_upstream_requests", "Attempts at providers", this.attempts.clone());
+        registry.register("gen_ai_client_token_usage", "Tokens of a request", this.usage.family());
+        registry.register("polyport_tokens", "Tokens, by class: each is counted in one", this.tokens.family());
+        registry.register("polyport_upstream_requests", "Attempts at providers", this.attempts.family());
         registry.register("polyport_failovers", "Attempts that followed a failed one", this.failovers.clone());
         let help = "Second attempts where the first was slow, by which of them answered";
         registry.register("polyport_hedges", help, this.hedges.clone());
@@ -275,6 +279,21 @@ impl Metrics {
         let help = "Requests refused by a limit of their caller";
         registry.register("polyport_limit_refusals", help, this.limit_refusals.clone());
         registry.register("polyport_cost", "What requests cost, in units of the currency", this.cost.clone());
+        let help = "Answers whose price is not known";
+        registry.register("polyport_price_missing", help, this.price_missing.clone());
+        let help = "Log lines that were dropped or could not be written";
+        registry.register("polyport_log_lines_dropped", help, this.log_lines_dropped.clone());
+        registry.register("polyport_credentials", "Credentials of providers", this.credentials.clone());
+        let help = "Requests at providers that may have so many at once only";
+        registry.register("polyport_provider_requests", help, this.busy.clone());
+        let help = "Requests that wait for a place at a provider";
+        registry.register("polyport_provider_queue", help, this.queued.clone());
+        let help = "Requests that wait for the gateway";
+        registry.register("polyport_queued_requests", help, this.waiting.clone());
+        let started: Gauge<f64, AtomicU64> = Gauge::default();
+        started.set(now().as_secs_f64());
+        let help = "When the process started";
+        registry.register_with_unit("process_start_time", help, Unit::Seconds, started);
         registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..this }
     }
@@ -282,8 +301,7 @@ impl Metrics {
     /// The configuration was read; `good` if it is now in force.
     pub(crate) fn reloaded(&self, good: bool) {
         self.reload_ok.set(i64::from(good));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.reload_time.set(now.as_secs_f64());
+        self.reload_time.set(now().as_secs_f64());
     }
 
     /// How much memory is held.
@@ -292,8 +310,28 @@ impl Metrics {
         self.memory_pressure.set(pressure as i64);
     }
 
-    /// All figures in the `OpenMetrics` text form.
-    pub(crate) fn render(&self) -> String {
+    /// All figures in the `OpenMetrics` text form, with what is looked up for it.
+    pub(crate) fn render(&self, waiting: usize, lost_lines: u64, providers: Vec<ProviderFigures>) -> String {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let _one_at_a_time = self.reading.lock();
+        self.waiting.set(count(waiting));
+        self.log_lines_dropped.inc_by(lost_lines.saturating_sub(self.log_lines_dropped.get()));
+        // Providers that are configured no more have none.
+        self.credentials.clear();
+        self.busy.clear();
+        self.queued.clear();
+        for ProviderFigures { provider, credentials, places } in providers {
+            let provider = Name(provider);
+            for (state, number) in credentials {
+                let labels = StateLabels { provider: provider.clone(), state: Word(state) };
+                self.credentials.get_or_create(&labels).set(number);
+            }
+            if let Some((busy, queued)) = places {
+                let labels = ProviderLabels { provider };
+                self.busy.get_or_create(&labels).set(count(busy));
+                self.queued.get_or_create(&labels).set(count(queued));
+            }
+        }
         let mut text = String::new();
         // Writing to a String cannot fail.
         encode(&mut text, &self.registry).ok();
@@ -308,14 +346,40 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn tokens(&self, usage: &Usage) {
+    /// Takes a request in that has ended.
+    pub(crate) fn ended(&self, ended: Ended<'_>) {
+        let Ended { asked, usage, total, first_token, failed } = ended;
+        let labels = EndedLabels { asked, error_type: Word(failed.unwrap_or_default()) };
+        self.duration.of(&labels).observe(total.as_secs_f64());
+        let asked = labels.asked;
+        if let Some(first) = first_token {
+            self.first_token.of(&asked).observe(first.as_secs_f64());
+            let more = usage.output_total().saturating_sub(1);
+            if failed.is_none() && more > 0 {
+                let rest = total.saturating_sub(first).as_secs_f64();
+                self.each_token.of(&asked).observe(rest / float(more));
+            }
+        }
         if usage.is_absent() {
             return;
         }
-        #[allow(clippy::cast_precision_loss, reason = "a histogram's sum is a float")]
-        let observe = |histogram: &Histogram, count: u64| histogram.observe(count as f64);
-        observe(&self.input_tokens, usage.input_total());
-        observe(&self.output_tokens, usage.output_total());
+        for (kind, count) in [("input", usage.input_total()), ("output", usage.output_total())] {
+            let labels = UsageLabels { asked: asked.clone(), gen_ai_token_type: Word(kind) };
+            self.usage.of(&labels).observe(float(count));
+        }
+        let classes = [
+            ("input", usage.input_uncached),
+            ("cache_read", usage.cache_read),
+            ("cache_write", Some(usage.cache_write())),
+            ("tool_prompt", usage.tool_prompt),
+            ("output", usage.output_text),
+            ("reasoning", usage.reasoning),
+        ];
+        for (class, count) in classes {
+            let Some(count) = count.filter(|&count| count > 0) else { continue };
+            let (provider, model) = (asked.gen_ai_provider_name.clone(), asked.gen_ai_request_model.clone());
+            self.tokens.of(&TokenLabels { provider, model, class: Word(class) }).inc_by(count);
+        }
     }
 
     /// The figures of requests of one protocol that go to `to`: a provider's protocol, `echo` or `none`.
@@ -330,17 +394,21 @@ impl Metrics {
         let place = TO.iter().zip(others).find(|(known, _)| **known == to).map_or(none, |(_, place)| place);
         place.get_or_init(|| {
             let labels = PairLabels { from: Word(from.as_str()), to: Word(to) };
-            PairFigures {
-                duration: self.duration.get_or_create(&labels).clone(),
-                first_token: self.first_token.get_or_create(&labels).clone(),
-                overhead: self.overhead.get_or_create(&labels).clone(),
-            }
+            PairFigures { overhead: self.overhead.get_or_create(&labels).clone() }
         })
     }
 
     /// The counter of attempts at a provider that ended this way.
-    pub(crate) fn attempts(&self, provider: &str, outcome: &'static str) -> Counter<u64, AtomicU64> {
-        let labels = AttemptLabels { provider: provider.to_owned(), outcome: Word(outcome) };
-        self.attempts.get_or_create(&labels).clone()
+    pub(crate) fn attempts(&self, provider: &Text, outcome: &'static str) -> Counter<u64, AtomicU64> {
+        self.attempts.of(&AttemptLabels { provider: Name::of(provider), outcome: Word(outcome) })
     }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a histogram's sum is a float")]
+fn float(count: u64) -> f64 {
+    count as f64
 }
