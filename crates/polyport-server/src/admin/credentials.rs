@@ -18,23 +18,6 @@ use crate::credentials::quota::{self, Told};
 use crate::credentials::{Check, Outcome, judge, probe};
 use crate::registry::Registry;
 
-/// Which credentials are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    All,
-    /// Those whose tokens are refreshed.
-    Accounts,
-}
-
-impl Kind {
-    pub(super) fn list(self) -> &'static str {
-        match self {
-            Self::All => "credentials",
-            Self::Accounts => "tokens",
-        }
-    }
-}
-
 /// What can be done about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
@@ -76,12 +59,25 @@ impl Seat<'_> {
         }
     }
 
-    fn state(&self, view: &View) -> State {
+    pub(super) fn is_account(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// Whether its service tells what is left of its allowance.
+    pub(super) fn tells_quota(&self) -> bool {
+        quota::is_told(self.provider)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.health.roster().counts(self.index)
+    }
+
+    pub(super) fn state(&self, view: &View) -> State {
         self.health.roster().state(self.index, view.now)
     }
 
     /// Why its access token is not renewed.
-    fn refresh_error(&self) -> Option<String> {
+    pub(super) fn refresh_error(&self) -> Option<String> {
         match self.account?.standing() {
             Standing::Good => None,
             Standing::Waiting { error, .. } | Standing::Dead(error) => Some(error.to_string()),
@@ -89,7 +85,7 @@ impl Seat<'_> {
     }
 
     /// Whether the next request may use it: it does not rest, and it has a token or may get one.
-    fn usable(&self, view: &View) -> bool {
+    pub(super) fn usable(&self, view: &View) -> bool {
         let tokens = self
             .account
             .is_none_or(|account| account.present().is_some() || matches!(account.standing(), Standing::Good));
@@ -160,7 +156,7 @@ impl Seat<'_> {
     }
 
     /// What the database says of it, if it is declared there.
-    fn declared<'v>(&self, view: &'v View) -> Option<&'v Arc<Definition>> {
+    pub(super) fn declared<'v>(&self, view: &'v View) -> Option<&'v Arc<Definition>> {
         view.runtime.config.declared.definitions.find(self.credential.stored.as_ref()?)
     }
 }
@@ -183,49 +179,50 @@ pub(super) fn counts(seat: &Seat<'_>, names: [&str; 3]) -> Value {
 }
 
 /// All credentials, in the order of the configuration.
-pub(super) fn all(view: &View, kind: Kind) -> impl Iterator<Item = Seat<'_>> {
+pub(super) fn all(view: &View) -> impl Iterator<Item = Seat<'_>> {
     view.runtime.config.providers().flat_map(move |provider| {
         let upstream = view.runtime.provider(&provider.name);
         let health = view.fleet.provider(&provider.name);
-        let seats = provider.credentials().iter().enumerate().filter_map(move |(at, credential)| {
+        provider.credentials().iter().enumerate().filter_map(move |(at, credential)| {
             let health = health?;
             let index = health.roster().find(&credential.member.id)?;
             let account = upstream.and_then(|upstream| upstream.account(at));
             Some(Seat { provider, credential, account, health, index })
-        });
-        seats.filter(move |seat| kind == Kind::All || seat.account.is_some())
+        })
     })
 }
 
-fn find<'a>(view: &'a View, kind: Kind, id: &str) -> Result<Seat<'a>, Refusal> {
+fn find<'a>(view: &'a View, id: &str) -> Result<Seat<'a>, Refusal> {
     let (provider, member) = id.rsplit_once(':').unwrap_or(("", id));
-    all(view, kind)
+    all(view)
         .find(|seat| {
             let stored = seat.credential.stored.as_ref().is_some_and(|stored| **stored == *id);
             stored || (*seat.provider.name == *provider && *seat.credential.member.id == *member)
         })
-        .ok_or_else(|| Refusal::not_found(format!("there is no `{}` among the {}", shown(id), kind.list())))
+        .ok_or_else(|| Refusal::not_found(format!("there is no `{}` among the credentials", shown(id))))
 }
 
 /// Those that are used, then the others of the database.
-pub(super) fn list(view: &View, kind: Kind) -> Vec<Value> {
-    let mut shown: Vec<Value> = all(view, kind).map(|seat| seat.shown(view)).collect();
-    shown.extend(without_seat(view, kind));
+pub(super) fn list(view: &View) -> Vec<Value> {
+    let mut shown: Vec<Value> = all(view).map(|seat| seat.shown(view)).collect();
+    shown.extend(without_seat(view).map(|one| definitions::about(view, one)));
     shown
 }
 
 /// Those of the database that are not in force, or whose provider is not.
-fn without_seat(view: &View, kind: Kind) -> Vec<Value> {
+pub(super) fn without_seat(view: &View) -> impl Iterator<Item = &Arc<Definition>> {
     let stored = &view.runtime.config.declared.definitions.list;
-    let seated: HashSet<&Text> = all(view, Kind::All).filter_map(|seat| seat.credential.stored.as_ref()).collect();
-    let idle = stored.iter().filter(|one| one.kind == What::Credential && !seated.contains(&one.id));
-    idle.filter(|one| kind == Kind::All || one.is_account()).map(|one| definitions::about(view, one)).collect()
+    let seated: HashSet<&Text> = all(view).filter_map(|seat| seat.credential.stored.as_ref()).collect();
+    stored.iter().filter(move |one| one.kind == What::Credential && !seated.contains(&one.id))
 }
 
-pub(super) fn one(view: &View, kind: Kind, id: &str) -> Result<Value, Refusal> {
-    match find(view, kind, id) {
+pub(super) fn one(view: &View, id: &str) -> Result<Value, Refusal> {
+    match find(view, id) {
         Ok(seat) => Ok(seat.shown(view)),
-        Err(refusal) => without_seat(view, kind).into_iter().find(|one| one["id"] == *id).ok_or(refusal),
+        Err(refusal) => {
+            let idle = without_seat(view).find(|one| *one.id == *id).ok_or(refusal)?;
+            Ok(definitions::about(view, idle))
+        }
     }
 }
 
@@ -235,16 +232,16 @@ pub(super) fn stored_id(view: &View, id: &str) -> Result<Text, Refusal> {
     {
         return Ok(declared.id.clone());
     }
-    let seat = find(view, Kind::All, id)?;
+    let seat = find(view, id)?;
     seat.credential.stored.clone().ok_or_else(|| definitions::elsewhere(view, "this credential", seat.provider.origin))
 }
 
-pub(super) fn statistics(view: &View, kind: Kind) -> Value {
+pub(super) fn statistics(view: &View) -> Value {
     const STATES: [&str; 6] = ["ready", "cooling", "exhausted", "refreshing", "invalid", "disabled"];
     let mut states: BTreeMap<&str, u64> = STATES.into_iter().map(|state| (state, 0)).collect();
     let (mut total, mut usable) = (0, 0);
     let mut sum = Counts::default();
-    for seat in all(view, kind) {
+    for seat in all(view) {
         total += 1;
         usable += u64::from(seat.usable(view));
         *states.entry(seat.state(view).as_str()).or_default() += 1;
@@ -256,8 +253,8 @@ pub(super) fn statistics(view: &View, kind: Kind) -> Value {
     })
 }
 
-pub(super) fn health(view: &View, kind: Kind) -> Value {
-    let health = all(view, kind).map(|seat| {
+pub(super) fn health(view: &View) -> Vec<Value> {
+    let health = all(view).map(|seat| {
         let mut shown = json!({
             "id": seat.id(), "provider": seat.provider.name, "label": seat.credential.label,
             "healthy": seat.usable(view), "refresh_error": seat.refresh_error(),
@@ -265,21 +262,21 @@ pub(super) fn health(view: &View, kind: Kind) -> Value {
         extend(&mut shown, state(&seat.state(view)));
         shown
     });
-    json!({ kind.list(): health.collect::<Vec<_>>() })
+    health.collect()
 }
 
 /// Ready if one of them is usable.
-pub(super) fn readiness(view: &View, kind: Kind) -> (StatusCode, Value) {
-    let usable = all(view, kind).filter(|seat| seat.usable(view)).count();
+pub(super) fn readiness(view: &View) -> (StatusCode, Value) {
+    let usable = all(view).filter(|seat| seat.usable(view)).count();
     let status = if usable > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, json!({ "ready": usable > 0, "usable": usable }))
 }
 
-pub(super) async fn act(view: &View, kind: Kind, id: &str, act: Act) -> Result<Value, Refusal> {
+pub(super) async fn act(view: &View, id: &str, act: Act) -> Result<Value, Refusal> {
     if let (Act::Enable | Act::Disable, Some(registry)) = (act, &view.app.registry) {
-        return switch(view, registry, kind, id, act == Act::Enable).await;
+        return switch(view, registry, id, act == Act::Enable).await;
     }
-    let seat = find(view, kind, id)?;
+    let seat = find(view, id)?;
     let roster = seat.health.roster();
     let more = match act {
         Act::Enable | Act::Disable => {
@@ -319,20 +316,20 @@ pub(super) async fn act(view: &View, kind: Kind, id: &str, act: Act) -> Result<V
 }
 
 /// Switches one off or on for good.
-async fn switch(view: &View, registry: &Registry, kind: Kind, id: &str, on: bool) -> Result<Value, Refusal> {
-    if let Ok(seat) = find(view, kind, id)
+async fn switch(view: &View, registry: &Registry, id: &str, on: bool) -> Result<Value, Refusal> {
+    if let Ok(seat) = find(view, id)
         && seat.credential.stored.is_none()
     {
         let name = switch_of_credential(&seat.provider.name, &seat.credential.member.id);
         registry.switch(&view.app, &name, Some(on)).await.map_err(|error| definitions::refusal(view, error))?;
     } else {
-        one(view, kind, id)?;
+        one(view, id)?;
         let changed = |before: &Definition| Ok(Definition { enabled: on, ..before.clone() });
         let stored = stored_id(view, id)?;
         registry.update(&view.app, &stored, None, changed).await.map_err(|error| definitions::refusal(view, error))?;
     }
     tracing::info!(credential = id, on, "an operator switched a credential");
-    one(&View::of(&view.app), kind, id)
+    one(&View::of(&view.app), id)
 }
 
 /// What becomes of a change at run time.

@@ -335,7 +335,7 @@ fn current(view: &View, what: What, id: &str) -> Result<Value, Refusal> {
     let view = View::of(&view.app);
     match what {
         What::Provider => providers::one(&view, id),
-        What::Credential => credentials::one(&view, credentials::Kind::All, id),
+        What::Credential => credentials::one(&view, id),
         What::Pool => routing::pool(&view, id),
         What::Route => routing::route(&view, id),
     }

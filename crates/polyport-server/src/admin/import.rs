@@ -1,10 +1,9 @@
-//! `POST /admin/api/credentials/import` and `POST /admin/api/tokens/batch-import`: many keys or accounts at once, each with its result.
+//! `POST /admin/api/credentials/import`: many keys or accounts at once, each with its result.
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 
-use super::credentials::Kind;
 use super::{Query, Refusal, View, What, bytes_of, definitions, json_of, members};
 use crate::config::definitions::{Definition, path_within};
 use crate::registry::Imported;
@@ -16,14 +15,13 @@ const MOST: usize = 10_000;
 const OF_OTHERS: [&str; 5] = ["api_key", "id_token", "total_limit", "used_limit", "status"];
 
 /// One thing to import: what it would be, or why it cannot be anything.
-struct Item {
+pub(super) struct Item {
     made: Result<Definition, String>,
     ignored: Vec<&'static str>,
 }
 
 pub(super) async fn answer(
     view: &View,
-    kind: Kind,
     query: &Query,
     head: &Parts,
     body: hyper::body::Incoming,
@@ -40,16 +38,28 @@ pub(super) async fn answer(
     if entries.is_empty() {
         return Err(Refusal::bad_request("there is nothing to import"));
     }
-    if entries.len() > MOST {
+    let provider = query.get("provider").map(str::to_owned).or(provider);
+    let items = entries.into_iter().map(|entry| item("key", provider.as_deref(), entry)).collect();
+    let results = run(view, items).await?;
+    let count = |word: &str| results.iter().filter(|one| one["result"] == word).count();
+    let (created, duplicates, invalid) = (count("created"), count("duplicate"), count("invalid"));
+    Ok(json!({ "created": created, "duplicates": duplicates, "invalid": invalid, "results": results }))
+}
+
+/// What these would be as accounts.
+pub(super) fn accounts(provider: Option<&str>, entries: Vec<Value>) -> Vec<Item> {
+    entries.into_iter().map(|entry| item("refresh_token", provider, entry)).collect()
+}
+
+/// Imports them; tells of each what became of it.
+pub(super) async fn run(view: &View, items: Vec<Item>) -> Result<Vec<Value>, Refusal> {
+    if items.len() > MOST {
         return Err(Refusal::bad_request(format!("more than {MOST} at once; split them")));
     }
-    let provider = query.get("provider").map(str::to_owned).or(provider).or_else(|| only_one_with_accounts(view, kind));
-    let items: Vec<Item> = entries.into_iter().map(|entry| item(kind, provider.as_deref(), entry)).collect();
     let registry = definitions::registry(view)?;
     let good = items.iter().filter_map(|item| item.made.as_ref().ok().cloned()).collect();
     let mut outcomes =
         registry.import(&view.app, good).await.map_err(|error| definitions::refusal(view, error))?.into_iter();
-    let (mut created, mut duplicates, mut invalid) = (0, 0, 0);
     let mut results = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().enumerate() {
         let mut shown = json!({ "index": at });
@@ -58,25 +68,15 @@ pub(super) async fn answer(
             Err(why) => Err(why),
         };
         let more = match outcome {
-            Ok(Imported::Created(made)) => {
-                created += 1;
-                json!({ "result": "created", "id": made.id, "label": made.name })
-            }
-            Ok(Imported::Duplicate) => {
-                duplicates += 1;
-                json!({ "result": "duplicate" })
-            }
+            Ok(Imported::Created(made)) => json!({ "result": "created", "id": made.id, "label": made.name }),
+            Ok(Imported::Duplicate) => json!({ "result": "duplicate" }),
             Ok(Imported::Invalid(new, problems)) => {
-                invalid += 1;
                 let problem = problems.first();
                 let path = problem.map(|problem| path_within(&new, &problem.path)).unwrap_or_default();
-                let message = problem.map(|problem| problem.message.clone());
+                let message = problem.map(|problem| problem.message.clone()).unwrap_or_default();
                 json!({ "result": "invalid", "path": path, "message": message })
             }
-            Err(why) => {
-                invalid += 1;
-                json!({ "result": "invalid", "message": why })
-            }
+            Err(why) => json!({ "result": "invalid", "message": why }),
         };
         super::extend(&mut shown, more);
         if !item.ignored.is_empty() {
@@ -84,8 +84,9 @@ pub(super) async fn answer(
         }
         results.push(shown);
     }
-    tracing::info!(created, duplicates, invalid, "an operator imported credentials");
-    Ok(json!({ "created": created, "duplicates": duplicates, "invalid": invalid, "results": results }))
+    let created = results.iter().filter(|one| one["result"] == "created").count();
+    tracing::info!(created, of = results.len(), "an operator imported credentials");
+    Ok(results)
 }
 
 /// The entries of a body, and the provider it names for all.
@@ -111,21 +112,18 @@ fn listed(body: Value) -> Result<(Vec<Value>, Option<String>), Refusal> {
 }
 
 /// Whose accounts are meant where nobody says it.
-fn only_one_with_accounts(view: &View, kind: Kind) -> Option<String> {
-    if kind != Kind::Accounts {
-        return None;
-    }
+pub(super) fn only_one_with_accounts(view: &View) -> Option<String> {
     let mut names = view.runtime.config.providers().filter(|provider| provider.takes_accounts());
     let only = names.next()?;
     names.next().is_none().then(|| only.name.to_string())
 }
 
-fn item(kind: Kind, provider: Option<&str>, entry: Value) -> Item {
+/// `member` is what a text alone is.
+fn item(member: &str, provider: Option<&str>, entry: Value) -> Item {
     let mut ignored = Vec::new();
     let members = match entry {
         Value::String(text) => {
             let secret = text.trim().trim_matches(['"', '\'']).to_owned();
-            let member = if kind == Kind::Accounts { "refresh_token" } else { "key" };
             Map::from_iter([(member.to_owned(), Value::from(secret))])
         }
         Value::Object(mut members) => {

@@ -10,6 +10,7 @@
 //! | [`routing`] | pools and routes |
 //! | [`definitions`] | making, changing and deleting all of these in the database |
 //! | [`import`] | many credentials at once |
+//! | [`tokens`] | accounts, in the shapes that scripts for token pools expect |
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
@@ -25,6 +26,7 @@ mod refusal;
 mod routing;
 pub(crate) mod stats;
 mod table;
+mod tokens;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ use crate::ingress::body::{self, BodyLimits};
 use crate::ingress::peer::Peer;
 use crate::relay::origin::shown;
 use crate::{clock, directory, error};
-use credentials::{Act, Kind};
+use credentials::Act;
 use query::Query;
 use refusal::Refusal;
 use table::Endpoint;
@@ -65,12 +67,12 @@ enum Ask {
     ProviderModels,
     Learned,
     Forget,
-    Credentials(Kind),
-    Credential(Kind),
-    Statistics(Kind),
-    Health(Kind),
-    Readiness(Kind),
-    Act(Kind, Act),
+    Credentials,
+    Credential,
+    Statistics,
+    Health,
+    Readiness,
+    Act(Act),
     Pools,
     Pool,
     Routes,
@@ -79,10 +81,11 @@ enum Ask {
     Change(What),
     Delete(What),
     Switch(What, bool),
-    Import(Kind),
+    Import,
     Problems,
     Explain,
     People(people::Kind, people::Ask),
+    Tokens(tokens::Ask),
 }
 
 /// What is in force while one request is answered.
@@ -142,6 +145,7 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     };
     let mut response = match answered {
         Ok(answer) => shown_to(answer),
+        Err(refusal) if segments.first() == Some(&"tokens") => tokens::refused(&refusal),
         Err(refusal) => refusal.answer(&id),
     };
     error::name(ClientProtocol::Chat, &id, response.headers_mut());
@@ -182,17 +186,17 @@ async fn answer(
         Ask::ProviderModels => providers::models(view, id).await?,
         Ask::Learned => providers::learned(view, id)?,
         Ask::Forget => providers::forget(view, id)?,
-        Ask::Credentials(kind) => query.page(kind.list(), credentials::list(view, kind))?,
-        Ask::Credential(kind) => credentials::one(view, kind, id)?,
-        Ask::Statistics(kind) => credentials::statistics(view, kind),
-        Ask::Health(kind) => credentials::health(view, kind),
-        Ask::Readiness(kind) => {
-            let (status, value) = credentials::readiness(view, kind);
+        Ask::Credentials => query.page("credentials", credentials::list(view))?,
+        Ask::Credential => credentials::one(view, id)?,
+        Ask::Statistics => credentials::statistics(view),
+        Ask::Health => query.page("credentials", credentials::health(view))?,
+        Ask::Readiness => {
+            let (status, value) = credentials::readiness(view);
             return Ok(Answer { status, ..value.into() });
         }
-        Ask::Act(kind, act) => {
+        Ask::Act(act) => {
             members(read(view, head, body).await?, &[])?;
-            credentials::act(view, kind, id, act).await?
+            credentials::act(view, id, act).await?
         }
         Ask::Provider => providers::one(view, id)?,
         Ask::Pools => query.page("pools", routing::all_pools(view))?,
@@ -209,12 +213,16 @@ async fn answer(
             members(read(view, head, body).await?, &[])?;
             definitions::switch(view, what, id, on).await?
         }
-        Ask::Import(kind) => import::answer(view, kind, &query, head, body).await?,
+        Ask::Import => import::answer(view, &query, head, body).await?,
         Ask::Problems => query.page("problems", definitions::problems(view))?,
         Ask::People(kind, about) => {
             let revision = definitions::revision(head)?;
             let body = read(view, head, body).await?;
             return people::answer(view, kind, about, id, &query, revision, body).await;
+        }
+        Ask::Tokens(about) => {
+            let body = read(view, head, body).await?;
+            return tokens::answer(view, about, id, &query, body).await;
         }
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::credentials::Kind;
 use super::people::{Ask as About, Kind as Of};
+use super::tokens::Ask as Tokens;
 use super::{Ask, Refusal, shown};
 use crate::config::suggestion;
 
@@ -78,7 +78,7 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
                 ]
             }
         }
-        Ask::Credentials(Kind::All) => {
+        Ask::Credentials => {
             const {
                 &[
                     LIMIT,
@@ -102,8 +102,10 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
         Ask::People(Of::Keys, About::List) => {
             const { &[LIMIT, AFTER, Q, TEAM, text("user", "Only those of this user, by id or name."), ENABLED] }
         }
-        Ask::Credentials(Kind::Accounts) => const { &[LIMIT, AFTER, Q, PROVIDER, STATE] },
-        Ask::Import(_) => const { &[text("provider", "Whose they are, where they do not say it.")] },
+        Ask::Health => const { &[LIMIT, AFTER, Q, PROVIDER, STATE] },
+        Ask::Import | Ask::Tokens(Tokens::Create | Tokens::BatchImport) => {
+            const { &[text("provider", "Whose they are, where they do not say it.")] }
+        }
         _ => &[],
     }
 }

@@ -155,21 +155,21 @@ impl Refusal {
             code: self.code,
             errors: &self.errors,
         };
-        self.written(&serde_json::to_value(problem).unwrap_or_default(), "application/problem+json")
+        self.written(self.status, &serde_json::to_value(problem).unwrap_or_default(), "application/problem+json")
     }
 
     /// With a body.
-    fn written(&self, body: &Value, kind: &'static str) -> Response<Body> {
-        let mut response = super::written(self.status, body);
+    pub(super) fn written(&self, status: StatusCode, body: &Value, kind: &'static str) -> Response<Body> {
+        let mut response = super::written(status, body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(allowed) = self.allow.as_deref().and_then(|methods| HeaderValue::try_from(methods).ok()) {
             headers.insert(ALLOW, allowed);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response

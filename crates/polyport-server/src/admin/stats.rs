@@ -6,7 +6,7 @@ use http::Response;
 use polyport_types::ClientProtocol;
 use serde_json::{Value, json};
 
-use super::credentials::{Kind, all, counts};
+use super::credentials::{all, counts};
 use super::{View, extend};
 use crate::body::Body;
 use crate::ingress::Call;
@@ -20,7 +20,7 @@ pub(crate) fn handle(call: &Call) -> Response<Body> {
         return call.refuse(ClientProtocol::Chat, &fault);
     }
     let view = View { runtime: Arc::clone(&call.runtime), ..View::of(&call.app) };
-    let rows: Vec<Value> = all(&view, Kind::All)
+    let rows: Vec<Value> = all(&view)
         .map(|seat| {
             let mut row = json!({ "vendor": seat.provider.name, "key": seat.masked() });
             if operator {

@@ -18,10 +18,11 @@ use crate::gate::{Permit, Queue};
 const LONGEST_KEY: usize = 1024;
 
 /// Where keys stand beside `authorization`.
-const OTHER_KEYS: [HeaderName; 3] = [
+const OTHER_KEYS: [HeaderName; 4] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-admin-token"),
 ];
 
 /// The one a request is answered for.

@@ -73,7 +73,7 @@ fn count_of(fake: &FakeProvider, key: &str) -> usize {
 async fn s0_16_only_an_admin_key_opens_it() {
     let fake = FakeProvider::start(Protocol::Chat).await;
     let gateway = Gateway::start(guarded(several(vec![two_keys(&fake, Protocol::Chat)]))).await;
-    for path in ["/admin/api/tokens", "/admin/api/credentials/x/probe", "/admin/api/nothing"] {
+    for path in ["/admin/api/credentials", "/admin/api/credentials/x/probe", "/admin/api/nothing"] {
         for (headers, status, code) in [
             (&[][..], 401, "admin_key_needed"),
             (&[("authorization", "Bearer wrong")], 401, "admin_key_needed"),
@@ -89,7 +89,7 @@ async fn s0_16_only_an_admin_key_opens_it() {
     assert_eq!(post(gateway.address, path, &AS_ADMIN, &body).await.status, 401, "it is no key of a client");
 
     let open = Gateway::start(several(vec![provider("up", Protocol::Chat, &fake.base_url())])).await;
-    let (status, body) = status_and_body(get(open.address, "/admin/api/tokens", &[]).await).await;
+    let (status, body) = status_and_body(get(open.address, "/admin/api/credentials", &[]).await).await;
     assert_eq!(status, 403);
     let words = body["detail"].as_str().unwrap();
     assert!(words.contains("ADMIN_TOKEN") && words.contains("admin_keys"), "{words}");
@@ -106,7 +106,7 @@ async fn what_is_asked_wrongly_is_told() {
         ("GET", &*disable, "", 405, "GET is not possible here, POST is"),
         ("GET", "/admin/api/credential", "", 404, "there is no `/admin/api/credential` here"),
         ("POST", "/admin/api/credentials/up:0/disable", "", 404, "there is no `up:0` among the credentials"),
-        ("GET", "/admin/api/tokens/up:0", "", 404, "there is no `up:0` among the tokens"),
+        ("GET", "/admin/api/tokens/up:0", "", 404, "token not found"),
         ("GET", "/admin/api/providers/down/models", "", 404, "there is no provider `down`"),
         ("GET", "/admin/api/credentials?provder=up", "", 400, "unknown parameter `provder`; did you mean `provider`?"),
         ("POST", &*disable, "{\"a\":1}", 400, "unknown member `a`; no member is expected"),
@@ -197,32 +197,6 @@ async fn every_protocol_tells_its_models() {
         assert_eq!(models["models"], json!(["a", "b"]), "{protocol}");
         fake.assert_no_violations();
     }
-}
-
-#[tokio::test]
-async fn s0_32_a_refresh_is_one_call_for_that_account() {
-    let fake = FakeProvider::start(Protocol::Chat).await;
-    let server = FakeTokenServer::start().await;
-    server.open("r");
-    let config = several(vec![with_account(&fake, &server, Some(("access-canary-0123456789", 3600)))]);
-    let gateway = Gateway::start(guarded(config)).await;
-    let list = read(&gateway, "/admin/api/tokens").await;
-    let token = format!("/admin/api/tokens/{}", list["tokens"][0]["id"].as_str().unwrap());
-    assert_eq!(list["tokens"][0]["kind"], "account");
-    let (status, body) = act(&gateway, &format!("{token}/refresh")).await;
-    assert_eq!((status, server.calls("r")), (200, 1));
-    assert_eq!(body["account"]["refresh_error"], Value::Null);
-    assert_eq!(status_and_body(get(gateway.address, "/admin/api/tokens/readiness", &AS_ADMIN).await).await.0, 200);
-
-    server.revoke("r");
-    let (status, body) = act(&gateway, &format!("{token}/refresh")).await;
-    assert_eq!((status, &body["code"], server.calls("r")), (502, &json!("refresh_failed"), 2));
-    let health = read(&gateway, "/admin/api/tokens/health").await;
-    assert_eq!((&health["tokens"][0]["healthy"], &health["tokens"][0]["state"]), (&json!(false), &json!("invalid")));
-    let (status, body) = status_and_body(get(gateway.address, "/admin/api/tokens/readiness", &AS_ADMIN).await).await;
-    assert_eq!((status, body), (503, json!({"ready": false, "usable": 0})));
-    assert_eq!(ask(&gateway).await, 503, "an unhealthy account gets no request");
-    assert_eq!(fake.requests().len(), 0);
 }
 
 #[tokio::test]

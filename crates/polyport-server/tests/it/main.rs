@@ -30,4 +30,5 @@ mod resilience;
 mod services;
 mod state;
 mod support;
+mod tokens;
 mod translation;
