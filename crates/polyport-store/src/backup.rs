@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 
-use crate::db::{Engine, Store, Timeouts, check_pages, connect, now, within};
+use crate::db::{Store, Timeouts, check_pages, connect, now, within};
+use crate::engine::Engine;
 use crate::error::{Error, OpenError};
 use crate::key::{KeyFile, MasterKey};
 use crate::location::{Location, beside, make_folder, make_private, private_file, sync_folder};
@@ -155,7 +156,7 @@ async fn check(from: &Path, incoming: &Path, present: Option<&MasterKey>, any_ke
     let mut connection = connect(&location, Timeouts::default()).await.map_err(|error| named(from, error))?;
     let look = async {
         check_pages("PRAGMA integrity_check(1)", from, &mut connection).await?;
-        let version = migrate::version(&mut connection, Engine::Sqlite).await?;
+        let version = migrate::version(&mut connection, Engine::Sqlite, migrate::Schema::STORE).await?;
         migrate::check(version, migrate::STEPS)?;
         if version == 0 {
             return Err(OpenError::Damaged { path: from.to_owned(), reason: "it is empty".to_owned() });

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::audit::Audit;
 use crate::credentials::Credentials;
+use crate::engine::Engine;
 use crate::error::{Error, OpenError};
 use crate::health::HealthTable;
 use crate::identity::Identities;
@@ -20,6 +21,7 @@ use crate::key::{KeyFile, KeyId, MasterKey};
 use crate::lease::Leases;
 use crate::location::{Location, beside, make_folder, make_private, private_file};
 use crate::lock::Lock;
+use crate::migrate::Schema;
 use crate::people::{ClientKey, Team, User};
 use crate::pools::Pool;
 use crate::providers::Provider;
@@ -36,13 +38,6 @@ const SERVER_CONNECTIONS: u32 = 10;
 
 /// Larger files are not read through at every start.
 const CHECKED_BYTES: u64 = 64 << 20;
-
-/// How the statements of a connection begin their work. Every wait is bounded besides by [`Timeouts`].
-const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON";
-const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON";
-const POSTGRES: &str =
-    "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on";
 
 /// How long the database may take.
 #[derive(Clone, Copy, Debug)]
@@ -75,31 +70,6 @@ pub(crate) struct Inner {
     pub(crate) key_file: Option<KeyFile>,
     pub(crate) timeouts: Timeouts,
     _lock: Option<Lock>,
-}
-
-/// Which database it is. The statements are the same; the few differences ask here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-}
-
-impl Engine {
-    /// Begins a transaction that writes. SQLite takes the lock at once: one that reads first could not get it later.
-    pub(crate) fn begin(self) -> &'static str {
-        match self {
-            Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN",
-        }
-    }
-
-    fn setup(self, reads_only: bool) -> &'static str {
-        match (self, reads_only) {
-            (Self::Sqlite, false) => SQLITE,
-            (Self::Sqlite, true) => SQLITE_READER,
-            (Self::Postgres, _) => POSTGRES,
-        }
-    }
 }
 
 impl Store {
@@ -142,7 +112,7 @@ impl Store {
             (None, file) => file.as_ref().map_or_else(|| Ok(MasterKey::generate()), KeyFile::read_or_make)?,
         };
 
-        bring_up(&location, engine, steps, key.id(), timeouts).await?;
+        bring_up(&location, engine, Schema::Store(steps), &key.id().to_string(), timeouts).await?;
         let options: AnyConnectOptions = location.driver_url().parse().map_err(Error::from)?;
         let pool = |connections, reads_only| {
             let setup = engine.setup(reads_only);
@@ -357,7 +327,7 @@ impl Change {
 
 /// Whether a connection may be used again. SQLite ends a transaction by itself when the disk is full; the driver's own end of it then fails,
 /// and it would take the connection for one inside a transaction ever after.
-async fn is_clean(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+pub(crate) async fn is_clean(connection: &mut AnyConnection) -> sqlx::Result<bool> {
     // Waits for an end that is under way.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
@@ -383,7 +353,7 @@ pub(crate) fn new_id() -> String {
 }
 
 /// Folder, lock, form and rights of a database file.
-fn prepare_file(path: &Path) -> Result<Lock, OpenError> {
+pub(crate) fn prepare_file(path: &Path) -> Result<Lock, OpenError> {
     let failed = |reason| OpenError::Io { path: path.to_owned(), reason };
     if let Some(folder) = path.parent() {
         make_folder(folder).map_err(failed)?;
@@ -406,11 +376,11 @@ fn prepare_file(path: &Path) -> Result<Lock, OpenError> {
 }
 
 /// Looks at the database and brings its schema up; of a file that holds something, a copy is made before.
-async fn bring_up(
+pub(crate) async fn bring_up(
     location: &Location,
     engine: Engine,
-    steps: &[&'static str],
-    key: KeyId,
+    schema: Schema<'_>,
+    key_id: &str,
     timeouts: Timeouts,
 ) -> Result<(), OpenError> {
     let mut connection = connect(location, timeouts).await?;
@@ -418,17 +388,25 @@ async fn bring_up(
         if let Location::File(path) = location {
             check_file(path, &mut connection).await?;
         }
-        let found = migrate::version(&mut connection, engine).await?;
-        migrate::check(found, steps)?;
-        let known = migrate::number(steps);
+        let found = migrate::version(&mut connection, engine, schema).await?;
+        migrate::check(found, schema.steps())?;
+        let known = migrate::number(schema.steps());
         if found == known {
             return Ok(());
         }
+        if matches!((location, schema), (Location::File(_), Schema::Log(_))) && found == 0 {
+            // As long as there is no table: what is deleted can then be given back to the disk.
+            let vacuum = sqlx::query("PRAGMA auto_vacuum = INCREMENTAL").execute(&mut connection).await;
+            vacuum.map_err(Error::from)?;
+        }
         let copy = match location {
-            Location::File(path) if found > 0 => Some(copy_before(path, found, &mut connection).await?),
+            // A log may be many times as large as what is free beside it.
+            Location::File(path) if found > 0 && matches!(schema, Schema::Store(_)) => {
+                Some(copy_before(path, found, &mut connection).await?)
+            }
             _ => None,
         };
-        migrate::run(&mut connection, engine, steps, &key.to_string()).await.map_err(|error| match error {
+        migrate::run(&mut connection, engine, schema, key_id).await.map_err(|error| match error {
             OpenError::Migration { from, to, reason, .. } => {
                 OpenError::Migration { from, to, reason, backup: copy.clone() }
             }
@@ -491,7 +469,7 @@ fn damaged(location: &Location, error: OpenError) -> OpenError {
     }
 }
 
-fn away(error: sqlx::Error) -> OpenError {
+pub(crate) fn away(error: sqlx::Error) -> OpenError {
     match Error::from(error) {
         Error::Unavailable(reason) => OpenError::Unavailable(reason),
         other => OpenError::Store(other),

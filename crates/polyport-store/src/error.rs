@@ -158,6 +158,20 @@ pub enum Error {
     Refused(String),
 }
 
+impl Error {
+    /// Whether the same may succeed later: the database is away, locked, too slow or full.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full)
+    }
+
+    /// Whether there is no space left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {

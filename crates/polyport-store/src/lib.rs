@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`db`] | [`Store`]: opening, connections, transactions, the number of changes |
-//! | `location`, `lock`, `migrate` | where the database is, one process per file, the schema |
+//! | `engine`, `location`, `lock`, `migrate` | where the database is, one process per file, the schema |
 //! | [`key`], `seal` | the master key, and values that only it opens |
 //! | [`table`] | objects with a revision: list, get, create, update, delete |
 //! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
@@ -24,6 +24,7 @@ pub mod audit;
 mod backup;
 pub mod credentials;
 pub mod db;
+mod engine;
 pub mod error;
 pub mod health;
 pub mod identity;

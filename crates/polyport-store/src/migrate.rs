@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
-use crate::db::Engine;
+use crate::engine::Engine;
 use crate::error::{Error, OpenError};
 
 /// The steps. The number of a step is its place in the list; a step that was released is never changed.
@@ -18,8 +18,52 @@ pub(crate) const STEPS: &[&str] = &[
 /// Any number that other programs do not use for their locks.
 const POSTGRES_LOCK: i64 = 0x706f_6c79_706f_7274;
 
+/// Names of the tables of the log begin with it; no table of the store does. A server may have both in one database.
+const LOG: &str = "log_";
+
+/// The tables of which part of Polyport.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Schema<'s> {
+    /// What is declared and kept.
+    Store(&'s [&'static str]),
+    /// What has been used.
+    Log(&'s [&'static str]),
+}
+
+impl<'s> Schema<'s> {
+    /// Of the store, as it is today.
+    pub(crate) const STORE: Schema<'static> = Schema::Store(STEPS);
+
+    pub(crate) fn steps(self) -> &'s [&'static str] {
+        let (Self::Store(steps) | Self::Log(steps)) = self;
+        steps
+    }
+
+    fn owns(self, table: &str) -> bool {
+        table.starts_with(LOG) == matches!(self, Self::Log(_))
+    }
+
+    fn landmarks(self) -> &'static [&'static str] {
+        match self {
+            Self::Store(_) => &["meta", "providers", "secrets"],
+            Self::Log(_) => &["log_meta", "log_words", "log_parts"],
+        }
+    }
+
+    fn meta(self) -> &'static str {
+        match self {
+            Self::Store(_) => "meta",
+            Self::Log(_) => "log_meta",
+        }
+    }
+}
+
 /// The schema of a database; 0 of an empty one.
-pub(crate) async fn version(connection: &mut AnyConnection, engine: Engine) -> Result<i64, OpenError> {
+pub(crate) async fn version(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    schema: Schema<'_>,
+) -> Result<i64, OpenError> {
     let tables = match engine {
         Engine::Sqlite => "SELECT name AS name FROM sqlite_master WHERE type = 'table' ORDER BY name",
         Engine::Postgres => {
@@ -28,14 +72,16 @@ pub(crate) async fn version(connection: &mut AnyConnection, engine: Engine) -> R
     };
     let rows = sqlx::query(tables).fetch_all(&mut *connection).await.map_err(Error::from)?;
     let tables: Vec<String> = rows.iter().filter_map(|row| row.try_get("name").ok()).collect();
-    if tables.is_empty() {
+    let own = || tables.iter().filter(|table| schema.owns(table));
+    if own().next().is_none() && (tables.is_empty() || engine == Engine::Postgres) {
         return Ok(0);
     }
-    if !["meta", "providers", "secrets"].iter().all(|name| tables.iter().any(|table| table == name)) {
+    if !schema.landmarks().iter().all(|name| own().any(|table| table == name)) {
         let some: Vec<&str> = tables.iter().map(String::as_str).take(3).collect();
         return Err(OpenError::Foreign { tables: some.join(", ") });
     }
-    let row = sqlx::query("SELECT schema_version FROM meta").fetch_one(connection).await.map_err(Error::from)?;
+    let sql = format!("SELECT schema_version FROM {}", schema.meta());
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(connection).await.map_err(Error::from)?;
     schema_version(&row).map_err(OpenError::Store)
 }
 
@@ -49,9 +95,10 @@ pub(crate) fn check(found: i64, steps: &[&str]) -> Result<(), OpenError> {
 pub(crate) async fn run(
     connection: &mut AnyConnection,
     engine: Engine,
-    steps: &[&'static str],
+    schema: Schema<'_>,
     key_id: &str,
 ) -> Result<(), OpenError> {
+    let steps = schema.steps();
     let mut from = 0;
     let to = number(steps);
     let migration = async {
@@ -60,17 +107,22 @@ pub(crate) async fn run(
             let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(POSTGRES_LOCK);
             lock.execute(&mut *transaction).await.map_err(Error::from)?;
         }
-        from = version(&mut transaction, engine).await?;
+        from = version(&mut transaction, engine, schema).await?;
         check(from, steps)?;
         for step in steps.iter().skip(usize::try_from(from).unwrap_or(0)) {
-            sqlx::raw_sql(AssertSqlSafe(*step)).execute(&mut *transaction).await.map_err(Error::from)?;
+            sqlx::raw_sql(AssertSqlSafe(engine.dialect(step))).execute(&mut *transaction).await.map_err(Error::from)?;
         }
-        let mark = if from == 0 {
-            sqlx::query("INSERT INTO meta (only_row, schema_version, changes, key_id) VALUES (1, $1, 0, $2)")
-                .bind(to)
-                .bind(key_id)
-        } else {
-            sqlx::query("UPDATE meta SET schema_version = $1").bind(to)
+        let mark = match schema {
+            Schema::Store(_) if from == 0 => {
+                sqlx::query("INSERT INTO meta (only_row, schema_version, changes, key_id) VALUES (1, $1, 0, $2)")
+                    .bind(to)
+                    .bind(key_id)
+            }
+            Schema::Store(_) => sqlx::query("UPDATE meta SET schema_version = $1").bind(to),
+            Schema::Log(_) if from == 0 => {
+                sqlx::query("INSERT INTO log_meta (only_row, schema_version) VALUES (1, $1)").bind(to)
+            }
+            Schema::Log(_) => sqlx::query("UPDATE log_meta SET schema_version = $1").bind(to),
         };
         mark.execute(&mut *transaction).await.map_err(Error::from)?;
         transaction.commit().await.map_err(Error::from)?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use polyport_store::log::Log;
 use polyport_store::{Credential, MasterKey, NewCredential, Store, default_url};
 use polyport_types::Secret;
 use tempfile::TempDir;
@@ -33,6 +34,19 @@ impl Place {
 
     pub(crate) fn url(&self) -> String {
         self.url.clone().unwrap_or_else(|| default_url(&self.data()))
+    }
+
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.data().join("log.db")
+    }
+
+    /// A file of its own, or beside the store on its server.
+    pub(crate) fn log_url(&self) -> String {
+        self.url.clone().unwrap_or_else(|| format!("sqlite://{}", self.log_file().display()))
+    }
+
+    pub(crate) async fn open_log(&self) -> Log {
+        Log::open(&self.log_url()).await.unwrap()
     }
 
     pub(crate) async fn open(&self) -> Store {

@@ -6,7 +6,7 @@ use polyport_testkit::postgres::Postgres;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
 use crate::place::Place;
-use crate::suite;
+use crate::{log, suite};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_runs_on_postgres() {
@@ -14,7 +14,7 @@ async fn the_suite_runs_on_postgres() {
         eprintln!("skipped: no POLYPORT_TEST_POSTGRES and no Postgres on this machine");
         return;
     };
-    for (name, test) in suite::ALL {
+    for (name, test) in [suite::ALL, log::sums::ALL, log::pages::ALL, log::retention::ALL].concat() {
         eprintln!("{name}");
         test(Place::server(server.schema(name).await)).await;
     }

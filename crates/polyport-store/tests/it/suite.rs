@@ -1,7 +1,6 @@
 //! What the store does, whichever database it has.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 
 use polyport_store::people::KeyFilter;
 use polyport_store::{
@@ -15,24 +14,7 @@ use crate::identity::{
 };
 use crate::place::{Place, entry, secret};
 
-type Running = Pin<Box<dyn Future<Output = ()>>>;
-
-/// Each test on a file, and all of them by name for the test that has a server.
-macro_rules! suite {
-    ($($name:ident),+ $(,)?) => {
-        pub(crate) const ALL: &[(&str, fn(Place) -> Running)] =
-            &[$((stringify!($name), |place| Box::pin($name(place)))),+];
-
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::Place::sqlite()).await;
-            })+
-        }
-    };
-}
-
-suite!(
+crate::suite!(
     objects_are_made_read_changed_and_deleted,
     of_two_changes_of_one_revision_one_wins,
     names_are_taken_once_and_kept,

@@ -1,0 +1,35 @@
+CREATE TABLE {NAME} (
+    seq {ID} PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    key BIGINT NOT NULL,
+    key_name BIGINT NOT NULL,
+    person BIGINT NOT NULL,
+    person_name BIGINT NOT NULL,
+    team BIGINT NOT NULL,
+    team_name BIGINT NOT NULL,
+    protocol BIGINT NOT NULL,
+    route BIGINT NOT NULL,
+    model BIGINT NOT NULL,
+    asked TEXT,
+    stream BIGINT NOT NULL,
+    status BIGINT NOT NULL,
+    outcome BIGINT NOT NULL,
+    finish BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    first_token_ms BIGINT,
+    losses BIGINT NOT NULL,
+    provider BIGINT NOT NULL,
+    credential BIGINT NOT NULL,
+    captured BIGINT NOT NULL,
+    tried TEXT,
+    loss_report TEXT,
+    upstream_id TEXT,
+    source TEXT,
+    error TEXT,
+    errors TEXT,
+    attempts TEXT NOT NULL
+);
+CREATE INDEX {NAME}_key ON {NAME} (key{PLACE});
+CREATE INDEX {NAME}_person ON {NAME} (person{PLACE}) WHERE person > 0;
+CREATE INDEX {NAME}_failed ON {NAME} (seq) WHERE failed > 0

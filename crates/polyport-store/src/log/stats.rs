@@ -1,0 +1,494 @@
+//! Statistics: sums by whatever is asked for. No request is counted for them, only what was summed up when it was written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+
+use super::Log;
+use super::pack::join;
+use super::rollup::{COLUMNS, Level, MONEY, table};
+use super::sql::Sql;
+use super::time::Period;
+use super::words::{Kind, Texts, find};
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// The most rows of an answer.
+const LIMIT: usize = 10_000;
+
+/// How many currencies are told apart.
+const CURRENCIES: i64 = 8;
+
+/// How many rows are read at once where all are.
+const PORTION: i64 = 5000;
+
+/// What sums are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dimension {
+    /// The client key.
+    Key,
+    /// The user.
+    User,
+    /// The team.
+    Team,
+    /// The model that was asked for.
+    Model,
+    /// The provider.
+    Provider,
+    /// The credential.
+    Credential,
+}
+
+impl Dimension {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Key, Self::User, Self::Team, Self::Model, Self::Provider, Self::Credential];
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::User => "person",
+            Self::Team => "team",
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Credential => "credential",
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Key => Kind::Key,
+            Self::User => Kind::Person,
+            Self::Team => Kind::Team,
+            Self::Model => Kind::Model,
+            Self::Provider => Kind::Provider,
+            Self::Credential => Kind::Credential,
+        }
+    }
+
+    fn is_caller(self) -> bool {
+        matches!(self, Self::Key | Self::User | Self::Team)
+    }
+}
+
+/// By which the rows of an answer are sorted, the greatest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Requests that went wrong.
+    Failed,
+    /// Tokens of all kinds.
+    Tokens,
+    /// Produced tokens.
+    Output,
+    /// Money. (Several currencies are compared by their numbers.)
+    Cost,
+}
+
+impl Measure {
+    fn expression(self) -> &'static str {
+        match self {
+            Self::Requests => "SUM(requests)",
+            Self::Failed => "SUM(failed)",
+            Self::Tokens => "SUM(input + cache_read + cache_write + output + reasoning)",
+            Self::Output => "SUM(output + reasoning)",
+            Self::Cost => "SUM(cost_milli) + SUM(cost_rest) / 1000000000.0",
+        }
+    }
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsQuery {
+    /// Whose sums: the longest that tells enough is answered fastest.
+    pub period: Period,
+    /// From this moment on, in Unix milliseconds; the whole period it is in counts.
+    pub from: i64,
+    /// Before this moment.
+    pub to: i64,
+    /// What is told apart.
+    pub by: Vec<Dimension>,
+    /// Whether each period has rows of its own, in their order.
+    pub series: bool,
+    /// Only these.
+    pub only: BTreeMap<Dimension, String>,
+    /// The order, within a period where each has rows of its own.
+    pub sort: Measure,
+    /// How many rows, at most 10,000.
+    pub limit: usize,
+}
+
+/// A row of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StatsRow {
+    /// The beginning of its period, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<i64>,
+    /// What it is of. A thing that is not there is none of that kind: requests without a user, of unknown models.
+    pub of: BTreeMap<Dimension, Option<String>>,
+    /// The last names of keys, users and teams.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<Dimension, String>,
+    /// The sums.
+    #[serde(flatten)]
+    pub sums: Totals,
+}
+
+/// Sums. Requests are counted where their last attempt was; tokens and money where each attempt was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Requests in all.
+    pub requests: u64,
+    /// Those that were answered.
+    pub ok: u64,
+    /// Those that went wrong. The rest are clients that left.
+    pub failed: u64,
+    /// Those with a status from 200 to 299.
+    pub status_2xx: u64,
+    /// From 400 to 499.
+    pub status_4xx: u64,
+    /// From 500 to 599.
+    pub status_5xx: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Those that went wrong.
+    pub attempts_failed: u64,
+    /// Fresh tokens of prompts.
+    pub input: u64,
+    /// Tokens of prompts from a cache.
+    pub cache_read: u64,
+    /// Tokens of prompts into a cache.
+    pub cache_write: u64,
+    /// Produced tokens that readers see.
+    pub output: u64,
+    /// Tokens of thinking.
+    pub reasoning: u64,
+    /// Attempts whose counts are estimated.
+    pub estimated: u64,
+    /// Attempts of which some had no price: the cost is the least it can be.
+    pub unpriced: u64,
+    /// Milliseconds of all requests.
+    pub duration_ms: u64,
+    /// Milliseconds up to the first token, of those that had one.
+    pub first_token_ms: u64,
+    /// How many had one.
+    pub first_tokens: u64,
+    /// Requests that count towards limits.
+    pub charged_requests: u64,
+    /// Tokens that count towards limits.
+    pub charged_tokens: u64,
+    /// Money by currency, in its 10⁻¹².
+    #[serde(with = "amounts")]
+    pub cost: BTreeMap<String, u128>,
+    /// The same as far as it counts towards limits.
+    #[serde(with = "amounts")]
+    pub charged: BTreeMap<String, u128>,
+}
+
+impl Totals {
+    /// Tokens of all kinds.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write + self.output + self.reasoning
+    }
+
+    fn column(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "requests" => &mut self.requests,
+            "ok" => &mut self.ok,
+            "failed" => &mut self.failed,
+            "status_2xx" => &mut self.status_2xx,
+            "status_4xx" => &mut self.status_4xx,
+            "status_5xx" => &mut self.status_5xx,
+            "attempts" => &mut self.attempts,
+            "attempts_failed" => &mut self.attempts_failed,
+            "input" => &mut self.input,
+            "cache_read" => &mut self.cache_read,
+            "cache_write" => &mut self.cache_write,
+            "output" => &mut self.output,
+            "reasoning" => &mut self.reasoning,
+            "estimated" => &mut self.estimated,
+            "unpriced" => &mut self.unpriced,
+            "duration_ms" => &mut self.duration_ms,
+            "first_token_ms" => &mut self.first_token_ms,
+            "first_tokens" => &mut self.first_tokens,
+            "charged_requests" => &mut self.charged_requests,
+            "charged_tokens" => &mut self.charged_tokens,
+            _ => return None,
+        })
+    }
+}
+
+/// What a caller has used of its limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Used {
+    /// The id of the key.
+    pub key: Option<String>,
+    /// The id of the user.
+    pub user: Option<String>,
+    /// The id of the team.
+    pub team: Option<String>,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Money by currency, in its 10⁻¹².
+    pub cost: BTreeMap<String, u128>,
+}
+
+impl Log {
+    /// Sums by what is asked for.
+    pub async fn stats(&self, query: &StatsQuery) -> Result<Vec<StatsRow>, Error> {
+        self.timed_heavy(async {
+            let mut connection = self.0.reading.acquire().await?;
+            let currencies = currencies(self.0.engine, &mut connection).await?;
+            let Some(sql) = question(self.0.engine, query, &currencies, &mut connection).await? else {
+                return Ok(Vec::new());
+            };
+            let rows = sql.all(&mut connection).await?;
+            answer(self.0.engine, query, &rows, &currencies, &mut connection).await
+        })
+        .await
+    }
+
+    /// What all callers have used of their limits in the periods from `from` to before `to`, in Unix milliseconds. Limits for ever are those
+    /// of all months.
+    pub async fn used(&self, period: Period, from: i64, to: i64) -> Result<Vec<Used>, Error> {
+        type Caller = [i64; 4];
+        let (from, to) = (period.start(from), to);
+        // More than a call usually takes: it is asked once, when the gateway starts, and reads everything.
+        crate::db::within(self.0.timeouts.bulk, async {
+            let engine = self.0.engine;
+            let mut connection = self.0.reading.acquire().await?;
+            let mut all: BTreeMap<Caller, (u64, u64, BTreeMap<i64, u128>)> = BTreeMap::new();
+            let mut last: Option<Vec<i64>> = None;
+            loop {
+                let rows = portion(engine, period, (from, to), last.as_deref(), &mut connection).await?;
+                let Some(end) = rows.last() else { break };
+                last = Some(PLACE.iter().map(|column| end.try_get(*column)).collect::<Result<_, _>>()?);
+                for row in &rows {
+                    let number = |column| row.try_get::<i64, _>(column);
+                    let caller = [number("key")?, number("person")?, number("team")?, number("model")?];
+                    let cost = join(number("charged_milli")?, number("charged_rest")?);
+                    let used = all.entry(caller).or_default();
+                    used.0 = used.0.saturating_add(positive(number("charged_requests")?));
+                    used.1 = used.1.saturating_add(positive(number("charged_tokens")?));
+                    if cost > 0 {
+                        *used.2.entry(number("currency")?).or_default() += cost;
+                    }
+                }
+            }
+            let numbers: BTreeSet<i64> = all
+                .iter()
+                .flat_map(|(caller, (_, _, cost))| caller.iter().copied().chain(cost.keys().copied()))
+                .collect();
+            let texts = Texts::of(engine, numbers, &mut connection).await?;
+            let used = all.into_iter().map(|([key, user, team, model], (requests, tokens, cost))| Used {
+                key: texts.get(key),
+                user: texts.get(user),
+                team: texts.get(team),
+                model: texts.get(model),
+                requests,
+                tokens,
+                cost: cost.into_iter().map(|(currency, cost)| (texts.text(currency), cost)).collect(),
+            });
+            Ok(used.collect())
+        })
+        .await
+    }
+}
+
+/// The columns that place a row among those of its level.
+const PLACE: [&str; 8] = ["starts", "key", "person", "team", "model", "provider", "credential", "currency"];
+
+/// Some rows that count towards limits, behind the last one.
+async fn portion(
+    engine: Engine,
+    period: Period,
+    (from, to): (i64, i64),
+    last: Option<&[i64]>,
+    connection: &mut AnyConnection,
+) -> Result<Vec<AnyRow>, Error> {
+    let place = PLACE.join(", ");
+    let table = table(period);
+    let text = format!(
+        "SELECT {place}, charged_requests, charged_tokens, charged_milli, charged_rest FROM {table} \
+         WHERE level = {} AND starts >= ",
+        Level::Both.number()
+    );
+    let mut sql = Sql::new(engine, text);
+    sql.bind(last.and_then(|last| last.first()).copied().unwrap_or(from)).push(" AND starts < ").bind(to);
+    sql.push(" AND charged_requests + charged_tokens + charged_milli + charged_rest > 0");
+    if let Some(last) = last {
+        sql.push(&format!(" AND ({place}) > ")).list(last.iter().copied());
+    }
+    sql.push(&format!(" ORDER BY {place} LIMIT ")).bind(PORTION);
+    sql.all(connection).await
+}
+
+/// The currencies there are.
+async fn currencies(engine: Engine, connection: &mut AnyConnection) -> Result<Vec<(i64, String)>, Error> {
+    let mut sql = Sql::new(engine, "SELECT id, word FROM log_words WHERE kind = ");
+    sql.bind(Kind::Currency.number()).push(" ORDER BY id LIMIT ").bind(CURRENCIES);
+    sql.all(connection).await?.iter().map(|row| Ok((row.try_get("id")?, row.try_get("word")?))).collect()
+}
+
+/// The level that answers a question with the fewest rows, and the index, if one is better than the order of the rows.
+fn level(query: &StatsQuery) -> (Level, Option<Dimension>) {
+    let asked = || query.by.iter().chain(query.only.keys());
+    let callers = asked().any(|dimension| dimension.is_caller());
+    let targets = asked().any(|dimension| !dimension.is_caller());
+    let index = [Dimension::Key, Dimension::User].into_iter().find(|one| query.only.contains_key(one));
+    match (callers, targets) {
+        (false, _) => (Level::Targets, None),
+        (true, false) if index.is_none() && Level::Callers.exists(query.period) => (Level::Callers, None),
+        (true, _) => (Level::Both, index),
+    }
+}
+
+async fn question(
+    engine: Engine,
+    query: &StatsQuery,
+    currencies: &[(i64, String)],
+    connection: &mut AnyConnection,
+) -> Result<Option<Sql>, Error> {
+    let (level, index) = level(query);
+    let table = table(query.period);
+    let mut groups: Vec<&str> = query.by.iter().map(|dimension| dimension.column()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    if query.series {
+        groups.insert(0, "starts");
+    }
+    let mut columns: Vec<String> = groups.iter().map(|name| (*name).to_owned()).collect();
+    columns.extend(COLUMNS.iter().map(|name| format!("CAST(COALESCE(SUM({name}), 0) AS BIGINT) AS {name}")));
+    for name in MONEY {
+        for (number, _) in currencies {
+            for part in ["milli", "rest"] {
+                let value = match currencies {
+                    [_] => format!("{name}_{part}"),
+                    _ => format!("CASE WHEN currency = {number} THEN {name}_{part} ELSE 0 END"),
+                };
+                columns.push(format!("CAST(COALESCE(SUM({value}), 0) AS BIGINT) AS {name}_{part}_{number}"));
+            }
+        }
+    }
+    let hint = match index {
+        Some(Dimension::Key) => engine.by_index(&format!("{table}_of_key")),
+        Some(_) => engine.by_index(&format!("{table}_of_person")),
+        None => String::new(),
+    };
+    let text =
+        format!("SELECT {} FROM {table}{hint} WHERE level = {} AND starts >= ", columns.join(", "), level.number());
+    let mut sql = Sql::new(engine, text);
+    sql.bind(query.period.start(query.from)).push(" AND starts < ").bind(query.to);
+    for (dimension, text) in &query.only {
+        let Some(number) = find(engine, dimension.kind(), text, connection).await? else { return Ok(None) };
+        sql.push(" AND ").push(dimension.column()).push(" = ").bind(number);
+    }
+    if !groups.is_empty() {
+        sql.push(" GROUP BY ").push(&groups.join(", "));
+    }
+    // What was nothing is no row.
+    sql.push(" HAVING SUM(requests) + SUM(attempts) > 0 ORDER BY ");
+    if query.series {
+        sql.push("starts, ");
+    }
+    sql.push(query.sort.expression()).push(" DESC");
+    for group in groups.iter().filter(|group| **group != "starts") {
+        sql.push(", ").push(group);
+    }
+    sql.push(" LIMIT ").bind(i64::try_from(query.limit.clamp(1, LIMIT)).unwrap_or(i64::MAX));
+    Ok(Some(sql))
+}
+
+async fn answer(
+    engine: Engine,
+    query: &StatsQuery,
+    rows: &[AnyRow],
+    currencies: &[(i64, String)],
+    connection: &mut AnyConnection,
+) -> Result<Vec<StatsRow>, Error> {
+    let mut numbers = BTreeSet::new();
+    let mut owners = BTreeSet::new();
+    for row in rows {
+        for dimension in &query.by {
+            let number: i64 = row.try_get(dimension.column())?;
+            numbers.insert(number);
+            if dimension.is_caller() {
+                owners.insert(number);
+            }
+        }
+    }
+    let texts = Texts::of(engine, numbers, connection).await?;
+    let names = Texts::names_of(engine, owners, connection).await?;
+    let mut answer = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut found = StatsRow { sums: totals(row, currencies)?, ..StatsRow::default() };
+        if query.series {
+            found.starts = Some(row.try_get("starts")?);
+        }
+        for dimension in &query.by {
+            let number: i64 = row.try_get(dimension.column())?;
+            found.of.insert(*dimension, texts.get(number));
+            if let Some(name) = names.get(number).filter(|_| dimension.is_caller()) {
+                found.names.insert(*dimension, name);
+            }
+        }
+        answer.push(found);
+    }
+    Ok(answer)
+}
+
+fn totals(row: &AnyRow, currencies: &[(i64, String)]) -> Result<Totals, Error> {
+    let mut totals = Totals::default();
+    for name in COLUMNS {
+        let sum = positive(row.try_get(name)?);
+        if let Some(column) = totals.column(name) {
+            *column = sum;
+        }
+    }
+    for (number, currency) in currencies {
+        let amount = |name: &str| {
+            let milli = row.try_get(format!("{name}_milli_{number}").as_str())?;
+            Ok::<_, Error>(join(milli, row.try_get(format!("{name}_rest_{number}").as_str())?))
+        };
+        for (name, sums) in [("cost", &mut totals.cost), ("charged", &mut totals.charged)] {
+            let amount = amount(name)?;
+            if amount > 0 {
+                sums.insert(currency.clone(), amount);
+            }
+        }
+    }
+    Ok(totals)
+}
+
+fn positive(sum: i64) -> u64 {
+    u64::try_from(sum).unwrap_or_default()
+}
+
+/// Amounts are texts: other programs read numbers of JSON as floating point.
+mod amounts {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(all: &BTreeMap<String, u128>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(all.iter().map(|(currency, amount)| (currency, amount.to_string())))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u128>, D::Error> {
+        let all = BTreeMap::<String, String>::deserialize(deserializer)?;
+        all.into_iter()
+            .map(|(currency, amount)| Ok((currency, amount.parse().map_err(serde::de::Error::custom)?)))
+            .collect()
+    }
+}
