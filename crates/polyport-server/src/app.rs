@@ -27,7 +27,7 @@ use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::ingress::access::Caller;
 use crate::observe::metrics::ProviderFigures;
-use crate::observe::{Memory, Metrics, Pressure};
+use crate::observe::{Memory, Metrics, Pressure, Tracer};
 use crate::persist::Persist;
 use crate::registry::Registry;
 use crate::relay::learned::Learned;
@@ -58,6 +58,8 @@ pub(crate) struct App {
     /// Teams, users and keys of the database, if there is one.
     pub(crate) directory: Option<Directory>,
     pub(crate) metrics: Metrics,
+    /// Takes traces, if there is a collector.
+    pub(crate) tracer: Option<Tracer>,
     /// Tells how many log lines were lost.
     pub(crate) lost_lines: LostLines,
     pub(crate) responses: ResponseStore,
@@ -174,6 +176,9 @@ impl App {
         let credentials = Credentials::new(tasks.clone(), store.clone(), past);
         let metrics = Metrics::new();
         metrics.store_up.set(i64::from(store.is_some()));
+        let tracer = config.traces.clone().map(Tracer::new).transpose();
+        let tracer =
+            tracer.map_err(|error| SetupError { provider: Text::from_static("the collector of traces"), error })?;
         let runtime = Runtime::new(Arc::clone(config), &shared, &credentials)?;
         let archive = store.clone().map(|store| Arc::new(Archive::new(store, metrics.store_waiting.clone())));
         let responses = ResponseStore::new(archive.clone());
@@ -190,6 +195,7 @@ impl App {
             registry,
             directory,
             metrics,
+            tracer,
             lost_lines: LostLines::default(),
             responses,
             signatures: SignatureTable::new(archive.clone()),

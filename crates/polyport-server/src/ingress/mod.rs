@@ -100,6 +100,7 @@ impl Call {
     async fn admit(self, protocol: ClientProtocol, route: &'static str) -> Result<(Entered, Incoming), Response<Body>> {
         let Self { app, runtime, id, head: parts, body } = self;
         let mut record = Box::new(Record::new(Arc::clone(&app), &id, protocol, route));
+        record.follow(&id, &parts);
         let admitted = access::caller(&app, &runtime, &parts).and_then(|caller| {
             if app.pressure() == Pressure::Hard {
                 let fault = Fault::new(FaultClass::NoUpstream, "the gateway is short of memory: try again later");

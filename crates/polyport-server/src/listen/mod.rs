@@ -31,6 +31,7 @@ use crate::body::Body;
 use crate::config::{Config, Limits, Live};
 use crate::credentials::past::Past;
 use crate::directory::Directory;
+use crate::observe::otlp;
 use crate::registry::Registry;
 use crate::{archive, credentials, directory, persist, registry};
 use guard::{GuardLimits, Guarded, Traffic};
@@ -209,6 +210,9 @@ impl Server {
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(registry::keep_reading(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(directory::keep_reading(Arc::clone(&app), app.cut.clone()));
+        if app.tracer.is_some() {
+            tasks.spawn(otlp::keep_exporting(Arc::clone(&app), app.cut.clone()));
+        }
         if let Some(archive) = &app.archive {
             tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
         }
@@ -279,6 +283,7 @@ impl Server {
         if let Some(persist) = &app.persist {
             persist.finish(&app.credentials.fleet_owned(), &app.metrics).await;
         }
+        otlp::finish(&app).await;
         info!("stopped");
     }
 }

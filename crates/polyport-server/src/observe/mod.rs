@@ -1,9 +1,11 @@
-//! What the gateway tells about itself: one record per request, and metrics.
+//! What the gateway tells about itself: one record per request, metrics and traces.
 
 pub(crate) mod memory;
 pub(crate) mod metrics;
+pub(crate) mod otlp;
 pub(crate) mod trace;
 
 pub(crate) use memory::{Memory, Pressure};
 pub(crate) use metrics::Metrics;
+pub(crate) use otlp::Tracer;
 pub(crate) use trace::{Outcome, Record, ended};

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode};
-use polyport_types::{ClientProtocol, FaultClass, Losses, Text, Usage};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Text, Usage};
 use tracing::{Level, Span, debug, info, info_span};
 
 use super::metrics::{AskedLabels, Ended, Name, ReasonLabels, RequestLabels, Word};
+use super::otlp::{self, Trace};
 use crate::app::App;
 use crate::id::RequestId;
 use crate::ingress::access::Place;
@@ -77,6 +79,8 @@ pub(crate) struct Record {
     pub(crate) place: Option<Place>,
     /// The answer's place among those of its credential.
     pub(crate) attempt: Option<UnderWay>,
+    /// What its trace will tell, if it has one.
+    trace: Option<Box<Trace>>,
     ended: bool,
 }
 
@@ -107,6 +111,7 @@ impl Record {
             loss_report: None,
             place: None,
             attempt: None,
+            trace: None,
             ended: false,
         }
     }
@@ -136,6 +141,7 @@ impl Record {
             loss_report: None,
             place: None,
             attempt: None,
+            trace: self.trace.as_ref().map(|trace| trace.beside()),
             ended: true,
         }
     }
@@ -144,6 +150,9 @@ impl Record {
     pub(crate) fn adopt(&mut self, mut beside: Self, counts: bool) {
         self.hedged = true;
         self.attempts += beside.attempts;
+        if let (Some(trace), Some(other)) = (&mut self.trace, beside.trace.take()) {
+            trace.adopt(*other, counts);
+        }
         if counts {
             self.target = beside.target.take();
             self.to = beside.to;
@@ -169,6 +178,29 @@ impl Record {
         }
         self.sent = Some(Instant::now());
         self.attempts += 1;
+        if let Some(trace) = &mut self.trace {
+            let (provider, model) = self.target.as_ref().map_or(("", ""), |(provider, model)| (&**provider, &**model));
+            trace.sent(provider, model);
+        }
+    }
+
+    /// The attempt under way has failed.
+    pub(crate) fn failed(&mut self, fault: &Fault) {
+        if let Some(trace) = &mut self.trace {
+            trace.failed(fault.class.as_str(), fault.upstream_status);
+        }
+    }
+
+    /// Begins a trace, or goes on with that of the caller, if traces go anywhere.
+    pub(crate) fn follow(&mut self, id: &RequestId, head: &Parts) {
+        self.trace = self.app.tracer.as_ref().and_then(|tracer| tracer.begin(id, head));
+    }
+
+    /// Tells a provider of the trace, if providers are to know.
+    pub(crate) fn tell_trace(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.tell(headers);
+        }
     }
 
     /// What could not be carried as it was.
@@ -213,6 +245,26 @@ impl Record {
             failed: outcome.error_type(),
         });
         self.log(outcome, total, ttft);
+        if let (Some(trace), Some(tracer)) = (self.trace.take(), &self.app.tracer) {
+            let ended = otlp::Ended {
+                trace,
+                started: self.started,
+                first_output: self.first_output,
+                operation: self.operation(),
+                protocol: self.protocol.as_str(),
+                route: self.route,
+                model: clean(&self.model).into_owned(),
+                status: self.status,
+                error: outcome.error_type(),
+                stream: self.stream,
+                passthrough: self.passthrough,
+                losses: self.losses,
+                usage: Usage { raw: None, ..self.usage.clone() },
+                upstream_id: self.upstream_id.clone(),
+                now: self.started + total,
+            };
+            tracer.end(ended, &self.app.metrics);
+        }
     }
 
     /// What was asked of whom.

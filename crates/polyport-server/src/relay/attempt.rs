@@ -135,6 +135,7 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
             Err(failed) => failed,
         };
         x.app.metrics.attempts(&slot.target.provider, failed.fault.class.as_str()).inc();
+        x.record.failed(&failed.fault);
         let fault = &failed.fault;
         let (provider, model) = (&slot.target.provider, &slot.target.model);
         if repairs.unsigned.is_none() && is_about_signatures(fault) {

@@ -47,9 +47,10 @@ pub(crate) async fn attempt(x: &mut Exchange, slot: &Slot, sent: &mut Sent) -> R
     x.count_losses(&losses, Protocol::from(x.wire));
     refuse_losses(x, &losses)?;
     sent.body = body.clone();
-    let headers = request_headers(x, &slot.upstream.config.profile);
+    let mut headers = request_headers(x, &slot.upstream.config.profile);
     x.record.passthrough = true;
     x.record.sent();
+    x.record.tell_trace(&mut headers);
     let capabilities = x.runtime.config.capabilities(&slot.upstream.config, &slot.target.model);
     let reasons = wire::reasons(&capabilities, asks_to_reason(x.wire, peek, &x.body));
     let mut opened = wire::generate(slot, x.stream, reasons, headers, None, body).await?;

@@ -122,6 +122,7 @@ pub(crate) async fn attempt(
     let resume = Resume::new(x, slot, &target, &resolved).map(Box::new);
     drop(resolved);
     x.record.sent();
+    x.record.tell_trace(&mut headers);
     let opened = wire::generate(slot, stream, reasons, headers, encoded.path.as_deref(), body).await?;
     x.record.upstream_id = opened.request_id();
     let reading = Reading { target, answerer, losses, forwarded: HeaderMap::new(), resume };

@@ -31,4 +31,5 @@ mod services;
 mod state;
 mod support;
 mod tokens;
+mod traces;
 mod translation;

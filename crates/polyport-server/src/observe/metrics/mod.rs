@@ -109,6 +109,8 @@ pub(crate) struct Metrics {
     /// Answers that were not priced.
     pub(crate) price_missing: Counter<u64, AtomicU64>,
     log_lines_dropped: Counter<u64, AtomicU64>,
+    pub(crate) spans_sent: Counter<u64, AtomicU64>,
+    pub(crate) spans_dropped: Counter<u64, AtomicU64>,
     credentials: Family<StateLabels, Gauge<i64, AtomicI64>>,
     busy: Family<ProviderLabels, Gauge<i64, AtomicI64>>,
     queued: Family<ProviderLabels, Gauge<i64, AtomicI64>>,
@@ -194,6 +196,8 @@ impl Metrics {
             cost: Family::default(),
             price_missing: Counter::default(),
             log_lines_dropped: Counter::default(),
+            spans_sent: Counter::default(),
+            spans_dropped: Counter::default(),
             credentials: Family::default(),
             busy: Family::default(),
             queued: Family::default(),
@@ -283,6 +287,9 @@ impl Metrics {
         registry.register("polyport_price_missing", help, this.price_missing.clone());
         let help = "Log lines that were dropped or could not be written";
         registry.register("polyport_log_lines_dropped", help, this.log_lines_dropped.clone());
+        registry.register("polyport_trace_spans", "Spans that the collector took", this.spans_sent.clone());
+        let help = "Spans that were dropped, or that the collector did not take";
+        registry.register("polyport_trace_spans_dropped", help, this.spans_dropped.clone());
         registry.register("polyport_credentials", "Credentials of providers", this.credentials.clone());
         let help = "Requests at providers that may have so many at once only";
         registry.register("polyport_provider_requests", help, this.busy.clone());
