@@ -31,7 +31,7 @@ CREATE TABLE log_parts (
 );
 CREATE INDEX log_parts_by_time ON log_parts (kind, starts);
 
--- Sums. Level 1 tells only targets apart, level 2 only callers, level 3 both.
+-- Sums. Level 0 tells nothing apart, 1 models and providers, 2 credentials as well, 3 only callers, 4 all of it.
 
 CREATE TABLE log_minutes (
     level BIGINT NOT NULL,
@@ -40,9 +40,9 @@ CREATE TABLE log_minutes (
     person BIGINT NOT NULL,
     team BIGINT NOT NULL,
     model BIGINT NOT NULL,
+    currency BIGINT NOT NULL,
     provider BIGINT NOT NULL,
     credential BIGINT NOT NULL,
-    currency BIGINT NOT NULL,
     requests BIGINT NOT NULL,
     ok BIGINT NOT NULL,
     failed BIGINT NOT NULL,
@@ -67,10 +67,8 @@ CREATE TABLE log_minutes (
     charged_rest BIGINT NOT NULL,
     cost_milli BIGINT NOT NULL,
     cost_rest BIGINT NOT NULL,
-    PRIMARY KEY (level, starts, key, person, team, model, provider, credential, currency)
+    PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_minutes_of_key ON log_minutes (key, starts) WHERE level = 3;
-CREATE INDEX log_minutes_of_person ON log_minutes (person, starts) WHERE level = 3;
 
 CREATE TABLE log_hours (
     level BIGINT NOT NULL,
@@ -79,9 +77,9 @@ CREATE TABLE log_hours (
     person BIGINT NOT NULL,
     team BIGINT NOT NULL,
     model BIGINT NOT NULL,
+    currency BIGINT NOT NULL,
     provider BIGINT NOT NULL,
     credential BIGINT NOT NULL,
-    currency BIGINT NOT NULL,
     requests BIGINT NOT NULL,
     ok BIGINT NOT NULL,
     failed BIGINT NOT NULL,
@@ -106,10 +104,10 @@ CREATE TABLE log_hours (
     charged_rest BIGINT NOT NULL,
     cost_milli BIGINT NOT NULL,
     cost_rest BIGINT NOT NULL,
-    PRIMARY KEY (level, starts, key, person, team, model, provider, credential, currency)
+    PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_hours_of_key ON log_hours (key, starts) WHERE level = 3;
-CREATE INDEX log_hours_of_person ON log_hours (person, starts) WHERE level = 3;
+CREATE INDEX log_hours_of_key ON log_hours (key, starts) WHERE level = 4;
+CREATE INDEX log_hours_of_person ON log_hours (person, starts) WHERE level = 4;
 
 CREATE TABLE log_days (
     level BIGINT NOT NULL,
@@ -118,9 +116,9 @@ CREATE TABLE log_days (
     person BIGINT NOT NULL,
     team BIGINT NOT NULL,
     model BIGINT NOT NULL,
+    currency BIGINT NOT NULL,
     provider BIGINT NOT NULL,
     credential BIGINT NOT NULL,
-    currency BIGINT NOT NULL,
     requests BIGINT NOT NULL,
     ok BIGINT NOT NULL,
     failed BIGINT NOT NULL,
@@ -145,10 +143,10 @@ CREATE TABLE log_days (
     charged_rest BIGINT NOT NULL,
     cost_milli BIGINT NOT NULL,
     cost_rest BIGINT NOT NULL,
-    PRIMARY KEY (level, starts, key, person, team, model, provider, credential, currency)
+    PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_days_of_key ON log_days (key, starts) WHERE level = 3;
-CREATE INDEX log_days_of_person ON log_days (person, starts) WHERE level = 3;
+CREATE INDEX log_days_of_key ON log_days (key, starts) WHERE level = 4;
+CREATE INDEX log_days_of_person ON log_days (person, starts) WHERE level = 4;
 
 CREATE TABLE log_months (
     level BIGINT NOT NULL,
@@ -157,9 +155,9 @@ CREATE TABLE log_months (
     person BIGINT NOT NULL,
     team BIGINT NOT NULL,
     model BIGINT NOT NULL,
+    currency BIGINT NOT NULL,
     provider BIGINT NOT NULL,
     credential BIGINT NOT NULL,
-    currency BIGINT NOT NULL,
     requests BIGINT NOT NULL,
     ok BIGINT NOT NULL,
     failed BIGINT NOT NULL,
@@ -184,7 +182,7 @@ CREATE TABLE log_months (
     charged_rest BIGINT NOT NULL,
     cost_milli BIGINT NOT NULL,
     cost_rest BIGINT NOT NULL,
-    PRIMARY KEY (level, starts, key, person, team, model, provider, credential, currency)
+    PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_months_of_key ON log_months (key, starts) WHERE level = 3;
-CREATE INDEX log_months_of_person ON log_months (person, starts) WHERE level = 3;
+CREATE INDEX log_months_of_key ON log_months (key, starts) WHERE level = 4;
+CREATE INDEX log_months_of_person ON log_months (person, starts) WHERE level = 4;

@@ -6,7 +6,7 @@
 //! | [`entry`] | a request that has ended, its attempts, how far a journal is written |
 //! | `write`, `pack` | a batch, in one transaction; in few bytes |
 //! | `parts`, `walk`, `words` | tables of a day or a month, pages of their rows; the dictionary of texts that repeat |
-//! | `rollup`, [`stats`] | sums per minute, hour, day and month, and questions about them |
+//! | `rollup`, [`stats`], [`used`] | sums per minute, hour, day and month, questions about them, and what counts towards limits |
 //! | [`search`], [`ledger`] | requests and attempts, page by page |
 //! | [`retention`] | what is old goes, and what tells of people who do not want to be told of |
 //!
@@ -23,6 +23,7 @@ pub mod search;
 mod sql;
 pub mod stats;
 mod time;
+pub mod used;
 mod walk;
 mod words;
 mod write;
@@ -44,8 +45,9 @@ pub use entry::{Attempt, Ending, Entry, Payload, Position, State};
 pub use ledger::{LedgerQuery, Line};
 pub use retention::{Forgotten, Old};
 pub use search::{Export, Found, Query, Status};
-pub use stats::{Dimension, Measure, StatsQuery, StatsRow, Totals, Used};
+pub use stats::{Dimension, Measure, StatsQuery, StatsRow, Totals};
 pub use time::Period;
+pub use used::Used;
 pub use walk::{Cursor, CursorError, Order, Page};
 
 /// The schema of what is not in parts; see [`crate::migrate`].

@@ -251,8 +251,11 @@ async fn old_sums(
 ) -> Result<u64, Error> {
     let table = table(period);
     let mut deleted = 0;
-    for level in [Level::Targets, Level::Callers, Level::Both] {
+    for level in Level::EACH {
         let left = u64::from(batch.max(1)).saturating_sub(deleted);
+        if left == 0 {
+            break;
+        }
         let text = format!(
             "DELETE FROM {table} WHERE ({GROUP}) IN (SELECT {GROUP} FROM {table} WHERE level = {} AND starts < ",
             level.number()

@@ -15,29 +15,28 @@ use crate::error::Error;
 /// What a sum tells apart. The numbers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// Model, provider, credential: few rows whoever calls.
-    Targets = 1,
+    /// Nothing: one row.
+    All = 0,
+    /// Model and provider: few rows whoever calls.
+    Models = 1,
+    /// Credentials as well.
+    Targets = 2,
     /// Key, user, team: few rows whatever they call.
-    Callers = 2,
+    Callers = 3,
     /// All of it.
-    Both = 3,
+    Both = 4,
 }
 
 impl Level {
+    pub(super) const EACH: [Self; 5] = [Self::All, Self::Models, Self::Targets, Self::Callers, Self::Both];
+
     pub(super) fn number(self) -> i64 {
         self as i64
     }
 
-    /// Which there are: short periods have few rows of callers as it is.
-    fn of(period: Period) -> &'static [Self] {
-        match period {
-            Period::Minute | Period::Hour => &[Self::Targets, Self::Both],
-            Period::Day | Period::Month => &[Self::Targets, Self::Callers, Self::Both],
-        }
-    }
-
+    /// Short periods have few rows of callers as it is.
     pub(super) fn exists(self, period: Period) -> bool {
-        Self::of(period).contains(&self)
+        self != Self::Callers || matches!(period, Period::Day | Period::Month)
     }
 }
 
@@ -51,7 +50,7 @@ pub(super) fn table(period: Period) -> &'static str {
 }
 
 /// The columns that tell rows apart.
-pub(super) const GROUP: &str = "level, starts, key, person, team, model, provider, credential, currency";
+pub(super) const GROUP: &str = "level, starts, key, person, team, model, currency, provider, credential";
 
 /// The columns that add up, before those of money.
 pub(super) const COLUMNS: [&str; 20] = [
@@ -118,9 +117,27 @@ struct Group {
     person: i64,
     team: i64,
     model: i64,
+    currency: i64,
     provider: i64,
     credential: i64,
-    currency: i64,
+}
+
+impl Group {
+    /// What is left of it where less is told apart.
+    fn at(self, level: Level) -> Self {
+        let kept = |levels: &[Level], number| if levels.contains(&level) { number } else { NONE };
+        let (callers, models) = ([Level::Callers, Level::Both], [Level::Models, Level::Targets, Level::Both]);
+        Self {
+            level,
+            key: kept(&callers, self.key),
+            person: kept(&callers, self.person),
+            team: kept(&callers, self.team),
+            model: kept(&models, self.model),
+            provider: kept(&models, self.provider),
+            credential: kept(&[Level::Targets, Level::Both], self.credential),
+            ..self
+        }
+    }
 }
 
 /// The sums of entries that are written together.
@@ -159,15 +176,9 @@ impl Rollups {
     fn put(&mut self, at: i64, group: Group, sums: &Sums) {
         for period in Period::ALL {
             let all = self.0.entry(period).or_default();
-            for level in Level::of(period) {
-                let mut group = Group { level: *level, starts: period.start(moment(at)), ..group };
-                if *level == Level::Targets {
-                    (group.key, group.person, group.team) = (NONE, NONE, NONE);
-                }
-                if *level == Level::Callers {
-                    (group.model, group.provider, group.credential) = (NONE, NONE, NONE);
-                }
-                all.entry(group).or_default().add(sums);
+            let whole = Group { starts: period.start(moment(at)), ..group };
+            for level in Level::EACH.into_iter().filter(|level| level.exists(period)) {
+                all.entry(whole.at(level)).or_default().add(sums);
             }
         }
     }
@@ -195,8 +206,8 @@ impl Rollups {
 }
 
 fn values(group: &Group, sums: &Sums) -> impl Iterator<Item = i64> {
-    let Group { level, starts, key, person, team, model, provider, credential, currency } = *group;
-    [level.number(), starts, key, person, team, model, provider, credential, currency]
+    let Group { level, starts, key, person, team, model, currency, provider, credential } = *group;
+    [level.number(), starts, key, person, team, model, currency, provider, credential]
         .into_iter()
         .chain(sums.plain)
         .chain(sums.money.into_iter().flat_map(|amount| {

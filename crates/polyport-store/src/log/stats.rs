@@ -21,9 +21,6 @@ const LIMIT: usize = 10_000;
 /// How many currencies are told apart.
 const CURRENCIES: i64 = 8;
 
-/// How many rows are read at once where all are.
-const PORTION: i64 = 5000;
-
 /// What sums are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -225,25 +222,6 @@ impl Totals {
     }
 }
 
-/// What a caller has used of its limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Used {
-    /// The id of the key.
-    pub key: Option<String>,
-    /// The id of the user.
-    pub user: Option<String>,
-    /// The id of the team.
-    pub team: Option<String>,
-    /// The model that was asked for.
-    pub model: Option<String>,
-    /// Requests.
-    pub requests: u64,
-    /// Tokens.
-    pub tokens: u64,
-    /// Money by currency, in its 10⁻¹².
-    pub cost: BTreeMap<String, u128>,
-}
-
 impl Log {
     /// Sums by what is asked for.
     pub async fn stats(&self, query: &StatsQuery) -> Result<Vec<StatsRow>, Error> {
@@ -258,80 +236,6 @@ impl Log {
         })
         .await
     }
-
-    /// What all callers have used of their limits in the periods from `from` to before `to`, in Unix milliseconds. Limits for ever are those
-    /// of all months.
-    pub async fn used(&self, period: Period, from: i64, to: i64) -> Result<Vec<Used>, Error> {
-        type Caller = [i64; 4];
-        let (from, to) = (period.start(from), to);
-        // More than a call usually takes: it is asked once, when the gateway starts, and reads everything.
-        crate::db::within(self.0.timeouts.bulk, async {
-            let engine = self.0.engine;
-            let mut connection = self.0.reading.acquire().await?;
-            let mut all: BTreeMap<Caller, (u64, u64, BTreeMap<i64, u128>)> = BTreeMap::new();
-            let mut last: Option<Vec<i64>> = None;
-            loop {
-                let rows = portion(engine, period, (from, to), last.as_deref(), &mut connection).await?;
-                let Some(end) = rows.last() else { break };
-                last = Some(PLACE.iter().map(|column| end.try_get(*column)).collect::<Result<_, _>>()?);
-                for row in &rows {
-                    let number = |column| row.try_get::<i64, _>(column);
-                    let caller = [number("key")?, number("person")?, number("team")?, number("model")?];
-                    let cost = join(number("charged_milli")?, number("charged_rest")?);
-                    let used = all.entry(caller).or_default();
-                    used.0 = used.0.saturating_add(positive(number("charged_requests")?));
-                    used.1 = used.1.saturating_add(positive(number("charged_tokens")?));
-                    if cost > 0 {
-                        *used.2.entry(number("currency")?).or_default() += cost;
-                    }
-                }
-            }
-            let numbers: BTreeSet<i64> = all
-                .iter()
-                .flat_map(|(caller, (_, _, cost))| caller.iter().copied().chain(cost.keys().copied()))
-                .collect();
-            let texts = Texts::of(engine, numbers, &mut connection).await?;
-            let used = all.into_iter().map(|([key, user, team, model], (requests, tokens, cost))| Used {
-                key: texts.get(key),
-                user: texts.get(user),
-                team: texts.get(team),
-                model: texts.get(model),
-                requests,
-                tokens,
-                cost: cost.into_iter().map(|(currency, cost)| (texts.text(currency), cost)).collect(),
-            });
-            Ok(used.collect())
-        })
-        .await
-    }
-}
-
-/// The columns that place a row among those of its level.
-const PLACE: [&str; 8] = ["starts", "key", "person", "team", "model", "provider", "credential", "currency"];
-
-/// Some rows that count towards limits, behind the last one.
-async fn portion(
-    engine: Engine,
-    period: Period,
-    (from, to): (i64, i64),
-    last: Option<&[i64]>,
-    connection: &mut AnyConnection,
-) -> Result<Vec<AnyRow>, Error> {
-    let place = PLACE.join(", ");
-    let table = table(period);
-    let text = format!(
-        "SELECT {place}, charged_requests, charged_tokens, charged_milli, charged_rest FROM {table} \
-         WHERE level = {} AND starts >= ",
-        Level::Both.number()
-    );
-    let mut sql = Sql::new(engine, text);
-    sql.bind(last.and_then(|last| last.first()).copied().unwrap_or(from)).push(" AND starts < ").bind(to);
-    sql.push(" AND charged_requests + charged_tokens + charged_milli + charged_rest > 0");
-    if let Some(last) = last {
-        sql.push(&format!(" AND ({place}) > ")).list(last.iter().copied());
-    }
-    sql.push(&format!(" ORDER BY {place} LIMIT ")).bind(PORTION);
-    sql.all(connection).await
 }
 
 /// The currencies there are.
@@ -346,11 +250,14 @@ fn level(query: &StatsQuery) -> (Level, Option<Dimension>) {
     let asked = || query.by.iter().chain(query.only.keys());
     let callers = asked().any(|dimension| dimension.is_caller());
     let targets = asked().any(|dimension| !dimension.is_caller());
+    let credentials = asked().any(|dimension| *dimension == Dimension::Credential);
     let index = [Dimension::Key, Dimension::User].into_iter().find(|one| query.only.contains_key(one));
     match (callers, targets) {
-        (false, _) => (Level::Targets, None),
+        (false, false) => (Level::All, None),
+        (false, true) => (if credentials { Level::Targets } else { Level::Models }, None),
         (true, false) if index.is_none() && Level::Callers.exists(query.period) => (Level::Callers, None),
-        (true, _) => (Level::Both, index),
+        // Minutes are few: they have no index.
+        (true, _) => (Level::Both, index.filter(|_| query.period != Period::Minute)),
     }
 }
 
@@ -471,7 +378,7 @@ fn totals(row: &AnyRow, currencies: &[(i64, String)]) -> Result<Totals, Error> {
     Ok(totals)
 }
 
-fn positive(sum: i64) -> u64 {
+pub(super) fn positive(sum: i64) -> u64 {
     u64::try_from(sum).unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 //! The log: what is written is found, counted once, and goes when it shall.
 
 pub(crate) mod faults;
+mod figures;
 pub(crate) mod pages;
 pub(crate) mod retention;
 pub(crate) mod size;

@@ -293,6 +293,10 @@ async fn limits_are_counted_by_what_is_charged(place: Place) {
         let mut found = log.used(period, NOON, NOON + DAY).await.unwrap();
         found.sort();
         assert_eq!(found, all, "{period:?}");
+        let mut in_all = log.used_in_all(period, NOON, NOON + DAY).await.unwrap();
+        in_all.sort();
+        let without: Vec<Used> = all.iter().map(|used| Used { model: None, ..used.clone() }).collect();
+        assert_eq!(in_all, without, "{period:?}");
     }
     let mut minute = log.used(Period::Minute, NOON, NOON + 60_000).await.unwrap();
     minute.sort();
