@@ -25,6 +25,7 @@ use crate::credentials::past::Past;
 use crate::credentials::{Credentials, Project};
 use crate::directory::Directory;
 use crate::gate::Gate;
+use crate::identity::Identity;
 use crate::ingress::access::Caller;
 use crate::observe::metrics::ProviderFigures;
 use crate::observe::{Memory, Metrics, Pressure, Tracer};
@@ -57,6 +58,8 @@ pub(crate) struct App {
     pub(crate) registry: Option<Registry>,
     /// Teams, users and keys of the database, if there is one.
     pub(crate) directory: Option<Directory>,
+    /// Who may do what at the admin API.
+    pub(crate) identity: Identity,
     pub(crate) metrics: Metrics,
     /// Takes traces, if there is a collector.
     pub(crate) tracer: Option<Tracer>,
@@ -164,6 +167,7 @@ impl App {
         past: Past,
         registry: Option<Registry>,
         directory: Option<Directory>,
+        identity: Identity,
     ) -> Result<Self, SetupError> {
         let (tasks, cut) = (Tasks::default(), CancellationToken::new());
         let shared = Shared {
@@ -194,6 +198,7 @@ impl App {
             persist: store.map(|store| Persist::new(store, resting)),
             registry,
             directory,
+            identity,
             metrics,
             tracer,
             lost_lines: LostLines::default(),

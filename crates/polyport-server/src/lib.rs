@@ -7,6 +7,7 @@
 //! | `listen` | connections, their limits, graceful shutdown |
 //! | `router` | every route |
 //! | `admin` | the admin API |
+//! | [`identity`] | who may do what there, and how they show who they are |
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
 //! | [`explain`] | what would happen to a request |
@@ -30,6 +31,7 @@ mod error;
 pub mod explain;
 mod gate;
 mod id;
+pub mod identity;
 mod ingress;
 mod listen;
 mod observe;

@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Work on the database
     #[command(subcommand)]
     Store(StoreCommand),
+    /// People who sign in at the admin page
+    #[command(subcommand)]
+    Users(UsersCommand),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print a completion script
@@ -80,6 +83,24 @@ pub(crate) enum StoreCommand {
     /// The new key is that of `POLYPORT_NEW_MASTER_KEY`. Without it, a new one is made where the present one is the file `master.key` of
     /// the data folder.
     RotateKey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Give somebody another password, or make an admin of this name; an SQLite database must not be in use
+    ///
+    /// The password is the first line of standard input. At a terminal, and where that is empty, one is made and shown. The user is signed out
+    /// everywhere.
+    SetPassword(SetPasswordArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetPasswordArgs {
+    /// The user's name
+    pub(crate) name: String,
+    /// Make a password, and do not read standard input
+    #[arg(long)]
+    pub(crate) generate: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use crate::cmd::providers::{self, keys};
 use crate::out;
 
 /// The text: address, what was found, a request per protocol to copy.
-pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> String {
+pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr, code: Option<&str>) -> String {
     let url = url(listening);
     let mut out = format!("\nPolyport {} listens on {url}\n\n", env!("CARGO_PKG_VERSION"));
     let file = source
@@ -35,6 +35,9 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> S
         };
         out.push_str(&format!("  {label:<13}  {} ({}{keys}{models})\n", provider.name, provider.address()));
     }
+    if let Some(code) = code {
+        out.push_str(&format!("  first admin    {code} (once, at POST {url}/admin/api/setup)\n"));
+    }
     out.push_str("\nTry it:\n\n");
     for request in requests(&url, config.access.open) {
         out.push_str(&format!("  {request}\n"));
@@ -46,11 +49,11 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr) -> S
 }
 
 /// The same for programs, on one line.
-pub(crate) fn json(config: &Config, source: &Source, listening: SocketAddr) -> Value {
+pub(crate) fn json(config: &Config, source: &Source, listening: SocketAddr, code: Option<&str>) -> Value {
     let list: Vec<Value> = config.providers().map(|provider| providers::as_json(provider)).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"), "url": url(listening), "configuration": source.file,
-        "open": config.access.open, "providers": list,
+        "open": config.access.open, "providers": list, "setup_code": code,
     })
 }
 
@@ -84,7 +87,7 @@ mod tests {
         let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let source = Source::new(None, Environment::of(owned, "/nowhere"), Arguments::default());
         let config = source.load_text(text, &[], Purpose::Inspect).unwrap().config;
-        super::text(&config, &source, listening.parse().unwrap())
+        super::text(&config, &source, listening.parse().unwrap(), Some("abcd-efgh-jkmn"))
     }
 
     #[test]
@@ -94,6 +97,7 @@ mod tests {
             "http://127.0.0.1:7659",
             "anthropic (api.anthropic.com, env:ANTHROPIC_API_KEY)",
             "echo (built in, 1 model)",
+            "first admin    abcd-efgh-jkmn",
         ] {
             assert!(text.contains(words), "{words}\n{text}");
         }

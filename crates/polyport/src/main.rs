@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, StoreCommand};
+use args::{Args, Command, StoreCommand, UsersCommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Backup { to }) => cmd::store::backup(&args, to),
         Some(Command::Restore { from, any_key }) => cmd::store::restore(&args, from, *any_key),
         Some(Command::Store(StoreCommand::RotateKey)) => cmd::store::rotate_key(&args),
+        Some(Command::Users(UsersCommand::SetPassword(what))) => cmd::users::set_password(&args, what),
         Some(Command::Schema) => cmd::schema::run(),
         Some(Command::Completions { shell }) => cmd::completions::run(*shell),
     };

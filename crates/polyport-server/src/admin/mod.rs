@@ -11,10 +11,13 @@
 //! | [`definitions`] | making, changing and deleting all of these in the database |
 //! | [`import`] | many credentials at once |
 //! | [`tokens`] | accounts, in the shapes that scripts for token pools expect |
+//! | [`session`] | signing in and out, passwords, the first admin |
+//! | [`audit`] | what was done |
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
 
+mod audit;
 mod credentials;
 mod definitions;
 mod explain;
@@ -24,6 +27,7 @@ mod providers;
 mod query;
 mod refusal;
 mod routing;
+mod session;
 pub(crate) mod stats;
 mod table;
 mod tokens;
@@ -34,10 +38,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
+use parking_lot::Mutex;
 use polyport_protocol::json;
 use polyport_routing::{Fleet, Millis, State};
+use polyport_store::Role;
 use polyport_types::{ClientProtocol, Fault};
 use serde_json::{Map, Value, json};
 
@@ -45,16 +51,17 @@ use crate::app::{App, Runtime};
 use crate::body::Body;
 use crate::config::definitions::Kind as What;
 use crate::config::suggestion;
+use crate::id::RequestId;
+use crate::identity::principal::{Principal, Scope};
 use crate::ingress::Call;
-use crate::ingress::access::presented;
 use crate::ingress::body::{self, BodyLimits};
 use crate::ingress::peer::Peer;
 use crate::relay::origin::shown;
-use crate::{clock, directory, error};
+use crate::{clock, error, identity};
 use credentials::Act;
 use query::Query;
 use refusal::Refusal;
-use table::Endpoint;
+use table::{Endpoint, Who};
 
 /// Where the admin API begins.
 pub(crate) const ROOT: &str = "/admin/api/";
@@ -84,6 +91,8 @@ enum Ask {
     Import,
     Problems,
     Explain,
+    Audit,
+    Door(session::Ask),
     People(people::Kind, people::Ask),
     Tokens(tokens::Ask),
 }
@@ -95,13 +104,24 @@ struct View {
     runtime: Arc<Runtime>,
     fleet: Arc<Fleet>,
     now: Millis,
+    /// Who asks.
+    principal: Principal,
+    /// What was given, for the audit log.
+    given: Mutex<Value>,
 }
 
 impl View {
     /// What is in force now.
     fn of(app: &Arc<App>) -> Self {
         let runtime = app.runtime_owned();
-        Self { app: Arc::clone(app), fleet: app.credentials.fleet_owned(), runtime, now: clock::now() }
+        Self {
+            app: Arc::clone(app),
+            fleet: app.credentials.fleet_owned(),
+            runtime,
+            now: clock::now(),
+            principal: Principal::Nobody,
+            given: Mutex::default(),
+        }
     }
 }
 
@@ -116,32 +136,30 @@ struct Answer {
     location: Option<String>,
     /// One object is shown, which has an `ETag` in any case.
     single: bool,
+    /// More headers.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl From<Value> for Answer {
     fn from(value: Value) -> Self {
         let revision = value.get("revision").and_then(Value::as_i64);
-        Self { status: StatusCode::OK, value, revision, location: None, single: false }
+        Self { status: StatusCode::OK, value, revision, location: None, single: false, headers: Vec::new() }
     }
 }
 
 /// Answers an operator.
 pub(crate) async fn handle(call: Call) -> Response<Body> {
     let Call { app, runtime, id, head, body } = call;
-    let view = View { runtime, ..View::of(&app) };
+    let mut view = View { runtime, ..View::of(&app) };
     let decoded = segments(head.uri.path());
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-    let found = find(&head, &segments);
-    let answered = match (operator(&view, &head), found) {
-        (Err(refusal), _) => {
-            tracing::warn!(client.address = %Peer::found(&head).address, code = refusal.code, "the admin API refused somebody");
-            Err(refusal)
+    let answered = match let_in(&mut view, &head, find(&head, &segments)).await {
+        Ok((endpoint, about)) => {
+            let answered = answer(&view, endpoint, about, &head, &id, body).await;
+            note(&view, endpoint, about, &head, &id, &answered).await;
+            answered
         }
-        (Ok(()), Err(refusal)) => Err(refusal),
-        (Ok(()), Ok((endpoint, about))) => {
-            tracing::debug!(operation = endpoint.operation, who = ?endpoint.who, "an operator asks");
-            answer(&view, endpoint, about, &head, body).await
-        }
+        Err(refusal) => Err(refusal),
     };
     let mut response = match answered {
         Ok(answer) => shown_to(answer),
@@ -149,7 +167,80 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
         Err(refusal) => refusal.answer(&id),
     };
     error::name(ClientProtocol::Chat, &id, response.headers_mut());
+    guard(response.headers_mut());
     response
+}
+
+/// An endpoint that is asked, and what its path is about.
+type Found<'a> = (&'static Endpoint, &'a str);
+
+/// Finds out who asks, and whether they may ask this.
+async fn let_in<'a>(view: &mut View, head: &Parts, found: Result<Found<'a>, Refusal>) -> Result<Found<'a>, Refusal> {
+    if !matches!(&found, Ok((endpoint, _)) if endpoint.who == Who::Anyone) {
+        view.principal = identity::access::principal(&view.app, &view.runtime, head).await.inspect_err(|denied| {
+            let address = Peer::found(head).address;
+            tracing::warn!(client.address = %address, code = denied.code, "the admin API refused somebody");
+        })?;
+    }
+    let role = view.principal.role();
+    let known = if role.is_some() { Ok(()) } else { Err(identity::access::nobody(&view.app, &view.runtime).into()) };
+    let (endpoint, about) = match (found, known) {
+        (Ok((endpoint, about)), _) if endpoint.who == Who::Anyone => return Ok((endpoint, about)),
+        (_, Err(nobody)) => return Err(nobody),
+        (found, Ok(())) => found?,
+    };
+    let for_password = matches!(endpoint.ask, Ask::Door(ask) if ask.leads_to_a_password());
+    if view.principal.user().is_some_and(|user| user.must_change) && !for_password {
+        let words = "choose another password first: `PUT /admin/api/session/password`";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "password_change_needed", words));
+    }
+    if !endpoint.who.allows(role) {
+        let words = format!("as {} you may not do this", role.map_or("nobody", Role::as_str));
+        let refusal = Refusal::new(StatusCode::FORBIDDEN, "not_allowed", words);
+        return Err(refusal);
+    }
+    Ok((endpoint, about))
+}
+
+/// Writes down what was done. Signing in and out writes its own entries.
+async fn note(
+    view: &View,
+    endpoint: &Endpoint,
+    about: &str,
+    head: &Parts,
+    id: &RequestId,
+    answered: &Result<Answer, Refusal>,
+) {
+    let own = matches!(endpoint.ask, Ask::Door(ask) if ask.leads_to_a_password());
+    if endpoint.method == Method::GET || endpoint.ask == Ask::Explain || own {
+        return;
+    }
+    let (status, made) = match answered {
+        Ok(answer) => (answer.status, answer.value.get("id").and_then(Value::as_str)),
+        Err(refusal) => (refusal.status, None),
+    };
+    let given = std::mem::take(&mut *view.given.lock());
+    let deed = identity::audit::Deed {
+        action: endpoint.operation,
+        object_kind: endpoint.path.split('/').next(),
+        object: Some(about).filter(|about| !about.is_empty()).or(made),
+        status,
+        given: &given,
+    };
+    identity::audit::record(&view.app, &view.principal, head, id, deed).await;
+}
+
+/// What keeps browsers from doing anything with an answer but reading it on our own page.
+fn guard(headers: &mut HeaderMap) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
 }
 
 /// The parts of a path behind [`ROOT`].
@@ -178,6 +269,7 @@ async fn answer(
     endpoint: &Endpoint,
     id: &str,
     head: &Parts,
+    request: &RequestId,
     body: hyper::body::Incoming,
 ) -> Result<Answer, Refusal> {
     let query = Query::read(head, query::parameters(endpoint.ask))?;
@@ -199,7 +291,13 @@ async fn answer(
             credentials::act(view, id, act).await?
         }
         Ask::Provider => providers::one(view, id)?,
-        Ask::Pools => query.page("pools", routing::all_pools(view))?,
+        Ask::Pools => {
+            let all = routing::all_pools(view);
+            // Others learn by which names they may ask.
+            let names = |pool: &Value| json!({ "name": pool["name"], "tier": pool["tier"] });
+            let all = if view.principal.scope() == Scope::All { all } else { all.iter().map(names).collect() };
+            query.page("pools", all)?
+        }
         Ask::Pool => routing::pool(view, id)?,
         Ask::Routes => query.page("routes", routing::all_routes(view))?,
         Ask::Route => routing::route(view, id)?,
@@ -224,34 +322,16 @@ async fn answer(
             let body = read(view, head, body).await?;
             return tokens::answer(view, about, id, &query, body).await;
         }
+        Ask::Audit => audit::list(view, &query).await?,
+        Ask::Door(ask) => {
+            let body = read(view, head, body).await?;
+            return session::answer(view, ask, id, head, request, body).await;
+        }
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
     let mut answer = Answer::from(value);
     answer.single = endpoint.path.ends_with("{id}");
     Ok(answer)
-}
-
-/// Whether an operator asks.
-fn operator(view: &View, head: &Parts) -> Result<(), Refusal> {
-    let access = &view.runtime.config.access;
-    if !access.has_admin_keys() {
-        let words = "the admin API is closed, because no admin key is configured: set the environment variable ADMIN_TOKEN, or \
-                     `access: { admin_keys: [\"env:NAME\"] }` in the configuration file";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "no_admin_key", words));
-    }
-    if presented(head).any(|key| access.find_admin(key).is_some()) {
-        return Ok(());
-    }
-    let directory = view.app.directory.as_ref();
-    let of_client = |key: &str| {
-        access.find(key).is_some() || directory.is_some_and(|directory| directory.find(key, directory::now()).is_some())
-    };
-    if presented(head).any(of_client) {
-        let words = "this is a key for clients; the admin API needs one of `access.admin_keys`";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "client_key", words));
-    }
-    let words = "a valid admin key is needed, as `Authorization: Bearer` or `x-api-key`";
-    Err(Refusal::new(StatusCode::UNAUTHORIZED, "admin_key_needed", words))
 }
 
 /// Reads a body of JSON; none is an empty object.
@@ -278,7 +358,10 @@ fn json_of(view: &View, bytes: &[u8]) -> Result<Value, Refusal> {
         return Ok(json!({}));
     }
     json::check_depth_below(bytes, view.runtime.config.limits.json_depth).map_err(Fault::from)?;
-    serde_json::from_slice(bytes).map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))?;
+    view.given.lock().clone_from(&value);
+    Ok(value)
 }
 
 /// The members of a body that may have these only.
@@ -310,6 +393,9 @@ fn shown_to(answer: Answer) -> Response<Body> {
     let revision = answer.revision.map(|revision| format!("\"{revision}\""));
     set(ETAG, revision.or_else(|| answer.single.then(of_content)));
     set(LOCATION, answer.location);
+    for (name, value) in answer.headers {
+        response.headers_mut().append(name, value);
+    }
     response
 }
 

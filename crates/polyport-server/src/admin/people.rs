@@ -12,6 +12,7 @@ use super::query::cursor;
 use super::{Answer, Query, ROOT, Refusal, View, extend, members, shown};
 use crate::directory::rules::{self, Rules};
 use crate::directory::{Directory, digest, now};
+use crate::identity::principal::Scope;
 
 /// What can be asked about people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Kind {
     fn members(self) -> &'static [&'static str] {
         match self {
             Self::Teams => &["name", "enabled", "models", "pools", "protocols"],
-            Self::Users => &["name", "enabled", "models", "pools", "protocols", "team"],
+            Self::Users => &["name", "enabled", "models", "pools", "protocols", "team", "role"],
             Self::Keys => &["name", "enabled", "models", "pools", "protocols", "team", "user", "expires_at"],
         }
     }
@@ -68,11 +69,7 @@ pub(super) async fn answer(
     revision: Option<i64>,
     body: Value,
 ) -> Result<Answer, Refusal> {
-    let Some(directory) = &view.app.directory else {
-        let words = "there is no database to keep users and keys in: set `store.url`, or declare keys in `access.keys`";
-        return Err(Refusal::new(StatusCode::CONFLICT, "no_database", words));
-    };
-    let desk = Desk { directory, kind };
+    let desk = Desk { directory: directory_of(view)?, kind, scope: view.principal.scope() };
     match ask {
         Ask::List => desk.list(query).await.map(Into::into),
         Ask::One => desk.one(id).await.map(Into::into),
@@ -88,9 +85,24 @@ pub(super) async fn answer(
     }
 }
 
+fn directory_of(view: &View) -> Result<&Directory, Refusal> {
+    view.app.directory.as_ref().ok_or_else(|| {
+        let words = "there is no database to keep users and keys in: set `store.url`, or declare keys in `access.keys`";
+        Refusal::new(StatusCode::CONFLICT, "no_database", words)
+    })
+}
+
+/// The user of this id or name, if whoever asks may see them.
+pub(super) fn user_in_scope(view: &View, name: &str) -> Result<Stored<User>, Refusal> {
+    let desk = Desk { directory: directory_of(view)?, kind: Kind::Users, scope: view.principal.scope() };
+    desk.find_user(name).ok_or_else(|| desk.unknown(name))
+}
+
 struct Desk<'a> {
     directory: &'a Directory,
     kind: Kind,
+    /// Whose things are there for whoever asks.
+    scope: Scope,
 }
 
 impl Desk<'_> {
@@ -104,10 +116,16 @@ impl Desk<'_> {
                     None => Ok(None),
                     Some(of) => id_of(name, find(of)).map(Some),
                 };
+                let (own, within) = match &self.scope {
+                    Scope::All => (None, None),
+                    Scope::Team(team) => (None, Some(team.clone())),
+                    Scope::User(user) => (Some(user.clone()), None),
+                    Scope::Nothing => return Ok(json!({ "keys": [], "next": null })),
+                };
                 let filter = KeyFilter {
-                    user: of("user", &|name| self.find_user(name).map(|user| user.id))?,
+                    user: of("user", &|name| self.find_user(name).map(|user| user.id))?.or(own),
                     team: of("team", &|name| self.find_team(name).map(|team| team.id))?,
-                    within: None,
+                    within,
                     enabled: query.flag("enabled"),
                     name: query.get("q").map(str::to_owned),
                     after,
@@ -119,6 +137,7 @@ impl Desk<'_> {
                 let teams = self.directory.teams();
                 let wanted = teams
                     .iter()
+                    .filter(|team| self.scope.holds_team(&team.id))
                     .filter(|team| fits(query, after.as_deref(), &team.id, &team.value.name))
                     .take(wanted as usize);
                 wanted.map(|team| self.shown_team(team)).collect()
@@ -133,6 +152,7 @@ impl Desk<'_> {
                 let wanted = users
                     .iter()
                     .filter(of_team)
+                    .filter(|user| self.scope.holds_user(user))
                     .filter(|user| fits(query, after.as_deref(), &user.id, &user.value.name))
                     .take(wanted as usize);
                 wanted.map(|user| self.shown_user(user)).collect()
@@ -161,18 +181,59 @@ impl Desk<'_> {
     async fn key(&self, id: &str) -> Result<Stored<ClientKey>, Refusal> {
         match self.directory.store().client_keys().get(id).await {
             Err(Error::NotFound { .. }) => Err(self.unknown(id)),
+            Ok(key) if !self.scope.holds_key(&key.value, self.directory) => Err(self.unknown(id)),
             found => found.map_err(refusal),
         }
     }
 
-    /// By its id or its name.
+    /// By its id or its name. What is not in the scope is not there.
     fn find_team(&self, name: &str) -> Option<Stored<Team>> {
-        self.directory.team(name).or_else(|| self.directory.teams().into_iter().find(|team| team.value.name == name))
+        let found = self.directory.team(name);
+        let found = found.or_else(|| self.directory.teams().into_iter().find(|team| team.value.name == name));
+        found.filter(|team| self.scope.holds_team(&team.id))
     }
 
     /// By their id or their name.
     fn find_user(&self, name: &str) -> Option<Stored<User>> {
-        self.directory.user(name).or_else(|| self.directory.users().into_iter().find(|user| user.value.name == name))
+        let found = self.directory.user(name);
+        let found = found.or_else(|| self.directory.users().into_iter().find(|user| user.value.name == name));
+        found.filter(|user| self.scope.holds_user(user))
+    }
+
+    /// What is made by those who may not do everything belongs to them, or to their team.
+    fn owned(&self, mut key: ClientKey) -> Result<ClientKey, Refusal> {
+        if key.user.is_none() && key.team.is_none() {
+            match &self.scope {
+                Scope::User(user) => key.user = Some(user.clone()),
+                Scope::Team(team) => key.team = Some(team.clone()),
+                Scope::All | Scope::Nothing => {}
+            }
+        }
+        check_owner(&key)?;
+        match self.scope.holds_key(&key, self.directory) {
+            true => Ok(key),
+            false => Err(not_allowed("you may not give a key to others")),
+        }
+    }
+
+    /// Managers see to the members of their team: not to their own rights, nor those of their like.
+    fn check_user(&self, before: Option<&User>, after: &User) -> Result<(), Refusal> {
+        let Scope::Team(team) = &self.scope else {
+            return if self.scope == Scope::All { Ok(()) } else { Err(not_allowed("you may not change users")) };
+        };
+        let own = |user: &User| user.team.as_ref() == Some(team) && user.role == Role::Member;
+        match before.is_none_or(own) && own(after) {
+            true => Ok(()),
+            false => Err(not_allowed("a manager makes and changes members of their own team")),
+        }
+    }
+
+    /// What is checked of a user who is made or changed.
+    fn check_new_user(&self, before: Option<&User>, after: &User) -> Result<(), Refusal> {
+        if after.role == Role::Manager && after.team.is_none() {
+            return Err(wrong("role", "a manager sees to a team: give `team` as well"));
+        }
+        self.check_user(before, after)
     }
 
     async fn create(&self, body: Map<String, Value>) -> Result<Answer, Refusal> {
@@ -187,12 +248,14 @@ impl Desk<'_> {
                 self.shown_team(&made)
             }
             Kind::Users => {
-                let team = self.team_of(&body)?.unwrap_or_default();
-                let made = store
-                    .users()
-                    .create(User { name, enabled, team, role: Role::Member, definition })
-                    .await
-                    .map_err(refusal)?;
+                let own = match &self.scope {
+                    Scope::Team(team) => Some(team.clone()),
+                    Scope::All | Scope::User(_) | Scope::Nothing => None,
+                };
+                let team = self.team_of(&body)?.unwrap_or(own);
+                let user = User { name, enabled, team, role: role(&body)?.unwrap_or_default(), definition };
+                self.check_new_user(None, &user)?;
+                let made = store.users().create(user).await.map_err(refusal)?;
                 self.refresh().await?;
                 self.shown_user(&made)
             }
@@ -210,7 +273,7 @@ impl Desk<'_> {
                     expires_at: expires_at(&body)?.unwrap_or_default(),
                     definition,
                 };
-                check_owner(&key)?;
+                let key = self.owned(key)?;
                 let made = store.client_keys().create(key).await.map_err(refusal)?;
                 self.refresh().await?;
                 let mut told = self.shown_key(&made);
@@ -243,14 +306,15 @@ impl Desk<'_> {
             }
             Kind::Users => {
                 let before = self.find_user(id).ok_or_else(|| self.unknown(id))?;
-                let User { name: was, enabled: on, team, role, definition: said } = &before.value;
+                let User { name: was, enabled: on, team, role: had, definition: said } = &before.value;
                 let user = User {
                     name: name.unwrap_or_else(|| was.clone()),
                     enabled: enabled.unwrap_or(*on),
                     team: self.team_of(&body)?.unwrap_or_else(|| team.clone()),
-                    role: *role,
+                    role: role(&body)?.unwrap_or(*had),
                     definition: definition(said, &body)?,
                 };
+                self.check_new_user(Some(&before.value), &user)?;
                 let changed = store.users().change(&before.id, revision.unwrap_or(before.revision), user).await;
                 let changed = changed.map_err(refusal)?;
                 self.refresh().await?;
@@ -267,7 +331,7 @@ impl Desk<'_> {
                     definition: definition(&before.value.definition, &body)?,
                     ..before.value.clone()
                 };
-                check_owner(&key)?;
+                let key = self.owned(key)?;
                 self.replace(&before, revision, key).await?
             }
         };
@@ -332,6 +396,7 @@ impl Desk<'_> {
             }
             Kind::Users => {
                 let user = self.find_user(id).ok_or_else(|| self.unknown(id))?;
+                self.check_user(Some(&user.value), &user.value)?;
                 let keys = self.directory.keys_of(Some(&user.id), None);
                 if keys > 0 {
                     return needed(keys, 0);
@@ -375,7 +440,10 @@ impl Desk<'_> {
     fn shown_user(&self, user: &Stored<User>) -> Value {
         let mut told = head(user, &user.value.name, user.value.enabled, &user.value.definition);
         let team = user.value.team.as_deref().map(|id| self.named_team(id));
-        extend(&mut told, json!({ "team": team, "keys": self.directory.keys_of(Some(&user.id), None) }));
+        extend(
+            &mut told,
+            json!({ "role": user.value.role.as_str(), "team": team, "keys": self.directory.keys_of(Some(&user.id), None) }),
+        );
         told
     }
 
@@ -437,12 +505,32 @@ fn wrong(member: &str, what: &str) -> Refusal {
 
 fn name(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
     let Some(given) = body.get("name") else { return Ok(None) };
-    let name = given
-        .as_str()
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control));
-    let what = format!("must be a text of 1 to {LONGEST_NAME} bytes without control characters");
-    name.map(|name| Some(name.to_owned())).ok_or_else(|| wrong("name", &what))
+    checked_name(given.as_str().unwrap_or_default()).map(Some)
+}
+
+/// A name that people can read.
+pub(super) fn checked_name(given: &str) -> Result<String, Refusal> {
+    let name = given.trim();
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        let what = format!("must be a text of 1 to {LONGEST_NAME} bytes without control characters");
+        return Err(wrong("name", &what));
+    }
+    Ok(name.to_owned())
+}
+
+/// What those are told who may see something, but not change it in this way.
+fn not_allowed(words: &str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "not_allowed", words)
+}
+
+fn role(body: &Map<String, Value>) -> Result<Option<Role>, Refusal> {
+    match body.get("role") {
+        None => Ok(None),
+        Some(given) => match given.as_str().and_then(Role::named) {
+            Some(role) => Ok(Some(role)),
+            None => Err(wrong("role", &format!("give one of {}", Role::ALL.map(Role::as_str).join(", ")))),
+        },
+    }
 }
 
 fn enabled(body: &Map<String, Value>) -> Result<Option<bool>, Refusal> {
@@ -510,11 +598,12 @@ fn check_owner(key: &ClientKey) -> Result<(), Refusal> {
 }
 
 /// What an operator is told when the database refuses.
-fn refusal(error: Error) -> Refusal {
+pub(super) fn refusal(error: Error) -> Refusal {
     match error {
         Error::NotFound { .. } => Refusal::not_found("it is not there any more"),
         Error::Conflict { found, .. } => Refusal::stale(found),
         Error::Taken { .. } => Refusal::new(StatusCode::CONFLICT, "taken", error.to_string()),
+        Error::LastAdmin => Refusal::new(StatusCode::CONFLICT, "last_admin", error.to_string()),
         other => {
             let words = format!("nothing was changed: {other}");
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", words)

@@ -106,6 +106,20 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
         Ask::Import | Ask::Tokens(Tokens::Create | Tokens::BatchImport) => {
             const { &[text("provider", "Whose they are, where they do not say it.")] }
         }
+        Ask::Audit => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    text("actor", "Only what this one did, by name."),
+                    text("action", "Only this action, by the name of its endpoint."),
+                    text("object_kind", "Only what was done to this kind of thing."),
+                    text("object", "Only what was done to this one, by id or name."),
+                    text("since", "Not before this time: Unix milliseconds or RFC 3339."),
+                    text("until", "Before this time."),
+                ]
+            }
+        }
         _ => &[],
     }
 }

@@ -1,5 +1,7 @@
 //! Why there is no answer, as a problem document (RFC 9457).
 
+use std::time::Duration;
+
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use polyport_protocol::encode_fault;
@@ -10,9 +12,10 @@ use serde_json::Value;
 
 use crate::body::Body;
 use crate::id::RequestId;
+use crate::identity::access::Denied;
 
 /// What goes wrong by Polyport's own judgement: its code, a title, and what to do about it.
-pub(super) const CODES: [(&str, &str, &str); 18] = [
+pub(super) const CODES: [(&str, &str, &str); 31] = [
     ("bad_request", "The request is not understood", "Mend what `errors` names, and send it again."),
     (
         "invalid",
@@ -24,6 +27,19 @@ pub(super) const CODES: [(&str, &str, &str); 18] = [
         "An admin key is needed",
         "Send one of `access.admin_keys` as `Authorization: Bearer` or `x-api-key`.",
     ),
+    ("sign_in_failed", "Name and password do not fit", "Try again; an admin can set another password."),
+    ("wrong_password", "This is not your password", "Try again; an admin can set another one."),
+    ("password_change_needed", "Another password is needed first", "Choose one: `PUT /admin/api/session/password`."),
+    ("csrf_needed", "A header is missing", "Send the `csrf` of `GET /admin/api/session` as `x-polyport-csrf`."),
+    ("foreign_page", "The request comes from another site", "Open the admin page itself."),
+    ("not_allowed", "Your role does not go so far", "Ask an admin."),
+    ("too_many_attempts", "Too many wrong keys or passwords", "Wait as long as `Retry-After` says."),
+    ("busy", "Too many passwords are being looked at", "Try again in a moment."),
+    ("wrong_code", "This is not the code", "Read it from the terminal that the gateway was started in."),
+    ("no_setup_code", "There is no code", "Start the gateway again, or use `polyport users set-password`."),
+    ("no_user", "A key is no user", "Sign in as a user."),
+    ("last_admin", "Nobody else could rule the gateway", "Make another admin who can sign in first."),
+    ("sign_in_refused", "The sign-in elsewhere did not lead here", "See the detail; an admin can look into the log."),
     ("no_admin_key", "The admin API is closed", "Set `ADMIN_TOKEN`, or `access.admin_keys` in the configuration file."),
     ("client_key", "This is a key for clients", "Keys of clients do not open the admin API."),
     ("not_found", "There is no such thing", "Look it up in its list."),
@@ -101,11 +117,13 @@ pub(super) struct Refusal {
     pub(super) allow: Option<String>,
     /// What is wrong with which part of the request.
     pub(super) errors: Vec<Flaw>,
+    /// When to try again.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), allow: None, errors: Vec::new() }
+        Self { status, code, message: message.into(), allow: None, errors: Vec::new(), retry_after: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -169,10 +187,19 @@ impl Refusal {
         if let Some(allowed) = self.allow.as_deref().and_then(|methods| HeaderValue::try_from(methods).ok()) {
             headers.insert(ALLOW, allowed);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        let usual = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(5));
+        if let Some(wait) = self.retry_after.or(usual) {
+            // Rounded up: who comes too early waits longer.
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
         }
         response
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let Denied { status, code, message, retry_after } = denied;
+        Self { retry_after, ..Self::new(status, code, message) }
     }
 }
 

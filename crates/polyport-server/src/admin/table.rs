@@ -3,21 +3,37 @@
 //! What a path leads to, the methods that it takes and who may use it come from this table alone.
 
 use http::Method;
+use polyport_store::Role;
 
 use super::credentials::Act;
 use super::people::{Ask as About, Kind as Of};
+use super::session::Ask as Door;
 use super::tokens::Ask as Tokens;
 use super::{Ask, What};
 
-/// Who may use an endpoint.
+/// Who may use an endpoint. What it is about has to be theirs as well: see [`Scope`](crate::identity::principal::Scope).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
-    /// Those who may look at everything.
-    Viewers,
-    /// Those who may also act on what is there: switch, refresh, probe.
-    Operators,
-    /// Those who may also make, change and delete.
+    /// Also those who have not shown who they are.
+    Anyone,
+    /// Users who are signed in.
+    Members,
+    /// Those who see to a team.
+    Managers,
+    /// Those who may do everything, and holders of admin keys.
     Admins,
+}
+
+impl Who {
+    /// Whether somebody with this role may use it.
+    pub(super) fn allows(self, role: Option<Role>) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Members => role >= Some(Role::Member),
+            Self::Managers => role >= Some(Role::Manager),
+            Self::Admins => role >= Some(Role::Admin),
+        }
+    }
 }
 
 /// One method of one path.
@@ -33,7 +49,16 @@ pub(super) struct Endpoint {
 }
 
 const fn get(path: &'static str, operation: &'static str, ask: Ask) -> Endpoint {
-    Endpoint { method: Method::GET, path, operation, who: Who::Viewers, ask }
+    Endpoint { method: Method::GET, path, operation, who: Who::Admins, ask }
+}
+
+/// For more than admins.
+const fn get_for(who: Who, path: &'static str, operation: &'static str, ask: Ask) -> Endpoint {
+    Endpoint { method: Method::GET, path, operation, who, ask }
+}
+
+const fn put(path: &'static str, operation: &'static str, who: Who, ask: Ask) -> Endpoint {
+    Endpoint { method: Method::PUT, path, operation, who, ask }
 }
 
 const fn post(path: &'static str, operation: &'static str, who: Who, ask: Ask) -> Endpoint {
@@ -55,11 +80,11 @@ pub(super) static TABLE: &[Endpoint] = &[
     get("providers/{id}", "getProvider", Ask::Provider),
     patch("providers/{id}", "changeProvider", Who::Admins, Ask::Change(What::Provider)),
     delete("providers/{id}", "deleteProvider", Who::Admins, Ask::Delete(What::Provider)),
-    post("providers/{id}/enable", "enableProvider", Who::Operators, Ask::Switch(What::Provider, true)),
-    post("providers/{id}/disable", "disableProvider", Who::Operators, Ask::Switch(What::Provider, false)),
+    post("providers/{id}/enable", "enableProvider", Who::Admins, Ask::Switch(What::Provider, true)),
+    post("providers/{id}/disable", "disableProvider", Who::Admins, Ask::Switch(What::Provider, false)),
     get("providers/{id}/models", "listModelsOfProvider", Ask::ProviderModels),
     get("providers/{id}/learned", "getLearnedOfProvider", Ask::Learned),
-    delete("providers/{id}/learned", "forgetLearnedOfProvider", Who::Operators, Ask::Forget),
+    delete("providers/{id}/learned", "forgetLearnedOfProvider", Who::Admins, Ask::Forget),
     get("credentials", "listCredentials", Ask::Credentials),
     post("credentials", "createCredential", Who::Admins, Ask::Create(What::Credential)),
     get("credentials/statistics", "getCredentialStatistics", Ask::Statistics),
@@ -69,64 +94,73 @@ pub(super) static TABLE: &[Endpoint] = &[
     get("credentials/{id}", "getCredential", Ask::Credential),
     patch("credentials/{id}", "changeCredential", Who::Admins, Ask::Change(What::Credential)),
     delete("credentials/{id}", "deleteCredential", Who::Admins, Ask::Delete(What::Credential)),
-    post("credentials/{id}/enable", "enableCredential", Who::Operators, Ask::Act(Act::Enable)),
-    post("credentials/{id}/disable", "disableCredential", Who::Operators, Ask::Act(Act::Disable)),
-    post("credentials/{id}/refresh", "refreshCredential", Who::Operators, Ask::Act(Act::Refresh)),
-    post("credentials/{id}/probe", "probeCredential", Who::Operators, Ask::Act(Act::Probe)),
-    post("credentials/{id}/quota", "askQuotaOfCredential", Who::Operators, Ask::Act(Act::Quota)),
-    post("credentials/{id}/revive", "reviveCredential", Who::Operators, Ask::Act(Act::Revive)),
+    post("credentials/{id}/enable", "enableCredential", Who::Admins, Ask::Act(Act::Enable)),
+    post("credentials/{id}/disable", "disableCredential", Who::Admins, Ask::Act(Act::Disable)),
+    post("credentials/{id}/refresh", "refreshCredential", Who::Admins, Ask::Act(Act::Refresh)),
+    post("credentials/{id}/probe", "probeCredential", Who::Admins, Ask::Act(Act::Probe)),
+    post("credentials/{id}/quota", "askQuotaOfCredential", Who::Admins, Ask::Act(Act::Quota)),
+    post("credentials/{id}/revive", "reviveCredential", Who::Admins, Ask::Act(Act::Revive)),
     get("tokens", "listTokens", Ask::Tokens(Tokens::List)),
     post("tokens", "createToken", Who::Admins, Ask::Tokens(Tokens::Create)),
     post("tokens/batch-import", "importTokens", Who::Admins, Ask::Tokens(Tokens::BatchImport)),
     post("tokens/batch-delete", "deleteTokens", Who::Admins, Ask::Tokens(Tokens::BatchDelete)),
-    post("tokens/refresh-all", "refreshAllTokens", Who::Operators, Ask::Tokens(Tokens::RefreshAll)),
+    post("tokens/refresh-all", "refreshAllTokens", Who::Admins, Ask::Tokens(Tokens::RefreshAll)),
     get("tokens/statistics", "getTokenStatistics", Ask::Tokens(Tokens::Statistics)),
     get("tokens/health", "getTokenHealth", Ask::Tokens(Tokens::Health)),
     get("tokens/readiness", "getTokenReadiness", Ask::Tokens(Tokens::Readiness)),
     get("tokens/{id}", "getToken", Ask::Tokens(Tokens::One)),
-    patch("tokens/{id}", "changeToken", Who::Operators, Ask::Tokens(Tokens::Change)),
+    patch("tokens/{id}", "changeToken", Who::Admins, Ask::Tokens(Tokens::Change)),
     delete("tokens/{id}", "deleteToken", Who::Admins, Ask::Tokens(Tokens::Delete)),
-    post("tokens/{id}/refresh", "refreshToken", Who::Operators, Ask::Tokens(Tokens::Refresh)),
-    post("tokens/{id}/health-check", "checkToken", Who::Operators, Ask::Tokens(Tokens::HealthCheck)),
-    post("tokens/{id}/quota-refresh", "refreshQuotaOfToken", Who::Operators, Ask::Tokens(Tokens::QuotaRefresh)),
-    get("pools", "listPools", Ask::Pools),
+    post("tokens/{id}/refresh", "refreshToken", Who::Admins, Ask::Tokens(Tokens::Refresh)),
+    post("tokens/{id}/health-check", "checkToken", Who::Admins, Ask::Tokens(Tokens::HealthCheck)),
+    post("tokens/{id}/quota-refresh", "refreshQuotaOfToken", Who::Admins, Ask::Tokens(Tokens::QuotaRefresh)),
+    get_for(Who::Managers, "pools", "listPools", Ask::Pools),
     post("pools", "createPool", Who::Admins, Ask::Create(What::Pool)),
     get("pools/{id}", "getPool", Ask::Pool),
     patch("pools/{id}", "changePool", Who::Admins, Ask::Change(What::Pool)),
     delete("pools/{id}", "deletePool", Who::Admins, Ask::Delete(What::Pool)),
-    post("pools/{id}/enable", "enablePool", Who::Operators, Ask::Switch(What::Pool, true)),
-    post("pools/{id}/disable", "disablePool", Who::Operators, Ask::Switch(What::Pool, false)),
+    post("pools/{id}/enable", "enablePool", Who::Admins, Ask::Switch(What::Pool, true)),
+    post("pools/{id}/disable", "disablePool", Who::Admins, Ask::Switch(What::Pool, false)),
     get("routes", "listRoutes", Ask::Routes),
     post("routes", "createRoute", Who::Admins, Ask::Create(What::Route)),
     get("routes/{id}", "getRoute", Ask::Route),
     patch("routes/{id}", "changeRoute", Who::Admins, Ask::Change(What::Route)),
     delete("routes/{id}", "deleteRoute", Who::Admins, Ask::Delete(What::Route)),
-    post("routes/{id}/enable", "enableRoute", Who::Operators, Ask::Switch(What::Route, true)),
-    post("routes/{id}/disable", "disableRoute", Who::Operators, Ask::Switch(What::Route, false)),
+    post("routes/{id}/enable", "enableRoute", Who::Admins, Ask::Switch(What::Route, true)),
+    post("routes/{id}/disable", "disableRoute", Who::Admins, Ask::Switch(What::Route, false)),
     get("problems", "listProblems", Ask::Problems),
-    post("explain", "explain", Who::Viewers, Ask::Explain),
-    get("teams", "listTeams", Ask::People(Of::Teams, About::List)),
+    post("explain", "explain", Who::Admins, Ask::Explain),
+    get_for(Who::Managers, "teams", "listTeams", Ask::People(Of::Teams, About::List)),
     post("teams", "createTeam", Who::Admins, Ask::People(Of::Teams, About::Create)),
-    get("teams/{id}", "getTeam", Ask::People(Of::Teams, About::One)),
+    get_for(Who::Managers, "teams/{id}", "getTeam", Ask::People(Of::Teams, About::One)),
     patch("teams/{id}", "changeTeam", Who::Admins, Ask::People(Of::Teams, About::Change)),
     delete("teams/{id}", "deleteTeam", Who::Admins, Ask::People(Of::Teams, About::Delete)),
     post("teams/{id}/enable", "enableTeam", Who::Admins, Ask::People(Of::Teams, About::Switch(true))),
     post("teams/{id}/disable", "disableTeam", Who::Admins, Ask::People(Of::Teams, About::Switch(false))),
-    get("users", "listUsers", Ask::People(Of::Users, About::List)),
-    post("users", "createUser", Who::Admins, Ask::People(Of::Users, About::Create)),
-    get("users/{id}", "getUser", Ask::People(Of::Users, About::One)),
-    patch("users/{id}", "changeUser", Who::Admins, Ask::People(Of::Users, About::Change)),
-    delete("users/{id}", "deleteUser", Who::Admins, Ask::People(Of::Users, About::Delete)),
-    post("users/{id}/enable", "enableUser", Who::Admins, Ask::People(Of::Users, About::Switch(true))),
-    post("users/{id}/disable", "disableUser", Who::Admins, Ask::People(Of::Users, About::Switch(false))),
-    get("keys", "listKeys", Ask::People(Of::Keys, About::List)),
-    post("keys", "createKey", Who::Admins, Ask::People(Of::Keys, About::Create)),
-    get("keys/{id}", "getKey", Ask::People(Of::Keys, About::One)),
-    patch("keys/{id}", "changeKey", Who::Admins, Ask::People(Of::Keys, About::Change)),
-    delete("keys/{id}", "deleteKey", Who::Admins, Ask::People(Of::Keys, About::Delete)),
-    post("keys/{id}/enable", "enableKey", Who::Admins, Ask::People(Of::Keys, About::Switch(true))),
-    post("keys/{id}/disable", "disableKey", Who::Admins, Ask::People(Of::Keys, About::Switch(false))),
-    post("keys/{id}/rotate", "rotateKey", Who::Admins, Ask::People(Of::Keys, About::Rotate)),
+    get_for(Who::Members, "users", "listUsers", Ask::People(Of::Users, About::List)),
+    post("users", "createUser", Who::Managers, Ask::People(Of::Users, About::Create)),
+    get_for(Who::Members, "users/{id}", "getUser", Ask::People(Of::Users, About::One)),
+    patch("users/{id}", "changeUser", Who::Managers, Ask::People(Of::Users, About::Change)),
+    delete("users/{id}", "deleteUser", Who::Managers, Ask::People(Of::Users, About::Delete)),
+    post("users/{id}/enable", "enableUser", Who::Managers, Ask::People(Of::Users, About::Switch(true))),
+    post("users/{id}/disable", "disableUser", Who::Managers, Ask::People(Of::Users, About::Switch(false))),
+    get_for(Who::Members, "keys", "listKeys", Ask::People(Of::Keys, About::List)),
+    post("keys", "createKey", Who::Members, Ask::People(Of::Keys, About::Create)),
+    get_for(Who::Members, "keys/{id}", "getKey", Ask::People(Of::Keys, About::One)),
+    patch("keys/{id}", "changeKey", Who::Members, Ask::People(Of::Keys, About::Change)),
+    delete("keys/{id}", "deleteKey", Who::Members, Ask::People(Of::Keys, About::Delete)),
+    post("keys/{id}/enable", "enableKey", Who::Members, Ask::People(Of::Keys, About::Switch(true))),
+    post("keys/{id}/disable", "disableKey", Who::Members, Ask::People(Of::Keys, About::Switch(false))),
+    post("keys/{id}/rotate", "rotateKey", Who::Members, Ask::People(Of::Keys, About::Rotate)),
+    put("users/{id}/password", "setPasswordOfUser", Who::Admins, Ask::Door(Door::SetPassword)),
+    delete("users/{id}/sessions", "endSessionsOfUser", Who::Members, Ask::Door(Door::EndAll)),
+    get_for(Who::Anyone, "setup", "getSetup", Ask::Door(Door::Offer)),
+    post("setup", "setUp", Who::Anyone, Ask::Door(Door::SetUp)),
+    get_for(Who::Members, "session", "getSession", Ask::Door(Door::Show)),
+    post("session", "signIn", Who::Anyone, Ask::Door(Door::SignIn)),
+    delete("session", "signOut", Who::Members, Ask::Door(Door::SignOut)),
+    put("session/password", "changeOwnPassword", Who::Members, Ask::Door(Door::ChangePassword)),
+    get("audit", "listAudit", Ask::Audit),
 ];
 
 /// What a path leads to.
@@ -169,6 +203,7 @@ fn fits<'a>(pattern: &str, segments: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::fmt::Write as _;
 
     use super::*;
 
@@ -230,9 +265,47 @@ mod tests {
         }
     }
 
+    const ROLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ROLES.md");
+
     #[test]
-    fn whoever_may_only_look_changes_nothing() {
-        let changes = |endpoint: &&Endpoint| endpoint.method != Method::GET && endpoint.ask != Ask::Explain;
-        assert!(TABLE.iter().filter(changes).all(|endpoint| endpoint.who > Who::Viewers));
+    #[allow(clippy::disallowed_methods, reason = "it says whether to write the file anew")]
+    fn a13_the_policy_is_what_is_written() {
+        let mut text = String::from(
+            "# Who may do what\n\nEvery endpoint of the admin API and the least role that it takes. `anyone` is also who has shown nothing yet. Members \
+             see and change what is their own, managers what belongs to their team and its users; what is not theirs is not there (404). Admin keys may \
+             do everything. This file is written from the table of endpoints, and a test plays every row of it as everybody.\n\n\
+             | Method | Path | Least role |\n|---|---|---|\n",
+        );
+        for Endpoint { method, path, who, .. } in TABLE {
+            let who = match who {
+                Who::Anyone => "anyone",
+                Who::Members => "member",
+                Who::Managers => "manager",
+                Who::Admins => "admin",
+            };
+            writeln!(text, "| {method} | {}{path} | {who} |", super::super::ROOT).unwrap();
+        }
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(ROLES, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(ROLES).unwrap_or_default();
+        assert!(written == text, "docs/ROLES.md is not up to date: run this test with UPDATE_REFERENCE=1");
+    }
+
+    #[test]
+    fn a13_what_belongs_to_nobody_is_for_admins() {
+        for endpoint in TABLE.iter().filter(|endpoint| endpoint.who < Who::Admins) {
+            let list = endpoint.path.split('/').next().unwrap();
+            let own = ["teams", "users", "keys", "session", "setup"].contains(&list) || endpoint.ask == Ask::Pools;
+            assert!(own, "{} {}", endpoint.method, endpoint.path);
+            let changes_teams = list == "teams" && endpoint.method != Method::GET;
+            assert!(!changes_teams, "{} {}", endpoint.method, endpoint.path);
+        }
+        let doors: Vec<&str> =
+            TABLE.iter().filter(|endpoint| endpoint.who == Who::Anyone).map(|endpoint| endpoint.operation).collect();
+        assert_eq!(doors, ["getSetup", "setUp", "signIn"]);
+        for (who, least) in [(Who::Members, Role::Member), (Who::Managers, Role::Manager), (Who::Admins, Role::Admin)] {
+            assert!(!who.allows(None) && Role::ALL.into_iter().all(|role| who.allows(Some(role)) == (role >= least)));
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use polyport_provider::Network;
-use polyport_types::Text;
+use polyport_types::{Secret, Text};
 
 /// Client keys and whether they are needed, and keys of operators.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +17,30 @@ pub struct Access {
     pub open_was_chosen: bool,
     /// Proxies that are believed where a request comes from.
     pub trusted_proxies: Vec<Network>,
+    /// How long people stay signed in.
+    pub sessions: Sessions,
+    /// The password of the first admin (`ADMIN_PASSWORD`).
+    pub first_password: Option<Secret>,
     keys: HashMap<KeyHash, Arc<ClientKey>>,
     admins: HashMap<KeyHash, Arc<ClientKey>>,
+}
+
+/// How long people stay signed in at the admin API, and how long what they did is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// Without doing anything.
+    pub idle: Duration,
+    /// At the longest.
+    pub longest: Duration,
+    /// Entries of the audit log are kept this long.
+    pub audit: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self { idle: DAY / 2, longest: DAY * 7, audit: DAY * 365 }
+    }
 }
 
 /// A key of a client or an operator: its name, never its text.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use polyport_provider::{Network, Reach};
 use polyport_routing::Pattern;
-use polyport_types::Text;
+use polyport_types::{Secret, Text};
 
-use super::access::{Access, KeyHash};
+use super::access::{Access, KeyHash, Sessions};
 use super::definitions::Added;
 use super::env::Environment;
 use super::file::{self, File};
@@ -109,6 +109,8 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
     let clients = keys(declared, "access", "keys", Some("API_TOKEN"), public, context);
     let admins = keys(&file.access.admin_keys.0, "access", "admin_keys", Some("ADMIN_TOKEN"), public, context);
     let mut access = Access::default();
+    access.sessions = sessions(file, context);
+    access.first_password = context.environment.get("ADMIN_PASSWORD").map(|text| Secret::new(text.to_owned()));
     access.trusted_proxies = networks(file.access.trusted_proxies.as_ref(), "trusted_proxies", context);
     for (name, hash) in clients.valid {
         access = access.with_key(name, hash);
@@ -134,6 +136,21 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
         context.error(&steps!["access", "open"], "access is closed, but there is no key", remedy);
     }
     access
+}
+
+/// How long people stay signed in.
+fn sessions(file: &File, context: &mut Context<'_>) -> Sessions {
+    let (given, usual) = (&file.access, Sessions::default());
+    let mut time = |path: &[Step], span: Option<Span>, usual: Duration| {
+        let time = span.map_or(usual, |span| span.0);
+        if time < Duration::from_secs(60) {
+            context.error(path, "this is shorter than a minute", "leave it out for the default");
+        }
+        time
+    };
+    let idle = time(&steps!["access", "sessions", "idle"], given.sessions.idle, usual.idle);
+    let longest = time(&steps!["access", "sessions", "longest"], given.sessions.longest, usual.longest);
+    Sessions { idle, longest, audit: time(&steps!["access", "audit"], given.audit, usual.audit) }
 }
 
 /// Which addresses providers of the database may have.

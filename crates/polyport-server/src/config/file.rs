@@ -128,8 +128,22 @@ pub(super) struct Access {
     /// is where a request comes from, and in `x-forwarded-proto` how. Nobody else is believed. Default: none.
     #[schemars(example = &"127.0.0.1")]
     pub(super) trusted_proxies: Option<Several<String>>,
+    /// How long people stay signed in at the admin API.
+    pub(super) sessions: Sessions,
+    /// Entries of the audit log are kept this long. Default: `365d`.
+    pub(super) audit: Option<Span>,
     /// Clients may ask for `provider/model` without an entry in `models`. Default: true.
     pub(super) direct_models: Option<bool>,
+}
+
+/// How long people stay signed in at the admin API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Sessions {
+    /// Without doing anything. Default: `12h`.
+    pub(super) idle: Option<Span>,
+    /// At the longest. Default: `7d`.
+    pub(super) longest: Option<Span>,
 }
 
 /// A key: its text, `env:NAME` or `file:PATH`.

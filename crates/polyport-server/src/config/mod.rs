@@ -47,7 +47,7 @@ use polyport_types::Text;
 
 use crate::Map;
 
-pub use access::{Access, ClientKey, KeyHash};
+pub use access::{Access, ClientKey, KeyHash, Sessions};
 pub use daily::Daily;
 pub(crate) use data::prepare as prepare_folder;
 pub(crate) use definitions::Declared;

@@ -64,6 +64,7 @@ pub fn markdown() -> String {
         ("store", "Store"),
         ("access", "Access"),
         ("access.keys[]", "Key"),
+        ("access.sessions", "Sessions"),
         ("providers.NAME", "Provider"),
         ("providers.NAME.timeouts", "Timeouts"),
         ("providers.NAME.custom", "CustomHttp"),

@@ -10,9 +10,11 @@ use polyport_routing::Resolved;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
 use crate::app::{App, Runtime};
-use crate::config::Limits;
+use crate::config::{KeyHash, Limits};
 use crate::directory::{self, Directory, Grant};
 use crate::gate::{Permit, Queue};
+use crate::identity::throttle::Source;
+use crate::ingress::peer::Peer;
 
 /// Longest key looked at, in bytes.
 const LONGEST_KEY: usize = 1024;
@@ -92,13 +94,27 @@ impl Caller {
 pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Caller, Fault> {
     let access = &runtime.config.access;
     let now = directory::now();
+    let (guesses, here) = (&app.identity.guesses, Peer::found(head).address);
+    if let Some(wait) = guesses.wait(here, now)
+        && presented(head).next().is_some()
+        && !presented(head).any(|key| guesses.knows(here, KeyHash::of(key)))
+    {
+        return Err(full("too many wrong keys came from this address").with_retry_after(wait));
+    }
+    let good = |key: &str| {
+        if !guesses.is_quiet() {
+            guesses.good(here, KeyHash::of(key));
+        }
+    };
     for key in presented(head) {
         if let Some(known) = access.find(key) {
+            good(key);
             let name = known.name.clone();
             return Ok(Caller { counter: Some(app.key_counter(&name)), name, grant: None });
         }
         if let Some(grant) = app.directory.as_ref().and_then(|directory| directory.find(key, now)) {
             grant.check(now)?;
+            good(key);
             app.responses.have_several(true);
             let counter = app.key_counter(&grant.id);
             return Ok(Caller { counter: Some(counter), name: grant.name.clone(), grant: Some(grant) });
@@ -107,6 +123,11 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
     if is_open(app, runtime) {
         foreign_page(head)?;
         return Ok(Caller { name: Text::new(), counter: None, grant: None });
+    }
+    if presented(head).next().is_some()
+        && let Err(wait) = guesses.begin(&[Source::address(here)], now)
+    {
+        return Err(full("too many wrong keys came from this address").with_retry_after(wait));
     }
     Err(Fault::new(
         FaultClass::ClientAuth,
@@ -199,7 +220,7 @@ fn foreign_page(head: &Parts) -> Result<(), Fault> {
 }
 
 /// `localhost` or an IP address, with or without a port.
-fn is_local_name(host: &str) -> bool {
+pub(crate) fn is_local_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => {
             return rest.split_once(']').is_some_and(|(address, _)| address.parse::<std::net::Ipv6Addr>().is_ok());

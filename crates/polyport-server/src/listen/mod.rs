@@ -31,9 +31,10 @@ use crate::body::Body;
 use crate::config::{Config, Limits, Live};
 use crate::credentials::past::Past;
 use crate::directory::Directory;
+use crate::identity::Identity;
 use crate::observe::otlp;
 use crate::registry::Registry;
-use crate::{archive, credentials, directory, persist, registry};
+use crate::{archive, credentials, directory, identity, persist, registry};
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -120,6 +121,12 @@ impl Handle {
         self.app.metrics.reloaded(false);
     }
 
+    /// The code that makes the first admin, while there is none. For whoever sits at the terminal.
+    #[must_use]
+    pub fn setup_code(&self) -> Option<String> {
+        self.app.identity.setup.code()
+    }
+
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
@@ -163,7 +170,8 @@ impl Server {
             Some(store) => Some(Directory::open(store.clone()).await?),
             None => None,
         };
-        let app = Arc::new(App::new(&config, store, past, registry, directory)?);
+        let identity = Identity::open(store.clone(), &config).await?;
+        let app = Arc::new(App::new(&config, store, past, registry, directory, identity)?);
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -213,6 +221,7 @@ impl Server {
         if app.tracer.is_some() {
             tasks.spawn(otlp::keep_exporting(Arc::clone(&app), app.cut.clone()));
         }
+        tasks.spawn(identity::keep_tidy(Arc::clone(&app), app.cut.clone()));
         if let Some(archive) = &app.archive {
             tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
         }

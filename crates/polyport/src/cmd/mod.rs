@@ -8,6 +8,7 @@ pub(crate) mod providers;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod store;
+pub(crate) mod users;
 
 use anyhow::{Result, anyhow};
 use polyport_server::config::{Arguments, Environment, Loaded, Problems, Purpose, Source, discover};

@@ -46,10 +46,17 @@ async fn serve(source: &Source, live: &Arc<Live>, log: &log::Flush, json: bool) 
     let beside = async {
         keeper.look_around().await;
         let config = keeper.live.current();
+        let code = keeper.handle.setup_code();
         if json {
-            out::line(&banner::json(&config, source, address).to_string());
+            out::line(&banner::json(&config, source, address, code.as_deref()).to_string());
         } else if config.log.format == LogFormat::Text {
-            out::line(&banner::text(&config, source, address));
+            out::line(&banner::text(&config, source, address, code.as_deref()));
+        } else if let Some(code) = code {
+            // Whoever reads the log started the gateway; the code is good once, and until there is an admin.
+            info!(
+                setup_code = code,
+                "there is no admin yet: this code makes the first one, with POST /admin/api/setup"
+            );
         }
         keeper.keep_up().await;
     };

@@ -80,6 +80,6 @@ fn configured(args: &Args) -> Result<(Config, Source)> {
     Ok((loaded.config, source))
 }
 
-fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
