@@ -263,7 +263,7 @@ fn as_it_is(provider: &Provider, asked: &Question) -> bool {
         && (asked.protocol != ClientProtocol::Chat || asked.body.as_ref().is_none_or(fits))
 }
 
-fn rule(rule: &Rule) -> String {
+pub(crate) fn rule(rule: &Rule) -> String {
     match rule {
         Rule::Model(name) => format!("`models` lists `{name}`"),
         Rule::Pool(name) => format!("`{name}` is a pool"),

@@ -100,6 +100,19 @@ fn shown_definition(one: &Definition) -> Value {
     value
 }
 
+/// The same with what may hold a secret left out.
+pub(super) fn without_secrets(one: &Definition) -> Value {
+    let mut value = shown_definition(one);
+    for path in SECRET_MEMBERS.iter().filter(|_| one.kind == What::Provider) {
+        if let Some((last, above)) = path.split_last()
+            && let Some(Value::Object(members)) = above.iter().try_fold(&mut value, |value, key| value.get_mut(key))
+        {
+            members.remove(*last);
+        }
+    }
+    value
+}
+
 fn cover(value: &mut Value) {
     match value {
         Value::String(text) => *text = mask(text),

@@ -20,14 +20,19 @@
 mod audit;
 mod credentials;
 mod definitions;
+mod describe;
 mod explain;
+mod export;
 mod import;
+mod models;
+mod openapi;
 mod people;
 mod providers;
 mod query;
 mod refusal;
 mod routing;
 mod session;
+mod shapes;
 pub(crate) mod stats;
 mod table;
 mod tokens;
@@ -90,9 +95,12 @@ enum Ask {
     Switch(What, bool),
     Import,
     Problems,
+    Models,
     Explain,
     Audit,
     Door(session::Ask),
+    Export,
+    OpenApi,
     People(people::Kind, people::Ask),
     Tokens(tokens::Ask),
 }
@@ -138,12 +146,14 @@ struct Answer {
     single: bool,
     /// More headers.
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Instead of the value: JSON that is written already.
+    text: Option<Bytes>,
 }
 
 impl From<Value> for Answer {
     fn from(value: Value) -> Self {
         let revision = value.get("revision").and_then(Value::as_i64);
-        Self { status: StatusCode::OK, value, revision, location: None, single: false, headers: Vec::new() }
+        Self { status: StatusCode::OK, value, revision, location: None, single: false, headers: Vec::new(), text: None }
     }
 }
 
@@ -313,6 +323,9 @@ async fn answer(
         }
         Ask::Import => import::answer(view, &query, head, body).await?,
         Ask::Problems => query.page("problems", definitions::problems(view))?,
+        Ask::Models => query.page("models", models::all(view))?,
+        Ask::Export => export::answer(view).await?,
+        Ask::OpenApi => return Ok(Answer { text: Some(openapi::text()), ..Value::Null.into() }),
         Ask::People(kind, about) => {
             let revision = definitions::revision(head)?;
             let body = read(view, head, body).await?;
@@ -382,6 +395,9 @@ fn members(body: Value, known: &[&str]) -> Result<Map<String, Value>, Refusal> {
 
 fn shown_to(answer: Answer) -> Response<Body> {
     let mut response = written(answer.status, &answer.value);
+    if let Some(text) = answer.text {
+        *response.body_mut() = Body::from(text);
+    }
     let mut set = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             response.headers_mut().insert(name, value);

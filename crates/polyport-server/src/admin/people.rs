@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    fn members(self) -> &'static [&'static str] {
+    pub(super) fn members(self) -> &'static [&'static str] {
         match self {
             Self::Teams => &["name", "enabled", "models", "pools", "protocols"],
             Self::Users => &["name", "enabled", "models", "pools", "protocols", "team", "role"],

@@ -92,6 +92,9 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
                 ]
             }
         }
+        Ask::Models => {
+            const { &[LIMIT, AFTER, Q, PROVIDER, word("kind", &super::models::KINDS, "Only those of this kind.")] }
+        }
         Ask::Pools => {
             const { &[LIMIT, AFTER, Q, ORIGIN, word("tier", &["tool", "normal", "advanced"], "Only those of this tier.")] }
         }
@@ -106,6 +109,7 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
         Ask::Import | Ask::Tokens(Tokens::Create | Tokens::BatchImport) => {
             const { &[text("provider", "Whose they are, where they do not say it.")] }
         }
+        Ask::Tokens(Tokens::Events) => const { &[LIMIT] },
         Ask::Audit => {
             const {
                 &[
@@ -211,7 +215,12 @@ impl Query {
             name => match one.get(name) {
                 Some(Value::String(text)) => text == wanted,
                 Some(Value::Bool(on)) => self.flag(name) == Some(*on),
-                _ => false,
+                // One of several.
+                None => one
+                    .get(format!("{name}s"))
+                    .and_then(Value::as_array)
+                    .is_some_and(|all| all.iter().any(|one| one == wanted)),
+                Some(_) => false,
             },
         })
     }

@@ -73,7 +73,7 @@ pub(super) struct Flaw {
     /// What is wrong with it.
     pub(super) detail: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) remedy: String,
     /// What is in the way: what kind of thing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,6 @@ pub(super) struct Problem<'a> {
     /// What kind of problem it is, for programs.
     code: &'a str,
     /// What is wrong with which part of the request.
-    #[serde(skip_serializing_if = "<[Flaw]>::is_empty")]
     errors: &'a [Flaw],
 }
 

@@ -34,6 +34,15 @@ impl Who {
             Self::Admins => role >= Some(Role::Admin),
         }
     }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Members => "member",
+            Self::Managers => "manager",
+            Self::Admins => "admin",
+        }
+    }
 }
 
 /// One method of one path.
@@ -106,6 +115,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     post("tokens/batch-delete", "deleteTokens", Who::Admins, Ask::Tokens(Tokens::BatchDelete)),
     post("tokens/refresh-all", "refreshAllTokens", Who::Admins, Ask::Tokens(Tokens::RefreshAll)),
     get("tokens/statistics", "getTokenStatistics", Ask::Tokens(Tokens::Statistics)),
+    get("tokens/events", "listTokenEvents", Ask::Tokens(Tokens::Events)),
     get("tokens/health", "getTokenHealth", Ask::Tokens(Tokens::Health)),
     get("tokens/readiness", "getTokenReadiness", Ask::Tokens(Tokens::Readiness)),
     get("tokens/{id}", "getToken", Ask::Tokens(Tokens::One)),
@@ -128,8 +138,11 @@ pub(super) static TABLE: &[Endpoint] = &[
     delete("routes/{id}", "deleteRoute", Who::Admins, Ask::Delete(What::Route)),
     post("routes/{id}/enable", "enableRoute", Who::Admins, Ask::Switch(What::Route, true)),
     post("routes/{id}/disable", "disableRoute", Who::Admins, Ask::Switch(What::Route, false)),
+    get("models", "listModels", Ask::Models),
     get("problems", "listProblems", Ask::Problems),
     post("explain", "explain", Who::Admins, Ask::Explain),
+    get("export", "exportDefinitions", Ask::Export),
+    get_for(Who::Anyone, "openapi.json", "getOpenApi", Ask::OpenApi),
     get_for(Who::Managers, "teams", "listTeams", Ask::People(Of::Teams, About::List)),
     post("teams", "createTeam", Who::Admins, Ask::People(Of::Teams, About::Create)),
     get_for(Who::Managers, "teams/{id}", "getTeam", Ask::People(Of::Teams, About::One)),
@@ -277,12 +290,7 @@ mod tests {
              | Method | Path | Least role |\n|---|---|---|\n",
         );
         for Endpoint { method, path, who, .. } in TABLE {
-            let who = match who {
-                Who::Anyone => "anyone",
-                Who::Members => "member",
-                Who::Managers => "manager",
-                Who::Admins => "admin",
-            };
+            let who = who.word();
             writeln!(text, "| {method} | {}{path} | {who} |", super::super::ROOT).unwrap();
         }
         if std::env::var_os("UPDATE_REFERENCE").is_some() {
@@ -296,14 +304,15 @@ mod tests {
     fn a13_what_belongs_to_nobody_is_for_admins() {
         for endpoint in TABLE.iter().filter(|endpoint| endpoint.who < Who::Admins) {
             let list = endpoint.path.split('/').next().unwrap();
-            let own = ["teams", "users", "keys", "session", "setup"].contains(&list) || endpoint.ask == Ask::Pools;
+            let own = ["teams", "users", "keys", "session", "setup", "openapi.json"].contains(&list)
+                || endpoint.ask == Ask::Pools;
             assert!(own, "{} {}", endpoint.method, endpoint.path);
             let changes_teams = list == "teams" && endpoint.method != Method::GET;
             assert!(!changes_teams, "{} {}", endpoint.method, endpoint.path);
         }
         let doors: Vec<&str> =
             TABLE.iter().filter(|endpoint| endpoint.who == Who::Anyone).map(|endpoint| endpoint.operation).collect();
-        assert_eq!(doors, ["getSetup", "setUp", "signIn"]);
+        assert_eq!(doors, ["getOpenApi", "getSetup", "setUp", "signIn"]);
         for (who, least) in [(Who::Members, Role::Member), (Who::Managers, Role::Manager), (Who::Admins, Role::Admin)] {
             assert!(!who.allows(None) && Role::ALL.into_iter().all(|role| who.allows(Some(role)) == (role >= least)));
         }

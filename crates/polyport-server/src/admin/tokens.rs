@@ -4,13 +4,14 @@ use futures_util::{StreamExt as _, stream};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use polyport_routing::{Counts, State};
+use polyport_store::{AuditEntry, AuditFilter};
 use polyport_types::secret::mask;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::credentials::{self, Act, Seat};
-use super::{Answer, Query, Refusal, View, What, definitions, import, members};
+use super::{Answer, Query, Refusal, View, What, definitions, import, members, people};
 use crate::body::Body;
 use crate::config::Service;
 use crate::config::definitions::Definition;
@@ -30,6 +31,7 @@ pub(super) enum Ask {
     QuotaRefresh,
     RefreshAll,
     Statistics,
+    Events,
     Health,
     Readiness,
 }
@@ -313,6 +315,7 @@ pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query, body:
             json!({ "total": all.len(), "success": success, "failed": all.len() - success })
         }
         Ask::Statistics => statistics(view),
+        Ask::Events => events(view, query).await?,
         Ask::Health => health(view),
         Ask::Readiness => readiness(view),
     };
@@ -447,6 +450,26 @@ fn statistics(view: &View) -> Value {
     let by_status: Map<String, Value> =
         STATUSES.iter().map(|status| ((*status).to_owned(), count(status).into())).collect();
     json!({ "total": rows.len(), "by_status": by_status })
+}
+
+/// What the audit log says of tokens.
+async fn events(view: &View, query: &Query) -> Result<Value, Refusal> {
+    let Some(store) = &view.app.identity.store else { return Ok(json!([])) };
+    let filter = AuditFilter { object_kind: Some("tokens".to_owned()), ..AuditFilter::default() };
+    let entries = store.audit().page(&filter, query.limit()).await.map_err(people::refusal)?;
+    let shown = |entry: &AuditEntry| {
+        let of = entry.object.as_deref();
+        json!({
+            "id": number(&entry.id),
+            "action": entry.action,
+            "actor": entry.actor,
+            "token_id": of.map(|of| of.parse().unwrap_or_else(|_| number(of))),
+            "result": if entry.status < 400 { "success" } else { "failed" },
+            "detail": entry.detail.to_string().chars().take(1000).collect::<String>(),
+            "created_at": text_of(entry.at),
+        })
+    };
+    Ok(entries.iter().map(shown).collect())
 }
 
 fn health(view: &View) -> Value {

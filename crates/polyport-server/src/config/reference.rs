@@ -219,22 +219,23 @@ fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
 
+/// Compares a checked-in file with what it should be; `UPDATE_REFERENCE=1` writes it.
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a variable says whether to write")]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a variable says whether to write")]
+pub(crate) fn checked_in(name: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "{name} is stale: UPDATE_REFERENCE=1 cargo test -p polyport-server reference");
+}
+
+#[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-
-    /// Compares a checked-in file with what it should be; `UPDATE_REFERENCE=1` writes it.
-    fn checked_in(name: &str, text: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
-        if std::env::var_os("UPDATE_REFERENCE").is_some() {
-            std::fs::write(&path, text).unwrap();
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == text, "{name} is stale: UPDATE_REFERENCE=1 cargo test -p polyport-server reference");
-    }
 
     #[test]
     fn the_schema_is_up_to_date() {

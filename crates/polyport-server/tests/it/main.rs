@@ -21,6 +21,7 @@ mod kinds;
 mod known_bugs;
 mod limits;
 mod objects;
+mod openapi;
 mod passthrough;
 mod people;
 mod persist;

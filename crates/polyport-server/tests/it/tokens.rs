@@ -106,6 +106,9 @@ async fn s0_31_tokens_are_imported_refreshed_and_told_one_by_one() {
     let ids: Vec<&Value> = list.iter().map(|one| &one["id"]).collect();
     let told = running.data("POST", "tokens/batch-delete", json!({"ids": ids})).await;
     assert_eq!((&told["requested"], &told["deleted"], &told["missing"]), (&json!(4), &json!(3), &json!(1)));
+    let events = running.data("GET", "tokens/events?limit=2", Value::Null).await;
+    assert_eq!((events.as_array().unwrap().len(), &events[0]["action"]), (2, &json!("deleteTokens")));
+    assert_eq!((&events[1]["token_id"], &events[1]["result"]), (&json!(id), &json!("success")));
     let told = running.data("GET", "tokens/readiness", Value::Null).await;
     assert_eq!((&told["ready"], &told["reason"]), (&json!(false), &json!("no_available_token")));
     running.stop().await;

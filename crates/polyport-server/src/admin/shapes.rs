@@ -1,0 +1,998 @@
+//! The shapes of answers and of bodies that are not those of the configuration file, for the OpenAPI document.
+//!
+//! A test compares real answers with them, member by member.
+
+#![allow(dead_code, reason = "only their schemas are used")]
+
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+
+use super::query::{ORIGINS, STATES};
+
+/// Whether something can be used.
+#[derive(JsonSchema)]
+pub(super) struct State {
+    #[schemars(extend("enum" = STATES))]
+    state: Option<String>,
+    /// Until then, Unix milliseconds.
+    until: Option<u64>,
+    /// What kind of failure it was.
+    cause: Option<String>,
+    /// What the provider said.
+    reason: Option<String>,
+}
+
+/// What the database says of something that is declared there.
+#[derive(JsonSchema)]
+pub(super) struct Declared {
+    id: Option<String>,
+    /// It is switched on, and nothing is wrong with it.
+    in_force: Option<bool>,
+    /// What `If-Match` compares.
+    revision: Option<i64>,
+    /// Unix milliseconds.
+    created_at: Option<i64>,
+    /// Unix milliseconds.
+    updated_at: Option<i64>,
+    /// As it was declared, without secrets.
+    definition: Option<Map<String, Value>>,
+    /// Why it is not in force.
+    problems: Option<Vec<Mistake>>,
+}
+
+/// A mistake in what is declared.
+#[derive(JsonSchema)]
+pub(super) struct Mistake {
+    /// Where: `targets[0]`.
+    path: String,
+    message: String,
+    remedy: String,
+}
+
+/// A service that answers.
+#[derive(JsonSchema)]
+pub(super) struct Provider {
+    name: String,
+    enabled: bool,
+    /// Where it is declared.
+    #[schemars(extend("enum" = ORIGINS))]
+    origin: String,
+    #[schemars(flatten)]
+    state: State,
+    #[schemars(flatten)]
+    declared: Declared,
+    protocol: Option<String>,
+    address: Option<String>,
+    /// Models it is known to serve.
+    models: Option<Vec<String>>,
+    /// How many keys and accounts it has.
+    credentials: Option<usize>,
+    /// It needs a key and has none.
+    key_missing: Option<bool>,
+    resting_models: Option<Vec<RestingModel>>,
+    /// Requests under way.
+    in_flight: Option<u64>,
+    /// What its refusals taught.
+    learned: Option<Vec<Lesson>>,
+    /// It is asked only when nothing else can serve.
+    passed_over: Option<bool>,
+    probe: Option<Probes>,
+}
+
+/// A model that is not asked for now.
+#[derive(JsonSchema)]
+pub(super) struct RestingModel {
+    model: String,
+    #[schemars(flatten)]
+    state: State,
+}
+
+/// A member that a model was seen to refuse.
+#[derive(JsonSchema)]
+pub(super) struct Lesson {
+    model: String,
+    member: String,
+    /// The name it goes under; `null` where it is left out.
+    instead: Option<String>,
+    since: u64,
+    /// What the provider said.
+    message: String,
+}
+
+/// Health checks of a provider.
+#[derive(JsonSchema)]
+pub(super) struct Probes {
+    every_ms: Option<u64>,
+    last: Option<Check>,
+}
+
+/// A health check.
+#[derive(JsonSchema)]
+pub(super) struct Check {
+    at: Option<u64>,
+    #[schemars(extend("enum" = ["accepted", "refused", "failed", "unclear"]))]
+    outcome: String,
+    /// How many models it told.
+    models: Option<u64>,
+    status: Option<u16>,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// What the refusals of a provider taught.
+#[derive(JsonSchema)]
+pub(super) struct Learned {
+    provider: String,
+    learned: Vec<Lesson>,
+}
+
+/// A provider's own list of models.
+#[derive(JsonSchema)]
+pub(super) struct ModelsOfProvider {
+    provider: String,
+    models: Vec<String>,
+}
+
+/// A key or an account.
+#[derive(JsonSchema)]
+pub(super) struct Credential {
+    id: String,
+    provider: String,
+    label: String,
+    #[schemars(extend("enum" = ["key", "account"]))]
+    kind: String,
+    /// The ends of its secret.
+    masked: Option<String>,
+    #[schemars(extend("enum" = ORIGINS))]
+    origin: String,
+    enabled: bool,
+    #[schemars(flatten)]
+    state: State,
+    in_force: Option<bool>,
+    revision: Option<i64>,
+    created_at: Option<i64>,
+    updated_at: Option<i64>,
+    /// As it was declared, without its secret.
+    definition: Option<Map<String, Value>>,
+    problems: Option<Vec<Mistake>>,
+    weight: Option<u32>,
+    priority: Option<u32>,
+    limits: Option<CredentialLimits>,
+    /// The next request may use it.
+    usable: Option<bool>,
+    in_flight: Option<u64>,
+    /// Models it rests with.
+    models: Option<Vec<RestingModel>>,
+    #[schemars(flatten)]
+    counts: Counts,
+    /// Its last health check.
+    probe: Option<Check>,
+    quota: Option<Quota>,
+    account: Option<Account>,
+    /// How long a change holds.
+    note: Option<String>,
+}
+
+/// How much at once.
+#[derive(JsonSchema)]
+pub(super) struct CredentialLimits {
+    requests: Option<u32>,
+    pace: Option<Pace>,
+}
+
+/// How many over time.
+#[derive(JsonSchema)]
+pub(super) struct Pace {
+    requests: u32,
+    per_ms: u64,
+}
+
+/// What something was used for.
+#[derive(JsonSchema)]
+pub(super) struct Counts {
+    /// Attempts.
+    requests: Option<u64>,
+    successes: Option<u64>,
+    failures: Option<u64>,
+    /// Of those that were not given up by their clients; from 0 to 1.
+    success_rate: Option<f64>,
+    /// How often each status came.
+    status_codes: Option<std::collections::BTreeMap<String, u64>>,
+    /// Unix milliseconds.
+    last_used: Option<u64>,
+}
+
+/// What is left of an allowance.
+#[derive(JsonSchema)]
+pub(super) struct Quota {
+    at: u64,
+    buckets: Vec<Bucket>,
+}
+
+/// One allowance.
+#[derive(JsonSchema)]
+pub(super) struct Bucket {
+    /// The model it is for; `null` for all.
+    model: Option<String>,
+    unit: Option<String>,
+    unlimited: bool,
+    limit: Option<u64>,
+    used: Option<u64>,
+    /// From 0 to 1.
+    remaining: Option<f64>,
+    /// Unix seconds.
+    resets_at: Option<i64>,
+    period: Option<String>,
+}
+
+/// Of a credential whose tokens are refreshed.
+#[derive(JsonSchema)]
+pub(super) struct Account {
+    expires_at: Option<i64>,
+    next_refresh: Option<i64>,
+    refresh_error: Option<String>,
+    project: Option<String>,
+}
+
+/// How many credentials are in which state.
+#[derive(JsonSchema)]
+pub(super) struct CredentialStatistics {
+    total: u64,
+    usable: u64,
+    states: std::collections::BTreeMap<String, u64>,
+    requests: u64,
+    successes: u64,
+    failures: u64,
+}
+
+/// Whether a credential can be used.
+#[derive(JsonSchema)]
+pub(super) struct CredentialHealth {
+    id: String,
+    provider: String,
+    label: String,
+    healthy: bool,
+    refresh_error: Option<String>,
+    #[schemars(flatten)]
+    state: State,
+}
+
+/// Whether there is a usable credential.
+#[derive(JsonSchema)]
+pub(super) struct Readiness {
+    ready: bool,
+    usable: u64,
+}
+
+/// What became of an import.
+#[derive(JsonSchema)]
+pub(super) struct Import {
+    created: u64,
+    duplicates: u64,
+    invalid: u64,
+    results: Vec<ImportResult>,
+}
+
+/// What became of one entry.
+#[derive(JsonSchema)]
+pub(super) struct ImportResult {
+    index: u64,
+    #[schemars(extend("enum" = ["created", "duplicate", "invalid"]))]
+    result: String,
+    id: Option<String>,
+    label: Option<String>,
+    path: Option<String>,
+    message: Option<String>,
+    /// Members that have no meaning here.
+    ignored: Option<Vec<String>>,
+}
+
+/// A virtual model.
+#[derive(JsonSchema)]
+pub(super) struct Pool {
+    name: String,
+    /// Managers learn name and tier only.
+    #[schemars(extend("enum" = ORIGINS))]
+    origin: Option<String>,
+    enabled: Option<bool>,
+    #[schemars(flatten)]
+    declared: Declared,
+    tier: Option<String>,
+    words: Option<Vec<String>>,
+    strategy: Option<String>,
+    targets: Option<Vec<Target>>,
+    /// Pools that are tried when none of its targets can be.
+    fallbacks: Option<Vec<String>>,
+    conversations: Option<Conversations>,
+}
+
+/// What a pool consists of.
+#[derive(JsonSchema)]
+pub(super) struct Target {
+    target: String,
+    weight: u32,
+    priority: u32,
+}
+
+/// Where conversations were answered since the start.
+#[derive(JsonSchema)]
+pub(super) struct Conversations {
+    /// Where their prompt cache was warm.
+    kept: u64,
+    /// Elsewhere, because that place could not serve.
+    moved: u64,
+    /// They had no such place.
+    new: u64,
+    hit_rate: Option<f64>,
+}
+
+/// A rule that looks at the request.
+#[derive(JsonSchema)]
+pub(super) struct Route {
+    #[schemars(extend("enum" = ORIGINS))]
+    origin: String,
+    name: Option<String>,
+    enabled: Option<bool>,
+    #[schemars(flatten)]
+    declared: Declared,
+    /// Its place among those in force.
+    index: Option<u64>,
+    r#match: Option<Match>,
+    to: Option<String>,
+    priority: Option<u32>,
+    overrides: Option<bool>,
+    mode: Option<String>,
+    keys: Option<Vec<String>>,
+}
+
+/// When a route holds.
+#[derive(JsonSchema)]
+pub(super) struct Match {
+    model: Option<String>,
+    model_contains: Vec<String>,
+    protocol: Option<String>,
+    header: std::collections::BTreeMap<String, String>,
+    caller: Vec<String>,
+}
+
+/// Something of the database that is not in force though it should be.
+#[derive(JsonSchema)]
+pub(super) struct DeclaredProblem {
+    #[schemars(extend("enum" = ["provider", "credential", "pool", "route"]))]
+    kind: String,
+    id: String,
+    name: String,
+    #[schemars(flatten)]
+    mistake: Mistake,
+}
+
+/// A name that clients may ask for.
+#[derive(JsonSchema)]
+pub(super) struct Model {
+    name: String,
+    #[schemars(extend("enum" = super::models::KINDS))]
+    kind: String,
+    /// Which rule leads to its targets.
+    rule: Option<String>,
+    /// Those that serve it.
+    providers: Vec<String>,
+    targets: Vec<ModelTarget>,
+}
+
+/// Where a name leads.
+#[derive(JsonSchema)]
+pub(super) struct ModelTarget {
+    provider: String,
+    /// The provider's name of it.
+    model: String,
+    weight: u32,
+    priority: u32,
+}
+
+/// A question what would happen to a request.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Question {
+    /// The model that is asked for; may be left out where `body` names it.
+    model: Option<String>,
+    #[schemars(extend("enum" = ["chat", "responses", "messages", "gemini", null]))]
+    protocol: Option<String>,
+    headers: Option<std::collections::BTreeMap<String, String>>,
+    /// The name of a client key.
+    caller: Option<String>,
+    /// A request of the protocol.
+    body: Option<Map<String, Value>>,
+}
+
+/// What would happen.
+#[derive(JsonSchema)]
+pub(super) struct Explanation {
+    model: String,
+    protocol: String,
+    /// Which rule found the targets.
+    rule: String,
+    /// In the order in which they are made if each fails.
+    attempts: Vec<Attempt>,
+    conversation: Option<Conversation>,
+    excluded: Vec<Excluded>,
+    /// What the first target's model can do.
+    capabilities: Option<Map<String, Value>>,
+    /// The quirk table of the first target's server.
+    quirks: Option<String>,
+    request: Option<Converted>,
+}
+
+/// One attempt.
+#[derive(JsonSchema)]
+pub(super) struct Attempt {
+    provider: String,
+    model: String,
+    priority: u32,
+    weight: u32,
+    /// The name of the credential.
+    key: String,
+    protocol: String,
+    way: String,
+    address: String,
+}
+
+/// Where a conversation was answered last.
+#[derive(JsonSchema)]
+pub(super) struct Conversation {
+    place: String,
+    provider: Option<String>,
+    model: Option<String>,
+    key: Option<String>,
+    why: Option<String>,
+    tokens: Option<u32>,
+    until: Option<u64>,
+}
+
+/// What cannot be used now.
+#[derive(JsonSchema)]
+pub(super) struct Excluded {
+    provider: String,
+    model: String,
+    key: String,
+    why: String,
+    until: Option<u64>,
+}
+
+/// A request as the first target gets it.
+#[derive(JsonSchema)]
+pub(super) struct Converted {
+    input_tokens: u64,
+    unchanged: bool,
+    losses: Vec<Map<String, Value>>,
+    body: Value,
+}
+
+/// It is gone.
+#[derive(JsonSchema)]
+pub(super) struct Deleted {
+    deleted: bool,
+    id: String,
+}
+
+/// What the database declares, without secrets.
+#[derive(JsonSchema)]
+pub(super) struct Export {
+    /// Of this form.
+    version: u32,
+    /// Unix milliseconds.
+    exported_at: i64,
+    providers: Vec<Exported>,
+    credentials: Vec<Exported>,
+    pools: Vec<Exported>,
+    routes: Vec<Exported>,
+    teams: Vec<Exported>,
+    users: Vec<Exported>,
+    keys: Vec<Exported>,
+}
+
+/// One thing of an export.
+#[derive(JsonSchema)]
+pub(super) struct Exported {
+    id: String,
+    name: String,
+    enabled: bool,
+    definition: Map<String, Value>,
+    /// Of a credential.
+    provider: Option<String>,
+    /// Of a user or key: the id of the team.
+    team: Option<String>,
+    /// Of a key: the id of the user.
+    user: Option<String>,
+    /// Of a user.
+    role: Option<String>,
+    /// Of a key.
+    expires_at: Option<i64>,
+}
+
+/// An id and a name.
+#[derive(JsonSchema)]
+pub(super) struct Named {
+    id: String,
+    name: Option<String>,
+}
+
+/// Several users.
+#[derive(JsonSchema)]
+pub(super) struct Team {
+    id: String,
+    revision: i64,
+    created_at: i64,
+    updated_at: i64,
+    name: String,
+    enabled: bool,
+    #[schemars(flatten)]
+    rules: Rules,
+    users: u64,
+    keys: u64,
+}
+
+/// Whoever keys belong to.
+#[derive(JsonSchema)]
+pub(super) struct User {
+    id: String,
+    revision: i64,
+    created_at: i64,
+    updated_at: i64,
+    name: String,
+    enabled: bool,
+    #[schemars(flatten)]
+    rules: Rules,
+    /// What they may do at this API.
+    role: Role,
+    team: Option<Named>,
+    keys: u64,
+}
+
+/// A key of a client.
+#[derive(JsonSchema)]
+pub(super) struct Key {
+    id: String,
+    revision: i64,
+    created_at: i64,
+    updated_at: i64,
+    name: String,
+    enabled: bool,
+    #[schemars(flatten)]
+    rules: Rules,
+    /// The ends of its text.
+    masked: String,
+    user: Option<Named>,
+    team: Option<Named>,
+    /// Unix milliseconds.
+    expires_at: Option<i64>,
+    /// Until when its text before the present one is good.
+    previous_good_until: Option<i64>,
+    expired: bool,
+    /// Its text, told once.
+    key: Option<String>,
+}
+
+/// What keys may do; an empty list allows everything.
+#[derive(JsonSchema)]
+pub(super) struct Rules {
+    models: Vec<String>,
+    pools: Vec<String>,
+    protocols: Vec<String>,
+}
+
+/// What keys may do; an empty list allows everything.
+#[derive(JsonSchema)]
+pub(super) struct GivenRules {
+    /// Names of models as clients write them; `*` stands for anything.
+    #[schemars(length(max = 1000))]
+    models: Option<Vec<String>>,
+    #[schemars(length(max = 1000))]
+    pools: Option<Vec<String>>,
+    protocols: Option<Vec<Protocol>>,
+}
+
+/// What a client speaks.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    Chat,
+    Responses,
+    Messages,
+    Gemini,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A team to be made.
+#[derive(JsonSchema)]
+pub(super) struct NewTeam {
+    #[schemars(length(min = 1, max = 200))]
+    name: String,
+    /// Default: true.
+    #[schemars(default = "yes")]
+    enabled: bool,
+    #[schemars(flatten)]
+    rules: GivenRules,
+}
+
+/// A user to be made.
+#[derive(JsonSchema)]
+pub(super) struct NewUser {
+    #[schemars(length(min = 1, max = 200))]
+    name: String,
+    /// Default: true.
+    #[schemars(default = "yes")]
+    enabled: bool,
+    #[schemars(flatten)]
+    rules: GivenRules,
+    /// By id or name.
+    team: Option<String>,
+    /// What they may do at this API. Default: member.
+    role: Option<Role>,
+}
+
+/// What a user may do at this API.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum Role {
+    Member,
+    Manager,
+    Admin,
+}
+
+/// Whether the first admin has to be made.
+#[derive(JsonSchema)]
+pub(super) struct Setup {
+    needed: bool,
+}
+
+/// The first admin.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct FirstAdmin {
+    /// As the gateway told it at its start.
+    #[schemars(length(min = 1))]
+    code: String,
+    #[schemars(length(min = 1))]
+    name: String,
+    #[schemars(length(min = 1))]
+    password: String,
+}
+
+/// Name and password.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct SignIn {
+    #[schemars(length(min = 1))]
+    name: String,
+    #[schemars(length(min = 1))]
+    password: String,
+}
+
+/// Another password of one's own.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct PasswordChange {
+    #[schemars(length(min = 1))]
+    current: String,
+    #[schemars(length(min = 1))]
+    password: String,
+}
+
+/// Another password of somebody.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct NewPassword {
+    /// Made where it is left out.
+    #[schemars(length(min = 1))]
+    password: Option<String>,
+    /// They have to choose another one at once. Default: true.
+    #[schemars(default = "yes")]
+    must_change: bool,
+}
+
+/// Somebody has another password.
+#[derive(JsonSchema)]
+pub(super) struct PasswordSet {
+    id: String,
+    must_change: bool,
+    /// The one that was made, told once.
+    password: Option<String>,
+}
+
+/// Who one is.
+#[derive(JsonSchema)]
+pub(super) struct Session {
+    #[schemars(extend("enum" = ["user", "key", "nobody"]))]
+    kind: String,
+    id: Option<String>,
+    name: Option<String>,
+    role: Option<Role>,
+    team: Option<Named>,
+    /// What changes have to carry as `x-polyport-csrf`.
+    csrf: Option<String>,
+    /// How one signed in.
+    means: Option<String>,
+    must_change: Option<bool>,
+    created_at: Option<i64>,
+    expires_at: Option<i64>,
+    /// On whose behalf a key is used, as its holder says.
+    actor: Option<String>,
+}
+
+/// One is signed out.
+#[derive(JsonSchema)]
+pub(super) struct SignedOut {
+    signed_out: bool,
+}
+
+/// Somebody is signed out everywhere.
+#[derive(JsonSchema)]
+pub(super) struct SessionsEnded {
+    ended: u64,
+}
+
+/// Something that was done, or tried.
+#[derive(JsonSchema)]
+pub(super) struct AuditEntry {
+    id: String,
+    /// Unix milliseconds.
+    at: i64,
+    actor: Actor,
+    /// The `operationId` of what was asked for.
+    action: String,
+    object_kind: Option<String>,
+    object: Option<String>,
+    /// The status of the answer.
+    status: i64,
+    /// Where the request came from.
+    address: Option<String>,
+    /// The id of the request.
+    request: String,
+    /// What was given, without secrets.
+    detail: Value,
+}
+
+/// Who did something.
+#[derive(JsonSchema)]
+pub(super) struct Actor {
+    kind: String,
+    id: Option<String>,
+    name: String,
+}
+
+/// A key to be made.
+#[derive(JsonSchema)]
+pub(super) struct NewKey {
+    #[schemars(length(min = 1, max = 200))]
+    name: String,
+    /// Default: true.
+    #[schemars(default = "yes")]
+    enabled: bool,
+    #[schemars(flatten)]
+    rules: GivenRules,
+    /// By id or name; not beside `user`.
+    team: Option<String>,
+    /// By id or name.
+    user: Option<String>,
+    expires_at: Option<Time>,
+}
+
+/// Unix milliseconds, or as RFC 3339 writes it.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Time {
+    Milliseconds(i64),
+    Text(String),
+}
+
+/// How a key is given another text.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Rotation {
+    /// How long the text before stays good, in seconds. Default: a day.
+    #[schemars(range(min = 0, max = 7_776_000))]
+    overlap_seconds: Option<i64>,
+}
+
+/// An import of tokens.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct TokenBatch {
+    /// Refresh tokens, of which each gets an access token at once.
+    tokens: Option<Vec<String>>,
+    /// Instead of them: accounts.
+    accounts: Option<Vec<TokenAccount>>,
+}
+
+/// An account as other programs export it.
+#[derive(JsonSchema)]
+pub(super) struct TokenAccount {
+    refresh_token: String,
+    email: Option<String>,
+}
+
+/// A refresh token.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct NewToken {
+    token: String,
+}
+
+/// Tokens to be deleted.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct TokenIds {
+    ids: Vec<TokenId>,
+}
+
+/// A number, or the id of a credential.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum TokenId {
+    Number(u64),
+    Text(String),
+}
+
+/// A change of a token.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct TokenChange {
+    #[schemars(extend("enum" = ["active", "disabled"]))]
+    status: String,
+}
+
+/// What became of an import of tokens.
+#[derive(JsonSchema)]
+pub(super) struct TokenImport {
+    inserted: u64,
+    duplicated: u64,
+    invalid: u64,
+    updated: Option<u64>,
+    hydrated: Option<u64>,
+    hydrate_failed: Option<u64>,
+    hydrated_token_ids: Option<Vec<u64>>,
+    results: Vec<TokenImportResult>,
+}
+
+/// What became of one entry.
+#[derive(JsonSchema)]
+pub(super) struct TokenImportResult {
+    index: u64,
+    #[schemars(extend("enum" = ["created", "duplicate", "invalid"]))]
+    result: String,
+    id: Option<u64>,
+    credential: Option<String>,
+    label: Option<String>,
+    path: Option<String>,
+    message: Option<String>,
+    ignored: Option<Vec<String>>,
+}
+
+/// What became of tokens that were to be deleted.
+#[derive(JsonSchema)]
+pub(super) struct TokensDeleted {
+    requested: u64,
+    deleted: u64,
+    missing: u64,
+    refused: Vec<TokenRefused>,
+}
+
+/// A token that stays.
+#[derive(JsonSchema)]
+pub(super) struct TokenRefused {
+    id: u64,
+    detail: String,
+}
+
+/// It is gone.
+#[derive(JsonSchema)]
+pub(super) struct TokenDeleted {
+    deleted: bool,
+    id: u64,
+}
+
+/// What became of a refresh.
+#[derive(JsonSchema)]
+pub(super) struct TokenRefreshed {
+    success: bool,
+    token: super::tokens::Token,
+}
+
+/// What is left.
+#[derive(JsonSchema)]
+pub(super) struct TokenQuota {
+    success: bool,
+    quota: Option<TokenAllowance>,
+    token: super::tokens::Token,
+}
+
+/// An allowance of requests.
+#[derive(JsonSchema)]
+pub(super) struct TokenAllowance {
+    request_limit: Option<u64>,
+    requests_used: Option<u64>,
+    requests_remaining: Option<u64>,
+    is_unlimited: Option<bool>,
+    next_refresh_time: Option<String>,
+    refresh_duration: Option<String>,
+}
+
+/// What became of all.
+#[derive(JsonSchema)]
+pub(super) struct TokensRefreshed {
+    total: u64,
+    success: u64,
+    failed: u64,
+}
+
+/// How many tokens are in which state.
+#[derive(JsonSchema)]
+pub(super) struct TokenStatistics {
+    total: u64,
+    by_status: std::collections::BTreeMap<String, u64>,
+}
+
+/// The health of all tokens.
+#[derive(JsonSchema)]
+pub(super) struct TokenHealth {
+    /// Health checks are made on a timer.
+    running: bool,
+    interval_seconds: Option<u64>,
+    per_token_refresh_interval_seconds: Option<u64>,
+    max_parallel_checks: Option<u64>,
+    quota_retry_lead_seconds: Option<u64>,
+    token_count: u64,
+    healthy_count: u64,
+    unhealthy_count: u64,
+    items: Vec<TokenHealthItem>,
+}
+
+/// The health of a token.
+#[derive(JsonSchema)]
+pub(super) struct TokenHealthItem {
+    token_id: u64,
+    healthy: bool,
+    last_checked_at: Option<f64>,
+    last_success_at: Option<f64>,
+    last_error: Option<String>,
+    consecutive_failures: Option<u64>,
+    latency_ms: Option<u64>,
+    updated_at: Option<f64>,
+}
+
+/// Whether there is a usable token.
+#[derive(JsonSchema)]
+pub(super) struct TokenReadiness {
+    ready: bool,
+    #[schemars(extend("enum" = ["ok", "no_available_token"]))]
+    reason: String,
+    total_tokens: u64,
+    available_tokens: u64,
+    blocked_tokens: u64,
+    disabled_tokens: u64,
+    quota_exhausted_tokens: u64,
+    cooldown_tokens: u64,
+    soonest_recovery_seconds: Option<u64>,
+}
+
+/// Something that was done about tokens.
+#[derive(JsonSchema)]
+pub(super) struct TokenEvent {
+    id: u64,
+    action: String,
+    actor: String,
+    token_id: Option<u64>,
+    #[schemars(extend("enum" = ["success", "failed"]))]
+    result: String,
+    detail: String,
+    created_at: Option<String>,
+}
+
+/// What is wrong.
+#[derive(JsonSchema)]
+pub(super) struct TokenProblem {
+    detail: String,
+}
