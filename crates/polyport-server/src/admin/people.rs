@@ -46,9 +46,11 @@ impl Kind {
 
     pub(super) fn members(self) -> &'static [&'static str] {
         match self {
-            Self::Teams => &["name", "enabled", "models", "pools", "protocols"],
-            Self::Users => &["name", "enabled", "models", "pools", "protocols", "team", "role"],
-            Self::Keys => &["name", "enabled", "models", "pools", "protocols", "team", "user", "expires_at"],
+            Self::Teams => &["name", "enabled", "models", "pools", "protocols", "networks"],
+            Self::Users => &["name", "enabled", "models", "pools", "protocols", "networks", "team", "role"],
+            Self::Keys => {
+                &["name", "enabled", "models", "pools", "protocols", "networks", "team", "user", "expires_at"]
+            }
         }
     }
 }

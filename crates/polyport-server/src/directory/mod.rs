@@ -6,6 +6,7 @@
 pub(crate) mod rules;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,17 @@ impl Grant {
         };
         let words = format!("the key `{}` {why}; ask the operator of this gateway for another one", self.name);
         Err(Fault::new(FaultClass::ClientAuth, words))
+    }
+
+    /// Whether the key may be used from an address.
+    ///
+    /// # Errors
+    /// That it may not.
+    pub(crate) fn check_address(&self, address: IpAddr) -> Result<(), Fault> {
+        match self.rules.iter().all(|rules| rules.allows_address(address)) {
+            true => Ok(()),
+            false => Err(self.denied(&format!("the gateway from the address {address}"))),
+        }
     }
 
     /// Whether a model may be asked for in a protocol.

@@ -1,5 +1,8 @@
 //! What the keys of a team, a user or a program may do.
 
+use std::net::IpAddr;
+
+use polyport_provider::Network;
 use polyport_types::{ClientProtocol, Pattern, Text};
 use serde_json::{Map, Value, json};
 
@@ -7,7 +10,7 @@ use serde_json::{Map, Value, json};
 const LONGEST: usize = 1000;
 
 /// The members of rules.
-pub(crate) const MEMBERS: [&str; 3] = ["models", "pools", "protocols"];
+pub(crate) const MEMBERS: [&str; 4] = ["models", "pools", "protocols", "networks"];
 
 /// What is allowed; an empty list allows everything of its kind.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +20,8 @@ pub(crate) struct Rules {
     /// Names of pools.
     pools: Vec<Text>,
     protocols: Vec<ClientProtocol>,
+    /// Where requests may come from, as it was written.
+    networks: Vec<(Text, Network)>,
 }
 
 impl Rules {
@@ -35,7 +40,8 @@ impl Rules {
             };
             protocols.push(known.ok_or_else(wrong)?);
         }
-        Ok(Self { models, pools: texts(definition, "pools")?, protocols })
+        let networks = networks(definition)?;
+        Ok(Self { models, pools: texts(definition, "pools")?, protocols, networks })
     }
 
     /// As a definition has it.
@@ -44,6 +50,7 @@ impl Rules {
             "models": self.models.iter().map(Pattern::as_str).collect::<Vec<_>>(),
             "pools": self.pools,
             "protocols": self.protocols.iter().map(|protocol| protocol.as_str()).collect::<Vec<_>>(),
+            "networks": self.networks.iter().map(|(text, _)| text).collect::<Vec<_>>(),
         })
     }
 
@@ -56,6 +63,10 @@ impl Rules {
         self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
     }
 
+    pub(crate) fn allows_address(&self, address: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|(_, network)| network.holds(address))
+    }
+
     pub(crate) fn allows_protocol(&self, protocol: ClientProtocol) -> bool {
         self.protocols.is_empty() || self.protocols.contains(&protocol)
     }
@@ -65,6 +76,16 @@ impl Rules {
         self.pools.is_empty()
             || pools.all(|pool| pool.is_some_and(|pool| self.pools.iter().any(|known| **known == *pool)))
     }
+}
+
+/// A list of networks: `10.0.0.0/8`, `2001:db8::/32` or single addresses.
+fn networks(definition: &Map<String, Value>) -> Result<Vec<(Text, Network)>, (String, String)> {
+    let texts = texts(definition, "networks")?.into_iter().enumerate();
+    let read = |(at, text): (usize, Text)| match text.parse::<Network>() {
+        Ok(network) => Ok((text, network)),
+        Err(error) => Err((format!("networks[{at}]"), error.to_string())),
+    };
+    texts.map(read).collect()
 }
 
 /// A list of texts, each once.
@@ -117,6 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn networks_hold_addresses() {
+        let rules = read(json!({"networks": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]})).unwrap();
+        for (address, allowed) in [
+            ("10.255.0.1", true),
+            ("11.0.0.1", false),
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("2001:db8:1::1", true),
+            ("2001:db9::1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(rules.allows_address(address.parse().unwrap()), allowed, "{address}");
+        }
+        assert_eq!(read(rules.shown()).unwrap(), rules);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (value, path) in [
             (json!({"models": "gpt"}), "models"),
@@ -125,6 +163,8 @@ mod tests {
             (json!({"pools": [1]}), "pools[0]"),
             (json!({"protocols": ["chat", "soap"]}), "protocols[1]"),
             (json!({"models": vec!["x"; 1001]}), "models"),
+            (json!({"networks": ["10.0.0.0/8", "10.0.0.0/33"]}), "networks[1]"),
+            (json!({"networks": ["example.org"]}), "networks[0]"),
         ] {
             assert_eq!(read(value.clone()).unwrap_err().0, path, "{value}");
         }

@@ -114,6 +114,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
         }
         if let Some(grant) = app.directory.as_ref().and_then(|directory| directory.find(key, now)) {
             grant.check(now)?;
+            grant.check_address(here)?;
             good(key);
             app.responses.have_several(true);
             let counter = app.key_counter(&grant.id);

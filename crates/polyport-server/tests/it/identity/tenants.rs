@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Running, Shown, start, text};
+use super::{Running, Shown, start, start_in, text};
 
 struct Tenant {
     manager: Shown,
@@ -166,4 +166,38 @@ async fn a13_a_team_that_is_switched_off_keeps_its_people_out() {
     }
     running.to("POST", "teams/blue/enable", Value::Null).await;
     assert_eq!(running.ask(&blue.manager, "GET", "session", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn keys_are_good_from_their_networks_only() {
+    let file = "access: { trusted_proxies: 127.0.0.1 }";
+    let running = start_in(tempfile::tempdir().unwrap(), file, &[("ADMIN_TOKEN", super::ADMIN)]).await;
+    running.to("POST", "teams", json!({ "name": "blue", "networks": ["192.0.2.0/24", "2001:db8::/32"] })).await;
+    running.to("POST", "users", json!({ "name": "ada", "team": "blue" })).await;
+    let made = running.to("POST", "keys", json!({ "name": "k", "user": "ada" })).await;
+    let key = text(&made, "key");
+    let ask = async |path: &str, address: &str| {
+        let headers = [("x-api-key", key), ("x-forwarded-for", address)];
+        let answer = polyport_testkit::raw::get(running.gateway.address, path, &headers).await;
+        (answer.status.as_u16(), answer.json().await.to_string())
+    };
+    for (address, fine) in
+        [("192.0.2.9", true), ("192.0.3.9", false), ("2001:db8::9", true), ("2001:db9::9", false), ("127.0.0.1", false)]
+    {
+        let (status, told) = ask("/v1/models", address).await;
+        assert_eq!(status, if fine { 200 } else { 403 }, "{address}");
+        assert!(fine || told.contains("from the address"), "{told}");
+        let (status, told) = ask("/v1/files", address).await;
+        assert!(fine != told.contains("from the address") && (fine || status == 403), "{status} {told}");
+    }
+    // The key's own networks narrow it further; they do not widen it.
+    let path = format!("keys/{}", text(&made, "id"));
+    let shown = running.to("PATCH", &path, json!({ "networks": ["192.0.2.7", "10.0.0.0/8"] })).await;
+    assert_eq!(shown["networks"], json!(["192.0.2.7", "10.0.0.0/8"]));
+    for (address, fine) in [("192.0.2.7", true), ("192.0.2.9", false), ("10.0.0.1", false)] {
+        assert_eq!(ask("/v1/models", address).await.0, if fine { 200 } else { 403 }, "{address}");
+    }
+    let (status, refused) =
+        running.ask(&Shown::key(super::ADMIN), "PATCH", &path, json!({ "networks": ["everywhere"] })).await;
+    assert!(status == 400 && text(&refused, "detail").contains("networks[0]"), "{refused}");
 }
