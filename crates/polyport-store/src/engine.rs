@@ -7,10 +7,11 @@ const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema =
 const POSTGRES: &str =
     "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on";
 
-/// A log is larger and written all the time: more of it stays in memory, and what is deleted is overwritten where that costs nothing.
+/// A log is larger and written all the time: more of it stays in memory, pages that are written again and again get to their place every 32
+/// MiB, and what is deleted is overwritten where that costs nothing.
 const SQLITE_LOG: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA trusted_schema = OFF; PRAGMA secure_delete = FAST; PRAGMA cache_size = -16384; \
-     PRAGMA journal_size_limit = 67108864";
+     PRAGMA trusted_schema = OFF; PRAGMA secure_delete = FAST; PRAGMA cache_size = -32768; \
+     PRAGMA wal_autocheckpoint = 8192; PRAGMA journal_size_limit = 67108864";
 const SQLITE_LOG_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON; \
      PRAGMA cache_size = -8192";
 

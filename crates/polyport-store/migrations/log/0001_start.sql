@@ -31,7 +31,8 @@ CREATE TABLE log_parts (
 );
 CREATE INDEX log_parts_by_time ON log_parts (kind, starts);
 
--- Sums. Level 0 tells nothing apart, 1 models and providers, 2 credentials as well, 3 only callers, 4 all of it.
+-- Sums. Level 0 tells nothing apart, 1 models and providers, 2 credentials as well, 3 only callers, 4 callers with models and providers,
+-- 5 all of it. There is no other index: each would be written to all over the place, and those of a caller are found period by period.
 
 CREATE TABLE log_minutes (
     level BIGINT NOT NULL,
@@ -106,8 +107,6 @@ CREATE TABLE log_hours (
     cost_rest BIGINT NOT NULL,
     PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_hours_of_key ON log_hours (key, starts) WHERE level = 4;
-CREATE INDEX log_hours_of_person ON log_hours (person, starts) WHERE level = 4;
 
 CREATE TABLE log_days (
     level BIGINT NOT NULL,
@@ -145,8 +144,6 @@ CREATE TABLE log_days (
     cost_rest BIGINT NOT NULL,
     PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_days_of_key ON log_days (key, starts) WHERE level = 4;
-CREATE INDEX log_days_of_person ON log_days (person, starts) WHERE level = 4;
 
 CREATE TABLE log_months (
     level BIGINT NOT NULL,
@@ -184,5 +181,3 @@ CREATE TABLE log_months (
     cost_rest BIGINT NOT NULL,
     PRIMARY KEY (level, starts, key, person, team, model, currency, provider, credential)
 ){ORDERED};
-CREATE INDEX log_months_of_key ON log_months (key, starts) WHERE level = 4;
-CREATE INDEX log_months_of_person ON log_months (person, starts) WHERE level = 4;

@@ -30,6 +30,4 @@ CREATE TABLE {NAME} (
     cost_rest BIGINT,
     currency BIGINT NOT NULL,
     unpriced BIGINT NOT NULL
-);
-CREATE INDEX {NAME}_key ON {NAME} (key{PLACE});
-CREATE INDEX {NAME}_person ON {NAME} (person{PLACE}) WHERE person > 0
+)

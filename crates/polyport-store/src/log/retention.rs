@@ -7,7 +7,7 @@ use super::parts::{self, Part, Shelf, place};
 use super::rollup::{GROUP, Level, table};
 use super::sql::Sql;
 use super::time::{LATEST, Period};
-use super::words::{Kind, find};
+use super::words::{Kind, NONE, find, keys_of};
 use crate::db::within;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -140,16 +140,9 @@ impl Log {
         }
         let Some(user) = user else { return Ok(all) };
         let Some(person) = find(engine, Kind::Person, user, &mut connection).await? else { return Ok(all) };
-        let months = table(Period::Month);
-        let hint = engine.by_index(&format!("{months}_of_person"));
-        let level = Level::Both.number();
-        let mut sql =
-            Sql::new(engine, format!("SELECT DISTINCT key FROM {months}{hint} WHERE level = {level} AND person = "));
-        sql.bind(person).push(" AND key > 0 ORDER BY key");
-        for row in sql.all(&mut connection).await? {
-            let key = (Kind::Key, row.try_get("key")?);
-            if !all.contains(&key) {
-                all.push(key);
+        for number in keys_of(engine, person, &mut connection).await? {
+            if number != NONE && !all.contains(&(Kind::Key, number)) {
+                all.push((Kind::Key, number));
             }
         }
         // Last: as long as there is the user, a call that was cut short finds the keys again.
@@ -202,7 +195,7 @@ impl Log {
         let mut transaction = self.begin().await?;
         // Their numbers stay taken: rows refer to them.
         let mut sql = Sql::new(engine, "UPDATE log_words SET kind = 0, owner = id, word = '' WHERE kind IN ");
-        sql.list(Kind::NAMES.map(Kind::number)).push(" AND owner = ").bind(number);
+        sql.list(Kind::PERSONAL.map(Kind::number)).push(" AND owner = ").bind(number);
         sql.run(&mut transaction).await?;
         let mut sql = Sql::new(engine, "UPDATE log_words SET word = ");
         let pseudonym = format!("forgotten-{:016x}", rand::random::<u64>());

@@ -23,12 +23,14 @@ pub(super) enum Level {
     Targets = 2,
     /// Key, user, team: few rows whatever they call.
     Callers = 3,
-    /// All of it.
+    /// Callers, models and providers.
     Both = 4,
+    /// Callers and credentials too. A key in use goes through all credentials of a pool: that is kept for days only.
+    Whole = 5,
 }
 
 impl Level {
-    pub(super) const EACH: [Self; 5] = [Self::All, Self::Models, Self::Targets, Self::Callers, Self::Both];
+    pub(super) const EACH: [Self; 6] = [Self::All, Self::Models, Self::Targets, Self::Callers, Self::Both, Self::Whole];
 
     pub(super) fn number(self) -> i64 {
         self as i64
@@ -36,7 +38,17 @@ impl Level {
 
     /// Short periods have few rows of callers as it is.
     pub(super) fn exists(self, period: Period) -> bool {
-        self != Self::Callers || matches!(period, Period::Day | Period::Month)
+        match self {
+            Self::All | Self::Models | Self::Targets => true,
+            Self::Callers => matches!(period, Period::Day | Period::Month),
+            Self::Both => period != Period::Day,
+            Self::Whole => period == Period::Day,
+        }
+    }
+
+    /// The one that tells callers and models apart.
+    pub(super) fn both(period: Period) -> Self {
+        if Self::Both.exists(period) { Self::Both } else { Self::Whole }
     }
 }
 
@@ -126,7 +138,8 @@ impl Group {
     /// What is left of it where less is told apart.
     fn at(self, level: Level) -> Self {
         let kept = |levels: &[Level], number| if levels.contains(&level) { number } else { NONE };
-        let (callers, models) = ([Level::Callers, Level::Both], [Level::Models, Level::Targets, Level::Both]);
+        let callers = [Level::Callers, Level::Both, Level::Whole];
+        let models = [Level::Models, Level::Targets, Level::Both, Level::Whole];
         Self {
             level,
             key: kept(&callers, self.key),
@@ -134,7 +147,7 @@ impl Group {
             team: kept(&callers, self.team),
             model: kept(&models, self.model),
             provider: kept(&models, self.provider),
-            credential: kept(&[Level::Targets, Level::Both], self.credential),
+            credential: kept(&[Level::Targets, Level::Whole], self.credential),
             ..self
         }
     }

@@ -11,12 +11,15 @@ use super::pack::join;
 use super::rollup::{COLUMNS, Level, MONEY, table};
 use super::sql::Sql;
 use super::time::Period;
-use super::words::{Kind, Texts, find};
+use super::words::{Kind, Texts, find, keys_of};
 use crate::engine::Engine;
 use crate::error::Error;
 
 /// The most rows of an answer.
 const LIMIT: usize = 10_000;
+
+/// Of so many keys rows are looked up one by one.
+const KEYS: usize = 100;
 
 /// How many currencies are told apart.
 const CURRENCIES: i64 = 8;
@@ -108,7 +111,7 @@ pub struct StatsQuery {
     pub from: i64,
     /// Before this moment.
     pub to: i64,
-    /// What is told apart.
+    /// What is told apart. Callers together with credentials: of days only.
     pub by: Vec<Dimension>,
     /// Whether each period has rows of its own, in their order.
     pub series: bool,
@@ -245,20 +248,31 @@ async fn currencies(engine: Engine, connection: &mut AnyConnection) -> Result<Ve
     sql.all(connection).await?.iter().map(|row| Ok((row.try_get("id")?, row.try_get("word")?))).collect()
 }
 
-/// The level that answers a question with the fewest rows, and the index, if one is better than the order of the rows.
-fn level(query: &StatsQuery) -> (Level, Option<Dimension>) {
-    let asked = || query.by.iter().chain(query.only.keys());
-    let callers = asked().any(|dimension| dimension.is_caller());
-    let targets = asked().any(|dimension| !dimension.is_caller());
-    let credentials = asked().any(|dimension| *dimension == Dimension::Credential);
-    let index = [Dimension::Key, Dimension::User].into_iter().find(|one| query.only.contains_key(one));
+/// The level that answers a question with the fewest rows.
+fn level(query: &StatsQuery) -> Result<Level, Error> {
+    let asked = |wanted: fn(Dimension) -> bool| query.by.iter().chain(query.only.keys()).any(|one| wanted(*one));
+    let callers = asked(Dimension::is_caller);
+    let targets = asked(|one| !one.is_caller());
+    let credentials = asked(|one| one == Dimension::Credential);
     match (callers, targets) {
-        (false, false) => (Level::All, None),
-        (false, true) => (if credentials { Level::Targets } else { Level::Models }, None),
-        (true, false) if index.is_none() && Level::Callers.exists(query.period) => (Level::Callers, None),
-        // Minutes are few: they have no index.
-        (true, _) => (Level::Both, index.filter(|_| query.period != Period::Minute)),
+        (false, false) => Ok(Level::All),
+        (false, true) => Ok(if credentials { Level::Targets } else { Level::Models }),
+        (true, false) if Level::Callers.exists(query.period) => Ok(Level::Callers),
+        (true, _) if credentials && !Level::Whole.exists(query.period) => {
+            Err(Error::Refused("what a caller used of a credential is summed up for days only".to_owned()))
+        }
+        (true, _) => Ok(Level::both(query.period)),
     }
+}
+
+/// The keys a question is about, where they are few.
+async fn keys(engine: Engine, query: &StatsQuery, connection: &mut AnyConnection) -> Result<Option<Vec<i64>>, Error> {
+    if let Some(key) = query.only.get(&Dimension::Key) {
+        return Ok(find(engine, Kind::Key, key, connection).await?.map(|key| vec![key]));
+    }
+    let Some(user) = query.only.get(&Dimension::User) else { return Ok(None) };
+    let Some(person) = find(engine, Kind::Person, user, connection).await? else { return Ok(None) };
+    Ok(Some(keys_of(engine, person, connection).await?).filter(|keys| (1..=KEYS).contains(&keys.len())))
 }
 
 async fn question(
@@ -267,7 +281,7 @@ async fn question(
     currencies: &[(i64, String)],
     connection: &mut AnyConnection,
 ) -> Result<Option<Sql>, Error> {
-    let (level, index) = level(query);
+    let level = level(query)?.number();
     let table = table(query.period);
     let mut groups: Vec<&str> = query.by.iter().map(|dimension| dimension.column()).collect();
     groups.sort_unstable();
@@ -288,15 +302,18 @@ async fn question(
             }
         }
     }
-    let hint = match index {
-        Some(Dimension::Key) => engine.by_index(&format!("{table}_of_key")),
-        Some(_) => engine.by_index(&format!("{table}_of_person")),
-        None => String::new(),
-    };
-    let text =
-        format!("SELECT {} FROM {table}{hint} WHERE level = {} AND starts >= ", columns.join(", "), level.number());
-    let mut sql = Sql::new(engine, text);
-    sql.bind(query.period.start(query.from)).push(" AND starts < ").bind(query.to);
+    let mut sql = Sql::new(engine, format!("SELECT {} FROM {table} WHERE level = {level}", columns.join(", ")));
+    let (from, to) = (query.period.start(query.from), query.to);
+    if let Some(keys) = keys(engine, query, connection).await? {
+        // Rows of a key are found in each period by themselves.
+        sql.push(&format!(
+            " AND starts IN (SELECT starts FROM {table} WHERE level = {} AND starts >= ",
+            Level::All.number()
+        ));
+        sql.bind(from).push(" AND starts < ").bind(to).push(") AND key IN ").list(keys);
+    } else {
+        sql.push(" AND starts >= ").bind(from).push(" AND starts < ").bind(to);
+    }
     for (dimension, text) in &query.only {
         let Some(number) = find(engine, dimension.kind(), text, connection).await? else { return Ok(None) };
         sql.push(" AND ").push(dimension.column()).push(" = ").bind(number);

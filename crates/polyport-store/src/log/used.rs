@@ -122,7 +122,7 @@ async fn portion(
     by_model: bool,
     connection: &mut AnyConnection,
 ) -> Result<Vec<AnyRow>, Error> {
-    let level = if !by_model && Level::Callers.exists(period) { Level::Callers } else { Level::Both };
+    let level = if !by_model && Level::Callers.exists(period) { Level::Callers } else { Level::both(period) };
     let text = format!(
         "SELECT key, person, team, model, currency, CAST(SUM(charged_requests) AS BIGINT) AS requests, \
          CAST(SUM(charged_tokens) AS BIGINT) AS tokens, CAST(SUM(charged_milli) AS BIGINT) AS milli, \

@@ -38,11 +38,16 @@ pub(super) enum Kind {
     /// Protocols, outcomes, classes: what this program or a provider says.
     Common = 11,
     Currency = 12,
+    /// The number of a key of the person that owns this word.
+    Holding = 13,
 }
 
 impl Kind {
-    /// Those that belong to somebody.
+    /// Names of keys, persons and teams.
     pub(super) const NAMES: [Self; 3] = [Self::KeyName, Self::PersonName, Self::TeamName];
+
+    /// What goes with somebody who is forgotten.
+    pub(super) const PERSONAL: [Self; 4] = [Self::KeyName, Self::PersonName, Self::TeamName, Self::Holding];
 
     pub(super) fn number(self) -> i64 {
         self as i64
@@ -229,6 +234,15 @@ pub(super) async fn find(
     let mut sql = Sql::new(engine, "SELECT id FROM log_words WHERE kind = ");
     sql.bind(kind.number()).push(" AND owner = ").bind(NONE).push(" AND word = ").bind(text.replace('\0', "\u{fffd}"));
     sql.optional(connection).await?.map(|row| Ok(row.try_get("id")?)).transpose()
+}
+
+/// The numbers of the keys that a person has used.
+pub(super) async fn keys_of(engine: Engine, person: i64, connection: &mut AnyConnection) -> Result<Vec<i64>, Error> {
+    let mut sql = Sql::new(engine, "SELECT word FROM log_words WHERE kind = ");
+    sql.bind(Kind::Holding.number()).push(" AND owner = ").bind(person).push(" ORDER BY id");
+    let rows = sql.all(connection).await?;
+    let words = rows.iter().map(|row| Ok(row.try_get("word")?)).collect::<Result<Vec<String>, Error>>()?;
+    Ok(words.iter().filter_map(|word| word.parse().ok()).collect())
 }
 
 /// Numbers back into words.

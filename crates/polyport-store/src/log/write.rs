@@ -210,8 +210,13 @@ fn names<'e>(entry: &'e Entry, numbers: &Numbers<'_>) -> [(Kind, i64, &'e str); 
     ]
 }
 
-fn name_words(entry: &Entry, numbers: &Numbers<'_>) -> [Word; 3] {
-    names(entry, numbers).map(|(kind, owner, text)| Word { kind, owner, text: text.to_owned() })
+/// The same as words, and that this person has this key.
+fn name_words(entry: &Entry, numbers: &Numbers<'_>) -> impl Iterator<Item = Word> {
+    let names = names(entry, numbers);
+    let [(_, key, _), (_, person, _), _] = names;
+    let holding = Word { kind: Kind::Holding, owner: person, text: key.to_string() };
+    let names = names.map(|(kind, owner, text)| Word { kind, owner, text: text.to_owned() });
+    names.into_iter().chain(Some(holding).filter(|_| person != NONE))
 }
 
 /// Rows of all tables of a batch.

@@ -26,7 +26,9 @@ fn request(dice: &mut Dice, number: u64, of: u64) -> Entry {
     entry.user = Some(format!("0192f0c1-7c1e-7000-9000-{user:012}"));
     entry.user_name = Some(format!("user {user}"));
     entry.team = Some(format!("team-{}", user % 100));
-    entry.model = if number == of / 20 { "rare".into() } else { format!("model-{}", dice.roll(20)) };
+    // A key asks for two models, two providers have each, and all of their credentials take turns.
+    let model = (key + dice.roll(2)) % 20;
+    entry.model = if number == of / 20 { "rare".into() } else { format!("model-{model}") };
     entry.upstream_id = Some(format!("msg_{}", dice.id()));
     if !failed {
         (entry.status, entry.error, entry.outcome) = (200, None, "answered".into());
@@ -34,11 +36,25 @@ fn request(dice: &mut Dice, number: u64, of: u64) -> Entry {
         entry.attempts = vec![attempt(1, at)];
     }
     for attempt in &mut entry.attempts {
-        attempt.provider = format!("provider-{}", dice.roll(5));
-        attempt.credential = Some(format!("0192f0c1-7c1e-7000-a000-{:012}", dice.roll(50)));
+        let provider = (model + dice.roll(2)) % 5;
+        attempt.provider = format!("provider-{provider}");
+        attempt.credential = Some(format!("0192f0c1-7c1e-7000-a000-{:012}", provider * 10 + dice.roll(10)));
         attempt.state = State::Settled;
     }
     entry
+}
+
+/// How much room what takes.
+async fn sizes(place: &Place, of: u64) {
+    use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+    let Ok(file) = std::fs::metadata(place.log_file()) else { return };
+    let mut connection = AnyConnection::connect(&place.log_url()).await.unwrap();
+    for name in ["requests", "ledger", "words", "minutes", "hours", "days", "months"] {
+        let sql = format!("SELECT COALESCE(SUM(pgsize), 0) AS bytes FROM dbstat WHERE name LIKE '%log_{name}%'");
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+        eprintln!("{name}: {} bytes a request", row.get::<i64, _>("bytes") / i64::try_from(of).unwrap());
+    }
+    eprintln!("{} bytes a request in all", file.len() / of);
 }
 
 /// Median and worst of several calls.
@@ -87,9 +103,7 @@ async fn a_million_requests() {
     let times = write(&log, &mut dice, 0, of, of).await;
     shown("first tenth", times[..times.len() / 10].to_vec());
     shown("last tenth", times[times.len() * 9 / 10..].to_vec());
-    if let Ok(file) = std::fs::metadata(place.log_file()) {
-        eprintln!("{} bytes a request in all", file.len() / of);
-    }
+    sizes(&place, of).await;
     let newest = log.requests(&Query { limit: 100, ..Query::default() }).await.unwrap().rows;
     let lone = &newest[7].entry;
     eprintln!("| what | median, ms | worst, ms |\n|---|---:|---:|");
