@@ -12,7 +12,7 @@ const PYTHON: &str = "target/e2e/python";
 const NODE: &str = "target/e2e/node";
 
 /// Builds the programs the tests start.
-fn build() -> Result<()> {
+pub(crate) fn build() -> Result<()> {
     shell::run(
         "cargo",
         &["build", "--locked", "--quiet", "--package", "polyport", "--package", "polyport-testkit", "--bins"],

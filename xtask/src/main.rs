@@ -8,6 +8,7 @@ mod e2e;
 mod fuzz;
 mod models;
 mod prices;
+mod prometheus;
 mod proto;
 mod shell;
 mod test;

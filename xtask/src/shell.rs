@@ -32,8 +32,20 @@ pub(crate) fn exists(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
+/// Installs packages of Debian, separated by blanks.
+pub(crate) fn install(packages: &str) -> Result<()> {
+    run("apt-get", &["update", "-qq"])?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    run_command(install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages.split(' ')))
+}
+
+/// Whether this runs in CI.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
 /// Whether packages may be installed: as root, or where CI says so.
 pub(crate) fn may_install() -> bool {
-    let ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
-    ci || std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+    in_ci() || std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
 }

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{e2e, shell};
+use crate::{e2e, prometheus, shell};
 
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, doc, unit, sdk-python, sdk-node, clients, llama
+    /// Run only these steps (comma separated): fmt, clippy, doc, unit, prometheus, sdk-python, sdk-node, clients, llama
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("doc", doc),
     ("unit", unit),
+    ("prometheus", prometheus::run),
     ("sdk-python", e2e::python),
     ("sdk-node", e2e::node),
     ("clients", e2e::clients),
@@ -64,10 +65,7 @@ fn tools() -> Result<()> {
     if !shell::may_install() {
         bail!("missing programs; install them with: apt-get install {packages}");
     }
-    shell::run("apt-get", &["update", "-qq"])?;
-    let mut install = Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    shell::run_command(install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages.split(' ')))
+    shell::install(&packages)
 }
 
 fn fmt() -> Result<()> {

@@ -1,12 +1,14 @@
 //! Routes that need no model.
 
-use http::header::{CONTENT_TYPE, UPGRADE};
+use http::header::{ACCEPT, CONTENT_TYPE, UPGRADE};
+use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 
 use super::{Call, access};
 use crate::app::App;
 use crate::body::Body;
+use crate::observe::metrics::classic;
 
 fn text(status: StatusCode, words: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(words.into());
@@ -53,15 +55,21 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         return call.refuse(ClientProtocol::Chat, &fault);
     }
     match access::reads_figures(&call.app, &call.runtime, &call.head) {
-        Ok(()) => figures(&call.app),
+        Ok(()) => figures(&call.app, &call.head),
         Err(fault) => call.refuse(ClientProtocol::Chat, &fault),
     }
 }
 
-/// Figures for Prometheus.
-pub(crate) fn figures(app: &App) -> Response<Body> {
-    let mut response = Response::new(Body::from(app.figures().into_bytes()));
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+/// Figures for Prometheus, in the form the reader asks for.
+pub(crate) fn figures(app: &App, head: &Parts) -> Response<Body> {
+    let asked = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (text, kind) = if asked.into_iter().any(|kinds| kinds.contains("application/openmetrics-text")) {
+        (app.figures(), "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    } else {
+        (classic(&app.figures()), "text/plain; version=0.0.4; charset=utf-8")
+    };
+    let mut response = Response::new(Body::from(text.into_bytes()));
+    let kind = HeaderValue::from_static(kind);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }

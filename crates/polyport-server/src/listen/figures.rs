@@ -81,7 +81,7 @@ fn answer(app: &App, request: Request<Incoming>) -> Response<Body> {
     let id = RequestId::new();
     let known = matches!(head.method, Method::GET | Method::HEAD) && head.uri.path() == "/metrics";
     let response = match access::reads_figures(app, &app.runtime(), &head) {
-        Ok(()) if known => plain::figures(app),
+        Ok(()) if known => plain::figures(app, &head),
         Ok(()) => {
             let mut response = Response::new(Body::from("figures are at /metrics\n"));
             *response.status_mut() = StatusCode::NOT_FOUND;

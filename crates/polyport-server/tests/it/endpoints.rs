@@ -78,7 +78,10 @@ async fn probes_are_answered() {
         metrics.contains("polyport_http_requests_total{protocol=\"chat\",route=\"chat\",status=\"200\"} 1"),
         "{metrics}"
     );
-    assert!(metrics.ends_with("# EOF\n"));
+    assert!(metrics.contains("# TYPE polyport_http_requests_total counter\n") && !metrics.contains("# EOF"));
+    let open = get(gateway.address, "/metrics", &[("accept", "application/openmetrics-text;version=1.0.0")]).await;
+    let open = String::from_utf8(open.bytes().await.unwrap()).unwrap();
+    assert!(open.contains("# TYPE polyport_http_requests counter\n") && open.ends_with("# EOF\n"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! client, never a key. `docs/OBSERVABILITY.md` lists them all.
 
 mod bounded;
+mod classic;
 mod labels;
 
 use std::sync::OnceLock;
@@ -20,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Pressure;
 use bounded::Bounded;
+pub(crate) use classic::classic;
 pub(crate) use labels::{
     AskedLabels, CurrencyLabels, LossLabels, Name, OutcomeLabels, ProviderLabels, ReasonLabels, RequestLabels,
     StateLabels, StayedLabels, Word,
