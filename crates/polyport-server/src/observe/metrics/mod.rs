@@ -1,6 +1,7 @@
 //! Figures for Prometheus. Names: GenAI conventions for what they cover, `polyport_` for the rest. Labels are bounded: never text of a
 //! client, never a key. `docs/OBSERVABILITY.md` lists them all.
 
+mod book;
 mod bounded;
 mod classic;
 mod labels;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Pressure;
+use book::Book;
 use bounded::Bounded;
 pub(crate) use classic::classic;
 pub(crate) use labels::{
@@ -75,6 +77,8 @@ const TO: [&str; 6] = ["chat", "responses", "messages", "gemini", "echo", "none"
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
+    #[cfg(test)]
+    listed: Vec<(String, &'static str)>,
     pub(crate) requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
     duration: Bounded<EndedLabels, Histogram>,
     first_token: Bounded<AskedLabels, Histogram>,
@@ -167,7 +171,7 @@ fn tokens() -> Histogram {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let mut registry = Registry::default();
+        let mut registry = Book::default();
         let this = Self {
             requests: Family::default(),
             duration: Bounded::new(seconds),
@@ -208,6 +212,8 @@ impl Metrics {
             memory: Gauge::default(),
             memory_pressure: Gauge::default(),
             registry: Registry::default(),
+            #[cfg(test)]
+            listed: Vec::new(),
         };
         this.reloaded(true);
         // Sums over time need a beginning.
@@ -304,7 +310,12 @@ impl Metrics {
         let help = "When the process started";
         registry.register_with_unit("process_start_time", help, Unit::Seconds, started);
         registry.register("polyport_build", "Version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        Self { registry, ..this }
+        Self {
+            #[cfg(test)]
+            listed: registry.listed,
+            registry: registry.registry,
+            ..this
+        }
     }
 
     /// The configuration was read; `good` if it is now in force.
