@@ -32,7 +32,7 @@ CREATE TABLE log_parts (
 CREATE INDEX log_parts_by_time ON log_parts (kind, starts);
 
 -- Sums. Level 0 tells nothing apart, 1 models and providers, 2 credentials as well, 3 only callers, 4 callers with models and providers,
--- 5 all of it. There is no other index: each would be written to all over the place, and those of a caller are found period by period.
+-- 5 all of it, 6 only teams. There is no other index: each would be written to all over the place, and those of a caller are found period by period.
 
 CREATE TABLE log_minutes (
     level BIGINT NOT NULL,

@@ -10,7 +10,8 @@ use super::entry::{Attempt, State};
 use super::pack::{ending_of, join, state_number, state_of, unpack_counts};
 use super::parts::{Shelf, moment_of};
 use super::search::Look;
-use super::walk::{Conditions, Cursor, Order, Page, Walk};
+use super::sql::Conditions;
+use super::walk::{Cursor, Order, Page, Walk};
 use super::words::{Kind, Texts};
 use crate::error::Error;
 

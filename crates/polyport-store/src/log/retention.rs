@@ -213,8 +213,9 @@ async fn old_rows(
     batch: u32,
     connection: &mut AnyConnection,
 ) -> Result<u64, Error> {
+    let before = before.clamp(0, LATEST);
     let mut deleted = 0;
-    for part in parts::list(engine, shelf, 0, before.clamp(0, LATEST), connection).await? {
+    for part in parts::list(engine, shelf, 0, before, connection).await? {
         let left = u64::from(batch.max(1)).saturating_sub(deleted);
         if left == 0 {
             break;

@@ -27,6 +27,8 @@ pub(super) enum Level {
     Both = 4,
     /// Callers and credentials too. A key in use goes through all credentials of a pool: that is kept for days only.
     Whole = 5,
+    /// Only teams.
+    Teams = 6,
 }
 
 impl Level {
@@ -40,7 +42,7 @@ impl Level {
     pub(super) fn exists(self, period: Period) -> bool {
         match self {
             Self::All | Self::Models | Self::Targets => true,
-            Self::Callers => matches!(period, Period::Day | Period::Month),
+            Self::Callers | Self::Teams => matches!(period, Period::Day | Period::Month),
             Self::Both => period != Period::Day,
             Self::Whole => period == Period::Day,
         }
@@ -144,7 +146,7 @@ impl Group {
             level,
             key: kept(&callers, self.key),
             person: kept(&callers, self.person),
-            team: kept(&callers, self.team),
+            team: kept(&[Level::Teams, Level::Callers, Level::Both, Level::Whole], self.team),
             model: kept(&models, self.model),
             provider: kept(&models, self.provider),
             credential: kept(&[Level::Targets, Level::Whole], self.credential),

@@ -9,8 +9,8 @@ use super::Log;
 use super::entry::{Attempt, Entry, Payload};
 use super::pack::{ERROR, Unpacked};
 use super::parts::{Shelf, moment_of};
-use super::sql::{Sql, Value, containing, like};
-use super::walk::{Conditions, Cursor, Order, Page, Walk};
+use super::sql::{Conditions, Sql, Value, containing, like};
+use super::walk::{Cursor, Order, Page, Walk};
 use super::words::{Kind, NONE, Texts, find};
 use crate::error::Error;
 

@@ -103,6 +103,35 @@ impl Sql {
     }
 }
 
+/// Parts of a condition, with their values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions(Vec<(String, Vec<Value>)>);
+
+impl Conditions {
+    /// All of them must hold. Each `?` of the text is a value.
+    pub(super) fn and(&mut self, text: impl Into<String>, values: impl IntoIterator<Item = Value>) {
+        self.0.push((text.into(), values.into_iter().collect()));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Goes on with them; there must be a condition before.
+    pub(super) fn write(&self, sql: &mut Sql) {
+        for (text, values) in &self.0 {
+            sql.push(" AND ");
+            let mut values = values.iter();
+            for (at, piece) in text.split('?').enumerate() {
+                if let Some(value) = if at > 0 { values.next() } else { None } {
+                    sql.bind(value.clone());
+                }
+                sql.push(piece);
+            }
+        }
+    }
+}
+
 /// How many rows one statement writes: few sizes, so that few statements are prepared.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
 

@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::Log;
 use super::pack::join;
 use super::rollup::{COLUMNS, Level, MONEY, table};
-use super::sql::Sql;
+use super::sql::{Conditions, Sql, Value};
 use super::time::Period;
 use super::words::{Kind, Texts, find, keys_of};
 use crate::engine::Engine;
@@ -20,6 +20,9 @@ const LIMIT: usize = 10_000;
 
 /// Of so many keys rows are looked up one by one.
 const KEYS: usize = 100;
+
+/// So many rows are few.
+const FEW: usize = 200;
 
 /// How many currencies are told apart.
 const CURRENCIES: i64 = 8;
@@ -231,10 +234,10 @@ impl Log {
         self.timed_heavy(async {
             let mut connection = self.0.reading.acquire().await?;
             let currencies = currencies(self.0.engine, &mut connection).await?;
-            let Some(sql) = question(self.0.engine, query, &currencies, &mut connection).await? else {
+            let Some(question) = Question::of(self.0.engine, query, &mut connection).await? else {
                 return Ok(Vec::new());
             };
-            let rows = sql.all(&mut connection).await?;
+            let rows = question.ask(&currencies, &mut connection).await?;
             answer(self.0.engine, query, &rows, &currencies, &mut connection).await
         })
         .await
@@ -257,7 +260,10 @@ fn level(query: &StatsQuery) -> Result<Level, Error> {
     match (callers, targets) {
         (false, false) => Ok(Level::All),
         (false, true) => Ok(if credentials { Level::Targets } else { Level::Models }),
-        (true, false) if Level::Callers.exists(query.period) => Ok(Level::Callers),
+        (true, false) if Level::Callers.exists(query.period) => {
+            let only_teams = !asked(|one| matches!(one, Dimension::Key | Dimension::User));
+            Ok(if only_teams { Level::Teams } else { Level::Callers })
+        }
         (true, _) if credentials && !Level::Whole.exists(query.period) => {
             Err(Error::Refused("what a caller used of a credential is summed up for days only".to_owned()))
         }
@@ -275,22 +281,102 @@ async fn keys(engine: Engine, query: &StatsQuery, connection: &mut AnyConnection
     Ok(Some(keys_of(engine, person, connection).await?).filter(|keys| (1..=KEYS).contains(&keys.len())))
 }
 
-async fn question(
+/// Which rows, and how they are put together.
+struct Question {
     engine: Engine,
-    query: &StatsQuery,
-    currencies: &[(i64, String)],
-    connection: &mut AnyConnection,
-) -> Result<Option<Sql>, Error> {
-    let level = level(query)?.number();
-    let table = table(query.period);
-    let mut groups: Vec<&str> = query.by.iter().map(|dimension| dimension.column()).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    if query.series {
-        groups.insert(0, "starts");
+    table: &'static str,
+    /// What is told apart, as columns.
+    groups: Vec<&'static str>,
+    series: bool,
+    sort: Measure,
+    limit: usize,
+    /// What rows must be, with its values.
+    rows: Conditions,
+}
+
+impl Question {
+    /// None where no row can be meant.
+    async fn of(engine: Engine, query: &StatsQuery, connection: &mut AnyConnection) -> Result<Option<Self>, Error> {
+        let table = table(query.period);
+        let mut rows = Conditions::default();
+        rows.and(format!("level = {}", level(query)?.number()), []);
+        let (from, to) = (query.period.start(query.from), query.to);
+        let starts = format!("SELECT starts FROM {table} WHERE level = {} AND starts >= ", Level::All.number());
+        let mut few = Sql::new(engine, starts.clone());
+        few.bind(from).push(" AND starts < ").bind(to).push(" GROUP BY starts LIMIT 2");
+        match few.all(connection).await?.as_slice() {
+            [] => return Ok(None),
+            // Rows of one period stand in the order of callers.
+            [one] => rows.and("starts = ?", [one.try_get::<i64, _>("starts")?.into()]),
+            _ if query.only.contains_key(&Dimension::Key) || query.only.contains_key(&Dimension::User) => {
+                rows.and(format!("starts IN ({starts}? AND starts < ?)"), [from.into(), to.into()]);
+            }
+            _ => rows.and("starts >= ? AND starts < ?", [from.into(), to.into()]),
+        }
+        if let Some(keys) = keys(engine, query, connection).await? {
+            let places = vec!["?"; keys.len()].join(", ");
+            rows.and(format!("key IN ({places})"), keys.into_iter().map(Value::from));
+        }
+        for (dimension, text) in &query.only {
+            let Some(number) = find(engine, dimension.kind(), text, connection).await? else { return Ok(None) };
+            rows.and(format!("{} = ?", dimension.column()), [number.into()]);
+        }
+        let mut groups: Vec<&str> = query.by.iter().map(|dimension| dimension.column()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if query.series {
+            groups.insert(0, "starts");
+        }
+        let (series, sort, limit) = (query.series, query.sort, query.limit.clamp(1, LIMIT));
+        Ok(Some(Self { engine, table, groups, series, sort, limit, rows }))
     }
-    let mut columns: Vec<String> = groups.iter().map(|name| (*name).to_owned()).collect();
-    columns.extend(COLUMNS.iter().map(|name| format!("CAST(COALESCE(SUM({name}), 0) AS BIGINT) AS {name}")));
+
+    async fn ask(mut self, currencies: &[(i64, String)], connection: &mut AnyConnection) -> Result<Vec<AnyRow>, Error> {
+        // Of many callers the first few are found by one sum, and only theirs are summed up in full.
+        if !self.series && self.limit <= FEW && self.groups.iter().any(|group| matches!(*group, "key" | "person")) {
+            let first = self.sql(&[]).all(connection).await?;
+            if first.is_empty() {
+                return Ok(first);
+            }
+            let places = vec!["?"; self.groups.len()].join(", ");
+            let places = vec![format!("({places})"); first.len()].join(", ");
+            let mut values: Vec<Value> = Vec::new();
+            for row in &first {
+                for group in &self.groups {
+                    values.push(row.try_get::<i64, _>(*group)?.into());
+                }
+            }
+            self.rows.and(format!("({}) IN (VALUES {places})", self.groups.join(", ")), values);
+        }
+        self.sql(&sums(currencies)).all(connection).await
+    }
+
+    fn sql(&self, sums: &[String]) -> Sql {
+        let groups = self.groups.join(", ");
+        let columns: Vec<&str> = self.groups.iter().copied().chain(sums.iter().map(String::as_str)).collect();
+        let mut sql = Sql::new(self.engine, format!("SELECT {} FROM {} WHERE 1 = 1", columns.join(", "), self.table));
+        self.rows.write(&mut sql);
+        if !groups.is_empty() {
+            sql.push(" GROUP BY ").push(&groups);
+        }
+        // What was nothing is no row.
+        sql.push(" HAVING SUM(requests) + SUM(attempts) > 0 ORDER BY ");
+        if self.series {
+            sql.push("starts, ");
+        }
+        sql.push(self.sort.expression()).push(" DESC");
+        for group in self.groups.iter().filter(|group| **group != "starts") {
+            sql.push(", ").push(group);
+        }
+        sql.push(" LIMIT ").bind(i64::try_from(self.limit).unwrap_or(i64::MAX));
+        sql
+    }
+}
+
+/// All sums as columns.
+fn sums(currencies: &[(i64, String)]) -> Vec<String> {
+    let sum = |value: &str, name: &str| format!("CAST(COALESCE(SUM({value}), 0) AS BIGINT) AS {name}");
+    let mut columns: Vec<String> = COLUMNS.iter().map(|name| sum(name, name)).collect();
     for name in MONEY {
         for (number, _) in currencies {
             for part in ["milli", "rest"] {
@@ -298,40 +384,11 @@ async fn question(
                     [_] => format!("{name}_{part}"),
                     _ => format!("CASE WHEN currency = {number} THEN {name}_{part} ELSE 0 END"),
                 };
-                columns.push(format!("CAST(COALESCE(SUM({value}), 0) AS BIGINT) AS {name}_{part}_{number}"));
+                columns.push(sum(&value, &format!("{name}_{part}_{number}")));
             }
         }
     }
-    let mut sql = Sql::new(engine, format!("SELECT {} FROM {table} WHERE level = {level}", columns.join(", ")));
-    let (from, to) = (query.period.start(query.from), query.to);
-    if let Some(keys) = keys(engine, query, connection).await? {
-        // Rows of a key are found in each period by themselves.
-        sql.push(&format!(
-            " AND starts IN (SELECT starts FROM {table} WHERE level = {} AND starts >= ",
-            Level::All.number()
-        ));
-        sql.bind(from).push(" AND starts < ").bind(to).push(") AND key IN ").list(keys);
-    } else {
-        sql.push(" AND starts >= ").bind(from).push(" AND starts < ").bind(to);
-    }
-    for (dimension, text) in &query.only {
-        let Some(number) = find(engine, dimension.kind(), text, connection).await? else { return Ok(None) };
-        sql.push(" AND ").push(dimension.column()).push(" = ").bind(number);
-    }
-    if !groups.is_empty() {
-        sql.push(" GROUP BY ").push(&groups.join(", "));
-    }
-    // What was nothing is no row.
-    sql.push(" HAVING SUM(requests) + SUM(attempts) > 0 ORDER BY ");
-    if query.series {
-        sql.push("starts, ");
-    }
-    sql.push(query.sort.expression()).push(" DESC");
-    for group in groups.iter().filter(|group| **group != "starts") {
-        sql.push(", ").push(group);
-    }
-    sql.push(" LIMIT ").bind(i64::try_from(query.limit.clamp(1, LIMIT)).unwrap_or(i64::MAX));
-    Ok(Some(sql))
+    columns
 }
 
 async fn answer(

@@ -10,6 +10,9 @@ const DAY: i64 = 24 * HOUR;
 /// The latest moment a row can have: there are bits for it up to the year 2109.
 pub(super) const LATEST: i64 = (1 << 42) - 1;
 
+/// What is farther away is not reckoned with: a hundred million days.
+const FARTHEST: i64 = 100_000_000 * DAY;
+
 /// How much time a sum covers. All of them begin in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,6 +34,7 @@ impl Period {
     /// The beginning of the one that a moment is in; both in Unix milliseconds.
     #[must_use]
     pub fn start(self, at: i64) -> i64 {
+        let at = at.clamp(-FARTHEST, FARTHEST);
         match self {
             Self::Minute => at - at.rem_euclid(MINUTE),
             Self::Hour => at - at.rem_euclid(HOUR),
@@ -102,6 +106,9 @@ mod tests {
         assert_eq!(date(0), (1970, 1, 1));
         assert_eq!(date(-1), (1969, 12, 31));
         assert_eq!(date(LATEST).0, 2109);
+        for period in Period::ALL {
+            assert!(period.start(i64::MIN) < 0 && period.next(i64::MAX) > LATEST, "{period:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::Log;
 use super::parts::{self, Part, Shelf, place};
-use super::sql::{Sql, Value};
+use super::sql::{Conditions, Sql};
 use super::time::LATEST;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -72,34 +72,6 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Where the next page begins; none at the end.
     pub next: Option<Cursor>,
-}
-
-/// Parts of a condition, with their values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Conditions(Vec<(String, Vec<Value>)>);
-
-impl Conditions {
-    /// All of them must hold. Each `?` of the text is a value.
-    pub(super) fn and(&mut self, text: impl Into<String>, values: impl IntoIterator<Item = Value>) {
-        self.0.push((text.into(), values.into_iter().collect()));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn write(&self, sql: &mut Sql) {
-        for (text, values) in &self.0 {
-            sql.push(" AND ");
-            let mut values = values.iter();
-            for (at, piece) in text.split('?').enumerate() {
-                if let Some(value) = if at > 0 { values.next() } else { None } {
-                    sql.bind(value.clone());
-                }
-                sql.push(piece);
-            }
-        }
-    }
 }
 
 /// What is wanted.

@@ -110,12 +110,12 @@ async fn a_million_requests() {
     requests(&log, lone).await;
     ledger(&log, lone).await;
     statistics(&log, lone).await;
-    figure("what all callers have used this month", async || {
-        log.used(Period::Month, NOON - 28 * DAY, i64::MAX).await.unwrap().len()
+    figure("what all callers have used this month, by model", async || {
+        log.used(Period::Month, NOON - 1, i64::MAX).await.unwrap().len()
     })
     .await;
-    figure("what all callers have used today", async || log.used(Period::Day, NOON - 1, i64::MAX).await.unwrap().len())
-        .await;
+    figure("the same in all", async || log.used_in_all(Period::Month, NOON - 1, i64::MAX).await.unwrap().len()).await;
+    figure("the same today", async || log.used_in_all(Period::Day, NOON - 1, i64::MAX).await.unwrap().len()).await;
     let writer = log.clone();
     let busy = tokio::task::spawn(async move { write(&writer, &mut Dice::new(4), of - of / 20, of, of).await });
     figure("the newest hundred, while batches are written", async || {
