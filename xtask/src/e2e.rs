@@ -39,29 +39,36 @@ pub(crate) fn python() -> Result<()> {
         ("anthropic-1", "requirements-anthropic-1.txt", ["test_anthropic.py"].as_slice()),
         ("langchain", "requirements-langchain.txt", ["test_langchain.py"].as_slice()),
     ] {
-        let folder = format!("{PYTHON}/{name}");
-        let python = shell::root().join(&folder).join("bin/python");
-        let pins = std::fs::read(Path::new(tests).join(requirements))?;
-        let stamp = Path::new(&folder).join("installed.txt");
-        if std::fs::read(&stamp).ok().as_deref() != Some(&pins) {
-            shell::run("python3", &["-m", "venv", "--clear", &folder])?;
-            let requirements = format!("{tests}/{requirements}");
-            shell::run_command(Command::new(&python).args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-                &requirements,
-            ]))?;
-            std::fs::write(stamp, &pins)?;
-        }
+        let python = environment(name, &format!("{tests}/{requirements}"))?;
         let mut pytest = command(&python.to_string_lossy())?;
         pytest.current_dir(tests).env("PYTHONDONTWRITEBYTECODE", "1");
         shell::run_command(pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(only))?;
     }
     Ok(())
+}
+
+/// The Python of an environment that holds these packages.
+fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = format!("{PYTHON}/{name}");
+    let python = shell::root().join(&folder).join("bin/python");
+    let pins = std::fs::read(requirements)?;
+    let stamp = Path::new(&folder).join("installed.txt");
+    if std::fs::read(&stamp).ok().as_deref() != Some(&pins) {
+        shell::run("python3", &["-m", "venv", "--clear", &folder])?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+        shell::run_command(&mut pip)?;
+        std::fs::write(stamp, &pins)?;
+    }
+    Ok(python)
+}
+
+/// The admin API against its OpenAPI document.
+pub(crate) fn openapi() -> Result<()> {
+    build()?;
+    let tests = "tests/e2e/openapi";
+    let python = environment("openapi", &format!("{tests}/requirements.txt"))?;
+    shell::run_command(command(&python.to_string_lossy())?.arg(format!("{tests}/run.py")))
 }
 
 /// OpenAI, Anthropic and Google SDKs for Node and the AI SDK.

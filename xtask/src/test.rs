@@ -10,7 +10,7 @@ use crate::{e2e, prometheus, shell};
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, doc, unit, prometheus, sdk-python, sdk-node, clients, llama
+    /// Run only these steps (comma separated): fmt, clippy, doc, unit, openapi, prometheus, sdk-python, sdk-node, clients, llama
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("doc", doc),
     ("unit", unit),
+    ("openapi", e2e::openapi),
     ("prometheus", prometheus::run),
     ("sdk-python", e2e::python),
     ("sdk-node", e2e::node),

@@ -7,6 +7,7 @@
 //! | `listen` | connections, their limits, graceful shutdown |
 //! | `router` | every route |
 //! | `admin` | the admin API |
+//! | `docs` | the API for people with a browser |
 //! | [`identity`] | who may do what there, and how they show who they are |
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
@@ -27,6 +28,7 @@ mod clock;
 pub mod config;
 mod credentials;
 mod directory;
+mod docs;
 mod error;
 pub mod explain;
 mod gate;

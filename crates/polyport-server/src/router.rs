@@ -18,7 +18,7 @@ use crate::ingress::objects::{self, Place};
 use crate::ingress::peer::Peer;
 use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
-use crate::{error, observe};
+use crate::{docs, error, observe};
 
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub(crate) enum Route {
     Object(Style, String),
     /// The admin API has endpoints of its own.
     Admin,
+    /// The page about the API.
+    Docs(docs::File),
     /// Counts by provider and key.
     KeyStats,
     Health,
@@ -65,7 +67,7 @@ impl Route {
     /// How loudly the log speaks of a request that asks no model: probes come all the time. `None` where its [`observe::Record`] does.
     fn loudness(&self) -> Option<Level> {
         match self {
-            Self::Health | Self::Ready | Self::Metrics | Self::Root => Some(Level::DEBUG),
+            Self::Health | Self::Ready | Self::Metrics | Self::Root | Self::Docs(_) => Some(Level::DEBUG),
             Self::Models(_) | Self::Model(..) | Self::WebSocket | Self::Admin | Self::KeyStats => Some(Level::INFO),
             _ => None,
         }
@@ -134,7 +136,10 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
             "/v1/gemini/completions" | "/gemini/completions" => only(post, Route::Compat(ClientProtocol::Gemini)),
             // The start-up probe of clients whose base address has one of our prefixes.
             "/anthropic" | "/openai" | "/gemini" | "/v1" | "/v1beta" => only(get, Route::Root),
-            _ => Err(Miss::NotFound(None)),
+            _ => match docs::File::at(path) {
+                Some(file) => only(get, Route::Docs(file)),
+                None => Err(Miss::NotFound(None)),
+            },
         };
     };
     if rest.starts_with("v1/") {
@@ -429,6 +434,7 @@ async fn answer_other(call: Call, route: Route) -> Response<Body> {
         Route::WebSocket => ingress::plain::no_websocket(&call),
         Route::Forward(path) => ingress::forward::handle(call, path).await,
         Route::Admin => admin::handle(call).await,
+        Route::Docs(file) => docs::answer(&call, file),
         Route::KeyStats => admin::stats::handle(&call),
         Route::Health => ingress::plain::health(),
         Route::Ready => ingress::plain::ready(&call),
