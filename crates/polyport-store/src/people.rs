@@ -308,9 +308,9 @@ impl Table<'_, ClientKey> {
             add("enabled = ?", enabled.into());
         }
         if let Some(name) = &filter.name {
-            // What stands for anything in LIKE is meant as it is.
-            let literal = name.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            add("LOWER(name) LIKE ? ESCAPE '\\'", format!("%{literal}%").as_str().into());
+            // What stands for anything in LIKE is meant as it is. The database makes both small: SQLite knows the letters of English only.
+            let literal = name.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            add("LOWER(name) LIKE LOWER(?) ESCAPE '\\'", format!("%{literal}%").as_str().into());
         }
         let clause = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         let sql = format!("SELECT * FROM client_keys {clause} ORDER BY id LIMIT {limit}");

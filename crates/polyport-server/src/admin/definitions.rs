@@ -9,6 +9,7 @@ use polyport_types::Text;
 use polyport_types::secret::mask;
 use serde_json::{Map, Value, json};
 
+use super::people::LONGEST_NAME;
 use super::refusal::{Flaw, pointer};
 use super::{Answer, Refusal, View, What, credentials, extend, providers, routing, shown};
 use crate::config::definitions::{CREDENTIAL_SECRETS, Definition, path_within, switch_of_provider};
@@ -195,7 +196,7 @@ pub(super) fn new(what: What, body: Value) -> Result<Definition, Refusal> {
         (What::Credential | What::Provider | What::Pool, Some(name)) if name.trim().is_empty() => {
             return Err(missing("name", "the name is empty"));
         }
-        (_, Some(name)) => name,
+        (_, Some(name)) => fit(name)?,
     };
     unsealed(&members)?;
     if what == What::Credential && provider.is_none() {
@@ -213,6 +214,15 @@ pub(super) fn new(what: What, body: Value) -> Result<Definition, Refusal> {
         value: members.into(),
         locked: None,
     })
+}
+
+/// A name that fits into a line.
+fn fit(name: Text) -> Result<Text, Refusal> {
+    if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        let words = format!("must be a text of at most {LONGEST_NAME} bytes without control characters");
+        return Err(Refusal::member("name", words));
+    }
+    Ok(name)
 }
 
 /// Of a credential one member is sealed: a session token has to stand in it.
@@ -291,7 +301,7 @@ fn changed(before: &Definition, mut patch: Map<String, Value>) -> Result<Definit
         match before.kind {
             What::Provider | What::Pool if *name != *before.name => return Err(fixed("name")),
             What::Credential if name.trim().is_empty() => return Err(Refusal::member("name", "the name is empty")),
-            _ => after.name = name.into(),
+            _ => after.name = fit(name.into())?,
         }
     }
     if before.kind == What::Credential && patch.remove("provider").is_some_and(|provider| provider != *before.provider)

@@ -60,7 +60,7 @@ const OVERLAP: i64 = 24 * 3600;
 const LONGEST_OVERLAP: i64 = 90 * 24 * 3600;
 
 /// Longest name, in bytes.
-const LONGEST_NAME: usize = 200;
+pub(super) const LONGEST_NAME: usize = 200;
 
 pub(super) async fn answer(
     view: &View,

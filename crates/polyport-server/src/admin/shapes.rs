@@ -578,6 +578,7 @@ pub(super) struct Rules {
     models: Vec<String>,
     pools: Vec<String>,
     protocols: Vec<String>,
+    networks: Vec<String>,
 }
 
 /// What keys may do; an empty list allows everything.
@@ -589,6 +590,9 @@ pub(super) struct GivenRules {
     #[schemars(length(max = 1000))]
     pools: Option<Vec<String>>,
     protocols: Option<Vec<Protocol>>,
+    /// Where requests may come from: `10.0.0.0/8`, `2001:db8::/32` or single addresses.
+    #[schemars(length(max = 1000))]
+    networks: Option<Vec<String>>,
 }
 
 /// What a client speaks.

@@ -14,6 +14,7 @@ mod declared;
 mod endpoints;
 mod faults;
 mod figures;
+mod hostile;
 mod identity;
 mod instances;
 mod kept;
