@@ -574,6 +574,16 @@ impl AuthHeader {
         polyport_types::secret::mask(text.rsplit(' ').next().unwrap_or_default())
     }
 
+    /// A text without it; `None` where it does not stand there.
+    #[must_use]
+    pub fn hidden_in(&self, text: &str) -> Option<String> {
+        // What is shorter would be found in ordinary words.
+        const SHORTEST: usize = 8;
+        let value = self.value.to_str().ok()?;
+        let key = value.rsplit(' ').next().filter(|key| key.len() >= SHORTEST)?;
+        text.contains(key).then(|| text.replace(key, "[redacted]"))
+    }
+
     /// Puts it into a request.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());
@@ -586,6 +596,18 @@ mod tests {
 
     fn uri(protocol: Protocol, base: &str, default_v1: bool, call: Call<'_>) -> String {
         Endpoint::new(protocol, base, default_v1).unwrap().uri(call, None).unwrap().to_string()
+    }
+
+    #[test]
+    fn a8_a_key_is_taken_out_of_what_a_provider_says() {
+        let key = Secret::new("0a1b2c3d4e5f60718293a4b5c6d7e8f9".to_owned());
+        for style in [AuthStyle::bearer(), AuthStyle::new("api-key", "{key}").unwrap()] {
+            let header = style.header(&key).unwrap();
+            let said =
+                header.hidden_in("0a1b2c3d4e5f60718293a4b5c6d7e8f9 is not a key: 0a1b2c3d4e5f60718293a4b5c6d7e8f9");
+            assert_eq!(said.unwrap(), "[redacted] is not a key: [redacted]");
+            assert_eq!(header.hidden_in("the model is overloaded"), None);
+        }
     }
 
     const PLAIN: Call<'_> = Call::Generate { model: "m/1", stream: false };

@@ -9,7 +9,7 @@ use polyport_types::{Fault, FaultClass, Losses, Protocol, Text};
 use super::course::{Course, Slot};
 use super::hedge::{self, Raced};
 use super::learned::Lesson;
-use super::{Answered, Exchange, Ready, fits, passthrough, translate};
+use super::{Answered, Exchange, Ready, fits, passthrough, translate, wire};
 use crate::app::Runtime;
 use crate::clock;
 use crate::config::Service;
@@ -132,7 +132,7 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
                 slot.upstream.answered(&x.app.metrics).inc();
                 return Ok(ready);
             }
-            Err(failed) => failed,
+            Err(failed) => Failed { fault: wire::without_credential(slot, failed.fault), ..failed },
         };
         x.app.metrics.attempts(&slot.target.provider, failed.fault.class.as_str()).inc();
         x.record.failed(&failed.fault);

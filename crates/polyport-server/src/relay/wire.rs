@@ -272,7 +272,16 @@ async fn ask(
     }
     patience.hear(true);
     let fault = refused(provider, service.custom.as_deref(), answer).await;
+    let fault = without_credential(slot, fault);
     Err(if adapter.is_aws() { of_credential(slot, fault) } else { fault })
+}
+
+/// Some providers repeat in a refusal the key that they refuse.
+pub(crate) fn without_credential(slot: &Slot, fault: Fault) -> Fault {
+    match slot.auth().and_then(|auth| auth.hidden_in(&fault.message)) {
+        Some(message) => Fault { message, ..fault },
+        None => fault,
+    }
 }
 
 /// The same address at another port of its host.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod accounts;
+mod canaries;
 mod operator;
 mod outputs;
 #[cfg(target_os = "linux")]

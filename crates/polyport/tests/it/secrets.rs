@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{Running, polyport};
 
 const CLIENT: &str = "pp-canary-client-0123456789abcdef";
-const ADMIN: &str = "ap-canary-admin-0123456789abcdef";
+pub(crate) const ADMIN: &str = "ap-canary-admin-0123456789abcdef";
 const GOOD: &str = "sk-canary-good-0123456789abcdef";
 const REFUSED: &str = "sk-canary-refused-0123456789abcdef";
 const GEMINI: &str = "canary-gemini-0123456789abcdef";
@@ -22,7 +22,7 @@ const FIRST: &str = "canary-refresh-one";
 const DEAD: &str = "canary-refresh-dead";
 
 /// Everything in the files below this folder.
-fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -34,7 +34,7 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 }
 
 /// Starts with everything logged; gives what it writes on both outputs.
-fn talkative(folder: &Path) -> (Running, Arc<Mutex<Vec<u8>>>) {
+pub(crate) fn talkative(folder: &Path) -> (Running, Arc<Mutex<Vec<u8>>>) {
     use std::io::{BufRead as _, BufReader, Read as _};
     let command = &mut polyport(folder, &["serve", "--json", "--port", "0"]);
     command.env("RUST_LOG", "trace").env("ADMIN_TOKEN", ADMIN);
