@@ -79,6 +79,8 @@ pub(crate) struct Record {
     pub(crate) place: Option<Place>,
     /// The answer's place among those of its credential.
     pub(crate) attempt: Option<UnderWay>,
+    /// When the attempt under way was sent.
+    under_way: Option<Instant>,
     /// What its trace will tell, if it has one.
     trace: Option<Box<Trace>>,
     ended: bool,
@@ -111,6 +113,7 @@ impl Record {
             loss_report: None,
             place: None,
             attempt: None,
+            under_way: None,
             trace: None,
             ended: false,
         }
@@ -141,6 +144,7 @@ impl Record {
             loss_report: None,
             place: None,
             attempt: None,
+            under_way: None,
             trace: self.trace.as_ref().map(|trace| trace.beside()),
             ended: true,
         }
@@ -156,6 +160,7 @@ impl Record {
         if counts {
             self.target = beside.target.take();
             self.to = beside.to;
+            self.under_way = beside.under_way;
             self.passthrough = beside.passthrough;
             self.usage = std::mem::take(&mut beside.usage);
             self.first_output = beside.first_output;
@@ -176,7 +181,8 @@ impl Record {
             let figures = self.app.metrics.pair(self.protocol, self.to);
             figures.overhead.observe(self.started.elapsed().as_secs_f64());
         }
-        self.sent = Some(Instant::now());
+        let now = Instant::now();
+        (self.sent, self.under_way) = (Some(now), Some(now));
         self.attempts += 1;
         if let Some(trace) = &mut self.trace {
             let (provider, model) = self.target.as_ref().map_or(("", ""), |(provider, model)| (&**provider, &**model));
@@ -186,8 +192,16 @@ impl Record {
 
     /// The attempt under way has failed.
     pub(crate) fn failed(&mut self, fault: &Fault) {
+        self.attempted(Some(fault.class.as_str()));
         if let Some(trace) = &mut self.trace {
             trace.failed(fault.class.as_str(), fault.upstream_status);
+        }
+    }
+
+    /// Counts the attempt under way, if there is one.
+    fn attempted(&mut self, failed: Option<&'static str>) {
+        if let Some(sent) = self.under_way.take() {
+            self.app.metrics.attempted(self.asked(), sent.elapsed(), failed);
         }
     }
 
@@ -225,6 +239,7 @@ impl Record {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.attempted(outcome.error_type());
         let metrics = &self.app.metrics;
         metrics.inflight.dec();
         let total = self.started.elapsed();

@@ -129,6 +129,8 @@ async fn figures_tell_of_tokens_models_and_times() {
     is("gen_ai_server_request_duration_seconds_count", &["error_type=\"\""], 2.0);
     is("gen_ai_server_request_duration_seconds_count", &["error_type=\"bad_request\""], 1.0);
     is("gen_ai_server_time_to_first_token_seconds_count", &[], 1.0);
+    is("gen_ai_client_operation_duration_seconds_count", &["error_type=\"\""], 2.0);
+    is("gen_ai_client_operation_duration_seconds_count", &["error_type=\"bad_request\""], 1.0);
     is("gen_ai_client_token_usage_bucket", &["gen_ai_token_type=\"input\"", "le=\"67108864.0\""], 2.0);
     let class = |class: &str| {
         let labels = format!("provider=\"up\",model=\"m\",class=\"{class}\"");

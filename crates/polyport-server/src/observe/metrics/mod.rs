@@ -81,6 +81,7 @@ pub(crate) struct Metrics {
     listed: Vec<(String, &'static str)>,
     pub(crate) requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
     duration: Bounded<EndedLabels, Histogram>,
+    operation: Bounded<EndedLabels, Histogram>,
     first_token: Bounded<AskedLabels, Histogram>,
     each_token: Bounded<AskedLabels, Histogram>,
     usage: Bounded<UsageLabels, Histogram>,
@@ -175,6 +176,7 @@ impl Metrics {
         let this = Self {
             requests: Family::default(),
             duration: Bounded::new(seconds),
+            operation: Bounded::new(seconds),
             first_token: Bounded::new(first),
             each_token: Bounded::new(each),
             usage: Bounded::new(tokens),
@@ -224,6 +226,12 @@ impl Metrics {
             "Time from the request to the end of its answer",
             Unit::Seconds,
             this.duration.family(),
+        );
+        registry.register_with_unit(
+            "gen_ai_client_operation_duration",
+            "Time from an attempt at a provider to its end",
+            Unit::Seconds,
+            this.operation.family(),
         );
         registry.register_with_unit(
             "gen_ai_server_time_to_first_token",
@@ -364,6 +372,12 @@ impl Metrics {
             let labels = LossLabels { from: Word(from), to: Word(to), code: Word(loss.code.as_str()) };
             self.losses.get_or_create(&labels).inc();
         }
+    }
+
+    /// Takes an attempt in that has ended.
+    pub(crate) fn attempted(&self, asked: AskedLabels, took: Duration, failed: Option<&'static str>) {
+        let labels = EndedLabels { asked, error_type: Word(failed.unwrap_or_default()) };
+        self.operation.of(&labels).observe(took.as_secs_f64());
     }
 
     /// Takes a request in that has ended.
