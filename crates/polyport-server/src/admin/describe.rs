@@ -33,6 +33,8 @@ pub(super) enum Answers {
     Plain(&'static str),
     /// A session began, with this status.
     Began(u16),
+    /// 302, with `Location` and a cookie.
+    Away,
     /// A page of this list.
     List(&'static str, &'static str),
     /// 503 if not.
@@ -164,9 +166,21 @@ fn person(of: Of, about: About) -> Described {
 
 fn door(about: Door) -> Described {
     let said = match about {
-        Door::Offer => say("Whether the first admin has to be made", Sends::Nothing, Answers::Plain("Setup")),
+        Door::Offer => say(
+            "How one may sign in, and whether the first admin has to be made",
+            Sends::Nothing,
+            Answers::Plain("Setup"),
+        ),
         Door::SetUp => say("Makes the first admin", Sends::Json("FirstAdmin"), Answers::Began(201)),
         Door::SignIn => say("Signs in, with a cookie", Sends::Json("SignIn"), Answers::Began(200)),
+        Door::GoElsewhere => {
+            let said = say("Sends the browser to the identity provider", Sends::Nothing, Answers::Away);
+            return Described { statuses: &[404, 409, 502], ..said };
+        }
+        Door::ComeBack => {
+            let said = say("Signs in who comes back from there", Sends::Nothing, Answers::Away);
+            return Described { statuses: &[401, 403, 404, 409, 429, 502, 503], ..said };
+        }
         Door::Show => say("Who one is", Sends::Nothing, Answers::Plain("Session")),
         Door::SignOut => say("Signs out", Sends::Nothing, Answers::Plain("SignedOut")),
         Door::ChangePassword => say("Changes one's own password", Sends::Json("PasswordChange"), Answers::Began(200)),

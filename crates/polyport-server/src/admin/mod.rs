@@ -12,6 +12,7 @@
 //! | [`import`] | many credentials at once |
 //! | [`tokens`] | accounts, in the shapes that scripts for token pools expect |
 //! | [`session`] | signing in and out, passwords, the first admin |
+//! | [`oidc`] | signing in elsewhere |
 //! | [`audit`] | what was done |
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`explain`] | what would happen to a request |
@@ -25,6 +26,7 @@ mod explain;
 mod export;
 mod import;
 mod models;
+mod oidc;
 mod openapi;
 mod people;
 mod providers;
@@ -282,7 +284,11 @@ async fn answer(
     request: &RequestId,
     body: hyper::body::Incoming,
 ) -> Result<Answer, Refusal> {
-    let query = Query::read(head, query::parameters(endpoint.ask))?;
+    let query = match endpoint.ask {
+        // The identity provider adds what it likes.
+        Ask::Door(session::Ask::ComeBack) => Query::none(),
+        ask => Query::read(head, query::parameters(ask))?,
+    };
     let value = match endpoint.ask {
         Ask::Providers => query.page("providers", providers::all(view))?,
         Ask::ProviderModels => providers::models(view, id).await?,

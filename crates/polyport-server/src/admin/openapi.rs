@@ -112,7 +112,10 @@ fn operation(endpoint: &Endpoint) -> Value {
     if matches!(answers, Answers::Began(_)) {
         super::extend(&mut headers, json!({ "set-cookie": header("The session.", true) }));
     }
-    if matches!(answers, Answers::Made(_)) {
+    if matches!(answers, Answers::Away) {
+        super::extend(&mut headers, json!({ "set-cookie": header("What belongs to this sign-in.", true) }));
+    }
+    if matches!(answers, Answers::Made(_) | Answers::Away) {
         super::extend(&mut headers, json!({ "location": header("Where it is.", true) }));
     }
     let shown =
@@ -180,6 +183,7 @@ fn answer(answers: &Answers) -> (&'static str, Value) {
         Answers::Made(name) => ("201", reference(name)),
         Answers::Began(201) => ("201", reference("Session")),
         Answers::Began(_) => ("200", reference("Session")),
+        Answers::Away => ("302", json!({ "type": "object" })),
         Answers::List(list, name) => ("200", page(list, reference(name))),
         Answers::Readiness => ("200", reference("Readiness")),
         Answers::Data(name) => ("200", data(&reference(name))),

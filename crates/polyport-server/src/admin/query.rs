@@ -133,6 +133,11 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
 pub(super) struct Query(Vec<(&'static str, String)>);
 
 impl Query {
+    /// None at all.
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     pub(super) fn read(head: &Parts, known: &'static [Parameter]) -> Result<Self, Refusal> {
         let mut given = Vec::new();
         let query = head.uri.query().unwrap_or_default().as_bytes();

@@ -33,6 +33,10 @@ pub(super) enum Ask {
     /// Makes the first admin.
     SetUp,
     SignIn,
+    /// To the identity provider.
+    GoElsewhere,
+    /// From there.
+    ComeBack,
     /// Who one is.
     Show,
     SignOut,
@@ -47,7 +51,7 @@ pub(super) enum Ask {
 impl Ask {
     /// Whether it may be asked by those who have to choose another password first.
     pub(super) fn leads_to_a_password(self) -> bool {
-        matches!(self, Self::Offer | Self::SetUp | Self::SignIn | Self::Show | Self::SignOut | Self::ChangePassword)
+        !matches!(self, Self::SetPassword | Self::EndAll)
     }
 }
 
@@ -60,7 +64,10 @@ pub(super) async fn answer(
     body: Value,
 ) -> Result<Answer, Refusal> {
     if ask == Ask::Offer {
-        return Ok(json!({ "needed": view.app.identity.setup.is_open() }).into());
+        return Ok(json!({
+            "needed": view.app.identity.setup.is_open(), "oidc": view.runtime.config.access.oidc.is_some(),
+        })
+        .into());
     }
     if ask == Ask::Show && view.principal.user().is_none() {
         return Ok(shown(view).into());
@@ -74,6 +81,11 @@ pub(super) async fn answer(
         Ask::Offer | Ask::Show => Ok(shown(view).into()),
         Ask::SetUp => door.set_up(&members(body, &["code", "name", "password"])?).await,
         Ask::SignIn => door.sign_in(&members(body, &["name", "password"])?).await,
+        Ask::GoElsewhere => {
+            members(body, &[])?;
+            door.go_elsewhere().await
+        }
+        Ask::ComeBack => door.come_back().await,
         Ask::SignOut => door.sign_out().await,
         Ask::ChangePassword => door.change_password(&members(body, &["current", "password"])?).await,
         Ask::SetPassword => door.set_password(about, &members(body, &["password", "must_change"])?).await,
@@ -109,10 +121,10 @@ fn shown(view: &View) -> Value {
 }
 
 /// What a request about signing in has at hand.
-struct Door<'a> {
-    view: &'a View,
-    store: &'a Store,
-    head: &'a Parts,
+pub(super) struct Door<'a> {
+    pub(super) view: &'a View,
+    pub(super) store: &'a Store,
+    pub(super) head: &'a Parts,
     id: &'a RequestId,
 }
 
@@ -143,7 +155,7 @@ impl Door<'_> {
         let made = made.map_err(refusal)?;
         identity.setup.close();
         self.refresh().await?;
-        let answer = self.begin(&made, "password", false).await?;
+        let answer = self.begin(&made, "password", false, session::is_https(self.head)).await?;
         self.note("setUp", &made, StatusCode::CREATED).await;
         Ok(Answer { status: StatusCode::CREATED, ..answer })
     }
@@ -171,7 +183,7 @@ impl Door<'_> {
             return self.no_such(name).await;
         }
         identity.throttle.succeeded(&sources);
-        let answer = self.begin(&user, "password", known.must_change).await?;
+        let answer = self.begin(&user, "password", known.must_change, session::is_https(self.head)).await?;
         self.note("signIn", &user, StatusCode::OK).await;
         Ok(answer)
     }
@@ -212,7 +224,7 @@ impl Door<'_> {
         self.store.identities().set_password(&user.id, &password, clock::now_signed(), None).await.map_err(refusal)?;
         let (found, _) = found.ok_or_else(|| Refusal::not_found("you are not there any more"))?;
         // This session ended as well: its cookie may be known to whoever knew the password.
-        let answer = self.begin(&found, "password", false).await?;
+        let answer = self.begin(&found, "password", false, session::is_https(self.head)).await?;
         self.note("changeOwnPassword", &found, StatusCode::OK).await;
         Ok(answer)
     }
@@ -239,7 +251,13 @@ impl Door<'_> {
     }
 
     /// Begins a session with a cookie that nobody has seen; the one that was shown, if any, ends.
-    async fn begin(&self, user: &Stored<User>, means: &str, must_change: bool) -> Result<Answer, Refusal> {
+    pub(super) async fn begin(
+        &self,
+        user: &Stored<User>,
+        means: &str,
+        must_change: bool,
+        https: bool,
+    ) -> Result<Answer, Refusal> {
         let (people, now) = (self.store.identities(), clock::now_signed());
         for shown in Token::shown(self.head) {
             people.end(&shown.digest()).await.map_err(refusal)?;
@@ -262,7 +280,7 @@ impl Door<'_> {
             expires_at,
         }));
         let told = shown(&View { principal, ..View::of(&self.view.app) });
-        let cookie = token.cookie(session::is_https(self.head), longest);
+        let cookie = token.cookie(https, longest);
         let headers = cookie.map(|cookie: HeaderValue| (SET_COOKIE, cookie)).into_iter().collect();
         Ok(Answer { headers, ..told.into() })
     }
@@ -283,7 +301,7 @@ impl Door<'_> {
         self.view.app.identity.hashing.hash(Secret::new(password.to_owned())).await.map_err(busy)
     }
 
-    async fn refresh(&self) -> Result<(), Refusal> {
+    pub(super) async fn refresh(&self) -> Result<(), Refusal> {
         match &self.view.app.directory {
             Some(directory) => directory.refresh().await.map_err(refusal),
             None => Ok(()),
@@ -291,7 +309,7 @@ impl Door<'_> {
     }
 
     /// Writes down who signed in.
-    async fn note(&self, action: &'static str, user: &Stored<User>, status: StatusCode) {
+    pub(super) async fn note(&self, action: &'static str, user: &Stored<User>, status: StatusCode) {
         let principal = Principal::User(Box::new(SignedIn {
             id: user.id.clone(),
             name: user.value.name.clone(),
@@ -315,9 +333,12 @@ impl Door<'_> {
         code: &'static str,
         words: &str,
     ) -> Result<Answer, Refusal> {
-        let status = StatusCode::UNAUTHORIZED;
+        self.note_failed(action, name, StatusCode::UNAUTHORIZED).await;
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, code, words))
+    }
+
+    pub(super) async fn note_failed(&self, action: &'static str, name: &str, status: StatusCode) {
         audit::record_claim(&self.view.app, name, self.head, self.id, deed(action, status)).await;
-        Err(Refusal::new(status, code, words))
     }
 }
 

@@ -650,6 +650,8 @@ pub(super) enum Role {
 #[derive(JsonSchema)]
 pub(super) struct Setup {
     needed: bool,
+    /// Whether one may sign in at an identity provider, at `/admin/api/oidc/start`.
+    oidc: bool,
 }
 
 /// The first admin.

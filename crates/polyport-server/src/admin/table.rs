@@ -169,6 +169,8 @@ pub(super) static TABLE: &[Endpoint] = &[
     delete("users/{id}/sessions", "endSessionsOfUser", Who::Members, Ask::Door(Door::EndAll)),
     get_for(Who::Anyone, "setup", "getSetup", Ask::Door(Door::Offer)),
     post("setup", "setUp", Who::Anyone, Ask::Door(Door::SetUp)),
+    get_for(Who::Anyone, "oidc/start", "goElsewhere", Ask::Door(Door::GoElsewhere)),
+    get_for(Who::Anyone, "oidc/callback", "comeBack", Ask::Door(Door::ComeBack)),
     get_for(Who::Members, "session", "getSession", Ask::Door(Door::Show)),
     post("session", "signIn", Who::Anyone, Ask::Door(Door::SignIn)),
     delete("session", "signOut", Who::Members, Ask::Door(Door::SignOut)),
@@ -304,7 +306,7 @@ mod tests {
     fn a13_what_belongs_to_nobody_is_for_admins() {
         for endpoint in TABLE.iter().filter(|endpoint| endpoint.who < Who::Admins) {
             let list = endpoint.path.split('/').next().unwrap();
-            let own = ["teams", "users", "keys", "session", "setup", "openapi.json"].contains(&list)
+            let own = ["teams", "users", "keys", "session", "setup", "oidc", "openapi.json"].contains(&list)
                 || endpoint.ask == Ask::Pools;
             assert!(own, "{} {}", endpoint.method, endpoint.path);
             let changes_teams = list == "teams" && endpoint.method != Method::GET;
@@ -312,7 +314,7 @@ mod tests {
         }
         let doors: Vec<&str> =
             TABLE.iter().filter(|endpoint| endpoint.who == Who::Anyone).map(|endpoint| endpoint.operation).collect();
-        assert_eq!(doors, ["getOpenApi", "getSetup", "setUp", "signIn"]);
+        assert_eq!(doors, ["getOpenApi", "getSetup", "setUp", "goElsewhere", "comeBack", "signIn"]);
         for (who, least) in [(Who::Members, Role::Member), (Who::Managers, Role::Manager), (Who::Admins, Role::Admin)] {
             assert!(!who.allows(None) && Role::ALL.into_iter().all(|role| who.allows(Some(role)) == (role >= least)));
         }

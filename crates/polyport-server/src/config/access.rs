@@ -8,6 +8,8 @@ use std::time::Duration;
 use polyport_provider::Network;
 use polyport_types::{Secret, Text};
 
+use super::oidc::Oidc;
+
 /// Client keys and whether they are needed, and keys of operators.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -21,6 +23,8 @@ pub struct Access {
     pub sessions: Sessions,
     /// The password of the first admin (`ADMIN_PASSWORD`).
     pub first_password: Option<Secret>,
+    /// Signing in elsewhere.
+    pub oidc: Option<Arc<Oidc>>,
     keys: HashMap<KeyHash, Arc<ClientKey>>,
     admins: HashMap<KeyHash, Arc<ClientKey>>,
 }

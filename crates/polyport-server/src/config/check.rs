@@ -110,6 +110,7 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
     let admins = keys(&file.access.admin_keys.0, "access", "admin_keys", Some("ADMIN_TOKEN"), public, context);
     let mut access = Access::default();
     access.sessions = sessions(file, context);
+    access.oidc = super::oidc::check(file, context).map(Arc::new);
     access.first_password = context.environment.get("ADMIN_PASSWORD").map(|text| Secret::new(text.to_owned()));
     access.trusted_proxies = networks(file.access.trusted_proxies.as_ref(), "trusted_proxies", context);
     for (name, hash) in clients.valid {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::custom::CustomHttp;
 use super::daily::Daily;
 use super::local::file::{Process, Server as LocalServer};
+use super::oidc::OidcFile;
 use super::telemetry::{MetricsFile, TelemetryFile};
 use super::units::{Named, Rate, Several, Short, Size, Span};
 
@@ -130,6 +131,8 @@ pub(super) struct Access {
     pub(super) trusted_proxies: Option<Several<String>>,
     /// How long people stay signed in at the admin API.
     pub(super) sessions: Sessions,
+    /// Signing in at an identity provider. Default: passwords only.
+    pub(super) oidc: Option<OidcFile>,
     /// Entries of the audit log are kept this long. Default: `365d`.
     pub(super) audit: Option<Span>,
     /// Clients may ask for `provider/model` without an entry in `models`. Default: true.

@@ -21,6 +21,7 @@ mod live;
 mod load;
 mod local;
 mod models;
+mod oidc;
 pub mod preset;
 pub mod problem;
 pub mod provider;
@@ -55,6 +56,8 @@ pub use discover::Found;
 pub use env::Environment;
 pub use live::{Live, Reload, Watch};
 pub use load::{Arguments, Loaded, Purpose, Source};
+pub use oidc::Oidc;
+pub(crate) use oidc::is_safe as is_safe_address;
 pub use preset::Preset;
 pub use problem::{Place, Problem, Problems, Weight};
 pub use provider::{

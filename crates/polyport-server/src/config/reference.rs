@@ -65,6 +65,8 @@ pub fn markdown() -> String {
         ("access", "Access"),
         ("access.keys[]", "Key"),
         ("access.sessions", "Sessions"),
+        ("access.oidc", "OidcFile"),
+        ("access.oidc.roles", "OidcRoles"),
         ("providers.NAME", "Provider"),
         ("providers.NAME.timeouts", "Timeouts"),
         ("providers.NAME.custom", "CustomHttp"),

@@ -8,10 +8,12 @@
 //! | [`throttle`] | back-off for whoever guesses |
 //! | [`setup`] | the code that makes the first admin |
 //! | [`session`] | cookies, and what keeps other sites from using them |
+//! | [`oidc`] | signing in elsewhere |
 //! | [`audit`] | what was done, by whom |
 
 pub(crate) mod access;
 pub(crate) mod audit;
+pub(crate) mod oidc;
 pub(crate) mod password;
 pub(crate) mod principal;
 pub(crate) mod session;
@@ -50,6 +52,8 @@ pub(crate) struct Identity {
     /// Those who guess keys of clients.
     pub(crate) guesses: Throttle,
     pub(crate) setup: Setup,
+    /// Where people sign in elsewhere.
+    pub(crate) issuer: oidc::issuer::Issuer,
 }
 
 impl Identity {
@@ -69,7 +73,14 @@ impl Identity {
             }
         }
         let (throttle, guesses) = (Throttle::of_admins(), Throttle::of_clients());
-        Ok(Self { store, hashing: Hashing::default(), throttle, guesses, setup })
+        Ok(Self {
+            store,
+            hashing: Hashing::default(),
+            throttle,
+            guesses,
+            setup,
+            issuer: oidc::issuer::Issuer::default(),
+        })
     }
 }
 

@@ -210,7 +210,7 @@ async fn every_endpoint_answers_as_the_document_says() {
         .map(|operation| operation["operationId"].as_str().unwrap())
         .filter(|operation| !document.done.contains(*operation))
         .collect();
-    // The fake service tells no quota; a key has no session to end, nor a password, and there is an admin key.
-    assert_eq!(missing, ["askQuotaOfCredential", "setUp", "signOut", "changeOwnPassword"]);
+    // The fake service tells no quota, and there is no identity provider; a key has no session to end, nor a password, and there is an admin key.
+    assert_eq!(missing, ["askQuotaOfCredential", "setUp", "goElsewhere", "comeBack", "signOut", "changeOwnPassword"]);
     running.stop().await;
 }

@@ -1,7 +1,9 @@
 //! Who may do what at the admin API: signing in, roles, tenants, and what was done.
 
 mod audit;
+mod issuer;
 mod matrix;
+mod oidc;
 mod sign_in;
 mod tenants;
 
