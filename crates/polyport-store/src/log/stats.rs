@@ -356,11 +356,13 @@ impl Question {
         let columns: Vec<&str> = self.groups.iter().copied().chain(sums.iter().map(String::as_str)).collect();
         let mut sql = Sql::new(self.engine, format!("SELECT {} FROM {} WHERE 1 = 1", columns.join(", "), self.table));
         self.rows.write(&mut sql);
-        if !groups.is_empty() {
+        if groups.is_empty() {
+            // The sum of nothing would be a row.
+            sql.push(" HAVING COUNT(*) > 0");
+        } else {
             sql.push(" GROUP BY ").push(&groups);
         }
-        // What was nothing is no row.
-        sql.push(" HAVING SUM(requests) + SUM(attempts) > 0 ORDER BY ");
+        sql.push(" ORDER BY ");
         if self.series {
             sql.push("starts, ");
         }

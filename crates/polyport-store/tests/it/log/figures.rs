@@ -1,5 +1,6 @@
 //! How long things take with a million requests and a hundred thousand keys. These are figures, not tests:
-//! `cargo test --release -p polyport-store --test it a_million_requests -- --ignored --nocapture`
+//! `cargo test --release -p polyport-store --test it a_million_requests -- --ignored --nocapture`, with `POLYPORT_FIGURES_POSTGRES=1` on a
+//! server, with `POLYPORT_FIGURES_ROWS` of so many.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use polyport_store::log::{
 
 use super::{DAY, Dice, NOON, attempt, eventful, some, until};
 use crate::place::Place;
+use crate::postgres::Server;
 
 const BATCH: u64 = 500;
 const DAYS: i64 = 30;
@@ -94,9 +96,13 @@ fn shown(name: &str, mut times: Vec<Duration>) {
 #[allow(clippy::disallowed_methods, reason = "a test has no configuration")]
 async fn a_million_requests() {
     let of: u64 = std::env::var("POLYPORT_FIGURES_ROWS").map_or(1_000_000, |rows| rows.parse().unwrap());
-    let place = match std::env::var("POLYPORT_FIGURES_POSTGRES") {
-        Ok(url) => Place::server(url),
-        Err(_) => Place::sqlite(),
+    let server = match std::env::var("POLYPORT_FIGURES_POSTGRES") {
+        Ok(_) => Server::find().await,
+        Err(_) => None,
+    };
+    let place = match &server {
+        Some(server) => Place::server(server.schema("figures").await),
+        None => Place::sqlite(),
     };
     let log = place.open_log().await;
     let mut dice = Dice::new(3);

@@ -14,6 +14,7 @@ crate::suite!(
     s6_what_is_written_again_is_not_counted_again,
     money_is_exact_beyond_what_a_number_holds,
     rows_are_sorted_and_bounded,
+    what_no_sums_are_kept_of_is_refused_with_a_reason,
     limits_are_counted_by_what_is_charged,
     positions_only_grow,
 );
@@ -279,6 +280,17 @@ async fn rows_are_sorted_and_bounded(place: Place) {
             .unwrap()
             .is_empty()
     );
+}
+
+async fn what_no_sums_are_kept_of_is_refused_with_a_reason(place: Place) {
+    let log = place.open_log().await;
+    log.write(&[entry("a", NOON)], &until(1)).await.unwrap();
+    let by = vec![Dimension::Key, Dimension::Credential];
+    assert_eq!(log.stats(&StatsQuery { by: by.clone(), ..EVERYTHING }).await.unwrap().len(), 1);
+    for period in [Period::Minute, Period::Hour, Period::Month] {
+        let error = log.stats(&StatsQuery { by: by.clone(), period, ..EVERYTHING }).await.unwrap_err();
+        assert!(error.to_string().contains("days only"), "{error}");
+    }
 }
 
 async fn limits_are_counted_by_what_is_charged(place: Place) {
