@@ -117,6 +117,7 @@ pub(super) fn described(ask: Ask) -> Described {
             say("What the database declares and is not in force, with the reasons", Nothing, answers)
         }
         Ask::Models => say("What clients may ask for, and where it leads", Nothing, Answers::List("models", "Model")),
+        Ask::Prices => say("What the shipped table says that models cost", Nothing, Answers::List("prices", "Price")),
         Ask::Explain => Described {
             statuses: &[404],
             ..say("What would happen to a request", Sends::Json("Question"), Answers::Plain("Explanation"))

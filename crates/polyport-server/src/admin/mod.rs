@@ -29,6 +29,7 @@ mod models;
 mod oidc;
 mod openapi;
 mod people;
+mod prices;
 mod providers;
 mod query;
 mod refusal;
@@ -98,6 +99,7 @@ enum Ask {
     Import,
     Problems,
     Models,
+    Prices,
     Explain,
     Audit,
     Door(session::Ask),
@@ -330,6 +332,7 @@ async fn answer(
         Ask::Import => import::answer(view, &query, head, body).await?,
         Ask::Problems => query.page("problems", definitions::problems(view))?,
         Ask::Models => query.page("models", models::all(view))?,
+        Ask::Prices => query.page("prices", prices::all())?,
         Ask::Export => export::answer(view).await?,
         Ask::OpenApi => return Ok(Answer { text: Some(openapi::text()), ..Value::Null.into() }),
         Ask::People(kind, about) => {

@@ -267,6 +267,7 @@ fn components() -> Map<String, Value> {
         add::<shapes::Route>,
         add::<shapes::DeclaredProblem>,
         add::<shapes::Model>,
+        add::<shapes::Price>,
         add::<shapes::Question>,
         add::<shapes::Explanation>,
         add::<shapes::Deleted>,

@@ -92,6 +92,17 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
                 ]
             }
         }
+        Ask::Prices => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    Q,
+                    text("provider", "Only those of this service, by the name of its preset."),
+                    text("model", "Only this model, by the name that the service has for it."),
+                ]
+            }
+        }
         Ask::Models => {
             const { &[LIMIT, AFTER, Q, PROVIDER, word("kind", &super::models::KINDS, "Only those of this kind.")] }
         }
@@ -214,7 +225,8 @@ impl Query {
         self.0.iter().all(|(name, wanted)| match *name {
             "limit" | "after" => true,
             "q" => {
-                let texts = ["name", "label", "id", "to"].iter().filter_map(|member| one.get(*member)?.as_str());
+                let texts =
+                    ["name", "label", "id", "to", "model"].iter().filter_map(|member| one.get(*member)?.as_str());
                 texts.into_iter().any(|text| self.finds(text))
             }
             name => match one.get(name) {

@@ -389,6 +389,32 @@ pub(super) struct ModelTarget {
     priority: u32,
 }
 
+/// What a model costs at a service.
+#[derive(JsonSchema)]
+pub(super) struct Price {
+    id: String,
+    /// The name of the service's preset.
+    provider: String,
+    model: String,
+    currency: String,
+    /// When it was right.
+    date: String,
+    source: String,
+    /// The service charges less at some hours: these are the highest prices.
+    varies: bool,
+    sections: Vec<PriceSection>,
+}
+
+/// Prices of a service tier above a length of the prompt.
+#[derive(JsonSchema)]
+pub(super) struct PriceSection {
+    tier: String,
+    /// For prompts with more tokens than this.
+    above: u64,
+    /// By class, exact: per million tokens or characters, per piece of everything else.
+    rates: std::collections::BTreeMap<String, String>,
+}
+
 /// A question what would happen to a request.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]

@@ -139,6 +139,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     post("routes/{id}/enable", "enableRoute", Who::Admins, Ask::Switch(What::Route, true)),
     post("routes/{id}/disable", "disableRoute", Who::Admins, Ask::Switch(What::Route, false)),
     get("models", "listModels", Ask::Models),
+    get("prices", "listPrices", Ask::Prices),
     get("problems", "listProblems", Ask::Problems),
     post("explain", "explain", Who::Admins, Ask::Explain),
     get("export", "exportDefinitions", Ask::Export),

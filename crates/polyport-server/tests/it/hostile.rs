@@ -42,8 +42,9 @@ async fn filled() -> (tempfile::TempDir, FakeProvider, Running) {
 #[tokio::test]
 async fn a4_hostile_filters_find_nothing_or_are_named() {
     let (_folder, _fake, running) = filled().await;
-    for list in LISTS.into_iter().chain(["models", "problems"]) {
-        for word in WORDS {
+    for list in LISTS.into_iter().chain(["models", "problems", "prices"]) {
+        // Those of some models hold it.
+        for word in WORDS.into_iter().filter(|word| list != "prices" || *word != "_") {
             let page = running.to("GET", &format!("{list}?q={}", encoded(word)), Value::Null).await;
             assert_eq!(page[list], json!([]), "{list} {word}");
         }
@@ -209,6 +210,20 @@ async fn bodies_of_another_kind_or_size_are_refused() {
         assert_eq!(answer.json().await["errors"][0]["header"], "If-Match");
     }
     assert_eq!(running.to("GET", "teams/blue", Value::Null).await["enabled"], true);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn prices_are_found_by_service_and_model() {
+    let (_folder, _fake, running) = filled().await;
+    let page = running.to("GET", "prices?provider=openai&model=gpt-5", Value::Null).await;
+    let price = &page["prices"][0];
+    assert_eq!((page["prices"].as_array().unwrap().len(), &price["id"]), (1, &json!("openai/gpt-5")));
+    let input = price["sections"][0]["rates"]["input"].as_str().unwrap();
+    assert!(input.parse::<f64>().unwrap() > 0.1, "per million: {price}");
+    let first = running.to("GET", "prices?limit=500", Value::Null).await;
+    let next = running.to("GET", &format!("prices?after={}", first["next"].as_str().unwrap()), Value::Null).await;
+    assert_ne!(first["prices"][499]["id"], next["prices"][0]["id"]);
     running.stop().await;
 }
 

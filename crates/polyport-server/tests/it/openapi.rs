@@ -165,7 +165,15 @@ async fn every_endpoint_answers_as_the_document_says() {
     }
     document.ask(&running, "POST", "tokens/refresh-all", Value::Null).await;
     document.ask(&running, "POST", &format!("keys/{}/rotate", ids[6].1), json!({"overlap_seconds": 5})).await;
-    for path in ["providers/file/models", "providers/file/learned", "models", "problems", "export", "openapi.json"] {
+    for path in [
+        "providers/file/models",
+        "providers/file/learned",
+        "models",
+        "problems",
+        "prices?limit=500",
+        "export",
+        "openapi.json",
+    ] {
         document.ask(&running, "GET", path, Value::Null).await;
     }
     document.ask(&running, "DELETE", "providers/file/learned", Value::Null).await;
