@@ -210,6 +210,18 @@ impl Record {
         self.trace = self.app.tracer.as_ref().and_then(|tracer| tracer.begin(id, head));
     }
 
+    /// Whether it has a trace.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// What the provider calls the answer and the model that gives it.
+    pub(crate) fn answered_as(&mut self, id: &str, model: &str) {
+        if let Some(trace) = &mut self.trace {
+            trace.answered_as(id, model);
+        }
+    }
+
     /// Tells a provider of the trace, if providers are to know.
     pub(crate) fn tell_trace(&self, headers: &mut HeaderMap) {
         if let Some(trace) = &self.trace {

@@ -128,6 +128,11 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
         holder.keep(&bytes);
     }
     let name = if protocol == Protocol::Gemini { "modelVersion" } else { "model" };
+    if x.record.is_traced() {
+        let id = if protocol == Protocol::Gemini { "responseId" } else { "id" };
+        let text = |name: &str| peek.text(&bytes, name).unwrap_or_default();
+        x.record.answered_as(&text(id), &text(name));
+    }
     let shown = x.shown_model(slot);
     if shown != slot.target.model && peek.has(&bytes, name) {
         let mut edits = Edits::default();
@@ -260,7 +265,7 @@ impl Passthrough {
     }
 
     /// Waits for output that may be shown. Until then a failure is a failure of the attempt, not of the stream.
-    async fn hold_back(&mut self, x: &Exchange, slot: &Slot) -> Result<(), Fault> {
+    async fn hold_back(&mut self, x: &mut Exchange, slot: &Slot) -> Result<(), Fault> {
         let target = slot.codec_target(x);
         let mut decoder = StreamDecoder::new(&target, self.max_event);
         let mut events = Vec::new();
@@ -277,6 +282,9 @@ impl Passthrough {
                 Ok(Err(_)) => decoder.finish(BodyEnd::Broken, &mut events),
             }
             for event in events.drain(..) {
+                if let Event::Start(start) = &event {
+                    x.record.answered_as(&start.id, &start.model);
+                }
                 match event {
                     Event::Error(fault) => return Err(*fault),
                     event if is_output(&event) || (self.background && matches!(event, Event::Start(_))) => {

@@ -239,6 +239,7 @@ impl Reading {
         self.losses.extend(unsaid);
         x.record.first_output();
         x.record.usage = response.usage.clone();
+        x.record.answered_as(&response.id, &response.model);
         let body = Bytes::from(encode_response(x.answer, context, &response));
         let mut headers = x.reply_headers(slot, &self.losses);
         headers.extend(self.forwarded);
@@ -702,6 +703,7 @@ impl Translation {
             return;
         }
         match &event {
+            Event::Start(start) => record.answered_as(&start.id, &start.model),
             Event::Usage(usage) => record.usage = Usage::clone(usage),
             Event::Error(fault) => self.outcome = Outcome::Failed(fault.class),
             Event::Finish(_) if !self.several => self.finished = Some(Instant::now()),

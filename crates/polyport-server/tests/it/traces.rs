@@ -178,6 +178,7 @@ async fn a_failover_has_a_span_for_each_attempt() {
     assert_eq!((text(first, "polyport.provider"), text(first, "error.type")), ("bad".into(), "rate_limited".into()));
     assert_eq!((number(first, "http.response.status_code"), first.status.is_some()), (429, true));
     assert_eq!((text(second, "polyport.provider").as_str(), attribute(second, "error.type")), ("good", None));
+    assert!(!text(second, "gen_ai.response.id").is_empty() && !text(second, "gen_ai.response.model").is_empty());
     assert!(number(second, "gen_ai.usage.input_tokens") > 0 && number(second, "gen_ai.usage.output_tokens") > 0);
     assert!(matches!(attribute(second, "gen_ai.response.time_to_first_chunk"), Some(Any::DoubleValue(_))));
     assert_eq!(second.events.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["first_token"]);
@@ -204,6 +205,22 @@ async fn providers_are_told_of_the_trace_where_that_is_wanted() {
     assert!(told.ends_with("-00") && !told.contains("4bf92f35"), "{told}");
     gateway.stop().await;
     assert!(collector.got.lock().await.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn answers_have_the_names_that_their_providers_give_them() {
+    let collector = Collector::start(Mood::Takes).await;
+    for protocol in [Protocol::Chat, Protocol::Responses, Protocol::Messages, Protocol::Gemini] {
+        let fake = FakeProvider::start(protocol).await;
+        let gateway = Gateway::start(traced(one(&fake, protocol), &collector, "")).await;
+        // To Chat these are passed through, elsewhere they are translated.
+        for stream in [false, true] {
+            assert!(!ask(&gateway, &[], stream).await.bytes().await.unwrap().is_empty());
+            let spans = collector.spans(2).await;
+            let (id, model) = (text(&spans[1], "gen_ai.response.id"), text(&spans[1], "gen_ai.response.model"));
+            assert!(!id.is_empty() && !model.is_empty(), "{protocol} {stream}: {id} {model}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -113,6 +113,9 @@ struct Try {
     /// The class of the failure it ended with.
     error: Option<&'static str>,
     status: Option<u16>,
+    /// What the provider calls its answer, and the model that gave it; empty where it does not say.
+    response_id: String,
+    response_model: String,
 }
 
 impl Trace {
@@ -149,6 +152,8 @@ impl Trace {
             ended: None,
             error: None,
             status: None,
+            response_id: String::new(),
+            response_model: String::new(),
         });
     }
 
@@ -156,6 +161,13 @@ impl Trace {
     pub(crate) fn failed(&mut self, class: &'static str, status: Option<u16>) {
         if let Some(last) = self.tries.last_mut() {
             last.end(Some(class), status);
+        }
+    }
+
+    /// The attempt under way has an answer of this id, by this model.
+    pub(crate) fn answered_as(&mut self, id: &str, model: &str) {
+        if let Some(last) = self.tries.last_mut() {
+            (last.response_id, last.response_model) = (short(id), short(model));
         }
     }
 

@@ -84,6 +84,9 @@ fn of_try(ended: &Ended, one: &Try, last: bool, runtime: &Runtime) -> Span {
         attributes.push(text("server.address", server.host()));
         attributes.extend(server.port_u16().map(|port| number("server.port", port)));
     }
+    for (name, value) in [("gen_ai.response.id", &one.response_id), ("gen_ai.response.model", &one.response_model)] {
+        attributes.extend((!value.is_empty()).then(|| text(name, value)));
+    }
     let error = one.error.or(ended.error.filter(|_| last && one.ended.is_none()));
     attributes.extend(error.map(|class| text("error.type", class)));
     attributes.extend(one.status.map(|status| number("http.response.status_code", status)));
