@@ -167,10 +167,14 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     let mut view = View { runtime, ..View::of(&app) };
     let decoded = segments(head.uri.path());
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-    let answered = match let_in(&mut view, &head, find(&head, &segments)).await {
+    let answered = match let_in(&mut view, &head, &id, find(&head, &segments)).await {
         Ok((endpoint, about)) => {
             let answered = answer(&view, endpoint, about, &head, &id, body).await;
-            note(&view, endpoint, about, &head, &id, &answered).await;
+            let came = match &answered {
+                Ok(answer) => (answer.status, answer.value.get("id").and_then(Value::as_str)),
+                Err(refusal) => (refusal.status, None),
+            };
+            note(&view, endpoint, about, &head, &id, came).await;
             answered
         }
         Err(refusal) => Err(refusal),
@@ -189,7 +193,12 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
 type Found<'a> = (&'static Endpoint, &'a str);
 
 /// Finds out who asks, and whether they may ask this.
-async fn let_in<'a>(view: &mut View, head: &Parts, found: Result<Found<'a>, Refusal>) -> Result<Found<'a>, Refusal> {
+async fn let_in<'a>(
+    view: &mut View,
+    head: &Parts,
+    id: &RequestId,
+    found: Result<Found<'a>, Refusal>,
+) -> Result<Found<'a>, Refusal> {
     if !matches!(&found, Ok((endpoint, _)) if endpoint.who == Who::Anyone) {
         view.principal = identity::access::principal(&view.app, &view.runtime, head).await.inspect_err(|denied| {
             let address = Peer::found(head).address;
@@ -203,17 +212,26 @@ async fn let_in<'a>(view: &mut View, head: &Parts, found: Result<Found<'a>, Refu
         (_, Err(nobody)) => return Err(nobody),
         (found, Ok(())) => found?,
     };
-    let for_password = matches!(endpoint.ask, Ask::Door(ask) if ask.leads_to_a_password());
-    if view.principal.user().is_some_and(|user| user.must_change) && !for_password {
-        let words = "choose another password first: `PUT /admin/api/session/password`";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "password_change_needed", words));
-    }
-    if !endpoint.who.allows(role) {
-        let words = format!("as {} you may not do this", role.map_or("nobody", Role::as_str));
-        let refusal = Refusal::new(StatusCode::FORBIDDEN, "not_allowed", words);
+    if let Err(refusal) = may_ask(&view.principal, endpoint) {
+        note(view, endpoint, about, head, id, (refusal.status, None)).await;
         return Err(refusal);
     }
     Ok((endpoint, about))
+}
+
+/// Whether an endpoint is for somebody of this role.
+fn may_ask(principal: &Principal, endpoint: &Endpoint) -> Result<(), Refusal> {
+    let for_password = matches!(endpoint.ask, Ask::Door(ask) if ask.leads_to_a_password());
+    if principal.user().is_some_and(|user| user.must_change) && !for_password {
+        let words = "choose another password first: `PUT /admin/api/session/password`";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "password_change_needed", words));
+    }
+    let role = principal.role();
+    if !endpoint.who.allows(role) {
+        let words = format!("as {} you may not do this", role.map_or("nobody", Role::as_str));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "not_allowed", words));
+    }
+    Ok(())
 }
 
 /// Writes down what was done. Signing in and out writes its own entries.
@@ -223,16 +241,12 @@ async fn note(
     about: &str,
     head: &Parts,
     id: &RequestId,
-    answered: &Result<Answer, Refusal>,
+    (status, made): (StatusCode, Option<&str>),
 ) {
     let own = matches!(endpoint.ask, Ask::Door(ask) if ask.leads_to_a_password());
     if endpoint.method == Method::GET || endpoint.ask == Ask::Explain || own {
         return;
     }
-    let (status, made) = match answered {
-        Ok(answer) => (answer.status, answer.value.get("id").and_then(Value::as_str)),
-        Err(refusal) => (refusal.status, None),
-    };
     let given = std::mem::take(&mut *view.given.lock());
     let deed = identity::audit::Deed {
         action: endpoint.operation,

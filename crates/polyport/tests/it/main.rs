@@ -8,6 +8,7 @@ mod outputs;
 #[cfg(target_os = "linux")]
 mod programs;
 mod secrets;
+mod users;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

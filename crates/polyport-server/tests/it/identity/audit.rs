@@ -19,6 +19,9 @@ async fn what_was_done_is_written_down_with_its_actor() {
     let credential = json!({ "provider": "none", "key": "sk-canary-secret" });
     let (status, _) = running.ask(&grace, "POST", "credentials", credential).await;
     assert!(status >= 400);
+    let member = text(&running.to("POST", "users", json!({ "name": "eve" })).await, "id").to_owned();
+    let eve = running.session_of(&member).await;
+    assert_eq!(running.ask(&eve, "DELETE", "teams/blue", Value::Null).await.0, 403);
     running.ask(&root, "DELETE", "session", Value::Null).await;
 
     let (_, page) = running.ask(&grace, "GET", "audit?limit=100", Value::Null).await;
@@ -39,6 +42,8 @@ async fn what_was_done_is_written_down_with_its_actor() {
             ("deleteTeam", "root", 404),
             ("createKey", "grace", 201),
             ("createCredential", "grace", i64::from(status)),
+            ("createUser", "env:ADMIN_TOKEN", 201),
+            ("deleteTeam", "eve", 403),
             ("signOut", "root", 200),
         ]
     );
