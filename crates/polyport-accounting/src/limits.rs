@@ -186,6 +186,12 @@ impl Counter {
     }
 }
 
+/// When the window around a time began, in seconds since 1970.
+#[must_use]
+pub fn began(window: Window, now: i64) -> i64 {
+    span(window, now).0
+}
+
 /// The window around a time: first second, and first second after it.
 fn span(window: Window, now: i64) -> (i64, i64) {
     let fixed = |length: i64| {
@@ -296,6 +302,24 @@ impl Account {
                 (counter.starts, counter.ends) = span(window, saved.starts);
                 (counter.settled, counter.held) = (saved.settled.saturating_add(saved.held), 0);
                 self.latest = self.latest.max(saved.starts);
+            }
+        }
+    }
+
+    /// At least so much was used in the window that began at `starts` (seconds since 1970), by requests that are over: others may have counted
+    /// what this account does not know of. Where another window is open by now, nothing changes.
+    pub fn raise(&mut self, window: Window, starts: i64, requests: u64, used: Use) {
+        for counter in self.counters.iter_mut().filter(|counter| counter.limit.window() == Some(window)) {
+            let (from, to) = span(window, starts);
+            if counter.ends == 0 {
+                (counter.starts, counter.ends) = (from, to);
+            }
+            if counter.starts == from {
+                let share = match counter.limit {
+                    Limit::Requests { .. } => u128::from(requests),
+                    _ => counter.limit.share(&used),
+                };
+                counter.settled = counter.settled.max(share);
             }
         }
     }

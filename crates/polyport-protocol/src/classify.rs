@@ -170,6 +170,7 @@ impl Details {
             of_model: self.names_model
                 || !self.quota_ids.is_empty() && self.quota_ids.iter().all(|id| id.contains("PerModel")),
             from_upstream: true,
+            unsent: false,
         }
     }
 

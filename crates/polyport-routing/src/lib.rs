@@ -40,8 +40,8 @@ pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 pub use budget::{BudgetPolicy, RetryBudget};
 pub use catalog::{
-    Catalog, CatalogError, Hints, List, Match, Mode, NoRoute, Pool, Resolved, Route, RouteTo, Rule, Stage, Target,
-    TargetSpec, Tier, UnknownModel,
+    Catalog, CatalogError, Disconnect, Hints, List, Match, Mode, NoRoute, Pool, Resolved, Route, RouteTo, Rule, Stage,
+    Target, TargetSpec, Tier, UnknownModel,
 };
 pub use fleet::{Fleet, ProviderSpec};
 pub use hedge::{Hedge, HedgePolicy};

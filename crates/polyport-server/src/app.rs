@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::{ArcSwap, Guard};
 use http::HeaderMap;
 use parking_lot::Mutex;
+use polyport_accounting::Limit;
 use polyport_provider::auth::Account;
 use polyport_provider::{Client, ClientError, ClientSettings};
 use polyport_routing::{Fleet, Hints, Resolved, RetryBudget, Sticky, Target};
@@ -27,6 +28,8 @@ use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::ingress::access::Caller;
+use crate::ingress::idempotency::Idempotency;
+use crate::ledger::{Books, Ledger};
 use crate::observe::metrics::ProviderFigures;
 use crate::observe::{Memory, Metrics, Pressure, Tracer};
 use crate::persist::Persist;
@@ -65,6 +68,8 @@ pub(crate) struct App {
     pub(crate) tracer: Option<Tracer>,
     /// Tells how many log lines were lost.
     pub(crate) lost_lines: LostLines,
+    pub(crate) ledger: Ledger,
+    pub(crate) idempotency: Idempotency,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
     pub(crate) learned: Learned,
@@ -168,6 +173,7 @@ impl App {
         registry: Option<Registry>,
         directory: Option<Directory>,
         identity: Identity,
+        books: Option<Books>,
     ) -> Result<Self, SetupError> {
         let (tasks, cut) = (Tasks::default(), CancellationToken::new());
         let shared = Shared {
@@ -202,6 +208,8 @@ impl App {
             metrics,
             tracer,
             lost_lines: LostLines::default(),
+            ledger: Ledger::new(books),
+            idempotency: Idempotency::default(),
             responses,
             signatures: SignatureTable::new(archive.clone()),
             archive,
@@ -231,6 +239,7 @@ impl App {
                 self.learned.follow(&self.runtime().config, config);
                 self.responses.have_several(!self.has_one_caller(&runtime));
                 self.runtime.store(Arc::new(runtime));
+                self.ledger.prices.forget();
                 self.metrics.reloaded(true);
                 Ok(())
             }
@@ -338,6 +347,14 @@ impl Runtime {
         let resolved = resolved.map_err(|none| Fault::new(none.class(), none.to_string()))?;
         asks.caller.may_be_answered_by(&resolved)?;
         Ok(resolved)
+    }
+
+    /// Whether what a caller may use is limited in tokens or money.
+    pub(crate) fn limits_use(&self, caller: &Caller) -> bool {
+        let own = caller.grant().map(|grant| grant.quotas.as_slice()).unwrap_or_default().iter();
+        let shared = self.config.quotas.iter().map(|shared| &shared.quota);
+        own.chain(shared)
+            .any(|quota| quota.limits.iter().any(|limit| matches!(limit, Limit::Tokens { .. } | Limit::Money { .. })))
     }
 
     /// Whether a target's provider is there and fits.

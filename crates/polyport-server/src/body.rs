@@ -5,9 +5,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::mpsc;
 
 use crate::ingress::completions::CompletionsBody;
 use crate::ingress::forward::ForwardBody;
+use crate::ingress::idempotency::Ticket;
 use crate::listen::InFlight;
 use crate::relay::RelayBody;
 
@@ -17,6 +19,8 @@ pub(crate) struct Body {
     source: Source,
     /// Tells the connection that a request is open until the answer is gone.
     in_flight: Option<InFlight>,
+    /// Takes it down, for whoever asks the same again.
+    noted: Option<Box<Ticket>>,
 }
 
 #[derive(Debug)]
@@ -29,6 +33,8 @@ enum Source {
     Completions(Box<CompletionsBody>),
     /// It comes from a provider as it is.
     Forward(Box<ForwardBody>),
+    /// It is written while it is read; an error breaks it off.
+    Written(mpsc::Receiver<Result<Bytes, ()>>),
 }
 
 /// The provider's body broke off: the client's connection is closed, so that nobody takes the part for the whole.
@@ -41,7 +47,7 @@ impl Body {
     pub(crate) fn into_whole(self) -> Option<Bytes> {
         match self.source {
             Source::Whole(bytes) => Some(bytes.unwrap_or_default()),
-            Source::Relay(_) | Source::Completions(_) | Source::Forward(_) => None,
+            Source::Relay(_) | Source::Completions(_) | Source::Forward(_) | Source::Written(_) => None,
         }
     }
 
@@ -49,7 +55,36 @@ impl Body {
     pub(crate) fn into_relay(self) -> Option<Box<RelayBody>> {
         match self.source {
             Source::Relay(relay) => Some(relay),
-            Source::Whole(_) | Source::Completions(_) | Source::Forward(_) => None,
+            Source::Whole(_) | Source::Completions(_) | Source::Forward(_) | Source::Written(_) => None,
+        }
+    }
+
+    /// Has it taken down while it is read.
+    pub(crate) fn noted(mut self, ticket: Box<Ticket>) -> Self {
+        self.noted = Some(ticket);
+        self
+    }
+
+    fn note(&mut self, polled: &Poll<Option<Result<Frame<Bytes>, Aborted>>>) {
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(noted), Some(bytes)) = (&mut self.noted, frame.data_ref()) {
+                    noted.take(bytes);
+                }
+                // Of a whole body nobody asks for the end.
+                if matches!(self.source, Source::Whole(None))
+                    && let Some(noted) = self.noted.take()
+                {
+                    noted.finish();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.noted = None,
+            Poll::Ready(None) => {
+                if let Some(noted) = self.noted.take() {
+                    noted.finish();
+                }
+            }
+            Poll::Pending => {}
         }
     }
 
@@ -61,7 +96,7 @@ impl Body {
 
 impl From<Source> for Body {
     fn from(source: Source) -> Self {
-        Self { source, in_flight: None }
+        Self { source, in_flight: None, noted: None }
     }
 }
 
@@ -80,6 +115,12 @@ impl From<Box<ForwardBody>> for Body {
 impl From<Box<RelayBody>> for Body {
     fn from(relay: Box<RelayBody>) -> Self {
         Source::Relay(relay).into()
+    }
+}
+
+impl From<mpsc::Receiver<Result<Bytes, ()>>> for Body {
+    fn from(pieces: mpsc::Receiver<Result<Bytes, ()>>) -> Self {
+        Source::Written(pieces).into()
     }
 }
 
@@ -106,25 +147,33 @@ impl HttpBody for Body {
     type Error = Aborted;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match &mut self.get_mut().source {
+        let this = self.get_mut();
+        let polled = match &mut this.source {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
             Source::Completions(body) => body.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
             Source::Forward(body) => body.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            Source::Written(pieces) => {
+                pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|()| Aborted)))
+            }
+        };
+        if this.noted.is_some() {
+            this.note(&polled);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Whole(bytes) => bytes.is_none(),
-            Source::Relay(_) | Source::Completions(_) | Source::Forward(_) => false,
+            Source::Relay(_) | Source::Completions(_) | Source::Forward(_) | Source::Written(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Relay(_) | Source::Completions(_) | Source::Forward(_) => SizeHint::default(),
+            Source::Relay(_) | Source::Completions(_) | Source::Forward(_) | Source::Written(_) => SizeHint::default(),
         }
     }
 }

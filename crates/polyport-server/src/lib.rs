@@ -12,6 +12,7 @@
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
 //! | [`explain`] | what would happen to a request |
+//! | `ledger` | limits before a request, a journal during it, a settlement after it |
 //! | `relay` | the life of a request |
 //! | `served` | servers on this machine that are started when they are asked for |
 //! | `persist` | what was counted and what rests goes into the store |
@@ -35,6 +36,7 @@ mod gate;
 mod id;
 pub mod identity;
 mod ingress;
+mod ledger;
 mod listen;
 mod observe;
 mod persist;

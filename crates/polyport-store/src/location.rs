@@ -11,7 +11,19 @@ use crate::error::OpenError;
 /// The database without any configuration: `polyport.db` in the data folder.
 #[must_use]
 pub fn default_url(data: &Path) -> String {
-    let path = data.join("polyport.db");
+    url_of(&data.join("polyport.db"))
+}
+
+/// The request log that belongs to the database at `url`: on the same server, or `log.db` in the data folder.
+#[must_use]
+pub fn log_url(url: &str, data: &Path) -> String {
+    match Location::parse(url) {
+        Ok(Location::Server(_)) => url.to_owned(),
+        Ok(Location::File(_)) | Err(_) => url_of(&data.join("log.db")),
+    }
+}
+
+fn url_of(path: &Path) -> String {
     format!("sqlite://{}", path.to_string_lossy().replace('%', "%25").replace('?', "%3F"))
 }
 

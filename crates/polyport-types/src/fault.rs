@@ -126,6 +126,9 @@ pub struct Fault {
     pub of_model: bool,
     /// Whether the error comes from the provider (then its text is kept) or from Polyport itself.
     pub from_upstream: bool,
+    /// Nothing of the request reached a provider: it cannot have used anything.
+    #[serde(default)]
+    pub unsent: bool,
 }
 
 impl Fault {
@@ -141,6 +144,7 @@ impl Fault {
             retry_after: None,
             of_model: false,
             from_upstream: false,
+            unsent: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::Text;
 
 /// A name in which each `*` stands for any run of characters, `/` included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
     text: Text,
     literal: usize,

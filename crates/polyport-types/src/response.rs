@@ -123,6 +123,34 @@ pub enum FinishReason {
     Other,
 }
 
+impl FinishReason {
+    /// Lower-case name for logs.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::StopSequence(_) => "stop_sequence",
+            Self::MaxTokens => "max_tokens",
+            Self::ContextWindow => "context_window",
+            Self::ToolCalls => "tool_calls",
+            Self::PauseTurn => "pause_turn",
+            Self::Continuation => "continuation",
+            Self::Refusal { .. } => "refusal",
+            Self::ContentFilter => "content_filter",
+            Self::Recitation => "recitation",
+            Self::MalformedToolCall => "malformed_tool_call",
+            Self::UnexpectedToolCall => "unexpected_tool_call",
+            Self::TooManyToolCalls => "too_many_tool_calls",
+            Self::MissingSignature => "missing_signature",
+            Self::Compaction => "compaction",
+            Self::Steered => "steered",
+            Self::Cancelled => "cancelled",
+            Self::Error => "error",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Response {
     /// The answer with the lowest number: what clients see whose protocol has only one.
     #[must_use]

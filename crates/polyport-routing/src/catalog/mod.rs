@@ -24,7 +24,7 @@ use polyport_types::{Pattern, Protocol, Text};
 
 pub use self::error::{CatalogError, List, NoRoute, UnknownModel};
 pub use self::pool::{Pool, Tier};
-pub use self::route::{Hints, Match, Route, RouteTo, Rule};
+pub use self::route::{Disconnect, Hints, Match, Route, RouteTo, Rule};
 pub use self::target::{Mode, Stage, Target, TargetSpec};
 use crate::Map;
 use crate::hedge::Hedge;
@@ -48,6 +48,10 @@ pub struct Resolved {
     pub retry: Option<RetryPolicy>,
     /// When a second attempt is made, where the route says so.
     pub hedge: Option<Arc<Hedge>>,
+    /// What becomes of an answer whose client has left, where the route says so.
+    pub disconnect: Option<Disconnect>,
+    /// Prompts and answers are kept in the request log.
+    pub capture: bool,
 }
 
 impl Resolved {
@@ -63,6 +67,8 @@ impl Resolved {
             keys: Arc::default(),
             retry: None,
             hedge: None,
+            disconnect: None,
+            capture: false,
         }
     }
 
@@ -280,6 +286,8 @@ impl Catalog {
             keys: Arc::default(),
             retry: None,
             hedge: None,
+            disconnect: None,
+            capture: false,
         }
     }
 
@@ -295,7 +303,8 @@ impl Catalog {
                 let found = self.behind(route, model, Rule::Route(at))?;
                 let keys = if route.keys.is_empty() { found.keys } else { route.keys.clone().into() };
                 let (retry, hedge) = (route.retry.clone(), route.hedge.clone());
-                Some(Resolved { mode: route.mode.unwrap_or(self.mode), keys, retry, hedge, ..found })
+                let (mode, disconnect, capture) = (route.mode.unwrap_or(self.mode), route.disconnect, route.capture);
+                Some(Resolved { mode, keys, retry, hedge, disconnect, capture, ..found })
             },
         )
     }

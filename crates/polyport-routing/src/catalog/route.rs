@@ -27,6 +27,22 @@ pub struct Route {
     pub retry: Option<RetryPolicy>,
     /// When a second attempt is made; `None` for the way of all.
     pub hedge: Option<Arc<Hedge>>,
+    /// What becomes of an answer whose client has left; `None` for the way of all.
+    pub disconnect: Option<Disconnect>,
+    /// Prompts and answers are kept in the request log.
+    pub capture: bool,
+}
+
+/// What becomes of an answer whose client has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disconnect {
+    /// The provider is left as well; what was used is estimated.
+    #[default]
+    Cancel,
+    /// It is read to its end, where the provider says what was used.
+    Drain,
+    /// It is read until about so many tokens of it have come.
+    DrainTokens(u64),
 }
 
 impl Route {
@@ -42,6 +58,8 @@ impl Route {
             keys: Vec::new(),
             retry: None,
             hedge: None,
+            disconnect: None,
+            capture: false,
         }
     }
 

@@ -4,6 +4,7 @@ use super::credentials::Act;
 use super::people::{Ask as About, Kind as Of};
 use super::session::Ask as Door;
 use super::tokens::Ask as Tokens;
+use super::usage::Ask as Usage;
 use super::{Ask, What};
 
 /// What is said of an endpoint.
@@ -44,6 +45,8 @@ pub(super) enum Answers {
     DataList(&'static str),
     /// This document.
     Document,
+    /// It is written while it is read, as one of these media types.
+    Written(&'static [&'static str]),
 }
 
 /// The endpoints for clients: path, method, operation and what it is.
@@ -126,12 +129,36 @@ pub(super) fn described(ask: Ask) -> Described {
             statuses: &[503],
             ..say("Everything that the database declares, without secrets", Nothing, Answers::Plain("Export"))
         },
+        Ask::Usage(about) => usage(about),
+        Ask::Download => {
+            let kinds = Answers::Written(&["application/jsonl", "text/csv; charset=utf-8"]);
+            say("All requests that are looked for, oldest first, in a file", Nothing, kinds)
+        }
+        Ask::Live => {
+            let kinds = Answers::Written(&["text/event-stream; charset=utf-8"]);
+            say("Requests as they end, as events", Nothing, kinds)
+        }
         Ask::OpenApi => say("This document", Nothing, Answers::Document),
         Ask::People(of, about) => person(of, about),
         Ask::Audit => say("What was done, newest first", Nothing, Answers::List("audit", "AuditEntry")),
         Ask::Door(about) => door(about),
         Ask::Tokens(about) => token(about),
     }
+}
+
+fn usage(about: Usage) -> Described {
+    let said = match about {
+        Usage::Requests => say("Requests that have ended", Sends::Nothing, Answers::List("requests", "Request")),
+        Usage::Request => {
+            say("One of them, with what was said if that is kept", Sends::Nothing, Answers::One("Request"))
+        }
+        Usage::Ledger => say("What each attempt used and cost", Sends::Nothing, Answers::List("lines", "LedgerLine")),
+        Usage::Sums => say("Sums by what is asked for", Sends::Nothing, Answers::Plain("Usage")),
+        Usage::Quotas => {
+            say("Limits, and what is left of them", Sends::Nothing, Answers::List("quotas", "QuotaStanding"))
+        }
+    };
+    Described { statuses: &[404, 503], ..said }
 }
 
 fn acted(act: Act) -> Described {

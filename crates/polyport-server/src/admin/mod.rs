@@ -15,6 +15,7 @@
 //! | [`oidc`] | signing in elsewhere |
 //! | [`audit`] | what was done |
 //! | [`people`] | teams, users, and the keys of their programs |
+//! | [`usage`], [`usage_shapes`] | requests, the ledger, sums, and what is left of limits |
 //! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
 
@@ -39,6 +40,8 @@ mod shapes;
 pub(crate) mod stats;
 mod table;
 mod tokens;
+mod usage;
+mod usage_shapes;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -107,6 +110,11 @@ enum Ask {
     OpenApi,
     People(people::Kind, people::Ask),
     Tokens(tokens::Ask),
+    Usage(usage::Ask),
+    /// Requests in a file.
+    Download,
+    /// Requests as they end.
+    Live,
 }
 
 /// What is in force while one request is answered.
@@ -168,6 +176,16 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     let decoded = segments(head.uri.path());
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
     let answered = match let_in(&mut view, &head, &id, find(&head, &segments)).await {
+        Ok((endpoint, _)) if matches!(endpoint.ask, Ask::Download | Ask::Live) => {
+            let written = Query::read(&head, query::parameters(endpoint.ask)).and_then(|query| match endpoint.ask {
+                Ask::Live => usage::live(&view, &query),
+                _ => usage::export(&view, &query),
+            });
+            let mut response = written.unwrap_or_else(|refusal| refusal.answer(&id));
+            error::name(ClientProtocol::Chat, &id, response.headers_mut());
+            guard(response.headers_mut());
+            return response;
+        }
         Ok((endpoint, about)) => {
             let answered = answer(&view, endpoint, about, &head, &id, body).await;
             let came = match &answered {
@@ -354,6 +372,9 @@ async fn answer(
             let body = read(view, head, body).await?;
             return people::answer(view, kind, about, id, &query, revision, body).await;
         }
+        Ask::Usage(about) => usage::answer(view, about, id, &query).await?,
+        // They are written as they are read: see `handle`.
+        Ask::Download | Ask::Live => Value::Null,
         Ask::Tokens(about) => {
             let body = read(view, head, body).await?;
             return tokens::answer(view, about, id, &query, body).await;

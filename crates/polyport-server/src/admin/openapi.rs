@@ -12,7 +12,7 @@ use super::describe::{Answers, CLIENTS, Described, Sends, described};
 use super::query::{LARGEST_PAGE, Parameter, Takes, parameters};
 use super::refusal::{self, CODES};
 use super::table::{Endpoint, TABLE, Who};
-use super::{ROOT, shapes, tokens};
+use super::{ROOT, shapes, tokens, usage_shapes};
 use crate::config::reference::json_schema;
 
 /// Where components stand.
@@ -118,8 +118,10 @@ fn operation(endpoint: &Endpoint) -> Value {
     if matches!(answers, Answers::Made(_) | Answers::Away) {
         super::extend(&mut headers, json!({ "location": header("Where it is.", true) }));
     }
-    let shown =
-        json!({ "description": "Done.", "headers": headers, "content": { "application/json": { "schema": schema } } });
+    let kinds: &[&str] = if let Answers::Written(kinds) = answers { kinds } else { &["application/json"] };
+    let content: Map<String, Value> =
+        kinds.iter().map(|kind| ((*kind).to_owned(), json!({ "schema": schema }))).collect();
+    let shown = json!({ "description": "Done.", "headers": headers, "content": content });
     responses.insert(status.to_owned(), shown.clone());
     let mut refused: BTreeSet<u16> = statuses.iter().copied().collect();
     if !open {
@@ -189,6 +191,7 @@ fn answer(answers: &Answers) -> (&'static str, Value) {
         Answers::Data(name) => ("200", data(&reference(name))),
         Answers::DataList(name) => ("200", data(&json!({ "type": "array", "items": reference(name) }))),
         Answers::Document => ("200", json!({ "type": "object" })),
+        Answers::Written(_) => ("200", json!({ "type": "string" })),
     }
 }
 
@@ -272,6 +275,10 @@ fn components() -> Map<String, Value> {
         add::<shapes::Explanation>,
         add::<shapes::Deleted>,
         add::<shapes::Export>,
+        add::<usage_shapes::Request>,
+        add::<usage_shapes::LedgerLine>,
+        add::<usage_shapes::Usage>,
+        add::<usage_shapes::Quota>,
         add::<shapes::Team>,
         add::<shapes::User>,
         add::<shapes::Key>,

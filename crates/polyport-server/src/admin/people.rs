@@ -46,11 +46,23 @@ impl Kind {
 
     pub(super) fn members(self) -> &'static [&'static str] {
         match self {
-            Self::Teams => &["name", "enabled", "models", "pools", "protocols", "networks"],
-            Self::Users => &["name", "enabled", "models", "pools", "protocols", "networks", "team", "role"],
-            Self::Keys => {
-                &["name", "enabled", "models", "pools", "protocols", "networks", "team", "user", "expires_at"]
+            Self::Teams => &["name", "enabled", "models", "pools", "protocols", "networks", "limits", "capture"],
+            Self::Users => {
+                &["name", "enabled", "models", "pools", "protocols", "networks", "limits", "capture", "team", "role"]
             }
+            Self::Keys => &[
+                "name",
+                "enabled",
+                "models",
+                "pools",
+                "protocols",
+                "networks",
+                "limits",
+                "capture",
+                "team",
+                "user",
+                "expires_at",
+            ],
         }
     }
 }

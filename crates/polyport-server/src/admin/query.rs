@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::people::{Ask as About, Kind as Of};
 use super::tokens::Ask as Tokens;
+use super::usage::Ask as Usage;
 use super::{Ask, Refusal, shown};
 use crate::config::suggestion;
 
@@ -56,7 +57,58 @@ const TEAM: Parameter = text("team", "Only those of this team, by id or name.");
 
 pub(super) const STATES: [&str; 6] = ["ready", "cooling", "exhausted", "refreshing", "invalid", "disabled"];
 pub(super) const ORIGINS: [&str; 5] = ["file", "database", "environment", "discovered", "built_in"];
+const PROTOCOL: Parameter =
+    word("protocol", &["chat", "responses", "messages", "gemini"], "Only those that speak this protocol.");
 const KINDS: [&str; 4] = ["provider", "credential", "pool", "route"];
+
+const ORDER: Parameter = word("order", &["newest", "oldest"], "Which come first. Default: newest.");
+const FROM: Parameter = text("from", "Not before this time: RFC 3339, or Unix milliseconds.");
+const TO: Parameter = text("to", "Before this time.");
+const OF_KEY: Parameter = text("of_key", "Only those of this client key, by id. (`key` is for keys.)");
+const OF_USER: Parameter = text("user", "Only those of this user, by id.");
+const OF_TEAM: Parameter = text("team", "Only those of this team, by id.");
+const MODEL: Parameter = text("model", "Only those that asked for this model.");
+const TRIED: Parameter = text("provider", "Only those of this provider, by name.");
+const CREDENTIAL: Parameter = text("credential", "Only those with this credential, by id.");
+
+/// What requests are looked for by.
+const REQUESTS: &[Parameter] = &[
+    LIMIT,
+    AFTER,
+    ORDER,
+    FROM,
+    TO,
+    text("id", "Only the one with this id, as in its `x-request-id`."),
+    OF_KEY,
+    OF_USER,
+    OF_TEAM,
+    MODEL,
+    TRIED,
+    CREDENTIAL,
+    PROTOCOL,
+    text("outcome", "Only those that came out so: `answered`, `client_gone`, `unknown`, or a kind of error."),
+    text("status", "Only those with this status, such as 429, or of this class, such as 5xx."),
+    Parameter { name: "min_duration_ms", takes: Takes::Number(0, u32::MAX), about: "Only those that took so long." },
+    Parameter { name: "failed", takes: Takes::Flag, about: "Only those that went wrong, or those that did not." },
+    text("q", "Only those with this text in model, error, the provider's id or a name."),
+];
+
+/// The same for an export, which has all of them.
+const EXPORT: &[Parameter] = &[
+    word("format", &["jsonl", "csv"], "How it is written. Default: jsonl."),
+    FROM,
+    TO,
+    OF_KEY,
+    OF_USER,
+    OF_TEAM,
+    MODEL,
+    TRIED,
+    CREDENTIAL,
+    PROTOCOL,
+    text("outcome", "Only those that came out so: `answered`, `client_gone`, `unknown`, or a kind of error."),
+    text("status", "Only those with this status, such as 429, or of this class, such as 5xx."),
+    Parameter { name: "failed", takes: Takes::Flag, about: "Only those that went wrong, or those that did not." },
+];
 
 /// The parameters of an endpoint.
 pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
@@ -121,6 +173,64 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
             const { &[text("provider", "Whose they are, where they do not say it.")] }
         }
         Ask::Tokens(Tokens::Events) => const { &[LIMIT] },
+        Ask::Usage(Usage::Requests) | Ask::Live => REQUESTS,
+        Ask::Download => EXPORT,
+        Ask::Usage(Usage::Ledger) => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    ORDER,
+                    FROM,
+                    TO,
+                    OF_KEY,
+                    OF_USER,
+                    OF_TEAM,
+                    MODEL,
+                    TRIED,
+                    CREDENTIAL,
+                    word("state", &["settled", "estimated", "unknown", "unused"], "How well the counts are known."),
+                    Parameter {
+                        name: "charged",
+                        takes: Takes::Flag,
+                        about: "Only what counts towards limits, or what does not.",
+                    },
+                ]
+            }
+        }
+        Ask::Usage(Usage::Sums) => {
+            const {
+                &[
+                    LIMIT,
+                    word("period", &["minute", "hour", "day", "month"], "Whose sums. Default: day."),
+                    FROM,
+                    TO,
+                    text(
+                        "by",
+                        "What is told apart: some of key, user, team, model, provider, credential, with commas.",
+                    ),
+                    Parameter { name: "series", takes: Takes::Flag, about: "Whether each period has rows of its own." },
+                    word("sort", &["requests", "failed", "tokens", "output", "cost"], "The greatest first."),
+                    OF_KEY,
+                    OF_USER,
+                    OF_TEAM,
+                    MODEL,
+                    TRIED,
+                    CREDENTIAL,
+                ]
+            }
+        }
+        Ask::Usage(Usage::Quotas) => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    Q,
+                    word("what", &["requests", "tokens", "money", "concurrency"], "Only limits of this."),
+                    word("window", &["minute", "day", "month", "total"], "Only limits in this time."),
+                ]
+            }
+        }
         Ask::Audit => {
             const {
                 &[

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use super::query::{ORIGINS, STATES};
+use super::usage_shapes::Limit;
 
 /// Whether something can be used.
 #[derive(JsonSchema)]
@@ -605,6 +606,9 @@ pub(super) struct Rules {
     pools: Vec<String>,
     protocols: Vec<String>,
     networks: Vec<String>,
+    limits: Vec<Limit>,
+    /// Prompts and answers are kept in the request log.
+    capture: bool,
 }
 
 /// What keys may do; an empty list allows everything.
@@ -619,6 +623,11 @@ pub(super) struct GivenRules {
     /// Where requests may come from: `10.0.0.0/8`, `2001:db8::/32` or single addresses.
     #[schemars(length(max = 1000))]
     networks: Option<Vec<String>>,
+    /// How much may be used.
+    #[schemars(length(max = 50))]
+    limits: Option<Vec<Limit>>,
+    /// Prompts and answers are kept in the request log.
+    capture: Option<bool>,
 }
 
 /// What a client speaks.

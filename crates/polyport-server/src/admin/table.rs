@@ -9,6 +9,7 @@ use super::credentials::Act;
 use super::people::{Ask as About, Kind as Of};
 use super::session::Ask as Door;
 use super::tokens::Ask as Tokens;
+use super::usage::Ask as Usage;
 use super::{Ask, What};
 
 /// Who may use an endpoint. What it is about has to be theirs as well: see [`Scope`](crate::identity::principal::Scope).
@@ -140,6 +141,13 @@ pub(super) static TABLE: &[Endpoint] = &[
     post("routes/{id}/disable", "disableRoute", Who::Admins, Ask::Switch(What::Route, false)),
     get("models", "listModels", Ask::Models),
     get("prices", "listPrices", Ask::Prices),
+    get_for(Who::Members, "requests", "listRequests", Ask::Usage(Usage::Requests)),
+    get_for(Who::Members, "requests/export", "exportRequests", Ask::Download),
+    get_for(Who::Members, "requests/live", "followRequests", Ask::Live),
+    get_for(Who::Members, "requests/{id}", "getRequest", Ask::Usage(Usage::Request)),
+    get_for(Who::Members, "ledger", "listLedger", Ask::Usage(Usage::Ledger)),
+    get_for(Who::Members, "usage", "getUsage", Ask::Usage(Usage::Sums)),
+    get_for(Who::Members, "quotas", "listQuotas", Ask::Usage(Usage::Quotas)),
     get("problems", "listProblems", Ask::Problems),
     post("explain", "explain", Who::Admins, Ask::Explain),
     get("export", "exportDefinitions", Ask::Export),
@@ -307,7 +315,10 @@ mod tests {
     fn a13_what_belongs_to_nobody_is_for_admins() {
         for endpoint in TABLE.iter().filter(|endpoint| endpoint.who < Who::Admins) {
             let list = endpoint.path.split('/').next().unwrap();
-            let own = ["teams", "users", "keys", "session", "setup", "oidc", "openapi.json"].contains(&list)
+            // Of these, everybody sees what is theirs.
+            let used = ["requests", "ledger", "usage", "quotas"].contains(&list) && endpoint.method == Method::GET;
+            let own = used
+                || ["teams", "users", "keys", "session", "setup", "oidc", "openapi.json"].contains(&list)
                 || endpoint.ask == Ask::Pools;
             assert!(own, "{} {}", endpoint.method, endpoint.path);
             let changes_teams = list == "teams" && endpoint.method != Method::GET;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::custom::CustomHttp;
 use super::daily::Daily;
 use super::local::file::{Process, Server as LocalServer};
+use super::money::{Accounting, Disconnect};
 use super::oidc::OidcFile;
 use super::telemetry::{MetricsFile, TelemetryFile};
 use super::units::{Named, Rate, Several, Short, Size, Span};
@@ -68,6 +69,8 @@ pub(super) struct File {
     pub(super) metrics: MetricsFile,
     /// What is told to other programs.
     pub(super) telemetry: TelemetryFile,
+    /// Prices, what budgets are counted in, and limits that callers share.
+    pub(super) accounting: Accounting,
 }
 
 /// Where to listen and what answers carry.
@@ -556,6 +559,12 @@ pub(super) struct Route {
     pub(super) retry: RouteRetry,
     /// A second attempt where the first is slow to begin. Default: `hedge`.
     pub(super) hedge: Option<Hedge>,
+    /// What becomes of an answer whose client has left. Default: `accounting.disconnect`.
+    pub(super) disconnect: Option<Disconnect>,
+    /// With `disconnect: drain`: until about so many tokens of it have come. Default: to its end.
+    pub(super) drain_tokens: Option<u64>,
+    /// Prompts and answers are kept in the request log for some time, without what looks like a key. Default: false.
+    pub(super) capture: bool,
 }
 
 /// When a route holds.

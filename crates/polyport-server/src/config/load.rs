@@ -12,11 +12,12 @@ use super::definitions::{Declared, Definitions, switch_of_provider};
 use super::discover::Found;
 use super::env::Environment;
 use super::file::File;
+
 use super::problem::{Place, Problem, Problems, Weight};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
-use super::{Config, data, models, read, resilience, store, telemetry};
+use super::{Config, data, models, money, read, resilience, store, telemetry};
 
 /// A larger file is no configuration.
 const LARGEST_FILE: u64 = 8 << 20;
@@ -293,6 +294,12 @@ impl Source {
             log: check::log(file, &data, &self.environment, context),
             metrics: telemetry::metrics(&file.metrics, &access, context),
             traces: telemetry::traces(&file.telemetry.otlp, context),
+            money: money::money(file, context),
+            quotas: money::quotas(file, context),
+            keep: money::keep(file, context),
+            addresses: file.accounting.addresses.unwrap_or_default(),
+            capture_bytes: file.accounting.capture_bytes.map_or(money::CAPTURE_BYTES, |size| size.0),
+            disconnect: money::disconnect(file.accounting.disconnect, file.accounting.drain_tokens).unwrap_or_default(),
             capability_overrides: check::capabilities(file, context),
             capability_cache: RwLock::default(),
             access,

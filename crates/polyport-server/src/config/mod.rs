@@ -21,6 +21,7 @@ mod live;
 mod load;
 mod local;
 mod models;
+mod money;
 mod oidc;
 pub mod preset;
 pub mod problem;
@@ -43,7 +44,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use polyport_protocol::{Capabilities, CarrierKey};
-use polyport_routing::{BudgetPolicy, Catalog, Hedge, Pattern, RetryPolicy};
+use polyport_routing::{BudgetPolicy, Catalog, Disconnect, Hedge, Pattern, RetryPolicy};
 use polyport_types::Text;
 
 use crate::Map;
@@ -56,6 +57,7 @@ pub use discover::Found;
 pub use env::Environment;
 pub use live::{Live, Reload, Watch};
 pub use load::{Arguments, Loaded, Purpose, Source};
+pub use money::{Addresses, Keep, MoneySettings};
 pub use oidc::Oidc;
 pub(crate) use oidc::is_safe as is_safe_address;
 pub use preset::Preset;
@@ -120,6 +122,18 @@ pub struct Config {
     pub metrics: MetricsAccess,
     /// Where traces go, if they do.
     pub traces: Option<Traces>,
+    /// Prices, and what budgets are counted in.
+    pub money: MoneySettings,
+    /// How many bytes of a prompt or an answer are kept where they are.
+    pub capture_bytes: usize,
+    /// How long what is logged is kept.
+    pub keep: Keep,
+    /// What is logged of clients' addresses.
+    pub addresses: Addresses,
+    /// What becomes of answers whose clients have left.
+    pub disconnect: Disconnect,
+    /// Limits that the configuration sets.
+    pub(crate) quotas: Vec<crate::directory::quotas::Shared>,
     /// Operator's words on what models can do, by `provider/model` or model pattern.
     pub(crate) capability_overrides: Vec<CapabilityOverride>,
     pub(crate) capability_cache: RwLock<Map<(Text, Text), Arc<Capabilities>>>,
@@ -353,6 +367,12 @@ impl Config {
             log: Log::default(),
             metrics: MetricsAccess::default(),
             traces: None,
+            money: MoneySettings::default(),
+            quotas: Vec::new(),
+            capture_bytes: money::CAPTURE_BYTES,
+            keep: Keep::default(),
+            addresses: Addresses::default(),
+            disconnect: Disconnect::default(),
             capability_overrides: Vec::new(),
             capability_cache: RwLock::default(),
         }

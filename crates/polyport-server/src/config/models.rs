@@ -256,6 +256,8 @@ fn route(
         keys: given.keys.iter().map(|key| Text::from(key.as_str())).collect(),
         retry: resilience::route_retry(&given.retry, file, &path, context),
         hedge: given.hedge.as_ref().map(|hedge| resilience::hedge(hedge, &[path, steps!["hedge"]].concat(), context)),
+        disconnect: super::money::disconnect(given.disconnect, given.drain_tokens),
+        capture: given.capture,
     })
 }
 

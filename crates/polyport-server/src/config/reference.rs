@@ -91,6 +91,11 @@ pub fn markdown() -> String {
         ("log", "Log"),
         ("metrics", "MetricsFile"),
         ("telemetry.otlp", "Otlp"),
+        ("accounting", "Accounting"),
+        ("accounting.exchange[]", "Currencies"),
+        ("accounting.prices[]", "Price"),
+        ("accounting.quotas[]", "Quota"),
+        ("accounting.keep", "KeepTimes"),
     ];
     for (path, name) in sections {
         if let Some(definition) = root.definition(name) {

@@ -1,5 +1,6 @@
 //! Where the database is, and the key of what is sealed in it.
 
+use polyport_store::log::Log;
 use polyport_store::{KeyError, MasterKey, OpenError, Store};
 use polyport_types::Secret;
 
@@ -26,6 +27,14 @@ impl Config {
     #[must_use]
     pub fn store_url(&self) -> Secret {
         self.store.url.clone().unwrap_or_else(|| Secret::new(polyport_store::default_url(&self.data)))
+    }
+
+    /// Opens the request log: a file of its own beside the database, or the same server.
+    ///
+    /// # Errors
+    /// Why it cannot be used, for people.
+    pub async fn open_log(&self) -> Result<Log, OpenError> {
+        Log::open(&polyport_store::log_url(self.store_url().expose(), &self.data)).await
     }
 
     /// Opens the database, and makes it where there is none.

@@ -3,6 +3,7 @@
 //! Requests look keys up in memory, by a digest of their text; the database is read at the start, after changes, and every two seconds for
 //! those of other processes.
 
+pub(crate) mod quotas;
 pub(crate) mod rules;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock;
 use crate::config::KeyHash;
+use quotas::{Quota, Subject};
 use rules::Rules;
 
 /// What other processes change is seen within this time.
@@ -34,15 +36,26 @@ pub(crate) struct Grant {
     pub(crate) id: Text,
     /// Its name, for people and routes.
     pub(crate) name: Text,
-    /// The name of the user.
-    pub(crate) user: Option<Text>,
-    /// The name of the team.
-    pub(crate) team: Option<Text>,
+    /// The user.
+    pub(crate) user: Option<Named>,
+    /// The team.
+    pub(crate) team: Option<Named>,
+    /// How much may be used: the limits of the key, its user and its team.
+    pub(crate) quotas: Vec<Quota>,
+    /// Prompts and answers are kept in the request log.
+    pub(crate) capture: bool,
     /// Those of the key, its user and its team.
     rules: Vec<Rules>,
     expires_at: Option<i64>,
     /// Why it is not good.
     barred: Option<&'static str>,
+}
+
+/// Somebody, by id and by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) id: Text,
+    pub(crate) name: Text,
 }
 
 impl Grant {
@@ -212,6 +225,22 @@ impl Directory {
         users
     }
 
+    /// All limits of keys, users and teams.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        let people = self.people.read();
+        people.keys.values().flat_map(|entry| entry.grant.quotas.iter().cloned()).collect()
+    }
+
+    /// A key, by its id.
+    pub(crate) fn key(&self, id: &str) -> Option<ClientKey> {
+        self.people.read().keys.get(id).map(|entry| entry.key.value.clone())
+    }
+
+    /// The name of a key.
+    pub(crate) fn key_name(&self, id: &str) -> Option<String> {
+        self.people.read().keys.get(id).map(|entry| entry.grant.name.to_string())
+    }
+
     /// How many keys belong to a user or team.
     pub(crate) fn keys_of(&self, user: Option<&str>, team: Option<&str>) -> usize {
         let people = self.people.read();
@@ -334,11 +363,26 @@ impl People {
             .flatten()
             .map(|definition| definition.as_object().and_then(|members| Rules::read(members).ok()))
             .collect();
+        let named = |id: &str, name: &str| Named { id: Text::from(id), name: Text::from(name) };
+        let subjects = [
+            Some(Subject::Key(Text::from(&*key.id))),
+            user.map(|user| Subject::User(Text::from(&*user.id))),
+            team.map(|team| Subject::Team(Text::from(&*team.id))),
+        ];
+        let quotas = read.iter().flatten().zip(subjects.into_iter().flatten()).flat_map(|(rules, subject)| {
+            rules.limits.iter().map(move |(models, limits)| Quota {
+                subject: subject.clone(),
+                models: models.clone(),
+                limits: Arc::clone(limits),
+            })
+        });
         Grant {
             id: Text::from(&*key.id),
             name: Text::from(&**name),
-            user: user.map(|user| Text::from(&*user.value.name)),
-            team: team.map(|team| Text::from(&*team.value.name)),
+            user: user.map(|user| named(&user.id, &user.value.name)),
+            team: team.map(|team| named(&team.id, &team.value.name)),
+            quotas: quotas.collect(),
+            capture: read.iter().flatten().any(|rules| rules.capture),
             barred: barred.or(if read.is_none() { Some("has rules that cannot be read") } else { None }),
             rules: read.unwrap_or_default(),
             expires_at: *expires_at,

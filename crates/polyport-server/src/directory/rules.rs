@@ -6,11 +6,13 @@ use polyport_provider::Network;
 use polyport_types::{ClientProtocol, Pattern, Text};
 use serde_json::{Map, Value, json};
 
+use super::quotas::{self, ByModels};
+
 /// Longest list in a rule.
 const LONGEST: usize = 1000;
 
 /// The members of rules.
-pub(crate) const MEMBERS: [&str; 4] = ["models", "pools", "protocols", "networks"];
+pub(crate) const MEMBERS: [&str; 6] = ["models", "pools", "protocols", "networks", "limits", "capture"];
 
 /// What is allowed; an empty list allows everything of its kind.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +24,10 @@ pub(crate) struct Rules {
     protocols: Vec<ClientProtocol>,
     /// Where requests may come from, as it was written.
     networks: Vec<(Text, Network)>,
+    /// How much may be used.
+    pub(crate) limits: ByModels,
+    /// Prompts and answers are kept in the request log.
+    pub(crate) capture: bool,
 }
 
 impl Rules {
@@ -41,7 +47,13 @@ impl Rules {
             protocols.push(known.ok_or_else(wrong)?);
         }
         let networks = networks(definition)?;
-        Ok(Self { models, pools: texts(definition, "pools")?, protocols, networks })
+        let capture = match definition.get("capture") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(capture)) => *capture,
+            Some(_) => return Err(("capture".to_owned(), "must be true or false".to_owned())),
+        };
+        let limits = quotas::read(definition)?;
+        Ok(Self { models, pools: texts(definition, "pools")?, protocols, networks, limits, capture })
     }
 
     /// As a definition has it.
@@ -51,6 +63,8 @@ impl Rules {
             "pools": self.pools,
             "protocols": self.protocols.iter().map(|protocol| protocol.as_str()).collect::<Vec<_>>(),
             "networks": self.networks.iter().map(|(text, _)| text).collect::<Vec<_>>(),
+            "limits": quotas::shown(&self.limits),
+            "capture": self.capture,
         })
     }
 

@@ -46,7 +46,12 @@ impl Caller {
     /// The names by which routes may know the caller: of the key, its user and its team.
     pub(crate) fn names(&self) -> Vec<&str> {
         let people = self.grant.iter().flat_map(|grant| [&grant.user, &grant.team]).flatten();
-        std::iter::once(&self.name).chain(people).map(|name| &**name).collect()
+        std::iter::once(&self.name).chain(people.map(|one| &one.name)).map(|name| &**name).collect()
+    }
+
+    /// What a key of the database allows.
+    pub(crate) fn grant(&self) -> Option<&Arc<Grant>> {
+        self.grant.as_ref()
     }
 
     /// Whether it may ask for a model in this protocol.

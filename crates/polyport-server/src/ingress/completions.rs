@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
-use polyport_protocol::RequestHead;
 use polyport_protocol::sse::{Frame, Framing};
+use polyport_protocol::{RequestHead, read_usage};
 use polyport_provider::Call as Ask;
 use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Text};
 use serde_json::{Map, Value, json};
@@ -19,8 +19,10 @@ use super::{Call, Entered};
 use crate::app::{App, Asks, Runtime, Upstream};
 use crate::body::Body;
 use crate::id::RequestId;
+use crate::ledger::Demand;
 use crate::observe::{Outcome, Record};
 use crate::relay::course::Course;
+use crate::relay::limits::{rough, tokens_of};
 use crate::relay::origin::Origin;
 use crate::relay::peek::{Edits, Peek};
 use crate::relay::{self, Exchange, RelayBody, wire};
@@ -71,27 +73,34 @@ async fn native(
         return Ok(None);
     }
     let resolved = resolved.filtered(|target| runtime.fits(target, fits));
+    let asked = Demand { model: &model, resolved: Some(&resolved) };
+    record.admit(runtime, asked, rough(body, Some(&peek)))?;
     let slot = Course::new(Arc::clone(app), Arc::clone(runtime), resolved).first().await?;
     let mut edits = Edits::default();
     if model != *slot.target.model {
         edits.set("model", Value::from(&*slot.target.model).to_string());
     }
     let ask = Ask::Other { path: "completions", model: &slot.target.model, query: None };
-    let opened = wire::post(&slot, ask, wire::json_headers(false), peek.edited(body, &edits)).await;
-    // Whatever is wrong with this endpoint there, the conversation may still work.
-    let Ok(mut opened) = opened else { return Ok(None) };
-    let Ok(answer) = wire::whole(&mut opened, &slot.target.provider, runtime.config.limits.answer_bytes).await else {
-        return Ok(None);
+    record.aim(&slot, Protocol::Chat.as_str());
+    record.sent();
+    let sent = wire::post(&slot, ask, wire::json_headers(false), peek.edited(body, &edits)).await;
+    let answer = match sent {
+        Ok(mut opened) => wire::whole(&mut opened, &slot.target.provider, runtime.config.limits.answer_bytes).await,
+        Err(fault) => Err(fault),
     };
+    // Whatever is wrong with this endpoint there, the conversation may still work.
+    let Ok(answer) = answer.inspect_err(|fault| record.failed(fault)) else { return Ok(None) };
     let ours = serde_json::from_slice::<Value>(&answer)
         .ok()
         .filter(|value| value.get("object") == Some(&json!("text_completion")));
-    if ours.is_none() {
+    let Some(ours) = ours else {
+        record.failed(&wire::broken(&slot.target.provider, "it is no completion"));
         return Ok(None);
-    }
-    record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-    record.to = Protocol::Chat.as_str();
-    record.sent();
+    };
+    let counts = ours.get("usage").map(|usage| Bytes::from(usage.to_string()));
+    let target = relay::passthrough::counting(Protocol::Chat, &slot);
+    record.usage = counts.and_then(|counts| read_usage(&target, counts)).unwrap_or_default();
+    record.seen = tokens_of(answer.len());
     let mut response = Response::new(Body::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(Some(response))
@@ -190,6 +199,13 @@ impl Asker {
         .await
     }
 
+    /// The record of a further call: a request of its own.
+    fn another(&self) -> Record {
+        let mut record = Record::new(Arc::clone(&self.app), &RequestId::new(), PROTOCOL, "completions");
+        record.caller = Some(self.caller.clone());
+        record
+    }
+
     /// One call per prompt, one after the other.
     async fn whole(&self, wanted: Wanted, record: Box<Record>) -> Response<Body> {
         let mut record = Some(record);
@@ -198,9 +214,7 @@ impl Asker {
         let mut usage = [0u64; 3];
         let mut last = Value::Null;
         for prompt in &wanted.prompts {
-            let own = record
-                .take()
-                .unwrap_or_else(|| Box::new(Record::new(Arc::clone(&self.app), &self.id, PROTOCOL, "completions")));
+            let own = record.take().unwrap_or_else(|| Box::new(self.another()));
             let response = self.ask(&wanted, prompt, own).await;
             if response.status() != StatusCode::OK {
                 return response;

@@ -13,6 +13,8 @@ use polyport_types::{Fault, FaultClass, Text};
 use super::Entered;
 use super::body::{self, BodyLimits};
 use super::spool::Spool;
+use crate::ledger::tries::Estimate;
+use crate::relay::limits::rough;
 use crate::relay::origin::Reference;
 use crate::relay::peek::{Edits, Peek};
 use crate::tasks;
@@ -79,6 +81,14 @@ impl Content {
             }
             (Kind::Form(boundary), spool) => Self::form(spool, boundary).await,
             (Kind::Json | Kind::Other, spool) => Ok(Self::Other(spool)),
+        }
+    }
+
+    /// About how many tokens it is. Files are none: what they come to, only their provider knows.
+    pub(super) fn estimate(&self) -> Estimate {
+        match self {
+            Self::Json(body) => Estimate { output: 0, ..rough(body, None) },
+            Self::Form { .. } | Self::Other(_) => Estimate::default(),
         }
     }
 

@@ -110,8 +110,7 @@ impl Counting {
         if slot.upstream.client.is_none() || !provider.profile.counts_tokens {
             return Ok(estimate(&request));
         }
-        record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-        record.to = provider.protocol().as_str();
+        record.aim(&slot, provider.protocol().as_str());
         match self.ask(&slot, &request, as_it_is, record).await {
             Ok(counted) => Ok(counted),
             // What is wrong with the request is worth knowing; whatever else is wrong must not stop the client.
@@ -144,7 +143,7 @@ impl Counting {
         };
         record.sent();
         let call = Ask::CountTokens { model: &slot.target.model };
-        let mut opened = wire::post(slot, call, headers, body).await?;
+        let mut opened = wire::post(slot, call, headers, body).await.inspect_err(|fault| record.failed(fault))?;
         record.upstream_id = opened.request_id();
         let answer = wire::whole(&mut opened, &slot.target.provider, 1 << 20).await?;
         let value: Value = serde_json::from_slice(&answer).unwrap_or_default();

@@ -15,9 +15,12 @@ use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Protocol, Text};
 use super::{Call, Entered};
 use crate::app::Asks;
 use crate::body::Body;
+use crate::ledger::Demand;
+use crate::ledger::tries::Estimate;
 use crate::observe::{Outcome, Record};
 use crate::relay::course::{Course, Slot};
 use crate::relay::deadline;
+use crate::relay::limits::rough;
 use crate::relay::peek::{Edits, Peek, model_of};
 use crate::relay::{self, wire};
 
@@ -48,15 +51,19 @@ async fn handle(call: Call, protocol: ClientProtocol, model: Option<Text>, batch
         let course = Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved);
         let mut course = course.within(record.started(), deadline::of_client(&parts.headers));
         let deadline = course.deadline(false);
+        let asked = Demand { model: &model, resolved: Some(course.resolved()) };
+        record.admit(&runtime, asked, Estimate { output: 0, ..rough(&asking.body, None) })?;
         let mut slot = deadline.within(course.first()).await?;
         loop {
-            record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-            record.to = slot.upstream.config.protocol().as_str();
+            record.aim(&slot, slot.upstream.config.protocol().as_str());
             record.sent();
             match deadline.wait(asking.ask(&slot, &model, &mut record)).await {
                 None => return Err(course.late(&slot, &deadline)),
                 Some(Ok(answered)) => return Ok(answered),
-                Some(Err(fault)) => slot = deadline.within(course.after(slot, fault.into())).await?,
+                Some(Err(fault)) => {
+                    record.failed(&fault);
+                    slot = deadline.within(course.after(slot, fault.into())).await?;
+                }
             }
         }
     }

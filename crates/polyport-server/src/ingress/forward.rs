@@ -10,13 +10,14 @@ use http::{HeaderMap, HeaderValue, Response};
 use polyport_protocol::meter::Meter;
 use polyport_provider::{BodyError, Call as Ask, ProviderBody};
 use polyport_routing::Resolved;
-use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Usage};
 use tokio::time::Sleep;
 
 use super::{Call, Entered};
 use crate::app::{Asks, Runtime, Upstream};
 use crate::body::{Aborted, Body};
 use crate::id::RequestId;
+use crate::ledger::Demand;
 use crate::observe::{Outcome, Record};
 use crate::relay::course::{Course, Slot, steady};
 use crate::relay::deadline;
@@ -49,16 +50,20 @@ pub(crate) async fn handle(call: Call, path: &'static str) -> Response<Body> {
             None => Course::new(std::sync::Arc::clone(&app), std::sync::Arc::clone(&runtime), resolved),
         };
         course = course.within(record.started(), deadline::of_client(&parts.headers));
+        let asked = Demand { model: &record.model.clone(), resolved: Some(course.resolved()) };
+        record.admit(&runtime, asked, content.estimate())?;
         let mut slot = course.first().await?;
         loop {
-            record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-            record.to = slot.upstream.config.protocol().as_str();
+            record.aim(&slot, slot.upstream.config.protocol().as_str());
             record.sent();
             let body = content.with_model(&slot.target.model)?;
             let ask = Ask::Other { path, model: &slot.target.model, query: None };
             match wire::post(&slot, ask, request_headers(&parts.headers), body).await {
                 Ok(opened) => return Ok((slot, opened)),
-                Err(fault) => slot = course.after(slot, fault.into()).await?,
+                Err(fault) => {
+                    record.failed(&fault);
+                    slot = course.after(slot, fault.into()).await?;
+                }
             }
         }
     }
@@ -153,7 +158,7 @@ pub(crate) fn answer_headers(
     if let Ok(value) = HeaderValue::try_from(target) {
         headers.insert("x-polyport-target", value);
     }
-    headers.insert("x-polyport-attempts", HeaderValue::from(record.attempts));
+    headers.insert("x-polyport-attempts", HeaderValue::from(record.attempts()));
     record.upstream_id = opened.request_id();
     if let Some(Ok(value)) = record.upstream_id.as_deref().map(HeaderValue::try_from) {
         headers.insert("x-polyport-upstream-request-id", value);
@@ -190,6 +195,13 @@ pub(crate) struct Along {
     pub(crate) meter: Option<Box<Meter>>,
 }
 
+impl Along {
+    /// What was counted so far.
+    fn usage(&mut self) -> Usage {
+        self.meter.take().and_then(|meter| meter.usage()).unwrap_or_default()
+    }
+}
+
 /// A provider's body on its way to a client, as it is.
 pub(crate) struct ForwardBody {
     body: ProviderBody,
@@ -216,7 +228,7 @@ impl ForwardBody {
             Poll::Ready(Some(Err(_))) => self.abort(FaultClass::UpstreamProtocol),
             Poll::Ready(None) => {
                 if let Some(mut record) = self.record.take() {
-                    record.usage = self.along.meter.take().and_then(|meter| meter.usage()).unwrap_or_default();
+                    record.usage = self.along.usage();
                     record.end(Outcome::Answered);
                 }
                 let rest = self.along.framed.take().map(|mut framed| framed.flush()).filter(|rest| !rest.is_empty());
@@ -259,10 +271,20 @@ impl ForwardBody {
     fn abort(&mut self, class: FaultClass) -> Poll<Option<Result<Bytes, Aborted>>> {
         match self.record.take() {
             Some(mut record) => {
+                record.usage = self.along.usage();
                 record.end(Outcome::Failed(class));
                 Poll::Ready(Some(Err(Aborted)))
             }
             None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for ForwardBody {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            record.usage = self.along.usage();
+            record.end(Outcome::ClientGone);
         }
     }
 }

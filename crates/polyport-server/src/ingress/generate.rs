@@ -5,7 +5,7 @@ use http::{HeaderName, Response};
 use polyport_protocol::RequestHead;
 use polyport_types::{ClientProtocol, Text};
 
-use super::{Call, Entered, request_head};
+use super::{Call, Entered, idempotency, request_head};
 use crate::body::Body;
 use crate::relay::origin::Origin;
 use crate::relay::peek::{Edits, Peek};
@@ -22,7 +22,8 @@ pub(crate) async fn body_protocol(call: Call, protocol: ClientProtocol) -> Respo
             if protocol == ClientProtocol::Chat && entered.runtime.config.stream_by_default {
                 set_if_absent(&mut entered.body, "stream", "true".to_owned());
             }
-            relay::relay(exchange(entered, protocol, protocol, head)).await
+            let relay = |entered| relay::relay(exchange(entered, protocol, protocol, head));
+            idempotency::once(entered, protocol, relay).await
         }
         Err(refused) => refused,
     }
@@ -46,7 +47,8 @@ pub(crate) async fn deployment(call: Call, name: &str) -> Response<Body> {
     match call.enter(protocol, protocol.as_str()).await {
         Ok(mut entered) => {
             set_if_absent(&mut entered.body, "model", serde_json::Value::from(name).to_string());
-            relay::relay(exchange(entered, protocol, protocol, head)).await
+            let relay = |entered| relay::relay(exchange(entered, protocol, protocol, head));
+            idempotency::once(entered, protocol, relay).await
         }
         Err(refused) => refused,
     }
@@ -59,7 +61,10 @@ pub(crate) async fn gemini(call: Call, model: String, stream: bool) -> Response<
     let head =
         RequestHead { model: Some(Text::from(model)), stream, json_array: stream && !sse, ..RequestHead::default() };
     match call.enter(protocol, protocol.as_str()).await {
-        Ok(entered) => relay::relay(exchange(entered, protocol, protocol, head)).await,
+        Ok(entered) => {
+            let relay = |entered| relay::relay(exchange(entered, protocol, protocol, head));
+            idempotency::once(entered, protocol, relay).await
+        }
         Err(refused) => refused,
     }
 }

@@ -9,8 +9,12 @@ use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
 
 use super::forward::{Along, absent, answer_headers, stream_through};
 use super::{Call, Entered, access};
+use std::sync::Arc;
+
 use crate::body::Body;
 use crate::id::RequestId;
+use crate::ledger::Demand;
+use crate::ledger::tries::Estimate;
 use crate::observe::{Outcome, Record};
 use crate::relay;
 use crate::relay::course::{Course, Slot, steady};
@@ -122,11 +126,11 @@ async fn ask(call: Call, resolved: Resolved, path: &str) -> Result<Asked, Respon
     let Entered { app, runtime, id, parts, body, caller, mut record } = call.enter(PROTOCOL, "kept").await?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let query = without_key(parts.uri.query().unwrap_or_default());
-    let mut course = Course::new(app, runtime, resolved);
     let result = async {
+        record.admit(&runtime, Demand { model: "", resolved: Some(&resolved) }, Estimate::default())?;
+        let mut course = Course::new(app, Arc::clone(&runtime), resolved);
         let mut slot = course.first().await?;
-        record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-        record.to = slot.upstream.config.protocol().as_str();
+        record.aim(&slot, slot.upstream.config.protocol().as_str());
         loop {
             record.sent();
             let headers = request_headers(&slot, &parts.headers, !body.is_empty());
@@ -134,8 +138,14 @@ async fn ask(call: Call, resolved: Resolved, path: &str) -> Result<Asked, Respon
                 Ask::Other { path, model: &slot.target.model, query: (!query.is_empty()).then_some(query.as_str()) };
             match wire::send(&slot, method.clone(), ask, headers, body.clone()).await {
                 Ok(opened) => return Ok((slot, opened)),
-                Err(fault) if method != Method::GET => return Err(fault),
-                Err(fault) => slot = course.after(slot, fault.into()).await?,
+                Err(fault) if method != Method::GET => {
+                    record.failed(&fault);
+                    return Err(fault);
+                }
+                Err(fault) => {
+                    record.failed(&fault);
+                    slot = course.after(slot, fault.into()).await?;
+                }
             }
         }
     }

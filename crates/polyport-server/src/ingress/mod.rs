@@ -10,6 +10,7 @@ pub(crate) mod forward;
 pub(crate) mod framing;
 pub(crate) mod generate;
 pub(crate) mod held;
+pub(crate) mod idempotency;
 pub(crate) mod models;
 pub(crate) mod objects;
 pub(crate) mod peer;
@@ -35,6 +36,7 @@ use crate::{error, observe, relay};
 use access::{Caller, Place};
 use body::BodyLimits;
 use content::Content;
+use peer::Peer;
 
 /// The version of the Messages API that a client speaks.
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -111,6 +113,8 @@ impl Call {
         match admitted {
             Ok((place, caller)) => {
                 record.place = Some(place);
+                record.caller = Some(caller.clone());
+                record.source = runtime.config.addresses.of(Peer::found(&parts).address);
                 Ok((Entered { app, runtime, id, parts, body: Bytes::new(), caller, record }, body))
             }
             Err(fault) => Err(relay::refuse(protocol, &id, *record, &fault)),

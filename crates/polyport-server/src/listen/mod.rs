@@ -32,9 +32,10 @@ use crate::config::{Config, Limits, Live};
 use crate::credentials::past::Past;
 use crate::directory::Directory;
 use crate::identity::Identity;
+use crate::ledger::{Books, BooksError};
 use crate::observe::otlp;
 use crate::registry::Registry;
-use crate::{archive, credentials, directory, identity, persist, registry};
+use crate::{archive, credentials, directory, identity, ledger, persist, registry};
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
@@ -59,6 +60,9 @@ pub enum ServeError {
     /// The database was opened, but cannot be read.
     #[error(transparent)]
     Store(#[from] polyport_store::Error),
+    /// Journal or request log cannot be used.
+    #[error(transparent)]
+    Books(#[from] BooksError),
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -171,7 +175,12 @@ impl Server {
             None => None,
         };
         let identity = Identity::open(store.clone(), &config).await?;
-        let app = Arc::new(App::new(&config, store, past, registry, directory, identity)?);
+        let books = match &store {
+            Some(_) => Some(Books::open(&config).await?),
+            None => None,
+        };
+        let app = Arc::new(App::new(&config, store, past, registry, directory, identity, books)?);
+        ledger::restore(&app).await;
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -218,6 +227,8 @@ impl Server {
         tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(registry::keep_reading(Arc::clone(&app), app.cut.clone()));
         tasks.spawn(directory::keep_reading(Arc::clone(&app), app.cut.clone()));
+        tasks.spawn(ledger::writer::keep_writing(Arc::clone(&app), app.cut.clone()));
+        tasks.spawn(ledger::retention::keep_tidy(Arc::clone(&app), app.cut.clone()));
         if app.tracer.is_some() {
             tasks.spawn(otlp::keep_exporting(Arc::clone(&app), app.cut.clone()));
         }
@@ -286,6 +297,7 @@ impl Server {
         }
         app.cut.cancel();
         tasks.wait().await;
+        ledger::writer::finish(&app).await;
         if let Some(archive) = &app.archive {
             archive.finish().await;
         }

@@ -1,5 +1,6 @@
 //! What the gateway tells about itself: one record per request, metrics and traces.
 
+pub(crate) mod capture;
 pub(crate) mod memory;
 pub(crate) mod metrics;
 pub(crate) mod otlp;

@@ -6,15 +6,24 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
+use parking_lot::Mutex;
+use polyport_routing::Disconnect;
+use polyport_store::log::{Attempt, Ending, Entry};
 use polyport_types::{ClientProtocol, Fault, FaultClass, Losses, Text, Usage};
 use tracing::{Level, Span, debug, info, info_span};
 
+use super::capture::Capture;
 use super::metrics::{AskedLabels, Ended, Name, ReasonLabels, RequestLabels, Word};
 use super::otlp::{self, Trace};
-use crate::app::App;
+use crate::app::{App, Runtime};
+use crate::clock;
 use crate::id::RequestId;
-use crate::ingress::access::Place;
-use crate::relay::course::UnderWay;
+use crate::ingress::access::{Caller, Place};
+use crate::ledger::Demand;
+use crate::ledger::accounts::Ticket;
+use crate::ledger::journal::Intent;
+use crate::ledger::tries::{self, Close, Estimate, Known, Try};
+use crate::relay::course::{Slot, UnderWay};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +45,19 @@ impl Outcome {
             Self::ClientGone => Some("client_gone"),
         }
     }
+
+    /// As logs have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.error_type().unwrap_or("answered")
+    }
+}
+
+/// The tries of a request.
+#[derive(Debug, Default)]
+struct Tries {
+    made: Vec<Try>,
+    /// What is in the journal of them.
+    intent: Option<Intent>,
 }
 
 /// What is known about a request while it is answered. Writes one log event when it ends, whatever way it ends.
@@ -52,20 +74,46 @@ pub(crate) struct Record {
     pub(crate) status: u16,
     /// Model asked for.
     pub(crate) model: Text,
-    /// Provider and its model.
-    pub(crate) target: Option<(Text, Text)>,
+    /// Who asks; `None` as long as that is not known.
+    pub(crate) caller: Option<Caller>,
+    /// Where the present attempt goes: provider, its model, and the credential.
+    target: Option<(Text, Text, Option<Text>)>,
     /// Its protocol, or `none`.
     pub(crate) to: &'static str,
-    /// Tries made.
-    pub(crate) attempts: u32,
+    /// Tries made, those of a second attempt beside this one included.
+    tries: Arc<Mutex<Tries>>,
+    /// The place of the present one among them.
+    current: Option<usize>,
     /// A second one was made while the first was slow.
     hedged: bool,
     /// The client streams.
     pub(crate) stream: bool,
     /// The body went through unchanged.
     pub(crate) passthrough: bool,
-    /// Tokens.
+    /// Tokens of the present attempt, as its provider counts them.
     pub(crate) usage: Usage,
+    /// The same of the answer that counts, once it has ended.
+    answered: Usage,
+    /// What it may use.
+    estimate: Estimate,
+    /// Tokens of the answer that the client has, where nobody else counts them.
+    pub(crate) seen: u64,
+    /// Why the answer ended.
+    pub(crate) finish: Option<Text>,
+    /// What was said of an error.
+    error: Option<String>,
+    /// The client's address, as far as it is kept.
+    pub(crate) source: Option<String>,
+    /// What is said, where that is kept.
+    pub(crate) capture: Option<Box<Capture>>,
+    /// What becomes of the answer when the client leaves.
+    pub(crate) disconnect: Disconnect,
+    /// How a provider is left whose client has gone.
+    pub(crate) left: Ending,
+    /// What was taken from the caller's limits.
+    ticket: Option<Ticket>,
+    id: Text,
+    at: i64,
     /// When the last attempt was sent.
     sent: Option<Instant>,
     first_output: Option<Instant>,
@@ -99,13 +147,27 @@ impl Record {
             route,
             status: 0,
             model: Text::new(),
+            caller: None,
             target: None,
             to: "none",
-            attempts: 0,
+            tries: Arc::default(),
+            current: None,
             hedged: false,
             stream: false,
             passthrough: false,
             usage: Usage::default(),
+            answered: Usage::default(),
+            estimate: Estimate::default(),
+            seen: 0,
+            finish: None,
+            error: None,
+            source: None,
+            capture: None,
+            disconnect: Disconnect::Cancel,
+            left: Ending::Cancelled,
+            ticket: None,
+            id: id.text().clone(),
+            at: clock::now_signed(),
             sent: None,
             first_output: None,
             upstream_id: None,
@@ -129,13 +191,27 @@ impl Record {
             route: self.route,
             status: 0,
             model: self.model.clone(),
+            caller: self.caller.clone(),
             target: None,
             to: "none",
-            attempts: 0,
+            tries: Arc::clone(&self.tries),
+            current: None,
             hedged: true,
             stream: self.stream,
             passthrough: false,
             usage: Usage::default(),
+            answered: Usage::default(),
+            estimate: self.estimate,
+            seen: 0,
+            finish: None,
+            error: None,
+            source: None,
+            capture: None,
+            disconnect: Disconnect::Cancel,
+            left: Ending::Cancelled,
+            ticket: None,
+            id: self.id.clone(),
+            at: self.at,
             // Our own time before the first attempt is measured there.
             sent: Some(Instant::now()),
             first_output: None,
@@ -153,26 +229,62 @@ impl Record {
     /// Counts a second attempt; where it is the one that counts, what is known of it is what is known of the request.
     pub(crate) fn adopt(&mut self, mut beside: Self, counts: bool) {
         self.hedged = true;
-        self.attempts += beside.attempts;
         if let (Some(trace), Some(other)) = (&mut self.trace, beside.trace.take()) {
             trace.adopt(*other, counts);
         }
         if counts {
+            self.close(Close::Outrun);
             self.target = beside.target.take();
             self.to = beside.to;
             self.under_way = beside.under_way;
             self.passthrough = beside.passthrough;
             self.usage = std::mem::take(&mut beside.usage);
+            self.seen = beside.seen;
+            self.finish = beside.finish.take();
             self.first_output = beside.first_output;
             self.upstream_id = beside.upstream_id.take();
             self.losses = beside.losses;
             self.loss_report = beside.loss_report.take();
+            self.current = beside.current;
+        } else {
+            beside.close(Close::Outrun);
         }
     }
 
     /// When the request came.
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// What a request is about is known: takes what it may use from the limits of its caller.
+    ///
+    /// # Errors
+    /// `LocalRate` or `LocalQuota`.
+    pub(crate) fn admit(&mut self, runtime: &Runtime, asked: Demand<'_>, estimate: Estimate) -> Result<(), Fault> {
+        self.estimate = estimate;
+        if let Some(before) = self.ticket.take() {
+            self.app.ledger.accounts.close(before, None);
+        }
+        let Some(caller) = &self.caller else { return Ok(()) };
+        let ticket = self.app.ledger.admit(runtime, caller, asked, estimate);
+        self.ticket = ticket.inspect_err(|fault| {
+            let reason = Word(fault.class.as_str());
+            self.app.metrics.limit_refusals.get_or_create(&ReasonLabels { reason }).inc();
+        })?;
+        Ok(())
+    }
+
+    /// Tells the client what is left of its limits.
+    pub(crate) fn tell_limits(&self, headers: &mut HeaderMap) {
+        if let Some(ticket) = &self.ticket {
+            ticket.tell(self.protocol, headers);
+        }
+    }
+
+    /// Where the next attempt goes; `to` is what is spoken there.
+    pub(crate) fn aim(&mut self, slot: &Slot, to: &'static str) {
+        self.target = Some((slot.target.provider.clone(), slot.target.model.clone(), slot.credential_id().cloned()));
+        self.to = to;
     }
 
     /// An attempt goes out.
@@ -183,11 +295,35 @@ impl Record {
         }
         let now = Instant::now();
         (self.sent, self.under_way) = (Some(now), Some(now));
-        self.attempts += 1;
         if let Some(trace) = &mut self.trace {
-            let (provider, model) = self.target.as_ref().map_or(("", ""), |(provider, model)| (&**provider, &**model));
-            trace.sent(provider, model);
+            let target = self.target.as_ref().map_or(("", ""), |(provider, model, _)| (&**provider, &**model));
+            trace.sent(target.0, target.1);
         }
+        self.first_output = None;
+        // Whatever became of the one before was told already, or nobody knows.
+        self.close(Close::Outrun);
+        let (provider, model, credential) = self.target.clone().unwrap_or_default();
+        let attempt = Attempt {
+            at: clock::now_signed(),
+            provider: provider.to_string(),
+            credential: credential.map(|credential| credential.to_string()),
+            model: model.to_string(),
+            ..Attempt::default()
+        };
+        let priced = self.app.ledger.prices.of(&self.app.runtime(), &provider, &model);
+        let shared = Arc::clone(&self.tries);
+        let mut tries = shared.lock();
+        let n = u16::try_from(tries.made.len() + 1).unwrap_or(u16::MAX);
+        self.current = Some(tries.made.len());
+        tries.made.push(Try::begin(Attempt { n, ..attempt }, self.estimate, &priced));
+        let before = tries.intent.take();
+        let entry = || Entry { payload: None, ..self.entry(&tries.made, "unknown".to_owned(), Duration::ZERO) };
+        tries.intent = self.app.ledger.intend(before, entry);
+    }
+
+    /// Attempts made.
+    pub(crate) fn attempts(&self) -> usize {
+        self.tries.lock().made.len()
     }
 
     /// The attempt under way has failed.
@@ -196,6 +332,7 @@ impl Record {
         if let Some(trace) = &mut self.trace {
             trace.failed(fault.class.as_str(), fault.upstream_status);
         }
+        self.close(Close::Failed(fault));
     }
 
     /// Counts the attempt under way, if there is one.
@@ -229,6 +366,66 @@ impl Record {
         }
     }
 
+    /// Ends the attempt under way, if there is one.
+    fn close(&mut self, how: Close<'_>) {
+        let shared = Arc::clone(&self.tries);
+        let mut tries = shared.lock();
+        let Some(one) = self.current.and_then(|at| tries.made.get_mut(at)).filter(|one| one.open) else { return };
+        let known = Known {
+            usage: std::mem::take(&mut self.usage),
+            seen: Estimate { input: self.estimate.input, output: std::mem::take(&mut self.seen) },
+            first_output: self.first_output,
+        };
+        let priced = self.app.ledger.prices.of_attempt(&self.app.runtime(), &one.attempt);
+        one.close(how, &known, &priced);
+        self.answered = known.usage;
+    }
+
+    /// Ends what a second attempt left open.
+    fn close_others(&mut self) {
+        let shared = Arc::clone(&self.tries);
+        let mut tries = shared.lock();
+        let current = self.current;
+        for (_, one) in tries.made.iter_mut().enumerate().filter(|(at, one)| one.open && Some(*at) != current) {
+            let seen = Estimate { input: self.estimate.input, output: 0 };
+            let known = Known { usage: Usage::default(), seen, first_output: None };
+            one.close(Close::Outrun, &known, &self.app.ledger.prices.of_attempt(&self.app.runtime(), &one.attempt));
+        }
+    }
+
+    fn entry(&self, tries: &[Try], outcome: String, took: Duration) -> Entry {
+        let grant = self.caller.as_ref().and_then(|caller| caller.grant());
+        let (user, team) = (grant.and_then(|grant| grant.user.as_ref()), grant.and_then(|grant| grant.team.as_ref()));
+        let text = |text: &Text| text.to_string();
+        let caller = self.caller.as_ref().filter(|caller| !caller.owner().is_empty());
+        Entry {
+            id: text(&self.id),
+            at: self.at,
+            key: caller.map(|caller| text(caller.owner())),
+            key_name: caller.map(|caller| text(&caller.name)),
+            user: user.map(|user| text(&user.id)),
+            user_name: user.map(|user| text(&user.name)),
+            team: team.map(|team| text(&team.id)),
+            team_name: team.map(|team| text(&team.name)),
+            protocol: self.protocol.as_str().to_owned(),
+            route: self.route.to_owned(),
+            model: self.model.chars().filter(is_plain).take(200).collect(),
+            stream: self.stream,
+            status: self.status,
+            outcome,
+            finish: self.finish.as_ref().map(text),
+            error: self.error.clone(),
+            first_token_ms: self.first_output.map(|at| tries::millis(at.saturating_duration_since(self.started))),
+            duration_ms: tries::millis(took),
+            losses: u32::try_from(self.losses).unwrap_or(u32::MAX),
+            loss_report: self.loss_report.clone(),
+            upstream_id: self.upstream_id.clone(),
+            source: self.source.clone(),
+            attempts: tries.iter().map(|one| one.attempt.clone()).collect(),
+            payload: self.capture.as_ref().map(|capture| capture.payload()),
+        }
+    }
+
     /// What could not be carried as it was.
     pub(crate) fn lost(&mut self, losses: &Losses) {
         self.losses = losses.entries().len();
@@ -246,12 +443,27 @@ impl Record {
         self.first_output.get_or_insert_with(Instant::now);
     }
 
+    /// What the client is told of a failure.
+    pub(crate) fn told(&mut self, fault: &Fault) {
+        self.error = Some(fault.message.chars().filter(is_plain).take(300).collect());
+    }
+
     /// The request has ended.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         self.attempted(outcome.error_type());
+        self.close_others();
+        match outcome {
+            Outcome::Answered => self.close(Close::Answered),
+            // What the client was told of it says why.
+            Outcome::Failed(class) => {
+                let words = self.error.clone().unwrap_or_default();
+                self.close(Close::Failed(&Fault::new(class, words)));
+            }
+            Outcome::ClientGone => self.close(Close::Gone(self.left)),
+        }
         let metrics = &self.app.metrics;
         metrics.inflight.dec();
         let total = self.started.elapsed();
@@ -266,7 +478,7 @@ impl Record {
         let ttft = self.first_output.map(|at| at.saturating_duration_since(self.started));
         metrics.ended(Ended {
             asked: self.asked(),
-            usage: &self.usage,
+            usage: &self.answered,
             total,
             first_token: ttft.filter(|_| self.stream),
             failed: outcome.error_type(),
@@ -286,18 +498,29 @@ impl Record {
                 stream: self.stream,
                 passthrough: self.passthrough,
                 losses: self.losses,
-                usage: Usage { raw: None, ..self.usage.clone() },
+                usage: Usage { raw: None, ..self.answered.clone() },
                 upstream_id: self.upstream_id.clone(),
                 now: self.started + total,
             };
             tracer.end(ended, &self.app.metrics);
         }
+        // Whoever has no key fills no log.
+        if self.caller.is_some() {
+            let shared = Arc::clone(&self.tries);
+            let mut tries = shared.lock();
+            let entry = self.entry(&tries.made, outcome.as_str().to_owned(), total);
+            for attempt in &entry.attempts {
+                self.app.metrics.priced(attempt);
+            }
+            let (intent, ticket) = (tries.intent.take(), self.ticket.take());
+            self.app.ledger.settle(&self.app.runtime(), ticket, intent, &entry);
+        }
     }
 
     /// What was asked of whom.
     fn asked(&self) -> AskedLabels {
-        let nobody = (Text::from_static("none"), Text::from_static("none"));
-        let (provider, model) = self.target.as_ref().unwrap_or(&nobody);
+        let nobody = (Text::from_static("none"), Text::from_static("none"), None);
+        let (provider, model, _) = self.target.as_ref().unwrap_or(&nobody);
         AskedLabels {
             gen_ai_operation_name: Word(self.operation()),
             gen_ai_provider_name: Name::of(provider),
@@ -319,30 +542,30 @@ impl Record {
         if self.span.is_disabled() {
             return;
         }
-        let words = outcome.error_type().unwrap_or("answered");
-        let counted = !self.usage.is_absent();
+        let usage = &self.answered;
+        let counted = !usage.is_absent();
         let (provider, upstream_model) = match &self.target {
-            Some((provider, model)) => (Some(clean(provider)), Some(clean(model))),
+            Some((provider, model, _)) => (Some(clean(provider)), Some(clean(model))),
             None => (None, None),
         };
         self.span.in_scope(|| {
             info!(
                 status = self.status,
-                outcome = words,
+                outcome = outcome.as_str(),
                 gen_ai.request.model = &*clean(&self.model),
                 gen_ai.provider.name = provider.as_deref(),
                 gen_ai.response.model = upstream_model.as_deref(),
                 stream = self.stream,
                 passthrough = self.passthrough,
-                attempts = self.attempts,
+                attempts = self.attempts(),
                 hedged = self.hedged.then_some(true),
                 losses = self.losses,
                 loss_report = self.loss_report.as_deref(),
-                gen_ai.usage.input_tokens = counted.then(|| self.usage.input_total()),
-                gen_ai.usage.output_tokens = counted.then(|| self.usage.output_total()),
-                gen_ai.usage.cache_read.input_tokens = self.usage.cache_read,
-                gen_ai.usage.cache_creation.input_tokens = Some(self.usage.cache_write()).filter(|&count| count > 0),
-                gen_ai.usage.reasoning.output_tokens = self.usage.reasoning,
+                gen_ai.usage.input_tokens = counted.then(|| usage.input_total()),
+                gen_ai.usage.output_tokens = counted.then(|| usage.output_total()),
+                gen_ai.usage.cache_read.input_tokens = usage.cache_read,
+                gen_ai.usage.cache_creation.input_tokens = Some(usage.cache_write()).filter(|&count| count > 0),
+                gen_ai.usage.reasoning.output_tokens = usage.reasoning,
                 upstream.request_id = self.upstream_id.as_deref().map(clean).as_deref(),
                 upstream.ttft_ms = ttft.map(millis),
                 duration_ms = millis(total),

@@ -114,12 +114,12 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
     let mut repairs = Repairs::default();
     loop {
         let to = slot.upstream.config.protocol();
-        x.record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-        x.record.to = match &slot.upstream.config.service {
+        let to = match &slot.upstream.config.service {
             Service::Http(_) => to.as_str(),
             Service::Process(_) => "process",
             Service::Echo => "echo",
         };
+        x.record.aim(slot, to);
         let mut sent = Sent::default();
         // Boxed: the futures around this one are moved often and hold room for the larger of the two.
         let result = if repairs.unsigned.is_none() && fits::fits(x, slot).await? {
@@ -134,8 +134,8 @@ pub(super) async fn with_repairs(x: &mut Exchange, slot: &Slot) -> Result<Ready,
             }
             Err(failed) => Failed { fault: wire::without_credential(slot, failed.fault), ..failed },
         };
-        x.app.metrics.attempts(&slot.target.provider, failed.fault.class.as_str()).inc();
         x.record.failed(&failed.fault);
+        x.app.metrics.attempts(&slot.target.provider, failed.fault.class.as_str()).inc();
         let fault = &failed.fault;
         let (provider, model) = (&slot.target.provider, &slot.target.model);
         if repairs.unsigned.is_none() && is_about_signatures(fault) {
@@ -228,7 +228,7 @@ impl Exchange {
             headers.insert(TARGET, value);
         }
         if shown.attempts {
-            headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts));
+            headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts()));
         }
         if shown.loss
             && self.runtime.config.losses != crate::config::LossPolicy::Off

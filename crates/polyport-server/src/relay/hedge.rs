@@ -141,7 +141,7 @@ fn settle(x: &mut Exchange, beside: Exchange, first: (&Slot, Instant), second: (
     if let Ok(Ready::Whole { headers, .. } | Ready::Live { headers, .. }) = &mut result
         && let Some(attempts) = headers.get_mut(ATTEMPTS)
     {
-        *attempts = HeaderValue::from(x.record.attempts);
+        *attempts = HeaderValue::from(x.record.attempts());
     }
     Raced { result, second: by_second.then_some(second) }
 }

@@ -25,6 +25,8 @@
 //! | [`conversation`] | where a prompt cache is warm |
 //! | [`course`] | which target and credential is next, and what an attempt showed |
 //! | [`deadline`] | how long a request may go without an answer |
+//! | [`drain`] | answers whose client has left |
+//! | [`limits`] | what a request may use, taken from the limits of its caller |
 //! | [`hedge`] | a second attempt beside a slow first one |
 //! | [`local`] | running a program that answers |
 //! | [`learned`] | what earlier refusals taught |
@@ -36,10 +38,12 @@ pub(crate) mod attempt;
 pub(crate) mod conversation;
 pub(crate) mod course;
 pub(crate) mod deadline;
+mod drain;
 pub(crate) mod fits;
 pub(crate) mod frames;
 mod hedge;
 pub(crate) mod learned;
+pub(crate) mod limits;
 mod local;
 pub(crate) mod origin;
 pub(crate) mod passthrough;
@@ -52,7 +56,7 @@ pub(crate) mod translate;
 mod useful;
 pub(crate) mod wire;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -68,6 +72,7 @@ use crate::error;
 use crate::id::RequestId;
 use crate::ingress::access::Caller;
 use crate::observe::{Outcome, Record};
+use drain::Awaited;
 use origin::Origin;
 use peek::Peek;
 
@@ -126,7 +131,11 @@ pub(crate) type Pending = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 /// Answers a request.
 pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
-    let course = match admit::prepare(&mut exchange).await {
+    let admitted = match admit::prepare(&mut exchange).await {
+        Ok(course) => limits::admit(&mut exchange, &course).await.map(|()| course),
+        Err(fault) => Err(fault),
+    };
+    let course = match admitted {
         Ok(course) => course,
         Err(fault) => return refuse(exchange.answer, &exchange.id, *exchange.record, &fault),
     };
@@ -135,31 +144,40 @@ pub(crate) async fn relay(mut exchange: Exchange) -> Response<Body> {
     let (keep_alive, commit_after) = (limits.keep_alive, limits.commit_after);
     let json_array = exchange.head.json_array;
     let streams = exchange.stream;
-    let mut pending: Pending = Box::pin(attempt::all(exchange, course));
+    let mut limit_headers = HeaderMap::new();
+    exchange.record.tell_limits(&mut limit_headers);
+    let disconnect = exchange.record.disconnect;
+    let mut pending = Awaited::new(&app, disconnect, Box::pin(attempt::all(exchange, course)));
     let answered = if streams {
         tokio::select! {
             biased;
-            answered = &mut pending => answered,
+            answered = poll_fn(|cx| pending.poll(cx)) => answered,
             () = tokio::time::sleep(commit_after) => {
                 let mut headers = stream_headers(protocol, json_array);
+                headers.extend(limit_headers);
                 error::name(protocol, &id, &mut headers);
                 let body = RelayBody::waiting(&app, protocol, &id, pending, keep_alive, json_array);
                 return respond(headers, Body::from(Box::new(body)));
             }
         }
     } else {
-        pending.await
+        poll_fn(|cx| pending.poll(cx)).await
     };
     let Answered { mut record, result } = answered;
     match result {
         Err(fault) => refuse(protocol, &id, *record, &fault),
         Ok(Ready::Whole { mut headers, body }) => {
+            record.tell_limits(&mut headers);
             error::name(protocol, &id, &mut headers);
             record.status = 200;
+            if let Some(capture) = &mut record.capture {
+                capture.answer(&body);
+            }
             record.end(Outcome::Answered);
             respond(headers, Body::from(body))
         }
         Ok(Ready::Live { mut headers, live }) => {
+            record.tell_limits(&mut headers);
             error::name(protocol, &id, &mut headers);
             record.status = 200;
             let body = RelayBody::live(&app, protocol, &id, live, record, keep_alive);
@@ -178,9 +196,12 @@ fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
 pub(crate) fn refuse(protocol: ClientProtocol, id: &RequestId, mut record: Record, fault: &Fault) -> Response<Body> {
     let mut response = error::answer(protocol, fault, id);
     record.status = response.status().as_u16();
-    if record.attempts > 0 {
-        response.headers_mut().insert("x-polyport-attempts", HeaderValue::from(record.attempts));
+    let attempts = record.attempts();
+    if attempts > 0 {
+        response.headers_mut().insert("x-polyport-attempts", HeaderValue::from(attempts));
     }
+    record.tell_limits(response.headers_mut());
+    record.told(fault);
     record.end(Outcome::Failed(fault.class));
     response
 }

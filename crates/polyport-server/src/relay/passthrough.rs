@@ -20,10 +20,11 @@ use super::fits::{asks_to_reason, edits, json};
 use super::frames::Framed;
 use super::peek::{Edits, Peek};
 use super::stream::{Live, Step, Turn, later_error};
-use super::tap::Tap;
+use super::tap::{Tap, word_after};
 use super::translate::{Answerer, Reading, is_event_stream, is_output, refuse_losses};
 use super::wire::{self, Patience};
-use super::{Exchange, Ready, stream_headers};
+
+use super::{Exchange, Ready, limits, stream_headers};
 use crate::clock;
 use crate::id::RequestId;
 use crate::ingress::{ANTHROPIC_BETA, ANTHROPIC_VERSION};
@@ -122,6 +123,14 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
     {
         x.record.usage = usage;
     }
+    x.record.seen = limits::tokens_of(bytes.len());
+    let finish: &[u8] = match protocol {
+        Protocol::Chat => b"\"finish_reason\"",
+        Protocol::Responses => b"\"status\"",
+        Protocol::Messages => b"\"stop_reason\"",
+        Protocol::Gemini => b"\"finishReason\"",
+    };
+    x.record.finish = word_after(&bytes, finish).map(Text::from);
     if let Some(mut holder) = x.holder(slot)
         && holder.name(&bytes)
     {
@@ -361,7 +370,7 @@ impl Passthrough {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
         loop {
             if let Some(outcome) = self.over {
-                record.usage = self.tap.usage();
+                self.tell(record);
                 return if self.waiting() == 0 {
                     Poll::Ready(Step::End(outcome))
                 } else {
@@ -394,13 +403,17 @@ impl Passthrough {
         }
     }
 
-    /// Whether all of a good answer was handed on; its tokens are then in the record.
+    /// Whether all of a good answer was handed on. What it used is in the record then.
     pub(crate) fn is_said(&mut self, record: &mut Record) -> bool {
-        let said = self.tap.finished() && !self.tap.failed() && self.waiting() == 0;
-        if said {
-            record.usage = self.tap.usage();
-        }
-        said
+        self.tell(record);
+        self.tap.finished() && !self.tap.failed() && self.waiting() == 0
+    }
+
+    /// What was read along.
+    fn tell(&mut self, record: &mut Record) {
+        record.usage = self.tap.usage();
+        record.seen = self.tap.seen();
+        record.finish = self.tap.finish_reason().map(Text::from);
     }
 
     /// The provider's body is over.

@@ -1,7 +1,6 @@
 //! The body of a streamed answer. It goes on by itself when the connection to the client asks for bytes; dropping it ends the call at the
 //! provider.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,10 +13,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::drain::{self, Awaited};
 use super::passthrough::Passthrough;
 use super::translate::Translation;
 use super::wire::now;
-use super::{Answered, Pending, Ready};
+use super::{Answered, Ready};
 use crate::app::App;
 use crate::id::RequestId;
 use crate::observe::{Outcome, Record};
@@ -84,7 +84,7 @@ pub(crate) struct RelayBody {
 
 enum State {
     /// The client got its 200 before there was any output.
-    Waiting(Pending),
+    Waiting(Awaited),
     Live {
         live: Live,
         record: Box<Record>,
@@ -119,7 +119,7 @@ impl RelayBody {
         app: &Arc<App>,
         protocol: ClientProtocol,
         id: &RequestId,
-        pending: Pending,
+        pending: Awaited,
         keep_alive: Duration,
         json_array: bool,
     ) -> Self {
@@ -146,7 +146,7 @@ impl RelayBody {
         loop {
             let polled = match &mut self.state {
                 State::Over => return Poll::Ready(None),
-                State::Waiting(pending) => match pending.as_mut().poll(cx) {
+                State::Waiting(pending) => match pending.poll(cx) {
                     Poll::Ready(answered) => {
                         if let Some(last) = self.answered(answered) {
                             return self.hand_over(last);
@@ -180,6 +180,11 @@ impl RelayBody {
 
     fn hand_over(&mut self, bytes: Bytes) -> Poll<Option<Bytes>> {
         self.written = Instant::now();
+        if let State::Live { record, .. } = &mut self.state
+            && let Some(capture) = &mut record.capture
+        {
+            capture.answer(&bytes);
+        }
         Poll::Ready(Some(bytes))
     }
 
@@ -200,6 +205,7 @@ impl RelayBody {
                 Some(body)
             }
             Err(fault) => {
+                record.told(&fault);
                 record.end(Outcome::Failed(fault.class));
                 self.state = State::Over;
                 Some(first_error(self.protocol, self.json_array, &fault, &self.id))
@@ -213,10 +219,11 @@ impl RelayBody {
         match state {
             State::Over => Bytes::new(),
             State::Waiting(pending) => {
-                drop(pending);
+                pending.give_up();
                 first_error(self.protocol, self.json_array, fault, &self.id)
             }
             State::Live { mut live, mut record } => {
+                record.told(fault);
                 record.end(Outcome::Failed(fault.class));
                 live.fail(fault, &self.id)
             }
@@ -277,11 +284,12 @@ impl RelayBody {
 
 impl Drop for RelayBody {
     fn drop(&mut self) {
-        // Clients that have read the last event need not wait for the end of the stream.
-        if let State::Live { live, record } = &mut self.state
-            && live.is_said(record)
-        {
-            record.end(Outcome::Answered);
+        if let State::Live { mut live, mut record } = std::mem::replace(&mut self.state, State::Over) {
+            // Clients that have read the last event need not wait for the end of the stream.
+            match live.is_said(&mut record) {
+                true => record.end(Outcome::Answered),
+                false => drain::leave(&self.app, live, record),
+            }
         }
         self.app.metrics.streams.dec();
     }
@@ -295,7 +303,7 @@ impl Live {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Step> {
         match self {
             Self::Translation(translation) => translation.poll(cx, record),
             Self::Passthrough(passthrough) => passthrough.poll(cx, record),
@@ -303,7 +311,7 @@ impl Live {
     }
 
     /// Whether all of a good answer was handed on.
-    fn is_said(&mut self, record: &mut Record) -> bool {
+    pub(super) fn is_said(&mut self, record: &mut Record) -> bool {
         match self {
             Self::Translation(translation) => translation.is_said(),
             Self::Passthrough(passthrough) => passthrough.is_said(record),
@@ -318,7 +326,7 @@ impl Live {
     }
 
     /// When the provider has been silent too long.
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         match self {
             Self::Translation(translation) => translation.deadline(),
             Self::Passthrough(passthrough) => passthrough.deadline(),
@@ -326,7 +334,7 @@ impl Live {
     }
 
     /// The deadline has passed: the next poll ends the stream.
-    fn time_is_up(&mut self) {
+    pub(super) fn time_is_up(&mut self) {
         match self {
             Self::Translation(translation) => translation.time_is_up(),
             Self::Passthrough(passthrough) => passthrough.time_is_up(),
@@ -369,6 +377,8 @@ pub(crate) struct ResponsesTail {
     pub(crate) sequence: u64,
     /// The first event, which holds the response as it began.
     pub(crate) created: Vec<u8>,
+    /// `completed` or `incomplete`.
+    pub(crate) ended: Option<String>,
 }
 
 /// The error form of a stream in which whole frames of the provider were written.

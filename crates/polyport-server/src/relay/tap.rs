@@ -9,6 +9,7 @@ use polyport_types::{Event, Protocol, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::limits::BYTES_PER_TOKEN;
 use super::stream::ResponsesTail;
 
 /// Longest line of which anything is kept, in bytes; longer ones are images and final objects, of which only the ends are read.
@@ -44,6 +45,12 @@ pub(crate) struct Tap {
     /// Chat's last word was said.
     done: bool,
     failed: bool,
+    /// Events, the bytes of their data, and those of the shortest.
+    events: u64,
+    data: u64,
+    shortest: u64,
+    /// The last data that held a finish reason.
+    last_finish: Vec<u8>,
     /// The last data that held usage; read when the stream is over.
     last_usage: Vec<u8>,
     /// Messages: how much of it is the first event.
@@ -67,6 +74,10 @@ impl Tap {
             finished: false,
             done: false,
             failed: false,
+            events: 0,
+            data: 0,
+            shortest: u64::MAX,
+            last_finish: Vec::new(),
             last_usage: Vec::new(),
             start: 0,
             usage: Box::default(),
@@ -120,6 +131,26 @@ impl Tap {
         Usage::clone(&self.usage)
     }
 
+    /// About how many tokens of an answer went through: one an event, and more where its data is longer than the shortest of them by more
+    /// than one token needs.
+    pub(crate) fn seen(&self) -> u64 {
+        if self.events == 0 {
+            return 0;
+        }
+        self.events + self.data.saturating_sub(self.events.saturating_mul(self.shortest)) / BYTES_PER_TOKEN
+    }
+
+    /// Why the answer ended, in the provider's words.
+    pub(crate) fn finish_reason(&self) -> Option<String> {
+        let (data, name): (_, &[u8]) = match self.target.protocol {
+            Protocol::Chat => (&self.last_finish, b"\"finish_reason\""),
+            Protocol::Gemini => (&self.last_finish, b"\"finishReason\""),
+            Protocol::Messages => (&self.last_usage, b"\"stop_reason\""),
+            Protocol::Responses => return self.responses.ended.clone(),
+        };
+        word_after(data, name)
+    }
+
     /// Takes bytes on their way.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let mut from = 0;
@@ -166,6 +197,10 @@ impl Tap {
         self.blank = line.is_empty();
         let Some(data) = line.strip_prefix(b"data:") else { return };
         let data = data.strip_prefix(b" ").unwrap_or(data);
+        let length = u64::try_from(data.len()).unwrap_or_default();
+        self.events += 1;
+        self.data += length;
+        self.shortest = self.shortest.min(length);
         match self.target.protocol {
             Protocol::Chat => self.chat(data),
             Protocol::Messages => self.messages(data),
@@ -186,6 +221,7 @@ impl Tap {
         }
         if follows(data, &FINISH, b'"') {
             self.finished = true;
+            self.last_finish = data.to_vec();
         }
         if follows(data, &USAGE, b'{') {
             self.last_usage.clear();
@@ -223,7 +259,8 @@ impl Tap {
         }
         match kind(data) {
             Some("response.created") => self.responses.created = data.to_vec(),
-            Some("response.completed" | "response.incomplete") => {
+            Some(ended @ ("response.completed" | "response.incomplete")) => {
+                self.responses.ended = ended.strip_prefix("response.").map(str::to_owned);
                 self.finished = true;
                 self.read_usage(data);
                 if self.keeps_end {
@@ -244,7 +281,11 @@ impl Tap {
             self.fail();
             return;
         }
-        if follows(data, &FINISH_GEMINI, b'"') || memchr::memmem::find(data, b"\"blockReason\"").is_some() {
+        if follows(data, &FINISH_GEMINI, b'"') {
+            self.finished = true;
+            self.last_finish = data.to_vec();
+        }
+        if memchr::memmem::find(data, b"\"blockReason\"").is_some() {
             self.finished = true;
         }
         if follows(data, &USAGE_METADATA, b'{') {
@@ -290,6 +331,14 @@ impl Tap {
             *self.usage = usage;
         }
     }
+}
+
+/// The last short text that a member of this name has.
+pub(super) fn word_after(data: &[u8], name: &[u8]) -> Option<String> {
+    let at = memchr::memmem::rfind(data, name)? + name.len();
+    let rest = data.get(at..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', rest).filter(|end| *end <= 60)?;
+    std::str::from_utf8(rest.get(..end)?).ok().map(str::to_owned)
 }
 
 /// The `type` of an event.

@@ -30,6 +30,7 @@ use super::resume::{Following, Resume, Taken, joined};
 use super::stream::{Live, Step, Turn};
 use super::useful::{Content, Revocable, useful};
 
+use super::limits::{BYTES_PER_TOKEN, tokens_of};
 use super::wire::{self, Opened, Patience};
 use super::{Exchange, Ready, local, stream_headers};
 use crate::app::App;
@@ -240,7 +241,9 @@ impl Reading {
         x.record.first_output();
         x.record.usage = response.usage.clone();
         x.record.answered_as(&response.id, &response.model);
+        x.record.finish = response.first().map(|candidate| candidate.finish.as_str().into());
         let body = Bytes::from(encode_response(x.answer, context, &response));
+        x.record.seen = tokens_of(body.len());
         let mut headers = x.reply_headers(slot, &self.losses);
         headers.extend(self.forwarded);
         headers.insert(CONTENT_TYPE, json_type(x.answer));
@@ -454,6 +457,8 @@ pub(crate) struct Translation {
     patience: Option<Box<Patience>>,
     /// Several answers were asked for.
     several: bool,
+    /// Bytes of the answer.
+    seen: u64,
     /// When the only answer was finished.
     finished: Option<Instant>,
     outcome: Outcome,
@@ -505,6 +510,7 @@ impl Translation {
             max_event: x.runtime.config.limits.event_bytes,
             restorer: Restorer::new(answerer.restore),
             several: answerer.context.request.candidates.is_some_and(|count| count > 1),
+            seen: 0,
             encoder: StreamEncoder::new(x.answer, answerer.context),
             events: Vec::new(),
             restored: Vec::new(),
@@ -705,8 +711,17 @@ impl Translation {
         match &event {
             Event::Start(start) => record.answered_as(&start.id, &start.model),
             Event::Usage(usage) => record.usage = Usage::clone(usage),
+            Event::Delta { text, .. } => {
+                self.seen += u64::try_from(text.len()).unwrap_or_default();
+                record.seen = self.seen.div_ceil(BYTES_PER_TOKEN);
+            }
             Event::Error(fault) => self.outcome = Outcome::Failed(fault.class),
-            Event::Finish(_) if !self.several => self.finished = Some(Instant::now()),
+            Event::Finish(finish) => {
+                record.finish.get_or_insert_with(|| finish.reason.as_str().into());
+                if !self.several {
+                    self.finished = Some(Instant::now());
+                }
+            }
             Event::End => self.ended = true,
             _ => {}
         }

@@ -339,7 +339,8 @@ fn unsent(provider: &Text, error: &SendError) -> Fault {
             (FaultClass::Transport, format!("the connection to provider `{provider}` failed: {reason}"))
         }
     };
-    Fault { from_upstream: true, ..Fault::new(class, words) }
+    let unsent = !matches!(error, SendError::Broken { .. });
+    Fault { from_upstream: true, unsent, ..Fault::new(class, words) }
 }
 
 /// Reads an error and says what it means.

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Gateway, request};
 
-const ADMIN: &str = "ap-canary-0123456789abcdef-admin";
+pub(crate) const ADMIN: &str = "ap-canary-0123456789abcdef-admin";
 
-struct Running {
-    gateway: Gateway,
+pub(crate) struct Running {
+    pub(crate) gateway: Gateway,
     store: Store,
-    _live: Arc<Live>,
+    live: Arc<Live>,
 }
 
-async fn start(folder: &Path, fake: &FakeProvider) -> Running {
+pub(crate) async fn start(folder: &Path, fake: &FakeProvider) -> Running {
     let url = fake.base_url();
     let file = format!(
         "providers:\n  up: {{ base_url: \"{url}\", proxy: none, quirks: {{ objects: ['*'] }} }}\nmodels: {{ m: up/m, other: up/other }}\npools:\n  fast: {{ targets: [up/m] \
@@ -34,30 +34,36 @@ async fn start(folder: &Path, fake: &FakeProvider) -> Running {
     let live = Live::start(Source::new(Some("polyport.yaml".into()), environment, arguments)).unwrap().0;
     let store = live.current().open_store().await.unwrap();
     let gateway = Gateway::run(Server::bind_live(&live, store.clone()).await.unwrap());
-    Running { gateway, store, _live: live }
+    Running { gateway, store, live }
 }
 
 impl Running {
+    /// Brings into force what the configuration file says now.
+    pub(crate) fn reload(&self) {
+        self.live.reload().unwrap();
+        self.gateway.handle.follow(&self.live).unwrap();
+    }
+
     async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
         let headers = [&[("x-api-key", ADMIN), ("content-type", "application/json")], headers].concat();
         let body = if body.is_null() { String::new() } else { body.to_string() };
         send(self.gateway.address, method, &format!("/admin/api/{path}"), &headers, body).await
     }
 
-    async fn try_to(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn try_to(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let answer = self.call(method, path, &[], &body).await;
         (answer.status.as_u16(), answer.json().await)
     }
 
     /// Does what has to go well.
-    async fn to(&self, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn to(&self, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.try_to(method, path, body).await;
         assert!(status < 300, "{method} {path}: {status} {answer}");
         answer
     }
 
     /// Status and message of a request of this client with a key.
-    async fn ask(&self, client: ClientProtocol, key: &str, model: &str) -> (u16, String) {
+    pub(crate) async fn ask(&self, client: ClientProtocol, key: &str, model: &str) -> (u16, String) {
         let (path, mut body) = request(client, false);
         if client != ClientProtocol::Gemini {
             body["model"] = json!(model);
@@ -76,7 +82,7 @@ impl Running {
     }
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(crate) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_else(|| panic!("{name}: {value}"))
 }
 
@@ -101,8 +107,8 @@ async fn a_key_is_made_shown_once_used_switched_and_deleted() {
         let shown = running.to("GET", &path, Value::Null).await.to_string();
         assert!(!shown.contains(&key) && shown.contains(text(&made, "masked")), "{shown}");
     }
-    for entry in std::fs::read_dir(folder.path().join("data")).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+    for path in crate::support::files_below(&folder.path().join("data")) {
+        let bytes = std::fs::read(path).unwrap();
         assert!(memchr::memmem::find(&bytes, key.as_bytes()).is_none());
     }
     // Keys of clients do not open the admin API, nor do those of operators ask models.

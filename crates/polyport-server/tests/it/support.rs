@@ -125,3 +125,16 @@ pub(crate) fn request(protocol: polyport_types::ClientProtocol, stream: bool) ->
         ),
     }
 }
+
+/// All files below a folder.
+pub(crate) fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files_below(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}

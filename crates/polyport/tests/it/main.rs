@@ -3,6 +3,7 @@
 
 mod accounts;
 mod canaries;
+mod ledger;
 mod operator;
 mod outputs;
 #[cfg(target_os = "linux")]

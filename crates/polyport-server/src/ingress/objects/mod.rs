@@ -26,6 +26,8 @@ use super::{Call, Entered, models};
 use crate::app::{App, Asks, Runtime, Upstream};
 use crate::body::Body;
 use crate::ingress::access::Caller;
+use crate::ledger::Demand;
+use crate::ledger::tries::Estimate;
 use crate::relay::course::{Course, Slot, steady};
 use crate::relay::origin::shown;
 use crate::relay::refers::references;
@@ -152,11 +154,13 @@ async fn go(
     let query = (!query.is_empty()).then_some(query.as_str());
     let path = asked.path.as_str();
     let result = async {
-        let mut course = Course::new(Arc::clone(&app), Arc::clone(&runtime), resolved?);
+        let resolved = resolved?;
+        let limited = Demand { model: &record.model.clone(), resolved: Some(&resolved) };
+        record.admit(&runtime, limited, Estimate::default())?;
+        let mut course = Course::new(Arc::clone(&app), Arc::clone(&runtime), resolved);
         let mut slot = course.first().await?;
         loop {
-            record.target = Some((slot.target.provider.clone(), slot.target.model.clone()));
-            record.to = slot.upstream.config.protocol().as_str();
+            record.aim(&slot, slot.upstream.config.protocol().as_str());
             record.sent();
             let body = match &content {
                 Content::Json(body) if is_batch(path) => batch::with_models(&runtime, &slot, body)?.into(),
@@ -168,9 +172,13 @@ async fn go(
             match wire::send(&slot, method.clone(), ask, headers, body).await {
                 Ok(opened) => return Ok((slot, opened)),
                 Err(fault) if method == Method::GET || was_refused(&fault) => {
+                    record.failed(&fault);
                     slot = course.after(slot, fault.into()).await?;
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => {
+                    record.failed(&fault);
+                    return Err(fault);
+                }
             }
         }
     }

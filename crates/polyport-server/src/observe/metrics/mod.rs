@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use polyport_store::log::Attempt;
 use polyport_types::{ClientProtocol, Losses, Text, Usage};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -430,6 +431,18 @@ impl Metrics {
             let labels = PairLabels { from: Word(from.as_str()), to: Word(to) };
             PairFigures { overhead: self.overhead.get_or_create(&labels).clone() }
         })
+    }
+
+    /// Counts what an attempt cost, or that nobody knows.
+    pub(crate) fn priced(&self, attempt: &Attempt) {
+        if let (Some(cost), Some(currency)) = (attempt.cost, &attempt.currency) {
+            #[allow(clippy::cast_precision_loss, reason = "what is exact stands in the ledger")]
+            let amount = cost as f64 / 1e12;
+            self.cost.get_or_create(&CurrencyLabels { currency: currency.clone() }).inc_by(amount);
+        }
+        if attempt.unpriced {
+            self.price_missing.inc();
+        }
     }
 
     /// The counter of attempts at a provider that ended this way.
