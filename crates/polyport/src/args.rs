@@ -51,6 +51,9 @@ pub(crate) enum Command {
         /// The new file
         #[arg(value_name = "FILE")]
         to: PathBuf,
+        /// Copy the request log as well, into this file; it takes the place of `log.db` in the data folder when it is needed
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
     },
     /// Put a copy in the place of the database, which is kept beside it; the gateway must be stopped
     Restore {

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Some(Command::Models) => cmd::models::run(&args),
         Some(Command::Providers(what)) => cmd::providers::run(&args, what),
         Some(Command::Explain(what)) => cmd::explain::run(&args, what),
-        Some(Command::Backup { to }) => cmd::store::backup(&args, to),
+        Some(Command::Backup { to, log }) => cmd::store::backup(&args, to, log.as_deref()),
         Some(Command::Restore { from, any_key }) => cmd::store::restore(&args, from, *any_key),
         Some(Command::Store(StoreCommand::RotateKey)) => cmd::store::rotate_key(&args),
         Some(Command::Users(UsersCommand::SetPassword(what))) => cmd::users::set_password(&args, what),

@@ -154,6 +154,10 @@ fn usage(about: Usage) -> Described {
         }
         Usage::Ledger => say("What each attempt used and cost", Sends::Nothing, Answers::List("lines", "LedgerLine")),
         Usage::Sums => say("Sums by what is asked for", Sends::Nothing, Answers::Plain("Usage")),
+        Usage::Forget => {
+            let words = "Takes a user's names, addresses and words out of the log; what was used stays, under an id that nobody knows";
+            say(words, Sends::Nothing, Answers::Plain("Forgotten"))
+        }
         Usage::Quotas => {
             say("Limits, and what is left of them", Sends::Nothing, Answers::List("quotas", "QuotaStanding"))
         }

@@ -372,7 +372,10 @@ async fn answer(
             let body = read(view, head, body).await?;
             return people::answer(view, kind, about, id, &query, revision, body).await;
         }
-        Ask::Usage(about) => usage::answer(view, about, id, &query).await?,
+        Ask::Usage(about) => {
+            members(read(view, head, body).await?, &[])?;
+            usage::answer(view, about, id, &query).await?
+        }
         // They are written as they are read: see `handle`.
         Ask::Download | Ask::Live => Value::Null,
         Ask::Tokens(about) => {

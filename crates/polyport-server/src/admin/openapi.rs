@@ -279,6 +279,7 @@ fn components() -> Map<String, Value> {
         add::<usage_shapes::LedgerLine>,
         add::<usage_shapes::Usage>,
         add::<usage_shapes::Quota>,
+        add::<usage_shapes::Forgotten>,
         add::<shapes::Team>,
         add::<shapes::User>,
         add::<shapes::Key>,

@@ -175,6 +175,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     post("keys/{id}/disable", "disableKey", Who::Members, Ask::People(Of::Keys, About::Switch(false))),
     post("keys/{id}/rotate", "rotateKey", Who::Members, Ask::People(Of::Keys, About::Rotate)),
     put("users/{id}/password", "setPasswordOfUser", Who::Admins, Ask::Door(Door::SetPassword)),
+    post("users/{id}/forget", "forgetUser", Who::Admins, Ask::Usage(Usage::Forget)),
     delete("users/{id}/sessions", "endSessionsOfUser", Who::Members, Ask::Door(Door::EndAll)),
     get_for(Who::Anyone, "setup", "getSetup", Ask::Door(Door::Offer)),
     post("setup", "setUp", Who::Anyone, Ask::Door(Door::SetUp)),

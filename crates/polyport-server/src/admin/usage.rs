@@ -12,13 +12,14 @@ use polyport_accounting::{Limit, Money};
 use polyport_store::Error;
 
 use polyport_store::log::{
-    Attempt, Cursor, Dimension, Entry, Found, LedgerQuery, Line, Log, Measure, Order, Page, Period, Query as Search,
-    StatsQuery, StatsRow, Status, Totals,
+    Attempt, Cursor, Dimension, Entry, Forgotten, Found, LedgerQuery, Line, Log, Measure, Order, Page, Period,
+    Query as Search, StatsQuery, StatsRow, Status, Totals,
 };
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
+use super::people::user_in_scope;
 use super::query::Query;
 use super::{Refusal, View};
 use crate::app::App;
@@ -35,6 +36,9 @@ const AHEAD: usize = 4;
 /// A sign of life for readers of the live log.
 const ALIVE: Duration = Duration::from_secs(15);
 
+/// Rows that are changed at once.
+const FORGET: u32 = 2000;
+
 /// Rows of statistics, where nobody says how many.
 const ROWS: usize = 1000;
 
@@ -46,6 +50,8 @@ pub(super) enum Ask {
     Ledger,
     Sums,
     Quotas,
+    /// Takes what tells of a user out of the log.
+    Forget,
 }
 
 pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Result<Value, Refusal> {
@@ -73,6 +79,13 @@ pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Re
             let period = query.get("period").unwrap_or("day");
             let shown: Vec<Value> = rows.iter().map(row).collect();
             Ok(json!({ "period": period, "from": time(asked.from), "to": time(asked.to), "rows": shown }))
+        }
+        Ask::Forget => {
+            let user = user_in_scope(view, id)?;
+            let keys = view.app.directory.as_ref().map(|directory| directory.key_ids_of(&user.id)).unwrap_or_default();
+            let forgotten = log.forget(Some(&user.id), &keys, FORGET).await.map_err(|error| away(&error))?;
+            let Forgotten { requests, payloads, .. } = forgotten;
+            Ok(json!({ "id": user.id, "requests": requests, "payloads": payloads }))
         }
         Ask::Quotas => Ok(Value::Null),
     }

@@ -210,6 +210,17 @@ pub(super) enum Amount {
     Money(String),
 }
 
+/// What was taken out of the log.
+#[derive(JsonSchema)]
+pub(super) struct Forgotten {
+    /// Of the user.
+    id: String,
+    /// Requests that have lost their errors and addresses.
+    requests: u64,
+    /// Prompts and answers that were deleted.
+    payloads: u64,
+}
+
 /// How much may be used.
 #[derive(JsonSchema)]
 pub(super) struct Limit {

@@ -34,7 +34,13 @@ impl Config {
     /// # Errors
     /// Why it cannot be used, for people.
     pub async fn open_log(&self) -> Result<Log, OpenError> {
-        Log::open(&polyport_store::log_url(self.store_url().expose(), &self.data)).await
+        Log::open(&self.log_url()).await
+    }
+
+    /// The address of the request log. It may hold a password.
+    #[must_use]
+    pub fn log_url(&self) -> String {
+        polyport_store::log_url(self.store_url().expose(), &self.data)
     }
 
     /// Opens the database, and makes it where there is none.

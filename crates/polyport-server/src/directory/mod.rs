@@ -236,6 +236,13 @@ impl Directory {
         self.people.read().keys.get(id).map(|entry| entry.key.value.clone())
     }
 
+    /// The ids of a user's keys.
+    pub(crate) fn key_ids_of(&self, user: &str) -> Vec<String> {
+        let people = self.people.read();
+        let of = |entry: &&Entry| entry.key.value.user.as_deref() == Some(user);
+        people.keys.values().filter(of).map(|entry| entry.key.id.clone()).collect()
+    }
+
     /// The name of a key.
     pub(crate) fn key_name(&self, id: &str) -> Option<String> {
         self.people.read().keys.get(id).map(|entry| entry.grant.name.to_string())

@@ -2,14 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`principal`] | the one who asks, and how far their rights reach |
-//! | [`access`] | finding out who asks |
-//! | [`password`] | passwords: rules, hashing, a bound on how much of it happens at once |
-//! | [`throttle`] | back-off for whoever guesses |
-//! | [`setup`] | the code that makes the first admin |
-//! | [`session`] | cookies, and what keeps other sites from using them |
-//! | [`oidc`] | signing in elsewhere |
-//! | [`audit`] | what was done, by whom |
+//! | `principal` | the one who asks, and how far their rights reach |
+//! | `access` | finding out who asks |
+//! | `password` | passwords: rules, hashing, a bound on how much of it happens at once |
+//! | `throttle` | back-off for whoever guesses |
+//! | `setup` | the code that makes the first admin |
+//! | `session` | cookies, and what keeps other sites from using them |
+//! | `oidc` | signing in elsewhere |
+//! | `audit` | what was done, by whom |
 
 pub(crate) mod access;
 pub(crate) mod audit;

@@ -189,6 +189,8 @@ async fn every_endpoint_answers_as_the_document_says() {
     ] {
         document.ask(&running, "GET", path, Value::Null).await;
     }
+    document.ask(&running, "POST", "users/ada/forget", Value::Null).await;
+    document.ask(&running, "POST", "users/nobody/forget", Value::Null).await;
     for path in [
         "providers/file/models",
         "providers/file/learned",

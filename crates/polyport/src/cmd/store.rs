@@ -14,11 +14,17 @@ use crate::out;
 /// Holds the key to rotate to.
 const NEW_KEY: &str = "POLYPORT_NEW_MASTER_KEY";
 
-pub(crate) fn backup(args: &Args, to: &Path) -> Result<ExitCode> {
+pub(crate) fn backup(args: &Args, to: &Path, log: Option<&Path>) -> Result<ExitCode> {
     let (config, _) = configured(args)?;
-    wait(async { Ok(polyport_store::backup(config.store_url().expose(), to).await?) })?;
+    wait(async {
+        polyport_store::backup(config.store_url().expose(), to).await?;
+        if let Some(log) = log {
+            polyport_store::backup(&config.log_url(), log).await?;
+        }
+        Ok(())
+    })?;
     if args.json {
-        out::json(&json!({ "backup": to }));
+        out::json(&json!({ "backup": to, "log": log }));
     } else {
         out::line(&format!("copied to {}; its secrets are sealed, so keep the master key as well", to.display()));
     }

@@ -6,6 +6,7 @@ mod matrix;
 mod oidc;
 mod sign_in;
 mod tenants;
+mod used;
 
 use std::path::Path;
 use std::sync::Arc;
