@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 /// A file is followed by the next one at this size, in bytes.
 const SEGMENT: u64 = 16 << 20;
 
-/// Settlements that wait in memory while the disk takes none. The oldest is lost when there are more.
-const MOST_WAITING: usize = 20_000;
+/// Settlements that wait in memory while the disk takes none, in bytes. The oldest are lost when there are more.
+const MOST_WAITING: usize = 16 << 20;
 
 /// Longest line that is read, in bytes: what is longer was not written by us.
 const LONGEST: u64 = 8 << 20;
@@ -46,6 +46,8 @@ struct Writer {
     open: BTreeMap<u64, u64>,
     /// Settlements that could not be written.
     waiting: VecDeque<Vec<u8>>,
+    /// Their bytes.
+    held: usize,
     /// Settlements that were lost.
     lost: u64,
     broken: bool,
@@ -121,6 +123,7 @@ impl Journal {
             length: 0,
             open: BTreeMap::new(),
             waiting: VecDeque::new(),
+            held: 0,
             lost: 0,
             broken: false,
             line: Vec::new(),
@@ -269,11 +272,14 @@ impl Writer {
             self.flush_waiting(directory);
         }
         if (self.broken || self.append(directory, &line).is_err()) && kind == Kind::Settlement {
-            if self.waiting.len() >= MOST_WAITING {
-                self.waiting.pop_front();
+            self.held += line.len();
+            self.waiting.push_back(line.clone());
+            while self.held > MOST_WAITING
+                && let Some(oldest) = self.waiting.pop_front()
+            {
+                self.held -= oldest.len();
                 self.lost += 1;
             }
-            self.waiting.push_back(line.clone());
         }
         self.line = line;
     }
@@ -285,6 +291,7 @@ impl Writer {
                 self.waiting.push_front(line);
                 return;
             }
+            self.held -= line.len();
         }
     }
 
@@ -485,6 +492,24 @@ mod tests {
         let journal = open(directory.path());
         journal.settle(None, &entry("c"));
         assert_eq!(all(&journal, None).0, ["a", "c"]);
+    }
+
+    #[test]
+    fn s5_what_the_disk_does_not_take_waits_within_bounds_and_is_written_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = open(directory.path());
+        let read_only = File::open(path(directory.path(), 1)).unwrap();
+        let writable = std::mem::replace(&mut journal.writer.lock().file, read_only);
+        assert!(journal.intend(None, &entry("lost intent")).is_none());
+        for number in 0..40 {
+            let entry = Entry { error: Some("x".repeat(1 << 20)), ..entry(&number.to_string()) };
+            journal.settle(None, &entry);
+        }
+        let health = journal.health();
+        assert!(health.waiting < 20 && health.lost >= 20, "{health:?}");
+        journal.writer.lock().file = writable;
+        assert_eq!(journal.health().waiting, 0, "tried again");
+        assert_eq!(all(&journal, None).0.last().map(String::as_str), Some("39"));
     }
 
     #[test]
