@@ -500,6 +500,7 @@ impl Record {
                 losses: self.losses,
                 usage: Usage { raw: None, ..self.answered.clone() },
                 upstream_id: self.upstream_id.clone(),
+                finish: self.finish.clone(),
                 now: self.started + total,
             };
             tracer.end(ended, &self.app.metrics);

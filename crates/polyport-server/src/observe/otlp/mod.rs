@@ -214,6 +214,8 @@ pub(crate) struct Ended {
     /// Of the last attempt.
     pub(crate) usage: Usage,
     pub(crate) upstream_id: Option<String>,
+    /// Why the answer ended.
+    pub(crate) finish: Option<Text>,
     pub(crate) now: Instant,
 }
 

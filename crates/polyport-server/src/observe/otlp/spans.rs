@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::uri::Authority;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -93,6 +93,7 @@ fn of_try(ended: &Ended, one: &Try, last: bool, runtime: &Runtime) -> Span {
     let mut events = Vec::new();
     if last {
         attributes.extend(usage(&ended.usage));
+        attributes.extend(ended.finish.as_deref().map(|reason| texts("gen_ai.response.finish_reasons", &[reason])));
         attributes.extend(ended.upstream_id.as_deref().map(|id| text("polyport.upstream.request_id", id)));
         if let Some(first) = ended.first_output.filter(|_| ended.stream && one.error.is_none()) {
             let waited = first.saturating_duration_since(one.began).as_secs_f64();
@@ -184,6 +185,13 @@ fn nanos(time: SystemTime) -> u64 {
 /// What happened, without the words of anybody.
 fn status(class: Option<&str>) -> Status {
     Status { message: class.unwrap_or_default().to_owned(), code: StatusCode::Error as i32 }
+}
+
+fn texts(key: &str, values: &[&str]) -> KeyValue {
+    let one = |value: &&str| AnyValue { value: Some(Value::StringValue((*value).to_owned())) };
+    let values = ArrayValue { values: values.iter().map(one).collect() };
+    let value = Some(AnyValue { value: Some(Value::ArrayValue(values)) });
+    KeyValue { key: key.to_owned(), value, ..Default::default() }
 }
 
 fn text(key: &str, value: &str) -> KeyValue {
