@@ -80,6 +80,10 @@ impl Body {
             }
             Poll::Ready(Some(Err(_))) => self.noted = None,
             Poll::Ready(None) => {
+                let failed = matches!(&self.source, Source::Relay(relay) if relay.has_failed());
+                if failed {
+                    self.noted = None;
+                }
                 if let Some(noted) = self.noted.take() {
                     noted.finish();
                 }

@@ -93,6 +93,21 @@ const REQUESTS: &[Parameter] = &[
     text("q", "Only those with this text in model, error, the provider's id or a name."),
 ];
 
+/// The same for those that are still to come.
+const LIVE: &[Parameter] = &[
+    OF_KEY,
+    OF_USER,
+    OF_TEAM,
+    MODEL,
+    TRIED,
+    CREDENTIAL,
+    PROTOCOL,
+    text("outcome", "Only those that came out so: `answered`, `client_gone`, `unknown`, or a kind of error."),
+    text("status", "Only those with this status, such as 429, or of this class, such as 5xx."),
+    Parameter { name: "min_duration_ms", takes: Takes::Number(0, u32::MAX), about: "Only those that took so long." },
+    Parameter { name: "failed", takes: Takes::Flag, about: "Only those that went wrong, or those that did not." },
+];
+
 /// The same for an export, which has all of them.
 const EXPORT: &[Parameter] = &[
     word("format", &["jsonl", "csv"], "How it is written. Default: jsonl."),
@@ -173,7 +188,8 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
             const { &[text("provider", "Whose they are, where they do not say it.")] }
         }
         Ask::Tokens(Tokens::Events) => const { &[LIMIT] },
-        Ask::Usage(Usage::Requests) | Ask::Live => REQUESTS,
+        Ask::Usage(Usage::Requests) => REQUESTS,
+        Ask::Live => LIVE,
         Ask::Download => EXPORT,
         Ask::Usage(Usage::Ledger) => {
             const {

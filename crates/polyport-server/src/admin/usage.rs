@@ -33,6 +33,9 @@ const PORTION: usize = 1000;
 /// Pieces of an answer that wait for a slow reader.
 const AHEAD: usize = 4;
 
+/// Readers of the live log come again after this time, and show again who they are. Clients for events do so by themselves.
+const LIVE: Duration = Duration::from_secs(10 * 60);
+
 /// A sign of life for readers of the live log.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -658,7 +661,7 @@ pub(super) fn live(view: &View, query: &Query) -> Result<Response<Body>, Refusal
         };
         tokio::select! {
             () = cut.cancelled() => {}
-            _ = feed => {}
+            _ = tokio::time::timeout(LIVE, feed) => {}
         }
     });
     Ok(streamed(receiver, "text/event-stream; charset=utf-8"))

@@ -298,7 +298,7 @@ impl Source {
             quotas: money::quotas(file, context),
             keep: money::keep(file, context),
             addresses: file.accounting.addresses.unwrap_or_default(),
-            capture_bytes: file.accounting.capture_bytes.map_or(money::CAPTURE_BYTES, |size| size.0),
+            capture_bytes: money::capture_bytes(file, context),
             disconnect: money::disconnect(file.accounting.disconnect, file.accounting.drain_tokens).unwrap_or_default(),
             capability_overrides: check::capabilities(file, context),
             capability_cache: RwLock::default(),

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use polyport_accounting::cost::Exchange;
-use polyport_accounting::{Book, Class, Currency, Decimal, Money, Override, OverrideError, ServiceTier};
-use polyport_types::Text;
+use polyport_accounting::{Book, Class, Currency, Decimal, Limit, Money, Override, OverrideError, ServiceTier};
+use polyport_types::{Pattern, Text};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -20,6 +20,17 @@ use crate::directory::quotas::{self, Shared};
 
 /// How much of a prompt or an answer is kept.
 pub(super) const CAPTURE_BYTES: usize = 64 << 10;
+
+/// The most that can be: a line of the journal has to hold both.
+const MOST_CAPTURED: usize = 1 << 20;
+
+pub(super) fn capture_bytes(file: &File, context: &mut Context<'_>) -> usize {
+    let size = file.accounting.capture_bytes.map_or(CAPTURE_BYTES, |size| size.0);
+    if size > MOST_CAPTURED {
+        context.error(&steps!["accounting", "capture_bytes"], "it is more than can be kept", "give `1MiB` at most");
+    }
+    size
+}
 
 /// Prices, what budgets are counted in, and limits that callers share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -296,7 +307,8 @@ impl Price {
 }
 
 pub(super) fn quotas(file: &File, context: &mut Context<'_>) -> Vec<Shared> {
-    let mut found = Vec::new();
+    // The limits of the same callers on the same models are one account.
+    let mut found: Vec<(Vec<Text>, Option<Pattern>, Vec<Limit>)> = Vec::new();
     for (at, given) in file.accounting.quotas.iter().enumerate() {
         let at: Vec<Step> = steps!["accounting", "quotas", at];
         // The rules of limits stand in one place.
@@ -307,20 +319,33 @@ pub(super) fn quotas(file: &File, context: &mut Context<'_>) -> Vec<Shared> {
         entry.extend(given.window.as_ref().map(|window| ("window".to_owned(), window.as_str().into())));
         entry.extend(given.models.as_ref().map(|models| ("models".to_owned(), models.as_str().into())));
         let definition = Map::from_iter([("limits".to_owned(), Value::Array(vec![Value::Object(entry)]))]);
-        match quotas::read(&definition) {
-            Ok(read) => {
-                let callers: Vec<Text> = given.callers.iter().map(|name| Text::from(name.as_str())).collect();
-                let of = |(models, limits)| Shared::new(callers.clone(), models, limits);
-                found.extend(read.into_iter().map(of));
-            }
+        let read = match quotas::read(&definition) {
+            Ok(read) => read,
             Err((member, words)) => {
                 let at = match member.rsplit_once('.') {
                     Some((_, member)) => child(&at, member),
                     None => at,
                 };
                 context.error(&at, words, "see `docs/CONFIGURATION.md`");
+                continue;
+            }
+        };
+        let mut callers: Vec<Text> = given.callers.iter().map(|name| Text::from(name.as_str())).collect();
+        callers.sort();
+        callers.dedup();
+        for (models, limits) in read {
+            let same = found.iter_mut().find(|(of, about, _)| *of == callers && *about == models);
+            match same {
+                Some((_, _, known))
+                    if limits.iter().any(|new| known.iter().any(|old| quotas::counts_like(old, new))) =>
+                {
+                    let words = "it limits the same thing in the same window as an entry before it";
+                    context.error(&at, words, "leave one of them out");
+                }
+                Some((_, _, known)) => known.extend(limits.iter().copied()),
+                None => found.push((callers.clone(), models, limits.to_vec())),
             }
         }
     }
-    found
+    found.into_iter().map(|(callers, models, limits)| Shared::new(callers, models, limits.into())).collect()
 }

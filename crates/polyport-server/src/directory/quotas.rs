@@ -103,7 +103,7 @@ pub(crate) fn read(definition: &Map<String, Value>) -> Result<ByModels, (String,
     Ok(found.into_iter().map(|(models, limits)| (models, limits.into())).collect())
 }
 
-fn counts_like(a: &Limit, b: &Limit) -> bool {
+pub(crate) fn counts_like(a: &Limit, b: &Limit) -> bool {
     std::mem::discriminant(a) == std::mem::discriminant(b) && a.window() == b.window()
 }
 

@@ -17,6 +17,8 @@ use super::access::Caller;
 use super::{Call, Entered};
 use crate::app::Asks;
 use crate::body::Body;
+use crate::ledger::Demand;
+use crate::ledger::tries::Estimate;
 use crate::observe::{Outcome, Record};
 use crate::relay::course::Slot;
 use crate::relay::origin::{Asking, Reference, expanded};
@@ -110,8 +112,11 @@ impl Counting {
         if slot.upstream.client.is_none() || !provider.profile.counts_tokens {
             return Ok(estimate(&request));
         }
+        let demand = Demand { model: &model, resolved: Some(course.resolved()) };
+        record.admit(&self.runtime, demand, Estimate::default())?;
         record.aim(&slot, provider.protocol().as_str());
-        match self.ask(&slot, &request, as_it_is, record).await {
+        let asked = self.ask(&slot, &request, as_it_is, record).await;
+        match asked.inspect_err(|fault| record.failed(fault)) {
             Ok(counted) => Ok(counted),
             // What is wrong with the request is worth knowing; whatever else is wrong must not stop the client.
             Err(fault) if matches!(fault.class, FaultClass::BadRequest | FaultClass::TooLarge) => Err(fault),
@@ -143,7 +148,7 @@ impl Counting {
         };
         record.sent();
         let call = Ask::CountTokens { model: &slot.target.model };
-        let mut opened = wire::post(slot, call, headers, body).await.inspect_err(|fault| record.failed(fault))?;
+        let mut opened = wire::post(slot, call, headers, body).await?;
         record.upstream_id = opened.request_id();
         let answer = wire::whole(&mut opened, &slot.target.provider, 1 << 20).await?;
         let value: Value = serde_json::from_slice(&answer).unwrap_or_default();

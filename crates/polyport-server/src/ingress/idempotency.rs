@@ -14,6 +14,7 @@ use polyport_types::{ClientProtocol, Fault};
 use tokio::sync::watch;
 
 use super::Entered;
+use super::held::without_key;
 use crate::body::Body;
 use crate::observe::Outcome;
 use crate::relay;
@@ -100,7 +101,8 @@ where
         return relay::refuse(protocol, &entered.id, *entered.record, &fault);
     }
     let place = entered.parts.uri.path().as_bytes();
-    let parts = [entered.caller.owner().as_bytes(), place, key.as_bytes()];
+    let query = without_key(entered.parts.uri.query().unwrap_or_default());
+    let parts = [entered.caller.owner().as_bytes(), place, query.as_bytes(), key.as_bytes()];
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&u64::try_from(part.len()).unwrap_or_default().to_le_bytes()).update(part);

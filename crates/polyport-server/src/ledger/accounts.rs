@@ -111,13 +111,21 @@ impl Accounts {
         quotas: impl Iterator<Item = &'q Quota>,
         estimate: Use,
     ) -> Result<Option<Ticket>, Fault> {
-        let quotas: Vec<&Quota> = quotas.collect();
+        let mut quotas: Vec<&Quota> = quotas.collect();
+        quotas.dedup_by(|a, b| a.subject == b.subject && a.models == b.models);
         if quotas.is_empty() {
             return Ok(None);
         }
         let now = Timestamp::now();
         let mut open = self.0.lock();
-        let places: Vec<usize> = quotas.iter().map(|quota| open.place(quota)).collect();
+        let mut places: Vec<usize> = Vec::with_capacity(quotas.len());
+        for quota in &quotas {
+            let place = open.place(quota);
+            // An account is charged once, however many keys of a list lead to it.
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         let taken = open.with(&places, |accounts| {
             let reservation = reserve(accounts, now, estimate)?;
             let accounts: Vec<&Account> = accounts.iter().map(|account| &**account).collect();
@@ -169,6 +177,11 @@ impl Accounts {
         let mut open = self.0.lock();
         let place = open.place(quota);
         open.accounts.get(place).map(|kept| kept.account.standings(Timestamp::now()).collect()).unwrap_or_default()
+    }
+
+    /// What was used before is not known of some accounts: it is asked again.
+    pub(crate) fn lack(&self) {
+        self.0.lock().lacking = true;
     }
 
     /// Whether there may be accounts that do not know what was used before.

@@ -310,7 +310,9 @@ impl Writer {
 
     fn try_append(&mut self, directory: &Path, line: &[u8]) -> io::Result<()> {
         if self.length >= SEGMENT {
-            self.file = create(directory, self.segment + 1)?;
+            let next = create(directory, self.segment + 1)?;
+            self.file.sync_data()?;
+            self.file = next;
             self.segment += 1;
             self.length = 0;
         }
@@ -372,15 +374,27 @@ impl Lines {
         Ok(Self { reader: BufReader::with_capacity(128 << 10, file), offset: from, line: Vec::new() })
     }
 
+    /// Reads up to the end of a line, or as much of it as a line may have.
+    fn read_piece(&mut self) -> io::Result<u64> {
+        self.line.clear();
+        let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut self.line)?;
+        Ok(u64::try_from(read).unwrap_or_default())
+    }
+
     /// The next line that is whole. What is spoiled is passed over, and told.
     fn next(&mut self) -> io::Result<Option<(Kind, Entry)>> {
         loop {
-            self.line.clear();
-            let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut self.line)?;
-            if self.line.pop() != Some(b'\n') {
-                return Ok(None);
+            let mut read = self.read_piece()?;
+            // Nobody can do anything with a line of such a length; the ones behind it count.
+            while self.line.last() != Some(&b'\n') {
+                let more = self.read_piece()?;
+                if more == 0 {
+                    return Ok(None);
+                }
+                read += more;
             }
-            self.offset += u64::try_from(read).unwrap_or_default();
+            self.line.pop();
+            self.offset += read;
             match Kind::read(&self.line) {
                 Some(found) => return Ok(Some(found)),
                 None => tracing::error!(offset = self.offset, "a line of the journal is spoiled and passed over"),
@@ -417,14 +431,19 @@ fn identity(directory: &Path) -> io::Result<String> {
     let path = directory.join("id");
     match fs::read_to_string(&path) {
         Ok(id) if id.trim().len() == 32 => Ok(id.trim().to_owned()),
+        // Its writer was interrupted.
+        Ok(id) if id.is_empty() => new_identity(directory),
         Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is spoiled", path.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = format!("{:032x}", rand::random::<u128>());
-            fs::write(&path, &id)?;
-            Ok(id)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => new_identity(directory),
         Err(error) => Err(error),
     }
+}
+
+fn new_identity(directory: &Path) -> io::Result<String> {
+    let (id, part) = (format!("{:032x}", rand::random::<u128>()), directory.join("id.part"));
+    fs::write(&part, &id)?;
+    fs::rename(&part, directory.join("id"))?;
+    Ok(id)
 }
 
 #[cfg(test)]

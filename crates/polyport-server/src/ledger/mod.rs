@@ -165,7 +165,9 @@ impl Ledger {
     /// A request has ended.
     pub(crate) fn settle(&self, runtime: &Runtime, ticket: Option<Ticket>, intent: Option<Intent>, entry: &Entry) {
         if let Some(ticket) = ticket {
-            let used = (!entry.attempts.is_empty()).then(|| used(runtime, &entry.attempts));
+            // What failed at the providers is nothing that the caller had.
+            let charged = entry.attempts.iter().any(|attempt| attempt.charged);
+            let used = charged.then(|| used(runtime, &entry.attempts));
             self.accounts.close(ticket, used);
         }
         if let Some(books) = &self.books {
@@ -173,7 +175,7 @@ impl Ledger {
         }
         if self.live.receiver_count() > 0 {
             // Readers that have just left are no loss.
-            self.live.send(Arc::new(entry.clone())).ok();
+            self.live.send(Arc::new(Entry { payload: None, ..entry.clone() })).ok();
         }
     }
 }

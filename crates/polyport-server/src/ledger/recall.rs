@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use polyport_accounting::{Money, Use, Window};
+use polyport_routing::Hints;
 use polyport_store::Error;
 use polyport_store::log::{Log, Period, Used};
+
+use polyport_types::Text;
 
 use super::accounts::{Before, began};
 use crate::app::App;
@@ -57,6 +60,8 @@ pub(super) async fn recall(app: &Arc<App>, log: &Log, all: bool) -> Result<(), E
 /// What was used in a window.
 struct Sums {
     all: Vec<Used>,
+    /// What providers call the models that were asked for, as names lead there now.
+    targets: HashMap<String, Vec<Text>>,
     by_subject: HashMap<Subject, Vec<usize>>,
 }
 
@@ -79,7 +84,21 @@ impl Sums {
                 by_subject.entry(subject).or_default().push(at);
             }
         }
-        Self { all, by_subject }
+        let catalog = &runtime.config.catalog;
+        let mut targets: HashMap<String, Vec<Text>> = HashMap::new();
+        for model in all.iter().filter_map(|used| used.model.as_ref()) {
+            if !targets.contains_key(model) {
+                let resolved = catalog.resolve(model, Hints::default());
+                let found =
+                    resolved.map(|resolved| resolved.targets.iter().map(|target| target.model.clone()).collect());
+                targets.insert(model.clone(), found.unwrap_or_default());
+            }
+        }
+        Self { all, targets, by_subject }
+    }
+
+    fn targets(&self, model: &str) -> &[Text] {
+        self.targets.get(model).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn of_quota(&self, app: &App, quota: &Quota) -> (u64, Use) {
@@ -90,18 +109,15 @@ impl Sums {
         let places = self.by_subject.get(&quota.subject).into_iter().flatten();
         let about = |used: &&Used| {
             let model = used.model.as_deref().unwrap_or_default();
-            quota.models.as_ref().is_none_or(|models| models.matches(model) || models.matches(of_provider(model)))
+            quota.models.as_ref().is_none_or(|models| {
+                models.matches(model) || self.targets(model).iter().any(|target| models.matches(target))
+            })
         };
         places.filter_map(|&at| self.all.get(at)).filter(about).fold((0, Use::default()), |(requests, sum), used| {
             let tokens = sum.tokens.saturating_add(used.tokens);
             (requests + used.requests, Use { tokens, money: sum.money.plus(in_budget(&used.cost)) })
         })
     }
-}
-
-/// The model's name at its provider, where a client asks for `provider/model`.
-fn of_provider(model: &str) -> &str {
-    model.split_once('/').map_or(model, |(_, model)| model)
 }
 
 /// The names by which a limit of the configuration knows a caller.

@@ -133,7 +133,13 @@ async fn catch_up(books: &Books, journal: &Arc<Journal>, done: &mut Option<Posit
 /// If the database does not answer.
 pub(super) async fn recall(app: &Arc<App>, all: bool) -> Result<(), Error> {
     match app.ledger.books() {
-        Some(books) if all || app.ledger.accounts.may_lack() => Ok(super::recall::recall(app, &books.log, all).await?),
+        Some(books) if all || app.ledger.accounts.may_lack() => {
+            let recalled = super::recall::recall(app, &books.log, all).await;
+            if recalled.is_err() {
+                app.ledger.accounts.lack();
+            }
+            Ok(recalled?)
+        }
         _ => Ok(()),
     }
 }

@@ -317,7 +317,7 @@ impl Record {
         self.current = Some(tries.made.len());
         tries.made.push(Try::begin(Attempt { n, ..attempt }, self.estimate, &priced));
         let before = tries.intent.take();
-        let entry = || Entry { payload: None, ..self.entry(&tries.made, "unknown".to_owned(), Duration::ZERO) };
+        let entry = || self.entry(&tries.made, "unknown".to_owned(), Duration::ZERO);
         tries.intent = self.app.ledger.intend(before, entry);
     }
 
@@ -422,7 +422,7 @@ impl Record {
             upstream_id: self.upstream_id.clone(),
             source: self.source.clone(),
             attempts: tries.iter().map(|one| one.attempt.clone()).collect(),
-            payload: self.capture.as_ref().map(|capture| capture.payload()),
+            payload: None,
         }
     }
 
@@ -441,6 +441,11 @@ impl Record {
     /// The first output is here.
     pub(crate) fn first_output(&mut self) {
         self.first_output.get_or_insert_with(Instant::now);
+    }
+
+    /// The answer comes later: all that may be used of it counts.
+    pub(crate) fn presume_answer(&mut self) {
+        self.seen = self.estimate.output;
     }
 
     /// What the client is told of a failure.
@@ -509,7 +514,8 @@ impl Record {
         if self.caller.is_some() {
             let shared = Arc::clone(&self.tries);
             let mut tries = shared.lock();
-            let entry = self.entry(&tries.made, outcome.as_str().to_owned(), total);
+            let payload = self.capture.as_ref().map(|capture| capture.payload());
+            let entry = Entry { payload, ..self.entry(&tries.made, outcome.as_str().to_owned(), total) };
             for attempt in &entry.attempts {
                 self.app.metrics.priced(attempt);
             }

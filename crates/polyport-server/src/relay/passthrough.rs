@@ -131,6 +131,9 @@ fn whole(x: &mut Exchange, slot: &Slot, bytes: Bytes) -> Result<Bytes, Fault> {
         Protocol::Gemini => b"\"finishReason\"",
     };
     x.record.finish = word_after(&bytes, finish).map(Text::from);
+    if matches!(x.record.finish.as_deref(), Some("queued" | "in_progress")) {
+        x.record.presume_answer();
+    }
     if let Some(mut holder) = x.holder(slot)
         && holder.name(&bytes)
     {

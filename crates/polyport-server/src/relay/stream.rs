@@ -75,6 +75,8 @@ pub(crate) struct RelayBody {
     id: RequestId,
     /// Gemini: the stream is a JSON array.
     json_array: bool,
+    /// It ended with an error.
+    failed: bool,
     keep_alive: Duration,
     written: Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -107,6 +109,7 @@ impl RelayBody {
             app: Arc::clone(app),
             id: id.clone(),
             json_array: false,
+            failed: false,
             keep_alive,
             written: Instant::now(),
             timer: None,
@@ -178,6 +181,11 @@ impl RelayBody {
         }
     }
 
+    /// Whether it ended with an error.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     fn hand_over(&mut self, bytes: Bytes) -> Poll<Option<Bytes>> {
         self.written = Instant::now();
         if let State::Live { record, .. } = &mut self.state
@@ -205,6 +213,7 @@ impl RelayBody {
                 Some(body)
             }
             Err(fault) => {
+                self.failed = true;
                 record.told(&fault);
                 record.end(Outcome::Failed(fault.class));
                 self.state = State::Over;
@@ -215,6 +224,7 @@ impl RelayBody {
 
     /// Ends the stream with an error in the client's protocol.
     fn fail(&mut self, fault: &Fault) -> Bytes {
+        self.failed = true;
         let state = std::mem::replace(&mut self.state, State::Over);
         match state {
             State::Over => Bytes::new(),
@@ -223,6 +233,8 @@ impl RelayBody {
                 first_error(self.protocol, self.json_array, fault, &self.id)
             }
             State::Live { mut live, mut record } => {
+                // What was read along is in the record then.
+                live.is_said(&mut record);
                 record.told(fault);
                 record.end(Outcome::Failed(fault.class));
                 live.fail(fault, &self.id)
@@ -232,6 +244,7 @@ impl RelayBody {
 
     fn end(&mut self, outcome: Outcome) {
         if let State::Live { mut record, .. } = std::mem::replace(&mut self.state, State::Over) {
+            self.failed = outcome != Outcome::Answered;
             if let (Outcome::Failed(class), Some(attempt)) = (outcome, &record.attempt) {
                 attempt.broke_off(class);
             }

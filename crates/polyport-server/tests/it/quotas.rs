@@ -1,6 +1,6 @@
 //! Limits of keys, users, teams and of all callers together.
 
-use polyport_testkit::provider::{Answer, FakeProvider, Step, Tokens};
+use polyport_testkit::provider::{Answer, Cut, FakeProvider, Step, Tokens};
 use polyport_testkit::raw::post;
 use polyport_types::{ClientProtocol, Protocol};
 use serde_json::{Value, json};
@@ -149,5 +149,44 @@ async fn c23_a_key_asks_a_provider_once() {
         let headers = [("x-api-key", mine.as_str()), ("idempotency-key", "fails")];
         let answer = post(running.gateway.address, path, &headers, &body).await;
         assert_eq!(answer.status.is_success(), status == 200, "{}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn several_limits_of_the_configuration_hold_together() {
+    let (folder, fake) = (tempfile::tempdir().unwrap(), FakeProvider::start(Protocol::Chat).await);
+    let running = start(folder.path(), &fake).await;
+    let file = std::fs::read_to_string(folder.path().join("polyport.yaml")).unwrap();
+    let quotas = "accounting:\n  quotas:\n    - { what: requests, window: total, amount: 3 }\n    - { what: tokens, window: day, amount: 1000000 }\n    \
+                  - { what: concurrency, amount: 9, callers: [b, a] }\n    - { what: requests, window: day, amount: 2, callers: [a, b], models: m }\n";
+    std::fs::write(folder.path().join("polyport.yaml"), format!("{file}{quotas}")).unwrap();
+    running.reload();
+    let made = running.to("POST", "keys", json!({ "name": "a" })).await;
+    let key = text(&made, "key");
+    let mut statuses = Vec::new();
+    for model in ["m", "m", "m", "other", "other"] {
+        statuses.push(running.ask(ClientProtocol::Chat, key, model).await.0);
+    }
+    assert_eq!(statuses, [200, 200, 429, 200, 429]);
+    let all = running.to("GET", "quotas", Value::Null).await;
+    assert_eq!(all["quotas"].as_array().unwrap().len(), 4, "{all}");
+}
+
+#[tokio::test]
+async fn c23_a_stream_that_broke_off_is_not_given_again() {
+    let (folder, fake) = (tempfile::tempdir().unwrap(), FakeProvider::start(Protocol::Chat).await);
+    let running = start(folder.path(), &fake).await;
+    let key = key_with(&running, json!([])).await;
+    let broken = Step::answer(Answer::default().text("one two three four five six")).cut_in_the_middle(Cut::Reset);
+    for client in [ClientProtocol::Chat, ClientProtocol::Messages] {
+        let (path, body) = request(client, true);
+        let headers = [("x-api-key", key.as_str()), ("idempotency-key", "again")];
+        fake.always(broken.clone());
+        drop(post(running.gateway.address, path, &headers, &body).await.bytes().await);
+        fake.always(Step::model());
+        let answer = post(running.gateway.address, path, &headers, &body).await;
+        assert!(answer.status == 200 && !answer.headers.contains_key("idempotent-replayed"), "{client}");
+        let text = String::from_utf8(answer.bytes().await.unwrap()).unwrap();
+        assert!(!text.contains("error"), "{client}: {text}");
     }
 }

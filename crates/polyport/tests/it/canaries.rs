@@ -198,7 +198,8 @@ async fn a8_no_secret_is_told_to_anybody() {
     let openapi: Value = get(address, "/admin/api/openapi.json", &admin).await.json().await;
     let paths: Vec<String> = openapi["paths"].as_object().unwrap().keys().cloned().collect();
     assert!(paths.len() > 10, "{paths:?}");
-    for path in paths.iter().filter(|path| !path.contains('{')) {
+    // The live log has no end.
+    for path in paths.iter().filter(|path| !path.contains('{') && !path.ends_with("/live")) {
         heard(
             &said,
             path,
