@@ -16,7 +16,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-store", &["polyport-types"]),
     (
         "polyport-server",
-        &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-provider", "polyport-store"],
+        &[
+            "polyport-types",
+            "polyport-accounting",
+            "polyport-protocol",
+            "polyport-routing",
+            "polyport-provider",
+            "polyport-store",
+        ],
     ),
     (
         "polyport",
