@@ -102,21 +102,16 @@ struct Growth {
     begun: bool,
 }
 
-/// Writes what comes, until it is cancelled.
+/// Writes what comes, until it is cancelled; never in the middle of a batch, which would be lost.
 pub(crate) async fn keep_writing(archive: Arc<Archive>, cut: CancellationToken) {
-    let work = async {
-        loop {
-            archive.news.notified().await;
-            tokio::time::sleep(GATHER).await;
-            while archive.write_all().await.is_err() {
-                tokio::time::sleep(AGAIN).await;
+    while let Some(()) = cut.run_until_cancelled(archive.news.notified()).await {
+        cut.run_until_cancelled(tokio::time::sleep(GATHER)).await;
+        while archive.write_all().await.is_err() {
+            if cut.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
+                return;
             }
-            archive.prune().await;
         }
-    };
-    tokio::select! {
-        () = work => {}
-        () = cut.cancelled() => {}
+        cut.run_until_cancelled(archive.prune()).await;
     }
 }
 

@@ -484,8 +484,7 @@ async fn s0_22_secrets_are_in_no_answer_and_in_no_file() {
     assert_eq!(running.to("GET", "tokens", Value::Null).await["data"].as_array().unwrap().len(), 1);
     assert!(seen.contains("can…cdef") && seen.contains("sk-…irst"), "{seen}");
     running.stop().await;
-    for path in crate::support::files_below(&folder.path().join("data")) {
-        let bytes = std::fs::read(&path).unwrap();
+    for (path, bytes) in crate::support::files_below(&folder.path().join("data")) {
         for secret in secrets {
             assert!(!seen.contains(secret), "{secret}");
             assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());

@@ -107,8 +107,7 @@ async fn a_key_is_made_shown_once_used_switched_and_deleted() {
         let shown = running.to("GET", &path, Value::Null).await.to_string();
         assert!(!shown.contains(&key) && shown.contains(text(&made, "masked")), "{shown}");
     }
-    for path in crate::support::files_below(&folder.path().join("data")) {
-        let bytes = std::fs::read(path).unwrap();
+    for (_, bytes) in crate::support::files_below(&folder.path().join("data")) {
         assert!(memchr::memmem::find(&bytes, key.as_bytes()).is_none());
     }
     // Keys of clients do not open the admin API, nor do those of operators ask models.

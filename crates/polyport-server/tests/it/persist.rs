@@ -182,8 +182,7 @@ async fn a_replaced_refresh_token_survives_the_death_of_the_gateway() {
 
     // Nothing of it can be read in the files.
     let secrets = [tokens.current("first-refresh"), used.trim_start_matches("Bearer ").to_owned()];
-    for path in crate::support::files_below(&folder.path().join("data")) {
-        let bytes = std::fs::read(&path).unwrap();
+    for (path, bytes) in crate::support::files_below(&folder.path().join("data")) {
         for secret in &secrets {
             assert!(!secret.is_empty());
             assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());

@@ -126,14 +126,17 @@ pub(crate) fn request(protocol: polyport_types::ClientProtocol, stream: bool) ->
     }
 }
 
-/// All files below a folder.
-pub(crate) fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+/// All files below a folder, and what is in them. What a database that ends has just deleted is not there.
+pub(crate) fn files_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => found.extend(files_below(&path)),
-            false => found.push(path),
+            false => match std::fs::read(&path) {
+                Ok(bytes) => found.push((path, bytes)),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", path.display()),
+            },
         }
     }
     found
