@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { KEY, PROVIDERS, start } from "./gateway.mjs";
+import { KEY, METRICS_KEY, PROVIDERS, start } from "./gateway.mjs";
 
 /** One gateway for each provider: every model name leads there. */
 const gateways = {};
@@ -78,7 +78,7 @@ class Place {
 
   /** What the gateway has answered so far, by labels. */
   async counts() {
-    const answer = await fetch(this.gateway.url + "/metrics", { headers: { authorization: `Bearer ${KEY}` } });
+    const answer = await fetch(this.gateway.url + "/metrics", { headers: { authorization: `Bearer ${METRICS_KEY}` } });
     const found = (await answer.text()).matchAll(/^polyport_http_requests_total\{(.*)\} (\d+)/gm);
     return Object.fromEntries([...found].map(([, labels, count]) => [labels, Number(count)]));
   }

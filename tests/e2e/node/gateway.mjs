@@ -10,6 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const PROVIDERS = ["chat", "responses", "messages", "gemini"];
 const STATUSES = [400, 401, 404, 429, 500, 503];
 export const KEY = "pp-e2e-0123456789abcdef";
+/** Opens the figures, which keys of clients do not. */
+export const METRICS_KEY = "mk-0123456789abcdef0123456789";
 export const TINY_PNG =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 export const ASK = 'call get_weather with {"city":"Oslo"}';
@@ -62,6 +64,7 @@ export async function start({ providers = PROVIDERS, models = [], more = "", ope
       [
         `server: { host: 127.0.0.1, port: ${port} }`,
         open ? "access: { open: true }" : `access: { keys: [{ name: e2e, key: "${KEY}" }] }`,
+        `metrics: { keys: ["${METRICS_KEY}"] }`,
         "providers:",
         ...lines,
         more,
