@@ -15,7 +15,8 @@
 //! | [`oidc`] | signing in elsewhere |
 //! | [`audit`] | what was done |
 //! | [`people`] | teams, users, and the keys of their programs |
-//! | [`usage`], [`usage_shapes`] | requests, the ledger, sums, and what is left of limits |
+//! | [`usage`] | requests, the ledger, sums, and what is left of limits |
+//! | [`openapi`], `…shapes` | the OpenAPI document, and the shapes of what is taken and answered |
 //! | [`explain`] | what would happen to a request |
 //! | [`stats`] | counts by key, for clients as well |
 
@@ -30,6 +31,7 @@ mod models;
 mod oidc;
 mod openapi;
 mod people;
+mod people_shapes;
 mod prices;
 mod providers;
 mod query;
@@ -39,6 +41,7 @@ mod session;
 mod shapes;
 pub(crate) mod stats;
 mod table;
+mod token_shapes;
 mod tokens;
 mod usage;
 mod usage_shapes;

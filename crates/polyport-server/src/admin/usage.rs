@@ -1,6 +1,6 @@
 //! What was used: requests, the ledger, sums, and what is left of limits.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,27 +58,26 @@ pub(super) enum Ask {
 }
 
 pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Result<Value, Refusal> {
-    if ask == Ask::Quotas {
-        return query.page("quotas", quotas(view));
-    }
-    let log = log(view)?;
+    let log = || log(view);
     let reader = Reader::of(view);
     match ask {
         Ask::Requests => {
-            let page = log.requests(&reader.search(query)?).await.map_err(|error| away(&error))?;
+            let page = log()?.requests(&reader.search(query)?).await.map_err(|error| away(&error))?;
             Ok(page_of("requests", &page, |found| reader.request(found)))
         }
-        Ask::Request => match log.request(id.strip_prefix("req_").unwrap_or(id)).await.map_err(|error| away(&error))? {
-            Some(found) if reader.may_see(&found.entry) => Ok(reader.request(&found)),
-            _ => Err(Refusal::not_found("there is no such request; it may be older than the log")),
-        },
+        Ask::Request => {
+            match log()?.request(id.strip_prefix("req_").unwrap_or(id)).await.map_err(|error| away(&error))? {
+                Some(found) if reader.may_see(&found.entry) => Ok(reader.request(&found)),
+                _ => Err(Refusal::not_found("there is no such request; it may be older than the log")),
+            }
+        }
         Ask::Ledger => {
-            let page = log.ledger(&reader.ledger(query)?).await.map_err(|error| away(&error))?;
+            let page = log()?.ledger(&reader.ledger(query)?).await.map_err(|error| away(&error))?;
             Ok(page_of("lines", &page, |one| reader.line(one)))
         }
         Ask::Sums => {
             let asked = reader.sums(query)?;
-            let rows = log.stats(&asked).await.map_err(|error| away(&error))?;
+            let rows = log()?.stats(&asked).await.map_err(|error| away(&error))?;
             let period = query.get("period").unwrap_or("day");
             let shown: Vec<Value> = rows.iter().map(row).collect();
             Ok(json!({ "period": period, "from": time(asked.from), "to": time(asked.to), "rows": shown }))
@@ -86,11 +85,11 @@ pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Re
         Ask::Forget => {
             let user = user_in_scope(view, id)?;
             let keys = view.app.directory.as_ref().map(|directory| directory.key_ids_of(&user.id)).unwrap_or_default();
-            let forgotten = log.forget(Some(&user.id), &keys, FORGET).await.map_err(|error| away(&error))?;
+            let forgotten = log()?.forget(Some(&user.id), &keys, FORGET).await.map_err(|error| away(&error))?;
             let Forgotten { requests, payloads, .. } = forgotten;
             Ok(json!({ "id": user.id, "requests": requests, "payloads": payloads }))
         }
-        Ask::Quotas => Ok(Value::Null),
+        Ask::Quotas => query.page("quotas", quotas(view)),
     }
 }
 
@@ -474,8 +473,6 @@ fn quotas(view: &View) -> Vec<Value> {
     all.extend(view.runtime.config.quotas.iter().map(|shared| shared.quota.clone()));
     let scope = view.principal.scope();
     all.retain(|quota| is_of(&view.app, &scope, &quota.subject));
-    let mut seen = HashSet::new();
-    all.retain(|quota| seen.insert((quota.subject.clone(), quota.models.clone())));
     all.iter().flat_map(|quota| standings(&view.app, quota)).collect()
 }
 

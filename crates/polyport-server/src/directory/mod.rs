@@ -6,7 +6,7 @@
 pub(crate) mod quotas;
 pub(crate) mod rules;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -225,10 +225,12 @@ impl Directory {
         users
     }
 
-    /// All limits of keys, users and teams.
+    /// All limits of keys, users and teams, those of several keys once.
     pub(crate) fn quotas(&self) -> Vec<Quota> {
         let people = self.people.read();
-        people.keys.values().flat_map(|entry| entry.grant.quotas.iter().cloned()).collect()
+        let mut seen = HashSet::new();
+        let all = people.keys.values().flat_map(|entry| &entry.grant.quotas);
+        all.filter(|quota| seen.insert((&quota.subject, &quota.models))).cloned().collect()
     }
 
     /// A key, by its id.

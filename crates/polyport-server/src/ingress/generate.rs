@@ -75,7 +75,8 @@ pub(crate) async fn compat(call: Call, protocol: ClientProtocol) -> Response<Bod
     match call.enter(protocol, "compat").await {
         Ok(mut entered) => {
             let wire = compat_wire(protocol, &mut entered.body, &mut head);
-            relay::relay(exchange(entered, wire, protocol, head)).await
+            let relay = |entered| relay::relay(exchange(entered, wire, protocol, head));
+            idempotency::once(entered, protocol, relay).await
         }
         Err(refused) => refused,
     }

@@ -1,7 +1,7 @@
 //! Limits while the gateway runs: what every subject may use and has used, in memory. A request takes its estimate from all accounts that
 //! it is charged to, or is refused; when it ends, what it really used takes the place of the estimate.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,14 +147,12 @@ impl Accounts {
         });
     }
 
-    /// Those of the quotas whose accounts do not know yet what was used before, or `all` of them, each once.
+    /// Those of the quotas whose accounts do not know yet what was used before, or `all` of them.
     pub(crate) fn unrestored(&self, mut quotas: Vec<Quota>, all: bool) -> Vec<Quota> {
         let mut open = self.0.lock();
-        let mut seen = HashSet::new();
         quotas.retain(|quota| {
             let place = open.place(quota);
-            let lacks = open.accounts.get(place).is_some_and(|kept| all || !kept.restored);
-            seen.insert((quota.subject.clone(), quota.models.clone())) && lacks
+            open.accounts.get(place).is_some_and(|kept| all || !kept.restored)
         });
         open.lacking = false;
         quotas
@@ -324,7 +322,7 @@ mod tests {
             requests: 3,
             used: Use { tokens: 60, ..Use::default() },
         };
-        assert_eq!(accounts.unrestored(vec![quota.clone(), quota.clone()], false).len(), 1);
+        assert_eq!(accounts.unrestored(vec![quota.clone()], false).len(), 1);
         accounts.restore(&quota, &[before]);
         accounts.restore(&quota, &[before]);
         let estimate = |tokens| Use { tokens, ..Use::default() };

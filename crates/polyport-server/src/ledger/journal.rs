@@ -51,8 +51,6 @@ struct Writer {
     /// Settlements that were lost.
     lost: u64,
     broken: bool,
-    /// Taken from for lines.
-    line: Vec<u8>,
 }
 
 /// An intent that has not been settled.
@@ -126,7 +124,6 @@ impl Journal {
             held: 0,
             lost: 0,
             broken: false,
-            line: Vec::new(),
         };
         let journal = Self {
             directory: directory.to_owned(),
@@ -157,8 +154,9 @@ impl Journal {
     /// Writes what is true if the process ends now. `before` is the intent of the same request that this one takes the place of. `None` if
     /// the disk does not take it.
     pub(crate) fn intend(&self, before: Option<Intent>, entry: &Entry) -> Option<Intent> {
+        let line = Kind::Intent.line(entry);
         let mut writer = self.writer.lock();
-        writer.write(&self.directory, Kind::Intent, entry);
+        writer.write(&self.directory, Kind::Intent, line);
         let segment = writer.segment;
         if let Some(before) = before {
             writer.close(&before);
@@ -172,8 +170,9 @@ impl Journal {
 
     /// Writes what came of a request.
     pub(crate) fn settle(&self, intent: Option<Intent>, entry: &Entry) {
+        let line = Kind::Settlement.line(entry);
         let mut writer = self.writer.lock();
-        writer.write(&self.directory, Kind::Settlement, entry);
+        writer.write(&self.directory, Kind::Settlement, line);
         if let Some(intent) = intent {
             writer.close(&intent);
         }
@@ -265,15 +264,13 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, directory: &Path, kind: Kind, entry: &Entry) {
-        let mut line = std::mem::take(&mut self.line);
-        kind.line(entry, &mut line);
+    fn write(&mut self, directory: &Path, kind: Kind, line: Vec<u8>) {
         if self.broken {
             self.flush_waiting(directory);
         }
         if (self.broken || self.append(directory, &line).is_err()) && kind == Kind::Settlement {
             self.held += line.len();
-            self.waiting.push_back(line.clone());
+            self.waiting.push_back(line);
             while self.held > MOST_WAITING
                 && let Some(oldest) = self.waiting.pop_front()
             {
@@ -281,7 +278,6 @@ impl Writer {
                 self.lost += 1;
             }
         }
-        self.line = line;
     }
 
     fn flush_waiting(&mut self, directory: &Path) {
@@ -329,19 +325,20 @@ enum Kind {
 }
 
 impl Kind {
-    fn line(self, entry: &Entry, line: &mut Vec<u8>) {
-        line.clear();
+    fn line(self, entry: &Entry) -> Vec<u8> {
+        let mut line = Vec::with_capacity(1024);
         line.extend_from_slice(match self {
             Self::Intent => b"00000000 i ",
             Self::Settlement => b"00000000 s ",
         });
         // Writing into memory cannot fail.
-        serde_json::to_writer(&mut *line, entry).ok();
+        serde_json::to_writer(&mut line, entry).ok();
         let sum = format!("{:08x}", crc32fast::hash(line.get(9..).unwrap_or_default()));
         if let Some(head) = line.get_mut(..8) {
             head.copy_from_slice(sum.as_bytes());
         }
         line.push(b'\n');
+        line
     }
 
     fn read(line: &[u8]) -> Option<(Self, Entry)> {

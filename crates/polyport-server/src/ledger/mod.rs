@@ -19,6 +19,7 @@ pub(crate) mod tries;
 pub(crate) mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use polyport_accounting::{Limit, Money, Use};
@@ -95,12 +96,23 @@ pub enum BooksError {
     Log(#[from] OpenError),
 }
 
-/// Writes what the process before left in the journal, then finds out what callers have used of their limits. A database that is away
-/// stops nothing: the writer goes on trying.
+/// A start waits for the log this long.
+const START: Duration = Duration::from_secs(30);
+
+/// Writes what the process before left in the journal, then finds out what callers have used of their limits. A database that is away, or has
+/// much to take, stops nothing: the writer goes on, and what was used is known when it has caught up.
 pub(crate) async fn restore(app: &Arc<App>) {
-    if let Err(error) = writer::take_over(app).await {
-        tracing::error!(%error, "the request log cannot be written; limits begin anew, entries wait in the journal");
+    let restored = tokio::time::timeout(START, writer::take_over(app)).await;
+    match restored {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the request log cannot be written; limits begin anew, entries wait in the journal");
+        }
+        Err(_) => {
+            tracing::warn!("there is much in the journal; limits do not know of it until it is in the request log")
+        }
     }
+    app.ledger.accounts.lack();
 }
 
 impl Ledger {

@@ -21,6 +21,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// What other gateways on the same database let through is known after this time.
 const OTHERS: Duration = Duration::from_secs(5);
 
+/// A gateway that stops goes on writing for this time at most.
+const LAST: Duration = Duration::from_secs(10);
+
 /// Entries that are written at once.
 const BATCH: usize = 500;
 
@@ -45,7 +48,7 @@ pub(crate) async fn keep_writing(app: Arc<App>, cut: CancellationToken) {
             () = tokio::time::sleep(SOON) => {}
             () = cut.cancelled() => return,
         }
-        observe(books, &app.metrics);
+        observe(books, &app.metrics).await;
         let none_left = books.left.lock().is_empty();
         let mut caught_up = if none_left { Ok(()) } else { take_over(&app).await };
         if caught_up.is_ok() {
@@ -92,15 +95,20 @@ pub(super) async fn take_over(app: &Arc<App>) -> Result<(), Error> {
         books.left.lock().retain(|one| !Arc::ptr_eq(one, &journal));
     }
     catch_up(books, &books.journal, &mut None).await?;
-    observe(books, &app.metrics);
+    observe(books, &app.metrics).await;
     recall(app, true).await
 }
 
 /// Writes what is left, when all requests have ended, and lets go of the log.
 pub(crate) async fn finish(app: &Arc<App>) {
     let Some(books) = app.ledger.books() else { return };
-    if let Err(error) = catch_up(books, &books.journal, &mut None).await {
-        tracing::error!(%error, "the request log cannot be written; its entries wait in the journal for the next start");
+    // A batch that is cut off is not in the log, nor is the position behind it.
+    match tokio::time::timeout(LAST, catch_up(books, &books.journal, &mut None)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the request log cannot be written; its entries wait in the journal for the next start");
+        }
+        Err(_) => tracing::warn!("there is much in the journal; the rest waits there for the next start"),
     }
     books.log.close().await;
 }
@@ -155,9 +163,10 @@ pub(crate) enum Error {
     Database(#[from] polyport_store::Error),
 }
 
-fn observe(books: &Books, metrics: &Metrics) {
-    let health = books.journal.health();
+async fn observe(books: &Books, metrics: &Metrics) {
+    let journal = Arc::clone(&books.journal);
+    let Some((health, bytes)) = tasks::off_worker(move || (journal.health(), journal.bytes())).await else { return };
     metrics.journal_waiting.set(i64::try_from(health.waiting).unwrap_or(i64::MAX));
     metrics.log_dropped.inc_by(health.lost);
-    metrics.journal_bytes.set(i64::try_from(books.journal.bytes()).unwrap_or(i64::MAX));
+    metrics.journal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
 }

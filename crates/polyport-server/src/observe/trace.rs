@@ -139,6 +139,10 @@ impl Record {
     pub(crate) fn new(app: Arc<App>, id: &RequestId, protocol: ClientProtocol, route: &'static str) -> Self {
         let span = info_span!("request", id = &**id.text(), protocol = protocol.as_str(), route);
         app.metrics.inflight.inc();
+        Self::blank(app, span, id.text().clone(), protocol, route)
+    }
+
+    fn blank(app: Arc<App>, span: Span, id: Text, protocol: ClientProtocol, route: &'static str) -> Self {
         Self {
             app,
             span,
@@ -166,7 +170,7 @@ impl Record {
             disconnect: Disconnect::Cancel,
             left: Ending::Cancelled,
             ticket: None,
-            id: id.text().clone(),
+            id,
             at: clock::now_signed(),
             sent: None,
             first_output: None,
@@ -183,47 +187,19 @@ impl Record {
 
     /// The record of a second attempt beside the present one: it is not logged, but may be [adopted](Self::adopt).
     pub(crate) fn beside(&self) -> Self {
-        Self {
-            app: Arc::clone(&self.app),
-            span: self.span.clone(),
-            started: self.started,
-            protocol: self.protocol,
-            route: self.route,
-            status: 0,
-            model: self.model.clone(),
-            caller: self.caller.clone(),
-            target: None,
-            to: "none",
-            tries: Arc::clone(&self.tries),
-            current: None,
-            hedged: true,
-            stream: self.stream,
-            passthrough: false,
-            usage: Usage::default(),
-            answered: Usage::default(),
-            estimate: self.estimate,
-            seen: 0,
-            finish: None,
-            error: None,
-            source: None,
-            capture: None,
-            disconnect: Disconnect::Cancel,
-            left: Ending::Cancelled,
-            ticket: None,
-            id: self.id.clone(),
-            at: self.at,
-            // Our own time before the first attempt is measured there.
-            sent: Some(Instant::now()),
-            first_output: None,
-            upstream_id: None,
-            losses: 0,
-            loss_report: None,
-            place: None,
-            attempt: None,
-            under_way: None,
-            trace: self.trace.as_ref().map(|trace| trace.beside()),
-            ended: true,
-        }
+        let mut beside =
+            Self::blank(Arc::clone(&self.app), self.span.clone(), self.id.clone(), self.protocol, self.route);
+        (beside.started, beside.at) = (self.started, self.at);
+        beside.model = self.model.clone();
+        beside.caller = self.caller.clone();
+        beside.tries = Arc::clone(&self.tries);
+        (beside.stream, beside.hedged) = (self.stream, true);
+        beside.estimate = self.estimate;
+        // Our own time before the first attempt is measured there.
+        beside.sent = Some(Instant::now());
+        beside.trace = self.trace.as_ref().map(|trace| trace.beside());
+        beside.ended = true;
+        beside
     }
 
     /// Counts a second attempt; where it is the one that counts, what is known of it is what is known of the request.

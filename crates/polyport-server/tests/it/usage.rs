@@ -234,3 +234,33 @@ async fn d13_a_client_that_leaves_is_charged_for_what_came_or_the_answer_is_read
         }
     }
 }
+
+/// Another process holds the file of the log.
+async fn hold(file: &std::path::Path) -> sqlx::SqliteConnection {
+    let url = format!("sqlite://{}", file.display());
+    let mut held = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    sqlx::Executor::execute(&mut held, "PRAGMA busy_timeout = 10000; BEGIN EXCLUSIVE").await.unwrap();
+    held
+}
+
+#[tokio::test]
+async fn s2_requests_go_on_while_the_log_is_held_and_nothing_of_them_is_lost() {
+    let (folder, fake) = (tempfile::tempdir().unwrap(), FakeProvider::start(Protocol::Chat).await);
+    let running = start(folder.path(), &fake).await;
+    let limits = json!([{ "what": "requests", "window": "total", "amount": 12 }]);
+    let (_, key) = running.key(json!({ "name": "k", "limits": limits })).await;
+    assert_eq!(running.ask(ClientProtocol::Chat, &key, "m").await.0, 200);
+    running.until("requests", "requests", 1).await;
+    let mut held = hold(&folder.path().join("data/log.db")).await;
+    for client in ClientProtocol::ALL.into_iter().cycle().take(10) {
+        assert_eq!(running.ask(client, &key, "m").await.0, 200);
+    }
+    assert_eq!(fake.requests().len(), 11);
+    let left = running.read("quotas").await["quotas"][0]["left"].as_u64();
+    assert_eq!(left, Some(1), "limits are known without the log");
+    sqlx::Executor::execute(&mut held, "ROLLBACK").await.unwrap();
+    let found = running.until("requests", "requests", 11).await;
+    assert!(found.len() == 11 && found.iter().all(|one| one["outcome"] == "answered"));
+    assert_eq!(running.ask(ClientProtocol::Chat, &key, "m").await.0, 200);
+    assert_eq!(running.ask(ClientProtocol::Chat, &key, "m").await.0, 429);
+}
