@@ -1,6 +1,7 @@
 //! All state of a running gateway.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 use polyport_accounting::Limit;
 use polyport_provider::auth::Account;
 use polyport_provider::{Client, ClientError, ClientSettings};
-use polyport_routing::{Fleet, Hints, Resolved, RetryBudget, Sticky, Target};
+use polyport_routing::{Fleet, Hints, Millis, Resolved, RetryBudget, Sticky, Target};
 use polyport_store::Store;
 use polyport_types::Text;
 use polyport_types::{ClientProtocol, Fault};
@@ -77,6 +78,9 @@ pub(crate) struct App {
     pub(crate) in_flight: Arc<AtomicUsize>,
     /// Places of requests that are answered.
     pub(crate) places: Arc<Gate>,
+    /// Where it listens, if it does.
+    pub(crate) listening: OnceLock<SocketAddr>,
+    pub(crate) started_at: Millis,
     per_key: Mutex<HashMap<Text, Arc<AtomicUsize>>>,
     following: Mutex<()>,
     draining: AtomicBool,
@@ -216,6 +220,8 @@ impl App {
             learned: Learned::default(),
             in_flight: Arc::default(),
             places: Arc::default(),
+            listening: OnceLock::new(),
+            started_at: clock::now(),
             per_key: Mutex::default(),
             following: Mutex::default(),
             draining: AtomicBool::new(false),

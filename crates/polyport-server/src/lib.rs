@@ -53,4 +53,4 @@ pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::Rand
 pub use app::SetupError;
 pub use clock::now;
 pub use credentials::fleet;
-pub use listen::{Handle, ServeError, Server, serve};
+pub use listen::{Handle, ServeError, Server, Workbench, serve, socket_of, url_of};

@@ -1,10 +1,10 @@
 //! What the database declares, and its changes: each is checked together with everything else, written, and then brought into force whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use polyport_store::{self as store, Error, Held, NewCredential, Store, Stored};
+use polyport_store::{self as store, Batch, ClientKey, Error, Held, Made, NewCredential, Store, Stored, Team, User};
 use polyport_types::{Secret, Text};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, MutexGuard};
@@ -46,6 +46,8 @@ pub(crate) enum Rejected {
     Taken(String),
     /// It has mistakes.
     Invalid(Arc<Definition>, Vec<Problem>),
+    /// Of many together, these have mistakes. Their ids say where they were given: `pools/0`.
+    Several(Vec<(Arc<Definition>, Vec<Problem>)>),
     /// Others could not be in force any more.
     Needed(Vec<(Arc<Definition>, Problem)>),
     /// The configuration cannot be checked now.
@@ -61,6 +63,16 @@ impl From<Error> for Rejected {
             other => Self::Store(other),
         }
     }
+}
+
+/// People who are made together with definitions.
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    pub(crate) teams: Vec<Team>,
+    /// Their teams go by name.
+    pub(crate) users: Vec<User>,
+    /// Their teams and users go by name.
+    pub(crate) keys: Vec<ClientKey>,
 }
 
 /// What became of one of many.
@@ -276,6 +288,76 @@ impl Registry {
         Ok(outcomes)
     }
 
+    /// Makes many of all kinds, and people with them, in one transaction; `write` makes the difference to a rehearsal. Of each it is told
+    /// what became of it, by the id that it has here: nothing where the same is there already, otherwise its own, which is empty in a
+    /// rehearsal.
+    pub(crate) async fn make_all(
+        &self,
+        app: &App,
+        new: Vec<Definition>,
+        people: People,
+        write: bool,
+    ) -> Result<(HashMap<Text, Text>, Made), Rejected> {
+        let seen = self.seen.lock().await;
+        let present = self.present();
+        let mut all = (*present).clone();
+        let mut numbered = Vec::with_capacity(new.len());
+        for new in new.into_iter().map(Arc::new) {
+            if !present.list.iter().chain(&numbered).any(|known| is_same(known, &new)) {
+                all.list.push(Arc::clone(&new));
+                numbered.push(new);
+            }
+        }
+        let judged = self.judge(all).await?;
+        let mut several = Vec::new();
+        let mut good = Vec::new();
+        for new in numbered {
+            match judged.declared.out.get(&new.id) {
+                None => good.push(new),
+                Some(Standing::Shadowed(_)) => {}
+                Some(Standing::Broken(problems)) => several.push((new, problems.clone())),
+            }
+        }
+        if !several.is_empty() {
+            return Err(Rejected::Several(several));
+        }
+        if !write {
+            let ids = good.iter().map(|new| (new.id.clone(), Text::new()));
+            return Ok((ids.collect(), Made::default()));
+        }
+        let of = |kind: Kind| good.iter().filter(move |new| new.kind == kind);
+        let batch = Batch {
+            providers: of(Kind::Provider).map(|new| provider_row(new)).collect(),
+            credentials: of(Kind::Credential).map(|new| credential_row(new)).collect(),
+            pools: of(Kind::Pool).map(|new| pool_row(new)).collect(),
+            routes: of(Kind::Route).map(|new| route_row(new)).collect(),
+            teams: people.teams,
+            users: people.users,
+            keys: people.keys,
+        };
+        let made = self.store.make_all(batch).await?;
+        let mut changed = (*present).clone();
+        let mut ids = HashMap::new();
+        let mut take = |new: &Definition, stored: Definition| {
+            ids.insert(new.id.clone(), stored.id.clone());
+            changed.list.push(Arc::new(stored));
+        };
+        for (new, stored) in of(Kind::Provider).zip(&made.providers) {
+            take(new, as_stored((**new).clone(), stored));
+        }
+        for (new, stored) in of(Kind::Credential).zip(&made.credentials) {
+            take(new, as_stored((**new).clone(), stored));
+        }
+        for (new, stored) in of(Kind::Pool).zip(&made.pools) {
+            take(new, as_stored((**new).clone(), stored));
+        }
+        for (new, stored) in of(Kind::Route).zip(&made.routes) {
+            take(new, as_stored((**new).clone(), stored));
+        }
+        self.bring_in(app, seen, changed).await;
+        Ok((ids, made))
+    }
+
     /// Switches something on or off that the database does not declare; `None` leaves it as it is declared.
     pub(crate) async fn switch(&self, app: &App, name: &str, on: Option<bool>) -> Result<(), Rejected> {
         let seen = self.seen.lock().await;
@@ -325,8 +407,7 @@ impl Registry {
     async fn write(&self, new: &Definition) -> Result<Definition, Error> {
         Ok(match new.kind {
             Kind::Provider => {
-                let (definition, secret) = split(&new.value);
-                let row = store::Provider { name: new.name.to_string(), enabled: new.enabled, definition };
+                let (row, secret) = provider_row(new);
                 let made = match secret {
                     Some(secret) => self.store.providers().create_with(row, &secret).await?,
                     None => self.store.providers().create(row).await?,
@@ -431,6 +512,21 @@ fn opened(held: Held) -> Result<String, Text> {
         Held::Locked(key) => Err(Error::Locked(key).to_string().into()),
         Held::Damaged => Err(Error::Unreadable("secret").to_string().into()),
     }
+}
+
+fn provider_row(new: &Definition) -> (store::Provider, Option<Secret>) {
+    let (definition, secret) = split(&new.value);
+    (store::Provider { name: new.name.to_string(), enabled: new.enabled, definition }, secret)
+}
+
+/// Whether one need not be made, because the other is there. Secrets are compared where everything is judged.
+fn is_same(known: &Definition, new: &Definition) -> bool {
+    known.kind == new.kind
+        && match new.kind {
+            Kind::Provider | Kind::Pool => known.name == new.name,
+            Kind::Route => known.name == new.name && known.value == new.value,
+            Kind::Credential => false,
+        }
 }
 
 fn pool_row(new: &Definition) -> store::Pool {

@@ -215,7 +215,7 @@ fn of_credential(credential: &Credential, identity: &Secret) -> [u8; 32] {
 }
 
 /// Looks for the identity first: a server ends a transaction at the first row that is refused.
-async fn add(change: &mut Change, new: NewCredential) -> Result<Stored<Credential>, Error> {
+pub(crate) async fn add(change: &mut Change, new: NewCredential) -> Result<Stored<Credential>, Error> {
     let digest = of_credential(&new.credential, &new.identity);
     let identity = identity_of(&change.key, &digest);
     let found = sqlx::query("SELECT object FROM secrets WHERE identity = $1").bind(identity);

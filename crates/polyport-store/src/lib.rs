@@ -22,6 +22,7 @@
 
 pub mod audit;
 mod backup;
+pub mod batch;
 pub mod credentials;
 pub mod db;
 mod engine;
@@ -49,6 +50,7 @@ mod tests;
 
 pub use audit::{Audit, Entry as AuditEntry, Filter as AuditFilter};
 pub use backup::{RestoreError, Restored, backup, restore};
+pub use batch::{Batch, Made};
 pub use credentials::{Credential, Credentials, NewCredential};
 pub use db::{Store, Timeouts};
 pub use error::{Error, OpenError};

@@ -161,7 +161,7 @@ impl<'s, T: Object> Table<'s, T> {
 }
 
 /// Two objects may well have the same secret: it is told apart by its object.
-async fn seal_for(change: &mut Change, id: &str, secret: &Secret) -> Result<(), Error> {
+pub(crate) async fn seal_for(change: &mut Change, id: &str, secret: &Secret) -> Result<(), Error> {
     let identity = secrets::digest(id, &Secret::new(String::new()));
     secrets::write(change, id, id, secret, &identity).await
 }

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use polyport_types::ClientProtocol;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::cmd::{
+    api, credentials, crud, explain, export, keys, logs, models, pools, providers, routes, teams, usage, users,
+};
+use crate::examples;
 
 /// Any LLM client to any LLM provider.
 ///
@@ -27,9 +31,18 @@ pub(crate) struct Args {
     /// Port to listen on [default: 7659]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) port: Option<u16>,
+    /// Work with the gateway at this address [default: the one that uses the data folder, or the folder itself]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The key of an operator for it [default: POLYPORT_ADMIN_KEY or ADMIN_TOKEN]
+    #[arg(long, global = true, value_name = "KEY")]
+    pub(crate) admin_key: Option<String>,
     /// Write JSON instead of text for people
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Write names or ids only, and nothing where something was changed
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,12 +51,44 @@ pub(crate) enum Command {
     Serve,
     /// Say what is wrong with the configuration
     Check,
-    /// List the models clients may ask for
-    Models,
-    /// List the providers and where their keys come from
-    Providers(ProvidersArgs),
+    /// Say how the gateway is
+    Status,
+    /// The names that clients may ask for
+    Models(models::ModelsArgs),
+    /// The services that answer
+    Providers(providers::ProvidersArgs),
+    /// Keys and accounts of providers
+    Credentials(credentials::CredentialsArgs),
+    /// Virtual models: one name, many targets
+    Pools(pools::PoolsArgs),
+    /// Rules that look at the request
+    Routes(routes::RoutesArgs),
     /// Say what would happen to a request, without asking anybody
-    Explain(ExplainArgs),
+    Explain(explain::ExplainArgs),
+    /// Keys of clients
+    Keys(keys::KeysArgs),
+    /// People who sign in, and whose keys are counted together
+    Users(users::UsersArgs),
+    /// Teams of users
+    Teams(teams::TeamsArgs),
+    /// All limits, and what is left of them
+    Quotas(crud::List),
+    /// Sums of requests, tokens and cost
+    Usage(usage::UsageArgs),
+    /// Figures at a glance
+    Stats(usage::StatsArgs),
+    /// The log of requests
+    Logs(logs::LogsArgs),
+    /// What every attempt used and cost
+    Ledger(logs::Which),
+    /// What was done at the admin API, by whom
+    Audit(crud::List),
+    /// What models cost
+    Prices(crud::List),
+    /// What the database declares and is not in force, with the reasons
+    Problems(crud::List),
+    /// Write what the database declares, without secrets
+    Export(export::ExportArgs),
     /// Copy the database into a new file, also while a gateway runs
     ///
     /// Secrets in the copy stay sealed: keep the master key as well. A Postgres database is copied with `pg_dump`.
@@ -67,15 +112,20 @@ pub(crate) enum Command {
     /// Work on the database
     #[command(subcommand)]
     Store(StoreCommand),
-    /// People who sign in at the admin page
-    #[command(subcommand)]
-    Users(UsersCommand),
+    /// Ask any endpoint of the admin API
+    Api(api::ApiArgs),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print a completion script
     Completions {
         /// For this shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands
+    Man {
+        /// A folder for the pages of all commands
+        #[arg(value_name = "DIR")]
+        to: Option<PathBuf>,
     },
 }
 
@@ -88,85 +138,34 @@ pub(crate) enum StoreCommand {
     RotateKey,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum UsersCommand {
-    /// Give somebody another password, or make an admin of this name; an SQLite database must not be in use
-    ///
-    /// The password is the first line of standard input. At a terminal, and where that is empty, one is made and shown. The user is signed out
-    /// everywhere.
-    SetPassword(SetPasswordArgs),
-}
+impl Args {
+    /// What was written; the process ends where that cannot be understood.
+    pub(crate) fn read() -> Self {
+        let matches = Self::documented().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct SetPasswordArgs {
-    /// The user's name
-    pub(crate) name: String,
-    /// Make a password, and do not read standard input
-    #[arg(long)]
-    pub(crate) generate: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ProvidersArgs {
-    /// List the presets that ship with Polyport instead
-    #[arg(long)]
-    pub(crate) presets: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ExplainArgs {
-    /// The model a client asks for
-    pub(crate) model: String,
-    /// The protocol the client speaks
-    #[arg(long, value_enum, default_value_t = ProtocolArg::Chat)]
-    pub(crate) protocol: ProtocolArg,
-    /// A request of that protocol (`-` is standard input): shows what the first target would get and what would be lost
-    #[arg(long, value_name = "FILE")]
-    pub(crate) body: Option<PathBuf>,
-    /// A header of the client, which routes may look at; may be repeated
-    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
-    pub(crate) headers: Vec<(String, String)>,
-    /// The name of the client's key, which routes may look at
-    #[arg(long, value_name = "KEYNAME", default_value = "")]
-    pub(crate) caller: String,
+    /// The command line with an example for every command.
+    pub(crate) fn documented() -> clap::Command {
+        examples::add_to(Self::command())
+    }
 }
 
 /// Reads a header as it is written in a request.
-fn header(text: &str) -> Result<(String, String), String> {
+pub(crate) fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':').map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned())) {
         Some((name, value)) if !name.is_empty() && !name.contains(char::is_whitespace) => Ok((name, value)),
         _ => Err("write it as NAME:VALUE, such as x-team:search".to_owned()),
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ProtocolArg {
-    Chat,
-    Responses,
-    Messages,
-    Gemini,
-}
-
-impl From<ProtocolArg> for ClientProtocol {
-    fn from(protocol: ProtocolArg) -> Self {
-        match protocol {
-            ProtocolArg::Chat => Self::Chat,
-            ProtocolArg::Responses => Self::Responses,
-            ProtocolArg::Messages => Self::Messages,
-            ProtocolArg::Gemini => Self::Gemini,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        Args::command().debug_assert();
+        Args::documented().debug_assert();
     }
 
     #[test]

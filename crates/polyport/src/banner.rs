@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use polyport_server::config::{Config, Source};
+use polyport_server::url_of;
 use serde_json::{Value, json};
 
 use crate::cmd::providers::{self, keys};
@@ -10,7 +11,7 @@ use crate::out;
 
 /// The text: address, what was found, a request per protocol to copy.
 pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr, code: Option<&str>) -> String {
-    let url = url(listening);
+    let url = url_of(listening);
     let mut out = format!("\nPolyport {} listens on {url}\n\n", env!("CARGO_PKG_VERSION"));
     let file = source
         .file
@@ -52,17 +53,9 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr, code
 pub(crate) fn json(config: &Config, source: &Source, listening: SocketAddr, code: Option<&str>) -> Value {
     let list: Vec<Value> = config.providers().map(|provider| providers::as_json(provider)).collect();
     json!({
-        "version": env!("CARGO_PKG_VERSION"), "url": url(listening), "configuration": source.file,
+        "version": env!("CARGO_PKG_VERSION"), "url": url_of(listening), "configuration": source.file,
         "open": config.access.open, "providers": list, "setup_code": code,
     })
-}
-
-fn url(listening: SocketAddr) -> String {
-    match listening.ip() {
-        ip if !ip.is_unspecified() => format!("http://{listening}"),
-        ip if ip.is_ipv4() => format!("http://127.0.0.1:{}", listening.port()),
-        _ => format!("http://[::1]:{}", listening.port()),
-    }
 }
 
 fn requests(url: &str, open: bool) -> [String; 4] {

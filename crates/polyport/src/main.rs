@@ -3,14 +3,14 @@
 mod args;
 mod banner;
 mod cmd;
+mod examples;
+mod gateway;
 mod log;
 mod out;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Args, Command, StoreCommand, UsersCommand};
+use args::{Args, Command, StoreCommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,19 +29,36 @@ fn main() -> ExitCode {
         // This very program, even after its file was replaced.
         polyport_provider::process::guard_with("/proc/self/exe".into(), GUARD);
     }
-    let args = Args::parse();
+    let args = Args::read();
     let done = match &args.command {
         None | Some(Command::Serve) => cmd::serve::run(&args),
         Some(Command::Check) => cmd::check::run(&args),
-        Some(Command::Models) => cmd::models::run(&args),
+        Some(Command::Status) => cmd::status::run(&args),
+        Some(Command::Models(what)) => cmd::models::run(&args, what),
         Some(Command::Providers(what)) => cmd::providers::run(&args, what),
+        Some(Command::Credentials(what)) => cmd::credentials::run(&args, what),
+        Some(Command::Pools(what)) => cmd::pools::run(&args, what),
+        Some(Command::Routes(what)) => cmd::routes::run(&args, what),
         Some(Command::Explain(what)) => cmd::explain::run(&args, what),
+        Some(Command::Keys(what)) => cmd::keys::run(&args, what),
+        Some(Command::Users(what)) => cmd::users::run(&args, what),
+        Some(Command::Teams(what)) => cmd::teams::run(&args, what),
+        Some(Command::Quotas(which)) => cmd::usage::quotas(&args, which),
+        Some(Command::Usage(what)) => cmd::usage::run(&args, what),
+        Some(Command::Stats(what)) => cmd::usage::stats(&args, what),
+        Some(Command::Logs(what)) => cmd::logs::run(&args, what),
+        Some(Command::Ledger(which)) => cmd::logs::ledger(&args, which),
+        Some(Command::Audit(which)) => cmd::lists::run(&args, &cmd::lists::AUDIT, which),
+        Some(Command::Prices(which)) => cmd::lists::run(&args, &cmd::lists::PRICES, which),
+        Some(Command::Problems(which)) => cmd::lists::run(&args, &cmd::lists::PROBLEMS, which),
+        Some(Command::Export(what)) => cmd::export::run(&args, what),
         Some(Command::Backup { to, log }) => cmd::store::backup(&args, to, log.as_deref()),
         Some(Command::Restore { from, any_key }) => cmd::store::restore(&args, from, *any_key),
         Some(Command::Store(StoreCommand::RotateKey)) => cmd::store::rotate_key(&args),
-        Some(Command::Users(UsersCommand::SetPassword(what))) => cmd::users::set_password(&args, what),
+        Some(Command::Api(what)) => cmd::api::run(&args, what),
         Some(Command::Schema) => cmd::schema::run(),
         Some(Command::Completions { shell }) => cmd::completions::run(*shell),
+        Some(Command::Man { to }) => cmd::man::run(&args, to.as_deref()),
     };
     match done {
         Ok(code) => code,

@@ -433,6 +433,25 @@ pub(super) fn refusal(_: &View, rejected: Rejected) -> Refusal {
             });
             Refusal { errors: errors.collect(), ..refusal }
         }
+        Rejected::Several(several) => {
+            let errors = several.iter().flat_map(|(one, problems)| {
+                problems.iter().map(|problem| Flaw {
+                    detail: problem.message.clone(),
+                    remedy: problem.remedy.clone(),
+                    kind: Some(one.kind.as_str().to_owned()),
+                    name: Some(one.name.to_string()),
+                    pointer: Some(pointer(&format!(
+                        "{}.{}",
+                        one.id.replace('/', "."),
+                        path_within(one, &problem.path)
+                    ))),
+                    ..Flaw::default()
+                })
+            });
+            let words = format!("{} of them have mistakes, so nothing was made", several.len());
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, "invalid", words);
+            Refusal { errors: errors.collect(), ..refusal }
+        }
         Rejected::Needed(others) => {
             let names: Vec<String> =
                 others.iter().map(|(one, _)| format!("{} `{}`", one.kind.as_str(), one.name)).collect();

@@ -115,6 +115,12 @@ pub(super) fn described(ask: Ask) -> Described {
             say(words, Nothing, Answers::One(name))
         }
         Ask::Import => say("Imports many keys or accounts at once", Sends::Import, Answers::Plain("Import")),
+        Ask::Whole => say(
+            "Makes everything that is given, or nothing where one of it has a mistake; what is there already stays",
+            Sends::Json("Whole"),
+            Answers::Plain("WholeMade"),
+        ),
+        Ask::Status => say("The gateway as it is now", Nothing, Answers::Plain("Status")),
         Ask::Problems => {
             let answers = Answers::List("problems", "DeclaredProblem");
             say("What the database declares and is not in force, with the reasons", Nothing, answers)

@@ -10,6 +10,7 @@
 //! | [`routing`] | pools and routes |
 //! | [`definitions`] | making, changing and deleting all of these in the database |
 //! | [`import`] | many credentials at once |
+//! | [`whole`] | everything that another gateway had, or nothing |
 //! | [`tokens`] | accounts, in the shapes that scripts for token pools expect |
 //! | [`session`] | signing in and out, passwords, the first admin |
 //! | [`oidc`] | signing in elsewhere |
@@ -18,6 +19,7 @@
 //! | [`usage`] | requests, the ledger, sums, and what is left of limits |
 //! | [`openapi`], `…shapes` | the OpenAPI document, and the shapes of what is taken and answered |
 //! | [`explain`] | what would happen to a request |
+//! | [`status`] | the gateway as it is now |
 //! | [`stats`] | counts by key, for clients as well |
 
 mod audit;
@@ -40,11 +42,13 @@ mod routing;
 mod session;
 mod shapes;
 pub(crate) mod stats;
+mod status;
 mod table;
 mod token_shapes;
 mod tokens;
 mod usage;
 mod usage_shapes;
+mod whole;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -103,6 +107,8 @@ enum Ask {
     Delete(What),
     Switch(What, bool),
     Import,
+    Whole,
+    Status,
     Problems,
     Models,
     Prices,
@@ -365,6 +371,8 @@ async fn answer(
             definitions::switch(view, what, id, on).await?
         }
         Ask::Import => import::answer(view, &query, head, body).await?,
+        Ask::Whole => whole::answer(view, members(read(view, head, body).await?, &whole::MEMBERS)?).await?,
+        Ask::Status => status::answer(view),
         Ask::Problems => query.page("problems", definitions::problems(view))?,
         Ask::Models => query.page("models", models::all(view))?,
         Ask::Prices => query.page("prices", prices::all())?,

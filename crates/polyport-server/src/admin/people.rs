@@ -6,6 +6,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use polyport_store::people::KeyFilter;
 use polyport_store::{ClientKey, Error, Role, Stored, Team, User};
+use polyport_types::secret::mask;
 use serde_json::{Map, Value, json};
 
 use super::query::cursor;
@@ -99,7 +100,7 @@ pub(super) async fn answer(
     }
 }
 
-fn directory_of(view: &View) -> Result<&Directory, Refusal> {
+pub(super) fn directory_of(view: &View) -> Result<&Directory, Refusal> {
     view.app.directory.as_ref().ok_or_else(|| {
         let words = "there is no database to keep users and keys in: set `store.url`, or declare keys in `access.keys`";
         Refusal::new(StatusCode::CONFLICT, "no_database", words)
@@ -609,6 +610,63 @@ fn check_owner(key: &ClientKey) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// What a body of [`super::whole`] asks to be made; teams and users go by their names.
+pub(super) fn planned_team(body: Value) -> Result<Team, Refusal> {
+    let body = members(body, Kind::Teams.members())?;
+    Ok(Team {
+        name: name(&body)?.ok_or_else(|| wrong("name", "is needed"))?,
+        enabled: enabled(&body)?.unwrap_or(true),
+        definition: definition(&json!({}), &body)?,
+    })
+}
+
+/// The same of a user.
+pub(super) fn planned_user(body: Value) -> Result<User, Refusal> {
+    let body = members(body, Kind::Users.members())?;
+    let user = User {
+        name: name(&body)?.ok_or_else(|| wrong("name", "is needed"))?,
+        enabled: enabled(&body)?.unwrap_or(true),
+        team: referred(&body, "team", |name| Some(name.to_owned()))?.unwrap_or_default(),
+        role: role(&body)?.unwrap_or_default(),
+        definition: definition(&json!({}), &body)?,
+    };
+    if user.role == Role::Manager && user.team.is_none() {
+        return Err(wrong("role", "a manager sees to a team: give `team` as well"));
+    }
+    Ok(user)
+}
+
+/// Shortest key of a client that is taken over from elsewhere, in characters.
+const SHORTEST_KEY: usize = 8;
+
+/// The same of a key, whose text clients have already.
+pub(super) fn planned_key(body: Value) -> Result<ClientKey, Refusal> {
+    let Value::Object(mut all) = body else { return Err(Refusal::bad_request("an object is expected")) };
+    let text = match all.remove("key") {
+        Some(Value::String(text)) => text,
+        _ => return Err(wrong("key", "give the text that clients send")),
+    };
+    let readable = |c: char| c.is_ascii_graphic();
+    if text.len() < SHORTEST_KEY || !text.chars().all(readable) {
+        return Err(wrong("key", &format!("must be at least {SHORTEST_KEY} visible characters of ASCII")));
+    }
+    let body = members(all.into(), Kind::Keys.members())?;
+    let key = ClientKey {
+        name: name(&body)?.ok_or_else(|| wrong("name", "is needed"))?,
+        enabled: enabled(&body)?.unwrap_or(true),
+        user: referred(&body, "user", |name| Some(name.to_owned()))?.unwrap_or_default(),
+        team: referred(&body, "team", |name| Some(name.to_owned()))?.unwrap_or_default(),
+        digest: digest(&text),
+        shown: mask(&text),
+        previous: None,
+        previous_until: None,
+        expires_at: expires_at(&body)?.unwrap_or_default(),
+        definition: definition(&json!({}), &body)?,
+    };
+    check_owner(&key)?;
+    Ok(key)
 }
 
 /// What an operator is told when the database refuses.

@@ -217,7 +217,7 @@ pub(super) struct PasswordSet {
 /// Who one is.
 #[derive(JsonSchema)]
 pub(super) struct Session {
-    #[schemars(extend("enum" = ["user", "key", "nobody"]))]
+    #[schemars(extend("enum" = ["user", "key", "local", "nobody"]))]
     kind: String,
     id: Option<String>,
     name: Option<String>,

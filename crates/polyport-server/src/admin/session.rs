@@ -116,6 +116,9 @@ fn shown(view: &View) -> Value {
         Principal::Key { name, actor } => {
             json!({ "kind": "key", "name": name, "actor": actor, "role": Role::Admin.as_str() })
         }
+        Principal::Local { name, actor } => {
+            json!({ "kind": "local", "name": name, "actor": actor, "role": Role::Admin.as_str() })
+        }
         Principal::Nobody => json!({ "kind": "nobody" }),
     }
 }

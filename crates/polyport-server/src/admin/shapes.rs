@@ -49,6 +49,75 @@ pub(super) struct Mistake {
     remedy: String,
 }
 
+/// Much at once: each entry of a list is what the endpoint of that name takes. Teams and users go by their names.
+#[derive(JsonSchema)]
+pub(super) struct Whole {
+    /// Only say what would be made.
+    dry_run: Option<bool>,
+    providers: Option<Vec<Map<String, Value>>>,
+    credentials: Option<Vec<Map<String, Value>>>,
+    pools: Option<Vec<Map<String, Value>>>,
+    routes: Option<Vec<Map<String, Value>>>,
+    teams: Option<Vec<Map<String, Value>>>,
+    users: Option<Vec<Map<String, Value>>>,
+    /// With the texts that clients have, as `key`.
+    keys: Option<Vec<Map<String, Value>>>,
+}
+
+/// What was made.
+#[derive(JsonSchema)]
+pub(super) struct WholeMade {
+    dry_run: bool,
+    created: u64,
+    exists: u64,
+    results: Vec<WholeResult>,
+}
+
+/// What became of one of many.
+#[derive(JsonSchema)]
+pub(super) struct WholeResult {
+    /// The list that it stands in.
+    list: String,
+    /// Its place there.
+    index: u64,
+    name: String,
+    #[schemars(extend("enum" = ["created", "exists"]))]
+    result: String,
+    /// `null` where nothing was made.
+    id: Option<String>,
+}
+
+/// The gateway as it is now.
+#[derive(JsonSchema)]
+pub(super) struct Status {
+    version: String,
+    /// Where clients on the same machine reach it; `null` where it does not listen.
+    url: Option<String>,
+    /// The address that it listens on.
+    address: Option<String>,
+    /// Unix milliseconds.
+    started_at: u64,
+    uptime_seconds: u64,
+    /// The configuration file, or what stands in its place.
+    configuration: Option<String>,
+    /// The data folder.
+    data: String,
+    #[schemars(extend("enum" = ["sqlite", "postgres", null]))]
+    database: Option<String>,
+    /// Clients need no key.
+    open: bool,
+    /// Without what is built in.
+    providers: u64,
+    /// Names that clients may ask for.
+    models: u64,
+    /// Requests of models under way.
+    requests: u64,
+    /// Things that the database declares and that are not in force.
+    problems: u64,
+    /// It is about to end.
+    draining: bool,
+}
+
 /// A service that answers.
 #[derive(JsonSchema)]
 pub(super) struct Provider {

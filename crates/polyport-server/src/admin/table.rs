@@ -148,6 +148,8 @@ pub(super) static TABLE: &[Endpoint] = &[
     get_for(Who::Members, "ledger", "listLedger", Ask::Usage(Usage::Ledger)),
     get_for(Who::Members, "usage", "getUsage", Ask::Usage(Usage::Sums)),
     get_for(Who::Members, "quotas", "listQuotas", Ask::Usage(Usage::Quotas)),
+    post("import", "importDefinitions", Who::Admins, Ask::Whole),
+    get("status", "getStatus", Ask::Status),
     get("problems", "listProblems", Ask::Problems),
     post("explain", "explain", Who::Admins, Ask::Explain),
     get("export", "exportDefinitions", Ask::Export),

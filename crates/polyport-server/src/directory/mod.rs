@@ -203,6 +203,11 @@ impl Directory {
         found.until.is_none_or(|until| now < until).then(|| Arc::clone(&found.grant))
     }
 
+    /// Whether there is a key of this digest, good or not.
+    pub(crate) fn has_digest(&self, digest: &str) -> bool {
+        self.people.read().by_digest.contains_key(digest)
+    }
+
     pub(crate) fn team(&self, id: &str) -> Option<Stored<Team>> {
         self.people.read().teams.get(id).cloned()
     }

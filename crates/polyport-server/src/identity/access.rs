@@ -14,6 +14,7 @@ use crate::app::{App, Runtime};
 use crate::config::KeyHash;
 use crate::ingress::access::presented;
 use crate::ingress::peer::Peer;
+use crate::listen::Operator;
 use crate::{clock, directory};
 
 /// Who a holder of an admin key says they are.
@@ -57,11 +58,14 @@ impl Denied {
     }
 }
 
-/// Finds out who asks. A key that is shown counts; otherwise the cookie of a session.
+/// Finds out who asks. Operators of this machine need no key; a key that is shown counts; otherwise the cookie of a session.
 ///
 /// # Errors
 /// For what is shown and is not good. Nothing at all is [`Principal::Nobody`].
 pub(crate) async fn principal(app: &App, runtime: &Runtime, head: &Parts) -> Result<Principal, Denied> {
+    if let Some(Operator { name }) = head.extensions.get() {
+        return Ok(Principal::Local { name: name.clone(), actor: actor(&head.headers) });
+    }
     if presented(head).next().is_some() {
         return by_key(app, runtime, head);
     }

@@ -71,6 +71,9 @@ pub(crate) async fn record(app: &App, principal: &Principal, head: &Parts, id: &
     let (actor_kind, actor_id, actor) = match principal {
         Principal::Nobody => ("nobody", None, String::new()),
         Principal::Key { name, actor } => ("key", Some(name.clone()), actor.clone().unwrap_or_else(|| name.clone())),
+        Principal::Local { name, actor } => {
+            ("local", Some(name.clone()), actor.clone().unwrap_or_else(|| name.clone()))
+        }
         Principal::User(user) => ("user", Some(user.id.clone()), user.name.clone()),
     };
     write(app, (actor_kind, actor_id, actor), head, id, deed).await;

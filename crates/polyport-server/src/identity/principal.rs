@@ -16,6 +16,13 @@ pub(crate) enum Principal {
         /// Who they say they are (`x-admin-actor`).
         actor: Option<String>,
     },
+    /// Somebody on this machine who may read the data folder, and may do everything.
+    Local {
+        /// Who they are to the system.
+        name: String,
+        /// Who they say they are (`x-admin-actor`).
+        actor: Option<String>,
+    },
     /// A user who is signed in.
     User(Box<SignedIn>),
 }
@@ -58,7 +65,7 @@ impl Principal {
     pub(crate) fn role(&self) -> Option<Role> {
         match self {
             Self::Nobody => None,
-            Self::Key { .. } => Some(Role::Admin),
+            Self::Key { .. } | Self::Local { .. } => Some(Role::Admin),
             Self::User(user) => Some(user.role),
         }
     }
@@ -67,7 +74,7 @@ impl Principal {
     pub(crate) fn scope(&self) -> Scope {
         match self {
             Self::Nobody => Scope::Nothing,
-            Self::Key { .. } => Scope::All,
+            Self::Key { .. } | Self::Local { .. } => Scope::All,
             Self::User(user) => match (user.role, &user.team) {
                 (Role::Admin, _) => Scope::All,
                 (Role::Manager, Some(team)) => Scope::Team(team.clone()),
@@ -80,7 +87,7 @@ impl Principal {
     pub(crate) fn user(&self) -> Option<&SignedIn> {
         match self {
             Self::User(user) => Some(user),
-            Self::Nobody | Self::Key { .. } => None,
+            Self::Nobody | Self::Key { .. } | Self::Local { .. } => None,
         }
     }
 }

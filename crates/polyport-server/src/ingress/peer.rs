@@ -54,6 +54,11 @@ impl Peer {
         Self { address, proxied: true, https }
     }
 
+    /// Somebody on this machine who needs no network.
+    pub(crate) fn here() -> Self {
+        Self { address: IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), proxied: false, https: false }
+    }
+
     /// That of a request.
     pub(crate) fn found(head: &Parts) -> Self {
         // Every request that reaches a route has one.

@@ -3,6 +3,7 @@
 mod figures;
 mod files;
 mod guard;
+mod local;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -39,6 +40,8 @@ use crate::{archive, credentials, directory, identity, ledger, persist, registry
 use guard::{GuardLimits, Guarded, Traffic};
 
 pub(crate) use guard::InFlight;
+pub(crate) use local::Operator;
+pub use local::{Workbench, socket_of};
 
 /// After a failed accept (no file descriptors left) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -166,21 +169,7 @@ impl Server {
 
     async fn start(config: Arc<Config>, store: Option<Store>, registry: Option<Registry>) -> Result<Self, ServeError> {
         files::allow_more();
-        let past = match &store {
-            Some(store) => Past::read(store).await?,
-            None => Past::default(),
-        };
-        let directory = match &store {
-            Some(store) => Some(Directory::open(store.clone()).await?),
-            None => None,
-        };
-        let identity = Identity::open(store.clone(), &config).await?;
-        let books = match &store {
-            Some(_) => Some(Books::open(&config).await?),
-            None => None,
-        };
-        let app = Arc::new(App::new(&config, store, past, registry, directory, identity, books)?);
-        ledger::restore(&app).await;
+        let app = open(Arc::clone(&config), store, registry).await?;
         let address = config.listen.address();
         let failed = |error| ServeError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -219,6 +208,7 @@ impl Server {
         let figures_address = self.figures_address();
         let Self { listener, address, figures, app } = self;
         info!(%address, "listening");
+        app.listening.set(address).ok();
         let graceful = GracefulShutdown::new();
         let closing = CancellationToken::new();
         let tasks = app.tasks.clone();
@@ -239,6 +229,15 @@ impl Server {
         if let (Some(figures), Some(address)) = (figures, figures_address) {
             info!(%address, "listening for readers of the figures");
             tasks.spawn(figures::serve(Arc::clone(&app), figures, app.cut.clone()));
+        }
+        #[cfg(unix)]
+        if app.registry.is_some() {
+            let data = app.runtime().config.data.clone();
+            match local::Socket::bind(&data).await {
+                Ok(Some(socket)) => tasks.spawn(socket.serve(Arc::clone(&app), app.cut.clone())),
+                Ok(None) => debug!("another gateway has the socket of the data folder"),
+                Err(error) => warn!(%error, "commands need an admin key: there is no socket in the data folder"),
+            }
         }
         let doors = Doors::new(&app);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -296,16 +295,51 @@ impl Server {
             warn!("open requests are cut");
         }
         app.cut.cancel();
-        tasks.wait().await;
-        ledger::writer::finish(&app).await;
-        if let Some(archive) = &app.archive {
-            archive.finish().await;
-        }
-        if let Some(persist) = &app.persist {
-            persist.finish(&app.credentials.fleet_owned(), &app.metrics).await;
-        }
-        otlp::finish(&app).await;
+        stop(&app).await;
         info!("stopped");
+    }
+}
+
+/// Reads what is kept, and sets up everything that requests share.
+async fn open(config: Arc<Config>, store: Option<Store>, registry: Option<Registry>) -> Result<Arc<App>, ServeError> {
+    let past = match &store {
+        Some(store) => Past::read(store).await?,
+        None => Past::default(),
+    };
+    let directory = match &store {
+        Some(store) => Some(Directory::open(store.clone()).await?),
+        None => None,
+    };
+    let identity = Identity::open(store.clone(), &config).await?;
+    let books = match &store {
+        Some(_) => Some(Books::open(&config).await?),
+        None => None,
+    };
+    let app = Arc::new(App::new(&config, store, past, registry, directory, identity, books)?);
+    ledger::restore(&app).await;
+    Ok(app)
+}
+
+/// Waits for what runs, and writes what is left to write.
+async fn stop(app: &Arc<App>) {
+    app.tasks.wait().await;
+    ledger::writer::finish(app).await;
+    if let Some(archive) = &app.archive {
+        archive.finish().await;
+    }
+    if let Some(persist) = &app.persist {
+        persist.finish(&app.credentials.fleet_owned(), &app.metrics).await;
+    }
+    otlp::finish(app).await;
+}
+
+/// Where clients on this machine reach a gateway that listens there.
+#[must_use]
+pub fn url_of(listening: SocketAddr) -> String {
+    match listening.ip() {
+        ip if !ip.is_unspecified() => format!("http://{listening}"),
+        ip if ip.is_ipv4() => format!("http://127.0.0.1:{}", listening.port()),
+        _ => format!("http://[::1]:{}", listening.port()),
     }
 }
 

@@ -196,12 +196,26 @@ async fn every_endpoint_answers_as_the_document_says() {
         "providers/file/learned",
         "models",
         "problems",
+        "status",
         "prices?limit=500",
         "export",
         "openapi.json",
     ] {
         document.ask(&running, "GET", path, Value::Null).await;
     }
+    let whole = json!({
+        "providers": [{ "name": "moved", "base_url": "http://127.0.0.1:9/v1" }],
+        "credentials": [{ "provider": "moved", "key": "sk-moved-0123456789" }],
+        "pools": [{ "name": "moved-pool", "targets": ["moved/m"] }],
+        "teams": [{ "name": "movers" }],
+        "users": [{ "name": "mona", "team": "movers" }],
+        "keys": [{ "name": "mona's", "key": "sk-of-mona-0123456789", "user": "mona" }],
+    });
+    let mut rehearsal = whole.clone();
+    rehearsal["dry_run"] = true.into();
+    document.ask(&running, "POST", "import", rehearsal).await;
+    document.ask(&running, "POST", "import", whole).await;
+    document.ask(&running, "POST", "import", json!({ "pools": [{ "name": "x", "targets": ["nowhere/m"] }] })).await;
     document.ask(&running, "DELETE", "providers/file/learned", Value::Null).await;
     let asked = json!({"model": "fast", "headers": {"x-session-id": "s"}, "body": {"model": "m", "messages": [{"role": "user", "content": "hi"}]}});
     document.ask(&running, "POST", "explain", asked).await;

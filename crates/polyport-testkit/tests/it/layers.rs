@@ -29,8 +29,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "polyport",
         &[
             "polyport-types",
-            "polyport-protocol",
-            "polyport-routing",
             "polyport-provider",
             "polyport-store",
             "polyport-server",

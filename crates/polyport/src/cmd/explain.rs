@@ -1,66 +1,98 @@
 //! `polyport explain`: what would happen to a request, without asking anybody.
 
-use std::io::Read;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
-use bytes::Bytes;
-use polyport_protocol::Capabilities;
-use polyport_server::explain::{Explanation, Question, Unexplained, explain};
-use polyport_types::{ClientProtocol, Severity};
-use serde_json::json;
+use anyhow::{Context as _, Result, anyhow};
+use clap::{Args as ClapArgs, ValueEnum};
+use serde_json::{Map, Value, json};
 
-use crate::args::{Args, ExplainArgs};
+use super::crud;
+use crate::args::Args;
+use crate::gateway::{self, Aim, Refused, object};
 use crate::out;
 
+/// What would be asked
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// The model a client asks for
+    model: String,
+    /// The protocol the client speaks
+    #[arg(long, value_enum, default_value_t = ProtocolArg::Chat)]
+    protocol: ProtocolArg,
+    /// A request of that protocol (`-` is standard input): shows what the first target would get and what would be lost
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// A header of the client, which routes may look at; may be repeated
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = crate::args::header)]
+    headers: Vec<(String, String)>,
+    /// The name of the client's key, which routes may look at
+    #[arg(long, value_name = "KEYNAME", default_value = "")]
+    caller: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProtocolArg {
+    Chat,
+    Responses,
+    Messages,
+    Gemini,
+}
+
 pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
-    let config = super::load(args)?.config;
-    let question = Question {
-        model: what.model.as_str().into(),
-        protocol: ClientProtocol::from(what.protocol),
-        headers: what.headers.clone(),
-        caller: what.caller.clone(),
-        body: what.body.as_ref().map(|path| read(path)).transpose()?,
+    let body = match &what.body {
+        None => None,
+        Some(path) => {
+            let read: Value = serde_json::from_str(&crud::text_of(path)?)
+                .with_context(|| format!("{}: this is no JSON", path.display()))?;
+            Some(read)
+        }
     };
-    // The first request after a start; later ones take turns.
-    match explain(&config, &polyport_server::fleet(&config), None, polyport_server::now(), &question) {
-        Ok(explanation) if args.json => out::json(&serde_json::to_value(&explanation)?),
-        Ok(explanation) => show(&explanation),
-        Err(Unexplained::NoRoute(unknown)) if args.json => {
-            out::json(&json!({ "model": what.model, "error": unknown.to_string() }));
-            return Ok(ExitCode::FAILURE);
+    let protocol = what.protocol.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let headers: Map<String, Value> =
+        what.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let question = object([
+        ("model", Some(what.model.as_str().into())),
+        ("protocol", Some(protocol.into())),
+        ("headers", Some(headers.into())),
+        ("caller", Some(what.caller.as_str().into())),
+        ("body", body),
+    ]);
+    gateway::run(args, Aim::Look, async |gateway| {
+        match gateway.post("explain", &question.clone().into()).await {
+            Ok(explained) if args.json => out::json(&explained),
+            Ok(explained) => show(&explained),
+            Err(error) => match error.downcast::<Refused>() {
+                Ok(refused) if refused.status == http::StatusCode::NOT_FOUND && args.json => {
+                    out::json(&json!({ "model": what.model, "error": refused.to_string() }));
+                    return Ok(ExitCode::FAILURE);
+                }
+                Ok(refused) if refused.status == http::StatusCode::NOT_FOUND => {
+                    return Err(anyhow!("{refused} (`polyport models` lists what there is)"));
+                }
+                Ok(refused) => return Err(refused.into()),
+                Err(other) => return Err(other),
+            },
         }
-        Err(Unexplained::NoRoute(unknown)) => {
-            return Err(anyhow!("{unknown} (`polyport models` lists what there is)"));
-        }
-        Err(other) => return Err(other.into()),
-    }
-    Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
-fn read(path: &std::path::Path) -> Result<Bytes> {
-    let mut body = Vec::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut body).context("standard input")?;
-    } else {
-        body = std::fs::read(path).with_context(|| path.display().to_string())?;
-    }
-    Ok(body.into())
-}
-
-fn show(explained: &Explanation) {
-    let Explanation { model, protocol, rule, attempts, excluded, capabilities, quirks, request, .. } = explained;
+fn show(explained: &Value) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |member: &str| explained[member].as_array().cloned().unwrap_or_default();
+    let [model, protocol, rule] = ["model", "protocol", "rule"].map(|member| text(&explained[member]));
     out::line(&format!("{model} asked for by a {protocol} client: {rule}\n"));
-    let rows: Vec<Vec<String>> = attempts
+    let rows: Vec<Vec<String>> = list("attempts")
         .iter()
         .zip(1..)
         .map(|(step, number)| {
             vec![
                 number.to_string(),
-                format!("{}/{}", step.provider, step.model),
-                step.key.to_string(),
-                format!("{}, {}", step.protocol, step.way),
-                step.address.clone(),
+                format!("{}/{}", text(&step["provider"]), text(&step["model"])),
+                text(&step["key"]),
+                format!("{}, {}", text(&step["protocol"]), text(&step["way"])),
+                text(&step["address"]),
             ]
         })
         .collect();
@@ -69,59 +101,67 @@ fn show(explained: &Explanation) {
     } else {
         out::table(&["try", "target", "key", "protocol", "address"], rows);
     }
-    for left in excluded {
-        out::line(&format!("left out: {}/{}, {} ({})", left.provider, left.model, left.key, left.why));
+    for left in list("excluded") {
+        let [provider, model, key, why] = ["provider", "model", "key", "why"].map(|member| out::cell(&left[member]));
+        out::line(&format!("left out: {provider}/{model}, {key} ({why})"));
     }
-    if let (Some(capabilities), Some(quirks)) = (capabilities, quirks) {
-        out::line(&format!("\nabilities: {}", abilities(capabilities)));
-        out::line(&format!("quirks: {}", if quirks.is_empty() { "none" } else { quirks }));
+    if let Some(stay) = explained["conversation"].as_object() {
+        let told = stay.iter().filter(|(_, value)| !value.is_null());
+        let told: Vec<String> = told.map(|(name, value)| format!("{name} {}", out::cell(value))).collect();
+        out::line(&format!("conversation: {}", told.join(", ")));
     }
-    if let Some(request) = request {
-        out::line(&format!("\nabout {} tokens", request.input_tokens));
-        if request.unchanged {
+    if explained["capabilities"].is_object() {
+        let quirks = text(&explained["quirks"]);
+        out::line(&format!("\nabilities: {}", abilities(&explained["capabilities"])));
+        out::line(&format!("quirks: {}", if quirks.is_empty() { "none" } else { &quirks }));
+    }
+    let request = &explained["request"];
+    if request.is_object() {
+        out::line(&format!("\nabout {} tokens", request["input_tokens"]));
+        if request["unchanged"] == true {
             out::line("body: as sent, with the model's name replaced");
             return;
         }
-        match request.losses.as_slice() {
-            [] => out::line("lost: nothing"),
-            losses => losses.iter().for_each(|loss| out::line(&format!("{}: {loss}", severity(loss.severity)))),
+        match request["losses"].as_array().map(Vec::as_slice) {
+            None | Some([]) => out::line("lost: nothing"),
+            Some(losses) => losses.iter().for_each(loss),
         }
-        out::line(&format!("\n{:#}", request.body));
+        out::line(&format!("\n{:#}", request["body"]));
     }
 }
 
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "note",
-        Severity::Warn => "lost",
-        Severity::Error => "refused",
-    }
+fn loss(loss: &Value) {
+    let word = match loss["severity"].as_str() {
+        Some("info") => "note",
+        Some("error") => "refused",
+        _ => "lost",
+    };
+    let [path, what, why] = ["path", "what", "why"].map(|member| out::cell(&loss[member]));
+    let told: Vec<String> = [path, what, why].into_iter().filter(|part| !part.is_empty()).collect();
+    out::line(&format!("{word}: {}", told.join(" ")));
 }
 
 /// What matters most, in one line.
-fn abilities(of: &Capabilities) -> String {
+fn abilities(of: &Value) -> String {
     let mut words = Vec::new();
-    if let Some(context) = of.context {
-        words.push(format!("context {context}"));
+    for (name, member) in [("context", "context"), ("output", "max_output")] {
+        words.extend(of[member].as_u64().map(|number| format!("{name} {number}")));
     }
-    if let Some(output) = of.max_output {
-        words.push(format!("output {output}"));
+    if of["reasoning"] == true {
+        let efforts = of["efforts"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let efforts = efforts.collect::<Vec<_>>().join(" ");
+        words.push(if efforts.is_empty() { "reasoning".to_owned() } else { format!("reasoning ({efforts})") });
     }
-    if of.reasoning {
-        let efforts: Vec<&str> = of.efforts.iter().map(|effort| effort.as_str()).collect();
-        let efforts = if efforts.is_empty() { String::new() } else { format!(" ({})", efforts.join(" ")) };
-        words.push(format!("reasoning{efforts}"));
-    }
-    for (name, has) in [
-        ("temperature", of.temperature),
-        ("tools", of.tools),
-        ("structured output", of.structured_output),
-        ("images", of.images),
-        ("documents", of.documents),
-        ("audio", of.audio),
-        ("video", of.video),
+    for (name, member) in [
+        ("temperature", "temperature"),
+        ("tools", "tools"),
+        ("structured output", "structured_output"),
+        ("images", "images"),
+        ("documents", "documents"),
+        ("audio", "audio"),
+        ("video", "video"),
     ] {
-        words.push(if has { name.to_owned() } else { format!("no {name}") });
+        words.push(if of[member] == true { name.to_owned() } else { format!("no {name}") });
     }
     words.join(", ")
 }

@@ -1,23 +1,36 @@
 //! One file per command.
 
+pub(crate) mod api;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod credentials;
+pub(crate) mod crud;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod keys;
+pub(crate) mod lists;
+pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod models;
+pub(crate) mod pools;
 pub(crate) mod providers;
+pub(crate) mod routes;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod teams;
+pub(crate) mod usage;
 pub(crate) mod users;
 
-use anyhow::{Result, anyhow};
-use polyport_server::config::{Arguments, Environment, Loaded, Problems, Purpose, Source, discover};
+use anyhow::anyhow;
+use polyport_server::config::{Arguments, Environment, Problems, Source};
 
 use crate::args::Args;
 use crate::out;
 
 /// Where the configuration comes from. A broken `.env` is told at once.
-fn source(args: &Args) -> Source {
+pub(crate) fn source(args: &Args) -> Source {
     let (environment, problems) = Environment::of_process();
     for problem in problems {
         out::error(&problem.to_string());
@@ -26,19 +39,6 @@ fn source(args: &Args) -> Source {
     Source::new(args.config.clone(), environment, arguments)
 }
 
-/// Reads the configuration to look at it. Local servers count if `serve` would look for them.
-fn load(args: &Args) -> Result<Loaded> {
-    let source = source(args);
-    let loaded = source.load(&[], Purpose::Inspect).map_err(|problems| refused(&problems))?;
-    if !loaded.discover {
-        return Ok(loaded);
-    }
-    let port = loaded.config.listen.port;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(discover::probe(port));
-    source.load(&found, Purpose::Inspect).map_err(|problems| refused(&problems))
-}
-
-fn refused(problems: &Problems) -> anyhow::Error {
+pub(crate) fn refused(problems: &Problems) -> anyhow::Error {
     anyhow!("the configuration has mistakes:\n{problems}")
 }

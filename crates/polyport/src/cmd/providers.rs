@@ -3,35 +3,152 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::{Args as ClapArgs, Subcommand};
+use http::Method;
 use polyport_server::config::{Preset, Provider, Service};
 use serde_json::{Value, json};
 
-use crate::args::{Args, ProvidersArgs};
+use super::crud::{self, Basic, Kind, List, Members, One};
+use crate::args::Args;
+use crate::gateway::{self, Aim, object};
 use crate::out;
 
+pub(crate) static KIND: Kind = Kind {
+    word: "provider",
+    list: "providers",
+    command: "providers",
+    columns: &[
+        ("name", "name"),
+        ("state", "state"),
+        ("protocol", "protocol"),
+        ("address", "address"),
+        ("models", "models"),
+        ("origin", "origin"),
+    ],
+};
+
+/// What to do with the services that answer
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ProvidersArgs {
+    #[command(subcommand)]
+    what: Option<Providers>,
+    /// List the presets that ship with Polyport instead
+    #[arg(long)]
+    presets: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Providers {
+    #[command(flatten)]
+    Basic(Basic),
+    /// Declare one, with its keys
+    #[command(visible_alias = "create")]
+    Add(Add),
+    /// Ask it for its own list of models, now
+    Models(One),
+    /// Show what its refusals taught
+    Learned(One),
+    /// Forget what its refusals taught
+    Forget(One),
+    /// List the presets that ship with Polyport
+    Presets,
+}
+
+#[derive(Debug, ClapArgs)]
+struct Add {
+    /// Its name: the first part of `provider/model`
+    name: String,
+    /// A known service, which fills in everything else; see `polyport providers presets`
+    #[arg(long)]
+    preset: Option<String>,
+    /// What it speaks: chat, responses, messages, gemini
+    #[arg(long)]
+    protocol: Option<String>,
+    /// Its address, with the version
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// A key of it: the text, `env:NAME`, `file:PATH`, or `-` for standard input; may be repeated
+    #[arg(long = "api-key", alias = "key", value_name = "KEY")]
+    keys: Vec<String>,
+    /// A model it serves; may be repeated
+    #[arg(long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+    #[command(flatten)]
+    members: Members,
+}
+
 pub(crate) fn run(args: &Args, what: &ProvidersArgs) -> Result<ExitCode> {
-    if what.presets {
-        presets(args);
-        return Ok(ExitCode::SUCCESS);
+    let list = Providers::Basic(Basic::List(List::default()));
+    match what.what.as_ref().unwrap_or(if what.presets { &Providers::Presets } else { &list }) {
+        Providers::Basic(basic) => crud::basic(args, &KIND, basic),
+        Providers::Add(new) => add(args, new),
+        Providers::Models(One { name }) => gateway::run(args, Aim::Look, async |gateway| {
+            let told = KIND.hint(gateway.get(&format!("{}/models", KIND.path(name))).await)?;
+            if args.json {
+                out::json(&told);
+            } else {
+                for model in told["models"].as_array().into_iter().flatten() {
+                    out::line(model.as_str().unwrap_or(&out::name(model)));
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }),
+        Providers::Learned(One { name }) => gateway::run(args, Aim::Look, async |gateway| {
+            let told = KIND.hint(gateway.get(&format!("{}/learned", KIND.path(name))).await)?;
+            let rows = told["learned"].as_array().cloned().unwrap_or_default();
+            match args.json {
+                true => out::json(&told),
+                false if rows.is_empty() => out::line("nothing"),
+                false => {
+                    let row = |one: &Value| {
+                        ["model", "member", "instead", "message"].map(|member| out::cell(&one[member])).to_vec()
+                    };
+                    out::table(&["model", "member", "instead", "message"], rows.iter().map(row).collect());
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }),
+        Providers::Forget(One { name }) => gateway::run(args, Aim::Change, async |gateway| {
+            let path = format!("{}/learned", KIND.path(name));
+            let told = KIND.hint(gateway.call(Method::DELETE, &path, None).await)?;
+            crud::done(args, &format!("what provider `{name}` taught is forgotten"), &told);
+            Ok(ExitCode::SUCCESS)
+        }),
+        Providers::Presets => {
+            presets(args);
+            Ok(ExitCode::SUCCESS)
+        }
     }
-    let config = super::load(args)?.config;
-    if args.json {
-        let list: Vec<Value> = config.providers().map(|provider| as_json(provider)).collect();
-        out::json(&json!({ "providers": list }));
-    } else {
-        let rows = config.providers().map(|provider| {
-            let models = if provider.models.is_empty() { String::new() } else { provider.models.len().to_string() };
-            vec![
-                provider.name.to_string(),
-                provider.protocol().to_string(),
-                provider.address().to_owned(),
-                keys(provider),
-                models,
-            ]
-        });
-        out::table(&["provider", "protocol", "address", "keys", "models"], rows.collect());
+}
+
+/// Makes the provider and its keys together, or nothing.
+fn add(args: &Args, new: &Add) -> Result<ExitCode> {
+    let mut provider = new.members.read()?;
+    provider.extend(object([
+        ("name", Some(new.name.as_str().into())),
+        ("preset", new.preset.as_deref().map(Value::from)),
+        ("protocol", new.protocol.as_deref().map(Value::from)),
+        ("base_url", new.base_url.as_deref().map(Value::from)),
+        ("models", (!new.models.is_empty()).then(|| new.models.clone().into())),
+    ]));
+    let mut keys = Vec::new();
+    for key in &new.keys {
+        keys.push(json!({ "provider": new.name, "key": crud::secret(args, key)? }));
     }
-    Ok(ExitCode::SUCCESS)
+    gateway::run(args, Aim::Change, async |gateway| {
+        // One that is there already is told so, and does not get the keys.
+        gateway.post("providers", &provider.clone().into()).await?;
+        if !keys.is_empty()
+            && let Err(error) = gateway.post("import", &json!({ "credentials": keys })).await
+        {
+            gateway.call(Method::DELETE, &KIND.path(&new.name), None).await?;
+            return Err(error);
+        }
+        let shown = gateway.get(&KIND.path(&new.name)).await?;
+        crud::done(args, &format!("provider `{}` is there, with {}", new.name, out::count(keys.len(), "key")), &shown);
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Where its keys come from, for people.
@@ -44,7 +161,7 @@ pub(crate) fn keys(provider: &Provider) -> String {
     }
 }
 
-/// What is known about it, for programs.
+/// What is known about it, for programs that read the first line of `serve`.
 pub(crate) fn as_json(provider: &Provider) -> Value {
     json!({
         "name": provider.name.to_string(),
@@ -58,8 +175,9 @@ pub(crate) fn as_json(provider: &Provider) -> Value {
 }
 
 fn presets(args: &Args) {
+    let all = Preset::all();
     if args.json {
-        let list: Vec<Value> = Preset::all()
+        let list: Vec<Value> = all
             .iter()
             .map(|preset| {
                 json!({
@@ -71,7 +189,11 @@ fn presets(args: &Args) {
         out::json(&json!({ "presets": list }));
         return;
     }
-    let rows = Preset::all().iter().map(|preset| {
+    if args.quiet {
+        all.iter().for_each(|preset| out::line(&preset.name));
+        return;
+    }
+    let rows = all.iter().map(|preset| {
         vec![
             preset.name.clone(),
             preset.title.clone(),

@@ -96,14 +96,24 @@ fn models_and_providers_are_listed() {
     assert!(models.contains("a/m-1, then b/m-2"), "{models}");
     let models: Value = serde_json::from_slice(&run(folder.path(), &["models", "--json"]).stdout).unwrap();
     let names: Vec<&str> =
-        models["models"].as_array().unwrap().iter().map(|model| model["model"].as_str().unwrap()).collect();
+        models["models"].as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["fast", "echo", "c-*"]);
     let output = run(folder.path(), &["providers", "--json"]);
     assert!(!text(&output.stdout).contains("sk-"));
     let providers: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(providers["providers"][0]["keys"], serde_json::json!(["key 1", "key 2"]));
+    assert_eq!(providers["providers"][0]["credentials"], 2);
+    assert_eq!(keys(&run(folder.path(), &["credentials", "--json"])), ["key 1", "key 2"]);
+    // Looking at it writes nothing.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let presets = text(&run(folder.path(), &["providers", "--presets"]).stdout);
     assert!(presets.contains("DEEPSEEK_API_KEY"));
+}
+
+/// The labels of the credentials that a command lists.
+fn keys(listed: &Output) -> Vec<String> {
+    let list: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let labels = list["credentials"].as_array().unwrap().iter().map(|one| one["label"].as_str().unwrap().to_owned());
+    labels.collect()
 }
 
 #[test]
@@ -338,10 +348,8 @@ fn secrets_come_from_the_environment_dot_env_and_files() {
     std::fs::write(folder.path().join(".env"), "# keys\nFROM_DOT_ENV=sk-1\nnot an assignment\nFROM_SHELL=sk-no\n")
         .unwrap();
     std::fs::write(folder.path().join("key.txt"), "sk-3\n").unwrap();
-    let output = polyport(folder.path(), &["providers", "--json"]).env("FROM_SHELL", "sk-2").output().unwrap();
-    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let expected = ["env:FROM_DOT_ENV", "env:FROM_SHELL", "file:key.txt"];
-    assert_eq!(list["providers"][0]["keys"], serde_json::json!(expected));
+    let output = polyport(folder.path(), &["credentials", "--json"]).env("FROM_SHELL", "sk-2").output().unwrap();
+    assert_eq!(keys(&output), ["env:FROM_DOT_ENV", "env:FROM_SHELL", "file:key.txt"]);
     assert_eq!(
         text(&output.stderr),
         "polyport: .env:3:1: warning: this line is not `NAME=value`; quote values that hold spaces or quotes\n"
