@@ -15,6 +15,7 @@
 //! | [`lease`] | turns that processes take at what only one of them may do |
 //! | [`settings`], [`kept`] | single values; what is remembered between requests for a time |
 //! | [`log`] | requests that have ended: ledger, request log, statistics |
+//! | [`foreign`] | databases of other programs, which are only read |
 //! | [`backup()`], [`rotate`] | copies of the database, a new master key |
 //!
 //! Nothing here is on the path of a request: the gateway answers from a snapshot in memory and goes on with it while the database is away
@@ -27,6 +28,7 @@ pub mod credentials;
 pub mod db;
 mod engine;
 pub mod error;
+pub mod foreign;
 pub mod health;
 pub mod identity;
 pub mod kept;

@@ -39,6 +39,26 @@ pub fn mask(secret: &str) -> String {
     head.chain(['…']).chain(secret.chars().skip(count - 4)).collect()
 }
 
+/// Whether a key is one of those that examples are written with.
+#[must_use]
+pub fn is_sample(key: &str) -> bool {
+    let key = key.trim().to_ascii_lowercase();
+    let words: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+    const WHOLE: [&str; 14] = [
+        "secret", "password", "changeme", "changeit", "key", "apikey", "token", "test", "admin", "example", "sample",
+        "none", "null", "todo",
+    ];
+    const PARTS: [&str; 7] = ["yourkey", "yourapikey", "yourtoken", "youropenai", "changeme", "replaceme", "insertkey"];
+    let tail = words.trim_start_matches("sk").trim_start_matches("pp");
+    WHOLE.contains(&words.as_str())
+        || PARTS.iter().any(|part| words.contains(part))
+        || tail.is_empty()
+        || tail.chars().all(|c| c == 'x')
+        || key.contains("...")
+        || key.starts_with('<')
+        || key.starts_with("${")
+}
+
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use polyport_types::Secret;
+pub(super) use polyport_types::secret::is_sample;
 
 use super::env::Environment;
 
@@ -63,25 +64,6 @@ pub(super) fn find(text: &str, environment: &Environment) -> Result<Found, Missi
         return Err(Missing::Empty);
     }
     Ok(Found { secret: Secret::new(text.to_owned()), origin: None, file: None })
-}
-
-/// Whether a key is one of those that examples are written with.
-pub(super) fn is_sample(key: &str) -> bool {
-    let key = key.trim().to_ascii_lowercase();
-    let words: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
-    const WHOLE: [&str; 14] = [
-        "secret", "password", "changeme", "changeit", "key", "apikey", "token", "test", "admin", "example", "sample",
-        "none", "null", "todo",
-    ];
-    const PARTS: [&str; 7] = ["yourkey", "yourapikey", "yourtoken", "youropenai", "changeme", "replaceme", "insertkey"];
-    let tail = words.trim_start_matches("sk").trim_start_matches("pp");
-    WHOLE.contains(&words.as_str())
-        || PARTS.iter().any(|part| words.contains(part))
-        || tail.is_empty()
-        || tail.chars().all(|c| c == 'x')
-        || key.contains("...")
-        || key.starts_with('<')
-        || key.starts_with("${")
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ type Running = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 mod backup;
 mod faults;
+mod foreign;
 mod identity;
 mod log;
 mod place;

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-protocol", &["polyport-types"]),
     ("polyport-routing", &["polyport-types"]),
     ("polyport-accounting", &["polyport-types"]),
+    ("polyport-import", &["polyport-types"]),
     ("polyport-provider", &["polyport-types", "polyport-protocol"]),
     ("polyport-store", &["polyport-types"]),
     (
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "polyport",
         &[
             "polyport-types",
+            "polyport-import",
             "polyport-provider",
             "polyport-store",
             "polyport-server",
@@ -39,7 +41,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without sockets, files, environment, clock and randomness.
-const PURE: &[&str] = &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-accounting"];
+const PURE: &[&str] =
+    &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-accounting", "polyport-import"];
 
 /// What pure crates use from outside the workspace. None of these can reach the world around the process.
 const HARMLESS: &[&str] = &[
@@ -60,6 +63,7 @@ const HARMLESS: &[&str] = &[
     "schemars",
     "secrecy",
     "serde",
+    "serde-saphyr",
     "serde_json",
     "serde_json_path",
     "serde_path_to_error",
