@@ -84,6 +84,7 @@ pub(crate) struct App {
     per_key: Mutex<HashMap<Text, Arc<AtomicUsize>>>,
     following: Mutex<()>,
     draining: AtomicBool,
+    leaving: AtomicBool,
     /// Cancelled when open streams have had their time.
     pub(crate) cut: CancellationToken,
 }
@@ -225,6 +226,7 @@ impl App {
             per_key: Mutex::default(),
             following: Mutex::default(),
             draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             cut,
         })
     }
@@ -274,6 +276,31 @@ impl App {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Another process answers new connections.
+    pub(crate) fn begin_leaving(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Writes down that files which belong to one process belong to this one.
+    pub(crate) fn sign(&self) {
+        let store = self.directory.as_ref().map_or(Ok(()), |directory| directory.store().sign());
+        let log = self.ledger.log().map_or(Ok(()), polyport_store::log::Log::sign);
+        if let Err(error) = store.and(log) {
+            tracing::warn!(%error, "the locks of the databases name another process");
+        }
+    }
+
+    /// Says whether another process uses the database too, because one takes the other's place.
+    pub(crate) fn set_two(&self, two: bool) {
+        if let Some(directory) = &self.directory {
+            directory.store().set_two(two);
+        }
     }
 
     /// How scarce memory is.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`config`] | what the file, the environment and the command line say, checked |
 //! | `credentials` | keys and accounts while the gateway runs |
-//! | `listen` | connections, their limits, graceful shutdown |
+//! | `listen` | connections, their limits, graceful shutdown, another process in this one's place |
 //! | `router` | every route |
 //! | `admin` | the admin API |
 //! | `docs` | the API for people with a browser |
@@ -53,4 +53,7 @@ pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::Rand
 pub use app::SetupError;
 pub use clock::now;
 pub use credentials::fleet;
-pub use listen::{Handle, ServeError, Server, Workbench, serve, socket_of, url_of};
+pub use listen::{
+    Before, Elder, End, HandOverError, Handle, ServeError, Server, Sockets, Successor, Workbench, notify, serve,
+    socket_of, url_of,
+};

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, OpenError};
 use crate::key::{KeyFile, MasterKey};
 use crate::location::{Location, beside, make_folder, make_private, private_file, sync_folder};
-use crate::lock::Lock;
+use crate::lock::{Lock, Turn};
 use crate::migrate;
 
 const POSTGRES: &str = "a Postgres database is copied and restored with its own tools, `pg_dump` and `pg_restore`";
@@ -123,7 +123,7 @@ pub async fn restore(
     if let Some(folder) = database.parent() {
         make_folder(folder).map_err(failed(folder))?;
     }
-    let _lock = Lock::take(&database)?;
+    let _lock = Lock::take(&database, Turn::First)?;
     let present = match key {
         Some(key) => Some(key),
         None => KeyFile::new(data).read().map_err(OpenError::from)?,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -20,7 +21,7 @@ use crate::kept::Kept;
 use crate::key::{KeyFile, KeyId, MasterKey};
 use crate::lease::Leases;
 use crate::location::{Location, beside, make_folder, make_private, private_file};
-use crate::lock::Lock;
+use crate::lock::{Lock, Turn};
 use crate::migrate::Schema;
 use crate::people::{ClientKey, Team, User};
 use crate::pools::Pool;
@@ -69,7 +70,9 @@ pub(crate) struct Inner {
     pub(crate) key: Arc<RwLock<MasterKey>>,
     pub(crate) key_file: Option<KeyFile>,
     pub(crate) timeouts: Timeouts,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
+    /// Two processes have the file, for the time of a change of place.
+    two: AtomicBool,
 }
 
 impl Store {
@@ -89,7 +92,12 @@ impl Store {
         key: Option<MasterKey>,
         timeouts: Timeouts,
     ) -> Result<Self, OpenError> {
-        Self::open_steps(url, data, key, timeouts, migrate::STEPS).await
+        Self::open_steps(url, data, key, timeouts, migrate::STEPS, Turn::First).await
+    }
+
+    /// The same for a process that may take the place of another.
+    pub async fn open_in_turn(url: &str, data: &Path, key: Option<MasterKey>, turn: Turn) -> Result<Self, OpenError> {
+        Self::open_steps(url, data, key, Timeouts::default(), migrate::STEPS, turn).await
     }
 
     pub(crate) async fn open_steps(
@@ -98,12 +106,13 @@ impl Store {
         key: Option<MasterKey>,
         timeouts: Timeouts,
         steps: &[&'static str],
+        turn: Turn,
     ) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let location = Location::parse(url)?;
         make_folder(data).map_err(|reason| OpenError::Io { path: data.to_owned(), reason })?;
         let (engine, lock) = match &location {
-            Location::File(path) => (Engine::Sqlite, Some(prepare_file(path)?)),
+            Location::File(path) => (Engine::Sqlite, Some(prepare_file(path, turn)?)),
             Location::Server(_) => (Engine::Postgres, None),
         };
         let key_file = key.is_none().then(|| KeyFile::new(data));
@@ -112,7 +121,7 @@ impl Store {
             (None, file) => file.as_ref().map_or_else(|| Ok(MasterKey::generate()), KeyFile::read_or_make)?,
         };
 
-        bring_up(&location, engine, Schema::Store(steps), &key.id().to_string(), timeouts).await?;
+        bring_up(&location, engine, Schema::Store(steps), &key.id().to_string(), timeouts, turn).await?;
         let options: AnyConnectOptions = location.driver_url().parse().map_err(Error::from)?;
         let pool = |connections, reads_only| {
             let setup = engine.setup(reads_only);
@@ -143,7 +152,8 @@ impl Store {
             key: Arc::new(RwLock::new(key)),
             key_file,
             timeouts,
-            _lock: lock,
+            lock,
+            two: AtomicBool::new(turn != Turn::First),
         }));
         store.report_key().await?;
         Ok(store)
@@ -153,6 +163,11 @@ impl Store {
     pub async fn close(&self) {
         self.0.reading.close().await;
         self.0.writing.close().await;
+    }
+
+    /// Writes down that a database that belongs to one process belongs to this one.
+    pub fn sign(&self) -> io::Result<()> {
+        self.0.lock.as_ref().map_or(Ok(()), Lock::sign)
     }
 
     /// Providers that are not declared in the configuration file.
@@ -236,7 +251,12 @@ impl Store {
     /// Whether other processes may have this database open.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.0.engine == Engine::Postgres
+        self.0.engine == Engine::Postgres || self.0.two.load(Ordering::Relaxed)
+    }
+
+    /// Says whether another process has the database open as well, because one takes the other's place.
+    pub fn set_two(&self, two: bool) {
+        self.0.two.store(two, Ordering::Relaxed);
     }
 
     /// A number that grows whenever providers, credentials, pools, routes or settings change, by whichever process. Read it before the
@@ -353,12 +373,12 @@ pub(crate) fn new_id() -> String {
 }
 
 /// Folder, lock, form and rights of a database file.
-pub(crate) fn prepare_file(path: &Path) -> Result<Lock, OpenError> {
+pub(crate) fn prepare_file(path: &Path, turn: Turn) -> Result<Lock, OpenError> {
     let failed = |reason| OpenError::Io { path: path.to_owned(), reason };
     if let Some(folder) = path.parent() {
         make_folder(folder).map_err(failed)?;
     }
-    let lock = Lock::take(path)?;
+    let lock = Lock::take(path, turn)?;
     match private_file(path) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -382,6 +402,7 @@ pub(crate) async fn bring_up(
     schema: Schema<'_>,
     key_id: &str,
     timeouts: Timeouts,
+    turn: Turn,
 ) -> Result<(), OpenError> {
     let mut connection = connect(location, timeouts).await?;
     let work = async {
@@ -393,6 +414,9 @@ pub(crate) async fn bring_up(
         let known = migrate::number(schema.steps());
         if found == known {
             return Ok(());
+        }
+        if matches!((location, turn), (Location::File(_), Turn::After(_))) {
+            return Err(OpenError::Outgrown { found, known });
         }
         if matches!((location, schema), (Location::File(_), Schema::Log(_))) && found == 0 {
             // As long as there is no table: what is deleted can then be given back to the disk.

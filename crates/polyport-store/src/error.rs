@@ -66,6 +66,17 @@ pub enum OpenError {
         /// The newest version that is known here.
         known: i64,
     },
+    /// The process before still uses the older schema.
+    #[error(
+        "this version brings schema {known} of the database, and the one that runs uses schema {found}: the two cannot share it; \
+         stop the one that runs and start this one"
+    )]
+    Outgrown {
+        /// The version of the database.
+        found: i64,
+        /// The one this version needs.
+        known: i64,
+    },
     /// A step to a newer schema failed; the database is as it was.
     #[error("the step from schema {from} to {to} failed and was taken back: {reason}{}", saved(backup.as_ref()))]
     Migration {

@@ -62,6 +62,7 @@ pub use kept::{Bounds, Keep, Kind, Name};
 pub use key::{KeyError, KeyId, MasterKey};
 pub use lease::{Lease, Leases};
 pub use location::{check_url, default_url, log_url};
+pub use lock::Turn;
 pub use people::{ClientKey, Role, Team, User};
 pub use pools::Pool;
 pub use providers::Provider;

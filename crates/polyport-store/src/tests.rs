@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sqlx::Executor;
 use tempfile::TempDir;
 
+use crate::lock::Turn;
 use crate::migrate::{STEPS, number};
 use crate::{Bounds, Error, Keep, Kind, OpenError, Provider, Store, Timeouts, default_url};
 
@@ -18,7 +19,7 @@ fn and(more: &[&'static str]) -> Vec<&'static str> {
 
 async fn open(folder: &TempDir, steps: &[&'static str]) -> Result<Store, OpenError> {
     let data = folder.path();
-    Store::open_steps(&default_url(data), data, None, Timeouts::default(), steps).await
+    Store::open_steps(&default_url(data), data, None, Timeouts::default(), steps, Turn::First).await
 }
 
 async fn with_one_provider() -> TempDir {

@@ -30,7 +30,14 @@ const SHORT: [(&str, &str); 4] = [
 ];
 
 /// Names that have a meaning but are no setting.
-const NO_SETTING: [&str; 4] = ["POLYPORT_CONFIG", "POLYPORT_PROFILE", "POLYPORT_MASTER_KEY", "POLYPORT_NEW_MASTER_KEY"];
+const NO_SETTING: [&str; 5] = [
+    "POLYPORT_CONFIG",
+    "POLYPORT_PROFILE",
+    "POLYPORT_MASTER_KEY",
+    "POLYPORT_NEW_MASTER_KEY",
+    // Set by a process for the one that takes its place.
+    "POLYPORT_ELDER",
+];
 
 impl Environment {
     /// An environment with these variables only.

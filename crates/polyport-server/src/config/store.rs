@@ -1,7 +1,7 @@
 //! Where the database is, and the key of what is sealed in it.
 
 use polyport_store::log::Log;
-use polyport_store::{KeyError, MasterKey, OpenError, Store};
+use polyport_store::{KeyError, MasterKey, OpenError, Store, Timeouts, Turn};
 use polyport_types::Secret;
 
 use super::Config;
@@ -33,8 +33,8 @@ impl Config {
     ///
     /// # Errors
     /// Why it cannot be used, for people.
-    pub async fn open_log(&self) -> Result<Log, OpenError> {
-        Log::open(&self.log_url()).await
+    pub async fn open_log(&self, turn: Turn) -> Result<Log, OpenError> {
+        Log::open_in_turn(&self.log_url(), Timeouts::default(), turn).await
     }
 
     /// The address of the request log. It may hold a password.
@@ -48,7 +48,15 @@ impl Config {
     /// # Errors
     /// Why it cannot be used, for people. Nothing of it was changed then.
     pub async fn open_store(&self) -> Result<Store, OpenError> {
-        Store::open(self.store_url().expose(), &self.data, self.store.key.clone()).await
+        self.open_store_in_turn(Turn::First).await
+    }
+
+    /// The same for a process that may take the place of another.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn open_store_in_turn(&self, turn: Turn) -> Result<Store, OpenError> {
+        Store::open_in_turn(self.store_url().expose(), &self.data, self.store.key.clone(), turn).await
     }
 }
 

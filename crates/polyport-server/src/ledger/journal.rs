@@ -97,6 +97,27 @@ impl Journal {
         Ok((own, left))
     }
 
+    /// The journals beside this one that nobody has any more and that hold something.
+    ///
+    /// # Errors
+    /// If the directory cannot be read or written.
+    pub(crate) fn open_left(&self) -> io::Result<Vec<Self>> {
+        let Some(all) = self.directory.parent() else { return Ok(Vec::new()) };
+        let mut left = Vec::new();
+        for place in (0_u32..).map(|number| all.join(number.to_string())).take_while(|place| place.is_dir()) {
+            if place == self.directory {
+                continue;
+            }
+            let lock = File::create(place.join("lock"))?;
+            match lock.try_lock() {
+                Ok(()) => left.push(Self::open(&place, lock)?),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Ok(left)
+    }
+
     /// Opens the journal of a directory, in a new file. What was open when the process before ended is settled as its last intent says.
     ///
     /// # Errors

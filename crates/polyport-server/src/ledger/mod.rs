@@ -24,8 +24,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polyport_accounting::{Limit, Money, Use};
 use polyport_routing::Resolved;
-use polyport_store::OpenError;
 use polyport_store::log::{Attempt, Entry, Log};
+use polyport_store::{OpenError, Turn};
 use polyport_types::Fault;
 
 use tokio::sync::broadcast;
@@ -67,15 +67,30 @@ impl Books {
     ///
     /// # Errors
     /// If one of them cannot be used.
-    pub(crate) async fn open(config: &Config) -> Result<Self, BooksError> {
+    pub(crate) async fn open(config: &Config, turn: Turn) -> Result<Self, BooksError> {
         let directory = config.data.join("journal");
         let shown = directory.display().to_string();
         let opened = tasks::off_worker(move || Journal::open_all(&directory)).await;
         let opened = opened.unwrap_or_else(|| Err(std::io::Error::other("it cannot be read")));
         let (journal, left) = opened.map_err(|error| BooksError::Journal { directory: shown, error })?;
-        let log = config.open_log().await?;
+        let log = config.open_log(turn).await?;
         Ok(Self { journal: Arc::new(journal), log, left: Mutex::new(left.into_iter().map(Arc::new).collect()) })
     }
+}
+
+/// Takes up what a process has left whose place this one has taken.
+pub(crate) async fn follow(app: &Arc<App>) {
+    let Some(books) = &app.ledger.books else { return };
+    let journal = Arc::clone(&books.journal);
+    match tasks::off_worker(move || journal.open_left()).await {
+        Some(Ok(left)) => books.left.lock().extend(left.into_iter().map(Arc::new)),
+        Some(Err(error)) => {
+            tracing::error!(%error, "what the process before has left in the journal waits for the next start")
+        }
+        None => {}
+    }
+    app.ledger.accounts.lack();
+    books.journal.settled.notify_one();
 }
 
 /// Accounting cannot begin.

@@ -34,7 +34,6 @@ pub(crate) async fn keep_writing(app: Arc<App>, cut: CancellationToken) {
     }
     let mut away = false;
     let mut done = None;
-    let shared = app.directory.as_ref().is_some_and(|directory| directory.store().is_shared());
     let (mut recalled, mut behind) = (Instant::now(), Instant::now());
     loop {
         let Some(books) = app.ledger.books() else { return };
@@ -56,6 +55,7 @@ pub(crate) async fn keep_writing(app: Arc<App>, cut: CancellationToken) {
         }
         if caught_up.is_ok() {
             let now = Instant::now();
+            let shared = app.directory.as_ref().is_some_and(|directory| directory.store().is_shared());
             let others = shared && now.duration_since(recalled) >= OTHERS;
             if others {
                 recalled = now;

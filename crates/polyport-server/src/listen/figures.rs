@@ -32,7 +32,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 const HEAD: Duration = Duration::from_secs(10);
 
 /// Answers until `end`.
-pub(super) async fn serve(app: Arc<App>, listener: TcpListener, end: CancellationToken) {
+pub(super) async fn serve(app: Arc<App>, listener: Arc<TcpListener>, end: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let tasks = app.tasks.clone();
     loop {

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use polyport_store::Store;
+use polyport_store::{Store, Turn};
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tracing::debug;
@@ -61,7 +61,7 @@ impl Workbench {
             Some(store) => Some(Registry::open(Arc::clone(live), store.clone()).await?),
             None => None,
         };
-        Ok(Self { app: open(live.current(), store, registry).await? })
+        Ok(Self { app: open(live.current(), store, registry, Turn::First).await? })
     }
 
     /// A connection on which HTTP/1.1 is spoken.
@@ -144,23 +144,26 @@ mod socket {
     }
 
     impl Socket {
-        /// Listens there, for nobody but the owner of the folder. `None` where another gateway does, which shares the folder.
+        /// Listens there, for nobody but the owner of the folder. `None` where another gateway does, which shares the folder; where that is
+        /// one whose place this one `takes_over`, its file is replaced.
         ///
         /// # Errors
         /// Where the system does not allow it; a folder with a long name is too long for a socket.
-        pub(in super::super) async fn bind(data: &Path) -> io::Result<Option<Self>> {
+        pub(in super::super) async fn bind(data: &Path, takes_over: bool) -> io::Result<Option<Self>> {
             let path = socket_of(data);
-            if UnixStream::connect(&path).await.is_ok() {
+            if !takes_over && UnixStream::connect(&path).await.is_ok() {
                 return Ok(None);
             }
-            // One that nobody answers was left behind.
-            match std::fs::remove_file(&path) {
+            let new = path.with_extension("new");
+            match std::fs::remove_file(&new) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
             // The folder is its owner's alone, so that nobody is faster than the change of rights.
-            let listener = UnixListener::bind(&path)?;
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            let listener = UnixListener::bind(&new)?;
+            std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
+            // In the place of one that nobody answers any more, or soon.
+            std::fs::rename(&new, &path)?;
             Ok(Some(Self { listener, path }))
         }
 
@@ -190,7 +193,10 @@ mod socket {
                     connection(app, stream, operator).await;
                 });
             }
-            std::fs::remove_file(&self.path).ok();
+            // Another process may have its own there by now.
+            if !app.is_leaving() {
+                std::fs::remove_file(&self.path).ok();
+            }
         }
     }
 

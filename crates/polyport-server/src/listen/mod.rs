@@ -1,28 +1,37 @@
-//! The accept loop: connections, their limits, graceful shutdown.
+//! The accept loop: connections, their limits, graceful shutdown, and another process in the place of this one.
 
+mod doors;
 mod figures;
 mod files;
 mod guard;
+#[cfg(unix)]
+mod handover;
+#[cfg(not(unix))]
+#[path = "no_handover.rs"]
+mod handover;
 mod local;
+pub mod notify;
+mod sockets;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+#[cfg(unix)]
+use std::{ffi::OsString, path::Path};
 
 use futures_util::FutureExt as _;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use parking_lot::Mutex;
-use polyport_store::Store;
+use polyport_store::{Store, Turn};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -37,11 +46,15 @@ use crate::ledger::{Books, BooksError};
 use crate::observe::otlp;
 use crate::registry::Registry;
 use crate::{archive, credentials, directory, identity, ledger, persist, registry};
+use doors::{Doors, Seldom};
 use guard::{GuardLimits, Guarded, Traffic};
+use sockets::Listening;
 
 pub(crate) use guard::InFlight;
+pub use handover::{Elder, HandOverError, Successor};
 pub(crate) use local::Operator;
 pub use local::{Workbench, socket_of};
+pub use sockets::Sockets;
 
 /// After a failed accept (no file descriptors left) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -56,6 +69,20 @@ pub enum ServeError {
         address: SocketAddr,
         /// The system's words.
         error: io::Error,
+    },
+    /// A socket that was opened before cannot be used.
+    #[error("a socket that was passed to this process cannot be used: {0}")]
+    Passed(io::Error),
+    /// The service manager would let others in than the configuration speaks of.
+    #[error(
+        "the socket {address} was passed to this process and can be reached from other machines, but `server.host` is {configured}; set \
+         `server.host` to {} as well, so that keys are checked for that, or make the socket listen on {configured}", address.ip()
+    )]
+    Exposed {
+        /// Where the socket listens.
+        address: SocketAddr,
+        /// What the configuration says.
+        configured: IpAddr,
     },
     /// A provider cannot be set up.
     #[error(transparent)]
@@ -77,23 +104,41 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// As many connections are held at most, unless the configuration says another number.
-const MOST_CONNECTIONS: usize = 1 << 16;
-
 /// A gateway that listens and does not answer yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listening: Arc<Listening>,
     address: SocketAddr,
-    /// Where the figures have an address of their own.
-    figures: Option<TcpListener>,
+    before: Option<Elder>,
+    watchdog: Option<Duration>,
     app: Arc<App>,
+}
+
+/// What was there before a process began to serve.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// Sockets that are open.
+    pub sockets: Sockets,
+    /// The process whose place this one takes.
+    pub elder: Option<Elder>,
+    /// The service manager expects a sign of life this often.
+    pub watchdog: Option<Duration>,
+}
+
+/// Why a gateway ceases to accept.
+#[derive(Debug)]
+pub enum End {
+    /// It was asked to stop.
+    Stop,
+    /// Another process has its place.
+    HandedOver(Successor),
 }
 
 /// Talks to a running gateway from outside.
 #[derive(Clone, Debug)]
 pub struct Handle {
     app: Arc<App>,
+    listening: Weak<Listening>,
 }
 
 impl Handle {
@@ -128,6 +173,23 @@ impl Handle {
         self.app.metrics.reloaded(false);
     }
 
+    /// Starts a program that takes the place of this process, and waits until it answers. If it does not come to that, this process goes on,
+    /// and the new one is ended.
+    ///
+    /// # Errors
+    /// [`HandOverError`] says what is in the way.
+    #[cfg(unix)]
+    pub async fn hand_over(&self, program: &Path, arguments: &[OsString]) -> Result<Successor, HandOverError> {
+        let listening = self.listening.upgrade().ok_or(HandOverError::Stopping)?;
+        self.app.sign();
+        self.app.set_two(true);
+        let started = handover::start(program, arguments, &listening).await;
+        if started.is_err() {
+            self.app.set_two(false);
+        }
+        started
+    }
+
     /// The code that makes the first admin, while there is none. For whoever sits at the terminal.
     #[must_use]
     pub fn setup_code(&self) -> Option<String> {
@@ -155,7 +217,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`] says what is in the way.
     pub async fn bind_with(config: Arc<Config>, store: Option<Store>) -> Result<Self, ServeError> {
-        Self::start(config, store, None).await
+        Self::start(config, store, None, &mut Before::default()).await
     }
 
     /// The same with a configuration that changes, to which comes what the store declares.
@@ -163,25 +225,37 @@ impl Server {
     /// # Errors
     /// [`ServeError`] says what is in the way.
     pub async fn bind_live(live: &Arc<Live>, store: Store) -> Result<Self, ServeError> {
-        let registry = Registry::open(Arc::clone(live), store.clone()).await?;
-        Self::start(live.current(), Some(store), Some(registry)).await
+        Self::bind_after(live, store, &mut Before::default()).await
     }
 
-    async fn start(config: Arc<Config>, store: Option<Store>, registry: Option<Registry>) -> Result<Self, ServeError> {
+    /// The same where something was there before. If it cannot start, what was there is still in `before`, but for its sockets.
+    ///
+    /// # Errors
+    /// [`ServeError`] says what is in the way.
+    pub async fn bind_after(live: &Arc<Live>, store: Store, before: &mut Before) -> Result<Self, ServeError> {
+        let registry = Registry::open(Arc::clone(live), store.clone()).await?;
+        Self::start(live.current(), Some(store), Some(registry), before).await
+    }
+
+    async fn start(
+        config: Arc<Config>,
+        store: Option<Store>,
+        registry: Option<Registry>,
+        before: &mut Before,
+    ) -> Result<Self, ServeError> {
         files::allow_more();
-        let app = open(Arc::clone(&config), store, registry).await?;
-        let address = config.listen.address();
-        let failed = |error| ServeError::Bind { address, error };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let figures = match config.metrics.listen {
-            Some(address) => {
-                let failed = |error| ServeError::Bind { address, error };
-                Some(TcpListener::bind(address).await.map_err(failed)?)
-            }
-            None => None,
-        };
-        Ok(Self { listener, address, figures, app })
+        let turn = before.elder.as_ref().map_or(Turn::First, Elder::turn);
+        let app = open(Arc::clone(&config), store, registry, turn).await?;
+        let listening = Listening::open(&config, std::mem::take(&mut before.sockets)).await?;
+        let first = listening.clients.first().map(TcpListener::local_addr).transpose().map_err(ServeError::Passed)?;
+        let address = first.unwrap_or_else(|| config.listen.address());
+        Ok(Self {
+            listening: Arc::new(listening),
+            address,
+            before: before.elder.take(),
+            watchdog: before.watchdog,
+            app,
+        })
     }
 
     /// Where it listens; tells the port when the system chose it.
@@ -193,65 +267,60 @@ impl Server {
     /// Where the figures are read, if they have an address of their own.
     #[must_use]
     pub fn figures_address(&self) -> Option<SocketAddr> {
-        self.figures.as_ref()?.local_addr().ok()
+        self.listening.figures.as_ref()?.local_addr().ok()
     }
 
     /// A handle to the gateway.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle { app: Arc::clone(&self.app) }
+        Handle { app: Arc::clone(&self.app), listening: Arc::downgrade(&self.listening) }
     }
 
     /// Answers until `shutdown` completes, then lets open requests end: up to the configured drain time, after which streams get an
     /// error in their protocol and connections are closed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        self.run_until(shutdown.map(|()| End::Stop)).await;
+    }
+
+    /// The same, where another process may take this one's place.
+    pub async fn run_until(self, end: impl Future<Output = End>) {
         let figures_address = self.figures_address();
-        let Self { listener, address, figures, app } = self;
+        let Self { listening, address, before, watchdog, app } = self;
         info!(%address, "listening");
         app.listening.set(address).ok();
-        let graceful = GracefulShutdown::new();
+        let (steady, multiplexed) = (GracefulShutdown::new(), GracefulShutdown::new());
         let closing = CancellationToken::new();
         let tasks = app.tasks.clone();
-        tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
-        tasks.spawn(credentials::keep_checking(Arc::clone(&app), app.cut.clone()));
-        tasks.spawn(persist::keep_writing(Arc::clone(&app), app.cut.clone()));
-        tasks.spawn(registry::keep_reading(Arc::clone(&app), app.cut.clone()));
-        tasks.spawn(directory::keep_reading(Arc::clone(&app), app.cut.clone()));
-        tasks.spawn(ledger::writer::keep_writing(Arc::clone(&app), app.cut.clone()));
-        tasks.spawn(ledger::retention::keep_tidy(Arc::clone(&app), app.cut.clone()));
-        if app.tracer.is_some() {
-            tasks.spawn(otlp::keep_exporting(Arc::clone(&app), app.cut.clone()));
-        }
-        tasks.spawn(identity::keep_tidy(Arc::clone(&app), app.cut.clone()));
-        if let Some(archive) = &app.archive {
-            tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
-        }
-        if let (Some(figures), Some(address)) = (figures, figures_address) {
+        start_tasks(&app);
+        if let (Some(figures), Some(address)) = (&listening.figures, figures_address) {
             info!(%address, "listening for readers of the figures");
-            tasks.spawn(figures::serve(Arc::clone(&app), figures, app.cut.clone()));
+            tasks.spawn(figures::serve(Arc::clone(&app), Arc::clone(figures), app.cut.clone()));
         }
         #[cfg(unix)]
         if app.registry.is_some() {
             let data = app.runtime().config.data.clone();
-            match local::Socket::bind(&data).await {
+            match local::Socket::bind(&data, before.is_some()).await {
                 Ok(Some(socket)) => tasks.spawn(socket.serve(Arc::clone(&app), app.cut.clone())),
                 Ok(None) => debug!("another gateway has the socket of the data folder"),
                 Err(error) => warn!(%error, "commands need an admin key: there is no socket in the data folder"),
             }
         }
+        let alone = begin(&app, before);
+        tasks.spawn(notify::keep_alive(watchdog, app.cut.clone()));
         let doors = Doors::new(&app);
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
+        let mut end = std::pin::pin!(end);
+        let (mut turn, mut full, mut failing) = (0, Seldom::default(), Seldom::default());
+        let end = loop {
             let permit = tokio::select! {
                 biased;
-                () = &mut shutdown => break,
-                permit = Arc::clone(&doors.all).acquire_owned() => permit,
+                end = &mut end => break end,
+                permit = doors.open(&mut full) => permit,
             };
-            let Ok(permit) = permit else { break };
+            let Some(permit) = permit else { break End::Stop };
             let accepted = tokio::select! {
                 biased;
-                () = &mut shutdown => break,
-                accepted = listener.accept() => accepted,
+                end = &mut end => break end,
+                accepted = sockets::accept(&listening.clients, &mut turn) => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -259,7 +328,8 @@ impl Server {
                         debug!(%peer, "too many connections from one address");
                         continue;
                     };
-                    let (app, watcher, closing) = (Arc::clone(&app), graceful.watcher(), closing.clone());
+                    let (app, closing) = (Arc::clone(&app), closing.clone());
+                    let watchers = (steady.watcher(), multiplexed.watcher());
                     tasks.spawn(async move {
                         let _places = (permit, place);
                         let began = Instant::now();
@@ -270,6 +340,10 @@ impl Server {
                             speaks = tokio::time::timeout(patience, Speaks::of(&stream)) => speaks.ok().flatten(),
                         };
                         let Some(speaks) = speaks else { return };
+                        let watcher = {
+                            let (steady, multiplexed) = watchers;
+                            if matches!(speaks, Speaks::Http2) { multiplexed } else { steady }
+                        };
                         let cut = app.cut.clone();
                         // Boxed: a future that is moved into another and pinned there takes its room twice.
                         let mut connection = Box::pin(connection(app, stream, peer.ip(), watcher, speaks, began));
@@ -281,17 +355,39 @@ impl Server {
                     });
                 }
                 Err(error) => {
-                    warn!(%error, "accept failed");
+                    if failing.is_due() {
+                        warn!(%error, "new connections cannot be accepted and wait{}", accept_hint(&error));
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
-        }
-        drop(listener);
-        app.begin_draining();
-        closing.cancel();
+        };
+        drop(listening);
         let drain = app.runtime().config.limits.drain;
-        info!(seconds = drain.as_secs(), "shutting down: open requests may end");
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        let open = async {
+            match &end {
+                End::Stop => {
+                    app.begin_draining();
+                    notify::stopping();
+                    info!(seconds = drain.as_secs(), "shutting down: open requests may end");
+                    closing.cancel();
+                    futures_util::join!(steady.shutdown(), multiplexed.shutdown());
+                }
+                End::HandedOver(successor) => {
+                    let process = successor.process();
+                    notify::handed_over(process);
+                    info!(process, seconds = drain.as_secs(), "another process has taken over: open requests may end");
+                    app.begin_leaving();
+                    let goodbye = async {
+                        doors.wait_until_left(FAREWELL.min(drain / 2)).await;
+                        closing.cancel();
+                        steady.shutdown().await;
+                    };
+                    futures_util::join!(goodbye, multiplexed.shutdown(), alone.cancelled());
+                }
+            }
+        };
+        if tokio::time::timeout(drain, open).await.is_err() {
             warn!("open requests are cut");
         }
         app.cut.cancel();
@@ -300,8 +396,77 @@ impl Server {
     }
 }
 
+/// Starts what goes on beside the answers.
+fn start_tasks(app: &Arc<App>) {
+    let tasks = &app.tasks;
+    tasks.spawn(credentials::keep_fresh(Arc::clone(&app.credentials), app.cut.clone()));
+    tasks.spawn(credentials::keep_checking(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(persist::keep_writing(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(registry::keep_reading(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(directory::keep_reading(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(ledger::writer::keep_writing(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(ledger::retention::keep_tidy(Arc::clone(app), app.cut.clone()));
+    if app.tracer.is_some() {
+        tasks.spawn(otlp::keep_exporting(Arc::clone(app), app.cut.clone()));
+    }
+    tasks.spawn(identity::keep_tidy(Arc::clone(app), app.cut.clone()));
+    if let Some(archive) = &app.archive {
+        tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));
+    }
+}
+
+/// Tells whoever waits for it that this process answers. What comes back is cancelled when no process before this one is left.
+fn begin(app: &Arc<App>, elder: Option<Elder>) -> CancellationToken {
+    let alone = CancellationToken::new();
+    notify::ready();
+    let Some(mut elder) = elder else {
+        alone.cancel();
+        return alone;
+    };
+    app.sign();
+    if let Err(error) = elder.ready() {
+        warn!(%error, "the process before this one has ended while this one started");
+    }
+    let (app, cut, told) = (Arc::clone(app), app.cut.clone(), alone.clone());
+    app.tasks.clone().spawn(async move {
+        let gone = async {
+            elder.gone().await;
+            // The system closes its files one after the other.
+            tokio::time::sleep(AFTERMATH).await;
+            app.set_two(false);
+            ledger::follow(&app).await;
+            told.cancel();
+            info!("the process before this one has ended");
+        };
+        tokio::select! {
+            () = gone => {}
+            () = cut.cancelled() => {}
+        }
+    });
+    alone
+}
+
+/// When another process has taken over, clients hear it with their next answer; connections that ask nothing are closed after this time.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// From the end of a process to the end of its locks, at most.
+const AFTERMATH: Duration = Duration::from_millis(200);
+
+fn accept_hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        // EMFILE and ENFILE, by these numbers everywhere.
+        Some(23 | 24) => " until others end: no more files may be open; raise the limit (`ulimit -n`, `LimitNOFILE=`)",
+        _ => "",
+    }
+}
+
 /// Reads what is kept, and sets up everything that requests share.
-async fn open(config: Arc<Config>, store: Option<Store>, registry: Option<Registry>) -> Result<Arc<App>, ServeError> {
+async fn open(
+    config: Arc<Config>,
+    store: Option<Store>,
+    registry: Option<Registry>,
+    turn: Turn,
+) -> Result<Arc<App>, ServeError> {
     let past = match &store {
         Some(store) => Past::read(store).await?,
         None => Past::default(),
@@ -312,7 +477,7 @@ async fn open(config: Arc<Config>, store: Option<Store>, registry: Option<Regist
     };
     let identity = Identity::open(store.clone(), &config).await?;
     let books = match &store {
-        Some(_) => Some(Books::open(&config).await?),
+        Some(_) => Some(Books::open(&config, turn).await?),
         None => None,
     };
     let app = Arc::new(App::new(&config, store, past, registry, directory, identity, books)?);
@@ -403,8 +568,18 @@ fn connection(
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = traffic.begin();
+        let (leaving, older) = (Arc::clone(&app), request.version() < http::Version::HTTP_2);
+        let answer = crate::router::answer(Arc::clone(&app), request, peer, in_flight).map(move |mut answered| {
+            if let Ok(response) = &mut answered
+                && older
+                && leaving.is_leaving()
+            {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answered
+        });
         // Boxed so that a connection holds no room for it while it only streams.
-        Box::pin(crate::router::answer(Arc::clone(&app), request, peer, in_flight)) as BoxAnswer
+        Box::pin(answer) as BoxAnswer
     });
     watcher.watch(builder.serve_connection(io, service).into_owned()).map(|ended| {
         if let Err(error) = ended {
@@ -438,56 +613,4 @@ fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
-}
-
-/// How many connections may be open, in all and from one address.
-struct Doors {
-    all: Arc<Semaphore>,
-    per_address: usize,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-/// A connection's place; dropped with it.
-struct Place {
-    address: IpAddr,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl Doors {
-    fn new(app: &App) -> Self {
-        let limits = &app.runtime().config.limits;
-        let files = files::may_open().map_or(MOST_CONNECTIONS, |files| files / 4 * 3);
-        let all = limits.connections.unwrap_or(MOST_CONNECTIONS).min(files);
-        Self {
-            all: Arc::new(Semaphore::new(all.clamp(1, Semaphore::MAX_PERMITS))),
-            per_address: limits.connections_per_address,
-            addresses: Arc::default(),
-        }
-    }
-
-    /// A place for one more connection from `address`; programs on this machine are not limited by address.
-    fn enter(&self, address: IpAddr) -> Option<Option<Place>> {
-        if address.is_loopback() {
-            return Some(None);
-        }
-        let mut addresses = self.addresses.lock();
-        let count = addresses.entry(address).or_insert(0);
-        if *count >= self.per_address {
-            return None;
-        }
-        *count += 1;
-        Some(Some(Place { address, addresses: Arc::clone(&self.addresses) }))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut addresses = self.addresses.lock();
-        if let Some(count) = addresses.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                addresses.remove(&self.address);
-            }
-        }
-    }
 }

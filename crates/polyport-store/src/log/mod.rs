@@ -28,6 +28,7 @@ mod walk;
 mod words;
 mod write;
 
+use std::io;
 use std::sync::Arc;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -38,7 +39,7 @@ use crate::db::{Timeouts, away, bring_up, is_clean, prepare_file, within};
 use crate::engine::Engine;
 use crate::error::{Error, OpenError};
 use crate::location::Location;
-use crate::lock::Lock;
+use crate::lock::{Lock, Turn};
 use crate::migrate::Schema;
 
 pub use entry::{Attempt, Ending, Entry, Payload, Position, State};
@@ -76,7 +77,7 @@ struct Inner {
     words: words::Memory,
     ties: write::Ties,
     timeouts: Timeouts,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 impl Log {
@@ -88,13 +89,18 @@ impl Log {
 
     /// The same with other time-outs.
     pub async fn open_with(url: &str, timeouts: Timeouts) -> Result<Self, OpenError> {
+        Self::open_in_turn(url, timeouts, Turn::First).await
+    }
+
+    /// The same for a process that may take the place of another.
+    pub async fn open_in_turn(url: &str, timeouts: Timeouts, turn: Turn) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let location = Location::parse(url)?;
         let (engine, lock) = match &location {
-            Location::File(path) => (Engine::Sqlite, Some(prepare_file(path)?)),
+            Location::File(path) => (Engine::Sqlite, Some(prepare_file(path, turn)?)),
             Location::Server(_) => (Engine::Postgres, None),
         };
-        bring_up(&location, engine, Schema::Log(STEPS), "", timeouts).await?;
+        bring_up(&location, engine, Schema::Log(STEPS), "", timeouts, turn).await?;
         let options: AnyConnectOptions = location.driver_url().parse().map_err(Error::from)?;
         let pool = |connections, reads_only| {
             let setup = engine.setup_log(reads_only);
@@ -116,7 +122,7 @@ impl Log {
             words: words::Memory::default(),
             ties: write::Ties::new(),
             timeouts,
-            _lock: lock,
+            lock,
         })))
     }
 
@@ -124,6 +130,11 @@ impl Log {
     pub async fn close(&self) {
         self.0.reading.close().await;
         self.0.writing.close().await;
+    }
+
+    /// Writes down that a log that belongs to one process belongs to this one.
+    pub fn sign(&self) -> io::Result<()> {
+        self.0.lock.as_ref().map_or(Ok(()), Lock::sign)
     }
 
     /// Bounds the time of one call.

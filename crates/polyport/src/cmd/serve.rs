@@ -2,25 +2,51 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polyport_server::config::{Live, LogFormat, Source, discover};
-use polyport_server::{Handle, Server};
+use polyport_server::config::{Environment, Live, LogFormat, Source, discover};
+use polyport_server::{Before, Elder, End, Handle, Server, Sockets, notify};
+use polyport_store::Turn;
 use tracing::{error, info, warn};
 
 use crate::args::Args;
 use crate::{banner, log, out};
 
+mod successor;
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let program = successor::Program::of_process();
     let source = super::source(args);
+    let mut before = before(&source.environment).context("what was passed to this process cannot be used")?;
+    let done = serve(&source, &mut before, &program, args.json);
+    if let (Err(error), Some(elder)) = (&done, before.elder.take()) {
+        elder.refuse(&format!("{error:#}"));
+    }
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// What was there before this process.
+fn before(environment: &Environment) -> Result<Before> {
+    let number = |name| environment.get(name).and_then(|text| text.parse::<u64>().ok());
+    let own = u64::from(std::process::id());
+    let watched = number("WATCHDOG_PID").is_none_or(|process| process == own);
+    let watchdog = number("WATCHDOG_USEC").filter(|_| watched).map(Duration::from_micros);
+    #[cfg(unix)]
+    if let Some((elder, sockets)) = Elder::find(environment)? {
+        return Ok(Before { sockets, elder: Some(elder), watchdog });
+    }
+    Ok(Before { sockets: Sockets::of_service_manager(environment)?, elder: None, watchdog })
+}
+
+fn serve(source: &Source, before: &mut Before, program: &successor::Program, json: bool) -> Result<()> {
     let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
     let log = log::start(&live.current().log)?;
     for warning in &warnings.0 {
         warn!("{warning}");
     }
     let runtime = runtime().context("the runtime cannot start")?;
-    runtime.block_on(serve(&source, &live, &log, args.json))?;
-    Ok(ExitCode::SUCCESS)
+    runtime.block_on(answer(source, &live, &log, before, program, json))
 }
 
 /// A worker for each core; on a single one, which may also be all that this process is allowed, nothing has to be shared between any.
@@ -34,10 +60,20 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(source: &Source, live: &Arc<Live>, log: &log::Flush, json: bool) -> Result<()> {
+async fn answer(
+    source: &Source,
+    live: &Arc<Live>,
+    log: &log::Flush,
+    before: &mut Before,
+    program: &successor::Program,
+    json: bool,
+) -> Result<()> {
+    // From the beginning: unhandled, this signal would end the process.
+    let mut requests = successor::Requests::new();
     let config = live.current();
-    let store = config.open_store().await?;
-    let server = Server::bind_live(live, store).await?;
+    let turn = before.elder.as_ref().map_or(Turn::First, Elder::turn);
+    let store = config.open_store_in_turn(turn).await?;
+    let server = Server::bind_after(live, store, before).await?;
     let address = server.address();
     server.handle().count_lost_log_lines_with(log.lost());
     let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
@@ -60,8 +96,17 @@ async fn serve(source: &Source, live: &Arc<Live>, log: &log::Flush, json: bool) 
         }
         keeper.keep_up().await;
     };
+    let handle = server.handle();
+    let end = async {
+        let end = tokio::select! {
+            () = signalled() => End::Stop,
+            end = successor::hand_over(&handle, &mut requests, program) => end,
+        };
+        stop_at_the_next_signal();
+        end
+    };
     tokio::select! {
-        () = server.run(stop()) => {}
+        () = server.run_until(end) => {}
         () = beside => {}
     }
     Ok(())
@@ -107,9 +152,11 @@ impl Keeper {
                 },
                 () = hangups.next() => {
                     info!("reading the configuration again");
+                    notify::reloading();
                     let live = Arc::clone(&self.live);
                     blocking(move || live.reload()).await;
                     self.look_around().await;
+                    notify::ready();
                 }
             }
         }
@@ -127,10 +174,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-/// Completes when the process is asked to stop. A second request ends it at once.
-async fn stop() {
-    signalled().await;
-    info!("stopping; a second signal stops at once");
+/// The process is about to end; a signal from here on ends it at once.
+fn stop_at_the_next_signal() {
+    info!("another signal to stop ends this process at once");
     #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
     tokio::spawn(async {
         signalled().await;

@@ -3,7 +3,11 @@
 
 mod accounts;
 mod canaries;
+#[cfg(target_os = "linux")]
+mod handover;
 mod ledger;
+#[cfg(target_os = "linux")]
+mod manager;
 mod operator;
 mod outputs;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,164 @@
+//! Sockets that this process did not open itself: its service manager did, or the process whose place it takes.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::ServeError;
+use crate::config::{Config, Environment};
+
+/// What a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Clients,
+    Figures,
+}
+
+impl Role {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Clients => "clients",
+            Self::Figures => "metrics",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        if name == Self::Figures.as_str() { Self::Figures } else { Self::Clients }
+    }
+}
+
+/// A socket and how it came to be.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) role: Role,
+    /// The address that the configuration gave; `None` if the service manager chose it.
+    pub(crate) asked: Option<SocketAddr>,
+    pub(crate) listener: StdListener,
+}
+
+/// Sockets that were there before.
+#[derive(Debug, Default)]
+pub struct Sockets(pub(crate) Vec<Passed>);
+
+impl Sockets {
+    /// Those that the service manager has opened (`LISTEN_FDS`). One that is called `metrics` there is for the figures, all others are for
+    /// clients.
+    ///
+    /// # Errors
+    /// If one of them is no TCP socket.
+    #[cfg(unix)]
+    pub fn of_service_manager(environment: &Environment) -> io::Result<Self> {
+        if environment.get("LISTEN_FDS").is_none() {
+            return Ok(Self::default());
+        }
+        let names = environment.get("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = names.split(':');
+        let mut passed = listenfd::ListenFd::from_env();
+        let mut found = Vec::new();
+        for at in 0..passed.len() {
+            let role = Role::named(names.next().unwrap_or_default());
+            if let Some(listener) = passed.take_tcp_listener(at)? {
+                found.push(Passed { role, asked: None, listener });
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// Nobody passes any here.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(unix))]
+    pub fn of_service_manager(_: &Environment) -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    /// Those of a kind that fit what the configuration says.
+    fn take(&mut self, role: Role, wanted: SocketAddr) -> Vec<Passed> {
+        let fits = |passed: &Passed| {
+            let is_there = || passed.listener.local_addr().is_ok_and(|address| address == wanted);
+            passed.role == role && (passed.asked.is_none_or(|asked| asked == wanted) || is_there())
+        };
+        self.0.extract_if(.., |passed| fits(passed)).collect()
+    }
+}
+
+/// Where this process listens.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    /// At least one.
+    pub(crate) clients: Vec<TcpListener>,
+    /// The address that the configuration gave; `None` if the service manager chose it.
+    asked: Option<SocketAddr>,
+    pub(crate) figures: Option<Arc<TcpListener>>,
+    figures_asked: Option<SocketAddr>,
+}
+
+impl Listening {
+    /// Takes what fits of the sockets that are there, and opens what is missing.
+    pub(crate) async fn open(config: &Config, mut there: Sockets) -> Result<Self, ServeError> {
+        let address = config.listen.address();
+        let passed = there.take(Role::Clients, address);
+        let asked = passed.first().map_or(Some(address), |passed| passed.asked);
+        let clients = match passed.is_empty() {
+            true => vec![bind(address).await?],
+            false => passed.into_iter().map(|passed| take(passed, config.listen.host)).collect::<Result<_, _>>()?,
+        };
+        let (mut figures, mut figures_asked) = (None, None);
+        if let Some(address) = config.metrics.listen {
+            let passed = there.take(Role::Figures, address).into_iter().next();
+            figures_asked = passed.as_ref().map_or(Some(address), |passed| passed.asked);
+            figures = Some(Arc::new(match passed {
+                Some(passed) => take(passed, address.ip())?,
+                None => bind(address).await?,
+            }));
+        }
+        for unused in &there.0 {
+            let address = unused.listener.local_addr().ok();
+            tracing::info!(?address, "a socket that was passed to this process is not used");
+        }
+        Ok(Self { clients, asked, figures, figures_asked })
+    }
+
+    /// All sockets, with what they are for and where they were meant to be.
+    #[cfg(unix)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Role, Option<SocketAddr>, &TcpListener)> {
+        let figures = self.figures.iter().map(|listener| (Role::Figures, self.figures_asked, &**listener));
+        self.clients.iter().map(|listener| (Role::Clients, self.asked, listener)).chain(figures)
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|error| ServeError::Bind { address, error })
+}
+
+/// What may be reached from other machines must have been checked as such, whoever opened the socket.
+fn take(passed: Passed, configured: IpAddr) -> Result<TcpListener, ServeError> {
+    let address = passed.listener.local_addr().map_err(ServeError::Passed)?;
+    if configured.is_loopback() && !address.ip().to_canonical().is_loopback() {
+        return Err(ServeError::Exposed { address, configured });
+    }
+    passed.listener.set_nonblocking(true).map_err(ServeError::Passed)?;
+    TcpListener::from_std(passed.listener).map_err(ServeError::Passed)
+}
+
+/// The next connection at any of the sockets. `turn` says which of them is looked at first.
+pub(crate) async fn accept(
+    listeners: &[TcpListener],
+    turn: &mut usize,
+) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
+    *turn = turn.wrapping_add(1);
+    let first = *turn;
+    std::future::poll_fn(|cx| {
+        let order = listeners.iter().cycle().skip(first % listeners.len().max(1)).take(listeners.len());
+        for listener in order {
+            if let ready @ std::task::Poll::Ready(_) = listener.poll_accept(cx) {
+                return ready;
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
