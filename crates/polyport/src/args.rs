@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, credentials, crud, explain, export, keys, logs, models, pools, providers, routes, teams, usage, users,
+    api, connect, credentials, crud, explain, export, keys, launch, logs, models, pools, providers, routes, teams,
+    usage, users,
 };
 use crate::examples;
 
@@ -89,6 +90,15 @@ pub(crate) enum Command {
     Problems(crud::List),
     /// Write what the database declares, without secrets
     Export(export::ExportArgs),
+    /// Start a client that talks to the gateway
+    ///
+    /// It gets a fresh key, which is deleted when it ends, and its own settings stay as they are. The exit code is that of the client; 127 if it
+    /// is not installed.
+    Launch(launch::LaunchArgs),
+    /// Say what leads a client to the gateway, or write it into its settings
+    ///
+    /// Without a client, the clients that are known are listed.
+    Connect(connect::ConnectArgs),
     /// Copy the database into a new file, also while a gateway runs
     ///
     /// Secrets in the copy stay sealed: keep the master key as well. A Postgres database is copied with `pg_dump`.

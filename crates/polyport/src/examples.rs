@@ -122,6 +122,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("prices", &["polyport prices --where provider=openai --search gpt-5"]),
     ("problems", &["polyport problems"]),
     ("export", &["polyport export definitions.json"]),
+    (
+        "launch",
+        &[
+            "polyport launch claude",
+            "polyport launch claude --model qwen3-coder -- -p 'What does this project do?'",
+            "polyport launch codex --serve",
+        ],
+    ),
+    ("connect", &["polyport connect", "polyport connect codex --write", "polyport connect codex --undo"]),
     ("backup", &["polyport backup polyport-backup.db --log log-backup.db"]),
     ("restore", &["polyport restore polyport-backup.db"]),
     ("store", &["polyport store rotate-key"]),

@@ -2,6 +2,7 @@
 
 mod args;
 mod banner;
+mod clients;
 mod cmd;
 mod examples;
 mod gateway;
@@ -52,6 +53,8 @@ fn main() -> ExitCode {
         Some(Command::Prices(which)) => cmd::lists::run(&args, &cmd::lists::PRICES, which),
         Some(Command::Problems(which)) => cmd::lists::run(&args, &cmd::lists::PROBLEMS, which),
         Some(Command::Export(what)) => cmd::export::run(&args, what),
+        Some(Command::Launch(what)) => cmd::launch::run(&args, what),
+        Some(Command::Connect(what)) => cmd::connect::run(&args, what),
         Some(Command::Backup { to, log }) => cmd::store::backup(&args, to, log.as_deref()),
         Some(Command::Restore { from, any_key }) => cmd::store::restore(&args, from, *any_key),
         Some(Command::Store(StoreCommand::RotateKey)) => cmd::store::rotate_key(&args),

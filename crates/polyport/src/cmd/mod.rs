@@ -3,11 +3,13 @@
 pub(crate) mod api;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod connect;
 pub(crate) mod credentials;
 pub(crate) mod crud;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod keys;
+pub(crate) mod launch;
 pub(crate) mod lists;
 pub(crate) mod logs;
 pub(crate) mod man;

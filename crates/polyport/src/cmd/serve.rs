@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polyport_server::config::{Environment, Live, LogFormat, Source, discover};
+use polyport_server::config::{Config, Environment, Live, LogFormat, Source, discover};
 use polyport_server::{Before, Elder, End, Handle, Server, Sockets, notify};
 use polyport_store::Turn;
 use tracing::{error, info, warn};
@@ -110,6 +110,46 @@ async fn answer(
         () = beside => {}
     }
     Ok(())
+}
+
+/// A gateway that serves while something else is done.
+pub(crate) struct Beside {
+    server: Server,
+    keeper: Keeper,
+}
+
+impl Beside {
+    /// Listens, and serves as soon as it is asked to.
+    ///
+    /// # Errors
+    /// The configuration has mistakes, or something else is in the way.
+    pub(crate) async fn listen(source: Source) -> Result<Self> {
+        let (live, _) = Live::start(source).map_err(|problems| super::refused(&problems))?;
+        let store = live.current().open_store().await?;
+        let server = Server::bind_live(&live, store).await?;
+        let keeper = Keeper { live, handle: server.handle(), port: server.address().port() };
+        keeper.look_around().await;
+        keeper.apply();
+        Ok(Self { server, keeper })
+    }
+
+    /// What it works with.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.keeper.live.current()
+    }
+
+    /// Serves until the work is done.
+    pub(crate) async fn during<T>(self, work: impl Future<Output = T>) -> T {
+        let (done, ended) = tokio::sync::oneshot::channel::<()>();
+        let work = async {
+            let result = work.await;
+            drop(done);
+            result
+        };
+        // That the other end is gone is the sign.
+        let serving = self.server.run(async { drop(ended.await) });
+        tokio::join!(work, serving).0
+    }
 }
 
 /// Brings changes of the configuration to the running gateway.

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod canaries;
+mod clients;
 #[cfg(target_os = "linux")]
 mod handover;
 mod ledger;

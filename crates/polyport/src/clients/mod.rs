@@ -1,0 +1,356 @@
+//! The clients that can be started and set up, as data, and what is filled into it.
+
+pub(crate) mod edit;
+mod file;
+mod overlay;
+mod pass;
+mod place;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use edit::{Edit, Format};
+pub(crate) use file::{Written, key_in, undo, write};
+pub(crate) use overlay::Overlaid;
+pub(crate) use pass::{Bounds, Pass, is_open, stamp};
+pub(crate) use place::Home;
+pub(crate) use probe::{Said, models};
+
+/// A client.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    /// The program that starts it, where there is one.
+    pub(crate) program: Option<String>,
+    /// Commands that install it.
+    #[serde(default)]
+    pub(crate) install: Vec<String>,
+    /// The version these facts were tried with.
+    pub(crate) tried: Option<String>,
+    #[serde(default = "yes")]
+    launches: bool,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+    /// Variables that hold the first settings as JSON.
+    #[serde(default)]
+    json_variables: Vec<String>,
+    /// Variables that would lead it elsewhere.
+    #[serde(default)]
+    pub(crate) unset: Vec<String>,
+    #[serde(default)]
+    arguments: Vec<String>,
+    #[serde(default)]
+    model_arguments: Vec<String>,
+    #[serde(default)]
+    pub(crate) needs_model: bool,
+    /// Its settings name every model.
+    #[serde(default)]
+    pub(crate) lists_models: bool,
+    /// The settings are a part of a file whose place nobody knows.
+    #[serde(default)]
+    pub(crate) fragment: bool,
+    #[serde(default)]
+    pub(crate) settings: Vec<Settings>,
+    pub(crate) overlay: Option<OverlayRule>,
+    /// What to do by hand, where that is all.
+    #[serde(default)]
+    steps: Vec<String>,
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
+}
+
+/// A settings file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) format: Format,
+    places: Vec<String>,
+    macos: Option<Vec<String>>,
+    windows: Option<Vec<String>>,
+    /// The name a new file gets, where several are read.
+    new: Option<String>,
+    #[serde(default)]
+    set: Map<String, Value>,
+    /// What is set only where nothing is.
+    #[serde(default)]
+    defaults: Map<String, Value>,
+    #[serde(default)]
+    entries: Vec<Entry>,
+}
+
+/// An object in a list, known by one of its members.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    list: Vec<String>,
+    by: String,
+    /// One for every model.
+    #[serde(default)]
+    each: bool,
+    entry: Map<String, Value>,
+}
+
+/// How settings are laid over those of the user for the time of one start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OverlayRule {
+    when: When,
+    /// Names a file that holds the settings: `{file}`.
+    #[serde(default)]
+    arguments: Vec<String>,
+    /// A variable that names another home folder.
+    home: Option<String>,
+    /// The folder of the settings in it.
+    folder: Option<String>,
+}
+
+/// When that is needed.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum When {
+    /// The user's settings say something else.
+    Contradicted,
+    /// The user's settings do not say it.
+    Missing,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// All clients, in the order they are listed.
+pub(crate) fn all() -> &'static [Client] {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        client: Vec<Client>,
+    }
+    static TABLE: LazyLock<Vec<Client>> = LazyLock::new(|| {
+        // A test reads it as well, so this cannot fail.
+        toml::from_str::<Table>(include_str!("clients.toml")).map(|table| table.client).unwrap_or_default()
+    });
+    &TABLE
+}
+
+/// The client of this name.
+///
+/// # Errors
+/// There is none; says which there are.
+pub(crate) fn find(name: &str) -> anyhow::Result<&'static Client> {
+    all().iter().find(|client| client.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let names: Vec<&str> = all().iter().map(|client| client.name.as_str()).collect();
+        anyhow::anyhow!("there is no client `{name}`; there are: {}", names.join(", "))
+    })
+}
+
+/// What is filled into the texts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fill {
+    /// The gateway, without `/v1` and without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) key: String,
+    /// The model that was chosen.
+    pub(crate) model: Option<String>,
+    /// All that are to be listed.
+    pub(crate) models: Vec<String>,
+}
+
+impl Fill {
+    /// The text with everything filled in; `None` if it names a model and there is none.
+    fn text(&self, text: &str) -> Option<String> {
+        self.with(text, self.model.as_deref())
+    }
+
+    fn with(&self, text: &str, model: Option<&str>) -> Option<String> {
+        let text = match (text.contains("{model}"), model) {
+            (true, Some(model)) => text.replace("{model}", model),
+            (true, None) => return None,
+            (false, _) => text.to_owned(),
+        };
+        Some(text.replace("{url}", &self.url).replace("{key}", &self.key))
+    }
+
+    fn value(&self, value: &Value, model: Option<&str>) -> Option<Value> {
+        Some(match value {
+            Value::String(text) if text == "{models}" => self.models.clone().into(),
+            Value::String(text) => self.with(text, model)?.into(),
+            Value::Array(items) => items.iter().filter_map(|item| self.value(item, model)).collect(),
+            Value::Object(members) => Value::Object(self.object(members, model)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        })
+    }
+
+    fn object(&self, members: &Map<String, Value>, model: Option<&str>) -> Map<String, Value> {
+        members.iter().filter_map(|(name, value)| Some((name.clone(), self.value(value, model)?))).collect()
+    }
+
+    /// The leaves of a table as edits.
+    fn leaves(&self, at: &[String], table: &Map<String, Value>, model: Option<&str>, found: &mut Vec<Edit>) {
+        for (name, value) in table {
+            let names: Vec<(String, Option<&str>)> = match name.as_str() {
+                "{model}" => self.models.iter().map(|model| (model.clone(), Some(model.as_str()))).collect(),
+                name => vec![(name.to_owned(), model)],
+            };
+            for (name, model) in names {
+                let at = [at, &[name]].concat();
+                match value {
+                    Value::Object(table) => self.leaves(&at, table, model, found),
+                    value => found.extend(self.value(value, model).map(|value| Edit::Set { at, value })),
+                }
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// What is to be changed in the file.
+    pub(crate) fn edits(&self, fill: &Fill) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for (name, value) in &self.defaults {
+            edits.push(Edit::Default { at: vec![name.clone()], value: value.clone() });
+        }
+        fill.leaves(&[], &self.set, fill.model.as_deref(), &mut edits);
+        for Entry { list, by, each, entry } in &self.entries {
+            let one = |model: Option<&str>| Edit::Entry {
+                list: list.clone(),
+                by: by.clone(),
+                entry: fill.object(entry, model),
+            };
+            match each {
+                true => edits.extend(fill.models.iter().map(|model| one(Some(model)))),
+                false => edits.push(one(fill.model.as_deref())),
+            }
+        }
+        edits
+    }
+
+    /// The key that stands in what the file holds, for the gateway at this address.
+    fn key_in(&self, present: &Value, url: &str) -> Option<String> {
+        const MARK: &str = "\u{1}key";
+        let fill = Fill { url: url.to_owned(), key: MARK.to_owned(), models: vec![String::new()], ..Fill::default() };
+        let at = |path: &[String]| path.iter().try_fold(present, |value, name| value.get(name));
+        let found = self.edits(&fill).into_iter().find_map(|edit| match edit {
+            Edit::Set { at: path, value } if value == MARK => at(&path).cloned(),
+            Edit::Entry { list, entry, .. } => {
+                let key = entry.iter().find(|(_, value)| *value == MARK)?.0;
+                let ours = |item: &&Value| {
+                    entry.iter().any(|(name, value)| {
+                        value.as_str().is_some_and(|text| text.starts_with(url)) && item.get(name) == Some(value)
+                    })
+                };
+                at(&list)?.as_array()?.iter().find(ours)?.get(key).cloned()
+            }
+            Edit::Set { .. } | Edit::Default { .. } => None,
+        });
+        found?.as_str().map(str::to_owned)
+    }
+}
+
+impl Client {
+    /// Whether it can be started.
+    pub(crate) fn launches(&self) -> bool {
+        self.launches && self.program.is_some()
+    }
+
+    /// The variables it is started with, or that lead it to the gateway for good.
+    pub(crate) fn variables(&self, fill: &Fill) -> Vec<(String, String)> {
+        let mut variables: Vec<(String, String)> =
+            self.variables.iter().filter_map(|(name, text)| Some((name.clone(), fill.text(text)?))).collect();
+        if let Some(settings) = self.settings.first() {
+            let json = edit::merged(&Value::Null, &settings.edits(fill)).to_string();
+            variables.extend(self.json_variables.iter().map(|name| (name.clone(), json.clone())));
+        }
+        variables
+    }
+
+    /// The arguments it is started with, before those of the user.
+    pub(crate) fn arguments(&self, fill: &Fill) -> Vec<String> {
+        let model = self.model_arguments.iter().filter(|_| fill.model.is_some());
+        self.arguments.iter().chain(model).filter_map(|text| fill.text(text)).collect()
+    }
+
+    /// What to do by hand.
+    pub(crate) fn steps(&self, fill: &Fill) -> Vec<String> {
+        let model = fill.model.clone().unwrap_or_else(|| "MODEL".to_owned());
+        self.steps.iter().filter_map(|text| fill.with(text, Some(&model))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill() -> Fill {
+        let (url, key) = ("http://127.0.0.1:7659".to_owned(), "pp-key".to_owned());
+        Fill { url, key, model: None, models: vec!["a".to_owned(), "b/c".to_owned()] }
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        let table = toml::from_str::<toml::Table>(include_str!("clients.toml")).unwrap();
+        assert_eq!(table["client"].as_array().unwrap().len(), all().len());
+        let chosen = Fill { model: Some("a".to_owned()), ..fill() };
+        for client in all() {
+            assert_eq!(find(&client.name).unwrap().title, client.title);
+            assert!(client.program.is_none() || !client.install.is_empty(), "{}", client.name);
+            let sets = !client.variables(&chosen).is_empty() || !client.settings.is_empty();
+            assert!(sets == client.steps.is_empty(), "{}: settings or steps", client.name);
+            for settings in &client.settings {
+                for edit in settings.edits(&chosen) {
+                    let text = format!("{edit:?}");
+                    assert!(!text.contains("{url}") && !text.contains("{key}") && !text.contains("{model"), "{text}");
+                    assert!(settings.format != Format::Toml || matches!(edit, Edit::Set { .. }), "{text}");
+                }
+                // Every one can be written into a new file.
+                edit::edited(settings.format, "", &settings.edits(&chosen)).unwrap();
+            }
+        }
+        assert!(find("nothing").unwrap_err().to_string().contains("claude, codex"));
+    }
+
+    #[test]
+    fn what_names_a_model_is_left_out_without_one() {
+        let claude = find("claude").unwrap();
+        let names = |fill: &Fill| claude.variables(fill).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&fill()), ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"]);
+        let chosen = Fill { model: Some("m".to_owned()), ..fill() };
+        assert!(names(&chosen).contains(&"ANTHROPIC_DEFAULT_HAIKU_MODEL".to_owned()));
+        let codex = find("codex").unwrap();
+        assert_eq!(codex.arguments(&fill()).len(), 4);
+        assert_eq!(codex.arguments(&chosen)[5], "model=\"m\"");
+    }
+
+    #[test]
+    fn every_model_is_listed_where_that_is_needed() {
+        let opencode = find("opencode").unwrap();
+        let (name, json) = opencode.variables(&fill()).remove(0);
+        assert_eq!(name, "OPENCODE_CONFIG_CONTENT");
+        let config: Value = serde_json::from_str(&json).unwrap();
+        let provider = &config["provider"]["polyport"];
+        assert_eq!(provider["models"]["b/c"]["name"], "b/c");
+        assert_eq!(provider["options"]["baseURL"], "http://127.0.0.1:7659/v1");
+        assert!(config.get("model").is_none());
+        let edits = find("continue").unwrap().settings[0].edits(&fill());
+        assert_eq!(edits.iter().filter(|edit| matches!(edit, Edit::Entry { .. })).count(), 2);
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_found() {
+        let claude = &find("claude").unwrap().settings[0];
+        let present = serde_json::json!({ "env": { "ANTHROPIC_AUTH_TOKEN": "pp-old" } });
+        let url = "http://h:1";
+        assert_eq!(claude.key_in(&present, url).as_deref(), Some("pp-old"));
+        assert_eq!(claude.key_in(&Value::Null, url), None);
+        let list = &find("continue").unwrap().settings[0];
+        let present =
+            serde_json::json!({ "models": [{ "apiKey": "sk" }, { "apiBase": "http://h:1/v1", "apiKey": "pp-old" }] });
+        assert_eq!(list.key_in(&present, url).as_deref(), Some("pp-old"));
+        assert_eq!(list.key_in(&present, "http://elsewhere"), None);
+    }
+}
