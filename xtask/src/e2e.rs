@@ -78,7 +78,7 @@ pub(crate) fn node() -> Result<()> {
 
 /// Claude Code, Codex and gemini-cli.
 pub(crate) fn clients() -> Result<()> {
-    node_tests("clients", &["clients.test.mjs"])
+    node_tests("clients", &["clients.test.mjs", "launch.test.mjs"])
 }
 
 /// llama.cpp itself with a model of random weights. Where it cannot be installed, nothing is tested, and that is said.
