@@ -1,4 +1,4 @@
-//! `/docs`: the API for people with a browser. Everything it needs is in the binary.
+//! `/docs`: the API for people with a browser, and the page that leads there. Everything they need is in the binary.
 
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response};
@@ -11,6 +11,8 @@ use crate::ingress::Call;
 /// A file of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum File {
+    /// What there is, on one page: at `/admin`, and at `/` for browsers.
+    Start,
     Page,
     Script,
     Style,
@@ -24,6 +26,7 @@ impl File {
     /// The one at a path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         match path {
+            "/admin" | "/admin/tokens" => Some(Self::Start),
             "/docs" => Some(Self::Page),
             "/docs/viewer.js" => Some(Self::Script),
             "/docs/viewer.css" => Some(Self::Style),
@@ -33,6 +36,7 @@ impl File {
 
     fn content(self) -> (&'static str, &'static str) {
         match self {
+            Self::Start => ("text/html; charset=utf-8", include_str!("../assets/docs/start.html")),
             Self::Page => ("text/html; charset=utf-8", include_str!("../assets/docs/index.html")),
             Self::Script => ("text/javascript; charset=utf-8", include_str!("../assets/docs/viewer.js")),
             Self::Style => ("text/css; charset=utf-8", include_str!("../assets/docs/viewer.css")),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, connect, credentials, crud, explain, export, keys, launch, logs, models, pools, providers, routes, teams,
-    usage, users,
+    api, connect, credentials, crud, explain, export, keys, launch, logs, models, pools, providers, routes, serve,
+    teams, usage, users,
 };
 use crate::examples;
 
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Port to listen on [default: 7659]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) port: Option<u16>,
+    /// Set it up as another gateway: warp2api, antigravity, transformer, api-pool or ai-service
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Work with the gateway at this address [default: the one that uses the data folder, or the folder itself]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
@@ -49,7 +52,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Answer clients (the default)
-    Serve,
+    Serve(serve::ServeArgs),
     /// Say what is wrong with the configuration
     Check,
     /// Say how the gateway is

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use polyport_server::config::{Config, Source};
+use polyport_server::config::{Config, Source, profile};
 use polyport_server::url_of;
 use serde_json::{Value, json};
 
@@ -10,13 +10,22 @@ use crate::cmd::providers::{self, keys};
 use crate::out;
 
 /// The text: address, what was found, a request per protocol to copy.
-pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr, code: Option<&str>) -> String {
-    let url = url_of(listening);
+pub(crate) fn text(config: &Config, source: &Source, listening: &[SocketAddr], code: Option<&str>) -> String {
+    let urls: Vec<String> = listening.iter().map(|address| url_of(*address)).collect();
+    let url = urls.first().map_or("", String::as_str);
     let mut out = format!("\nPolyport {} listens on {url}\n\n", env!("CARGO_PKG_VERSION"));
+    for more in urls.iter().skip(1) {
+        out.push_str(&format!("  also           {more}\n"));
+    }
+    if let Some(name) = source.profile() {
+        out.push_str(&format!("  profile        {name}: {}\n", profile::title(name).unwrap_or_default()));
+    }
     let file = source
         .file
         .as_ref()
-        .map_or("none; looked at the environment and for local servers".to_owned(), |file| file.display().to_string());
+        .map(|file| file.display().to_string())
+        .or_else(|| source.profile().map(|_| "none".to_owned()))
+        .unwrap_or("none; looked at the environment and for local servers".to_owned());
     out.push_str(&format!("  configuration  {file}\n"));
     let access = match (config.access.open, config.access.keys().count()) {
         (true, _) => "open to everybody on this machine".to_owned(),
@@ -40,7 +49,7 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr, code
         out.push_str(&format!("  first admin    {code} (once, at POST {url}/admin/api/setup)\n"));
     }
     out.push_str("\nTry it:\n\n");
-    for request in requests(&url, config.access.open) {
+    for request in requests(url, config.access.open) {
         out.push_str(&format!("  {request}\n"));
     }
     out.push_str(
@@ -50,10 +59,12 @@ pub(crate) fn text(config: &Config, source: &Source, listening: SocketAddr, code
 }
 
 /// The same for programs, on one line.
-pub(crate) fn json(config: &Config, source: &Source, listening: SocketAddr, code: Option<&str>) -> Value {
+pub(crate) fn json(config: &Config, source: &Source, listening: &[SocketAddr], code: Option<&str>) -> Value {
+    let urls: Vec<String> = listening.iter().map(|address| url_of(*address)).collect();
     let list: Vec<Value> = config.providers().map(|provider| providers::as_json(provider)).collect();
     json!({
-        "version": env!("CARGO_PKG_VERSION"), "url": url_of(listening), "configuration": source.file,
+        "version": env!("CARGO_PKG_VERSION"), "url": urls.first(), "urls": urls, "configuration": source.file,
+        "profile": source.profile(),
         "open": config.access.open, "providers": list, "setup_code": code,
     })
 }
@@ -80,7 +91,7 @@ mod tests {
         let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let source = Source::new(None, Environment::of(owned, "/nowhere"), Arguments::default());
         let config = source.load_text(text, &[], Purpose::Inspect).unwrap().config;
-        super::text(&config, &source, listening.parse().unwrap(), Some("abcd-efgh-jkmn"))
+        super::text(&config, &source, &[listening.parse().unwrap()], Some("abcd-efgh-jkmn"))
     }
 
     #[test]

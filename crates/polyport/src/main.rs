@@ -32,7 +32,8 @@ fn main() -> ExitCode {
     }
     let args = Args::read();
     let done = match &args.command {
-        None | Some(Command::Serve) => cmd::serve::run(&args),
+        None => cmd::serve::run(&args, &cmd::serve::ServeArgs::default()),
+        Some(Command::Serve(what)) => cmd::serve::run(&args, what),
         Some(Command::Check) => cmd::check::run(&args),
         Some(Command::Status) => cmd::status::run(&args),
         Some(Command::Models(what)) => cmd::models::run(&args, what),

@@ -23,12 +23,13 @@ const GOOGLE: &str = "https://oauth2.googleapis.com/token";
 /// A file is not read beyond this; ten thousand accounts fit.
 const LONGEST: u64 = 64 << 20;
 
+/// One change at a time, whoever makes it: a change reads the whole file and writes it again, and each account has a value of its own.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// A file of accounts.
 #[derive(Debug)]
 pub struct TokensFile {
     path: PathBuf,
-    /// One change at a time.
-    writing: Mutex<()>,
 }
 
 /// One account of the file.
@@ -96,7 +97,7 @@ impl TokensFile {
     /// The file at this path, which need not exist yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), writing: Mutex::new(()) }
+        Self { path: path.into() }
     }
 
     /// Where it is.
@@ -130,7 +131,7 @@ impl TokensFile {
     /// # Errors
     /// [`TokensFileError`]; the file is then as it was.
     pub fn save(&self, before: &Secret, tokens: &Tokens) -> Result<(), TokensFileError> {
-        let _one_at_a_time = self.writing.lock();
+        let _one_at_a_time = WRITING.lock();
         let mut root = self.parse()?;
         let entries = root.get_mut("projects").and_then(Value::as_array_mut).into_iter().flatten();
         let is_it = |entry: &&mut Value| {
@@ -305,6 +306,28 @@ mod tests {
         assert_eq!(read.projects[1].tokens.expires_at_ms, Some(1_700_000_000_500));
         assert!(read.broken[0].to_string().contains("projects[2].refresh_token is missing"), "{}", read.broken[0]);
         assert_eq!(read.server.client_id, "id");
+    }
+
+    #[test]
+    fn s1_17_accounts_that_are_refreshed_at_the_same_time_are_all_written() {
+        const ACCOUNTS: usize = 16;
+        let projects: Vec<Value> =
+            (0..ACCOUNTS).map(|number| serde_json::json!({ "refresh_token": format!("r{number}") })).collect();
+        let oauth = serde_json::json!({ "client_id": "id" });
+        let (_folder, file) = file(&serde_json::json!({ "oauth_config": oauth, "projects": projects }).to_string());
+        std::thread::scope(|scope| {
+            for number in 0..ACCOUNTS {
+                let own = TokensFile::new(file.path());
+                scope.spawn(move || {
+                    let refresh = Secret::new(format!("r{number}-next"));
+                    let tokens = Tokens { access: None, expires_at_ms: None, refresh };
+                    own.save(&Secret::new(format!("r{number}")), &tokens).unwrap();
+                });
+            }
+        });
+        let read = file.read().unwrap();
+        let kept = read.projects.iter().filter(|project| project.tokens.refresh.expose().ends_with("-next")).count();
+        assert_eq!(kept, ACCOUNTS);
     }
 
     #[test]

@@ -290,7 +290,7 @@ impl Door<'_> {
 
     /// Pages of other sites neither sign anybody in nor guess.
     fn check_page(&self) -> Result<(), Refusal> {
-        let on_loopback = self.view.runtime.config.listen.host.is_loopback();
+        let on_loopback = !self.view.runtime.config.listen.is_public();
         if session::is_ours(self.head, on_loopback) { Ok(()) } else { Err(Denied::foreign().into()) }
     }
 

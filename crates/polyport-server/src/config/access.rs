@@ -17,6 +17,8 @@ pub struct Access {
     pub open: bool,
     /// That was said, and does not only follow from there being no key.
     pub open_was_chosen: bool,
+    /// A key is needed, and none can be guessed.
+    pub fit_for_networks: bool,
     /// Proxies that are believed where a request comes from.
     pub trusted_proxies: Vec<Network>,
     /// How long people stay signed in.

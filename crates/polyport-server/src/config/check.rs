@@ -1,6 +1,6 @@
 //! From what was written to a [`Config`](super::Config): every mistake is noted, none stops the checking.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use super::secret::{self, Missing};
 use super::tree::{Node, Step, show_path};
 use super::units::{Several, Size, Span};
 use super::{
-    CapabilityOverride, DEFAULT_PORT, Limits, Listen, Log, LogFile, LogFormat, LossPolicy, ModelEcho, ResponseHeaders,
-    Timeouts,
+    CapabilityOverride, DEFAULT_PORT, Limits, Listen, Log, LogFile, LogFormat, LossPolicy, ModelEcho, OwnedBy,
+    ResponseHeaders, Timeouts,
 };
 
 /// A client key shorter than this can be guessed; on loopback that is the operator's own business.
@@ -85,29 +85,60 @@ impl Context<'_> {
 }
 
 pub(super) fn listen(file: &File, context: &mut Context<'_>) -> Listen {
-    let host = match file.server.host.as_deref() {
-        None | Some("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(text) => match text.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(host) => host,
-            Err(_) => {
-                let remedy = "write an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks";
-                context.error(&steps!["server", "host"], "this is not an IP address", remedy);
-                IpAddr::V4(Ipv4Addr::LOCALHOST)
-            }
-        },
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let host = match file.server.host.as_deref().map(host_of) {
+        None => here,
+        Some(Some(host)) => host,
+        Some(None) => {
+            let remedy = "write an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks";
+            context.error(&steps!["server", "host"], "this is not an IP address", remedy);
+            here
+        }
     };
-    Listen { host, port: file.server.port.unwrap_or(DEFAULT_PORT) }
+    let port = file.server.port.unwrap_or(DEFAULT_PORT);
+    let mut also = Vec::new();
+    for (at, text) in file.server.also.0.iter().enumerate() {
+        let text = text.trim();
+        let address = match text.parse::<u16>() {
+            Ok(port) => Some(SocketAddr::new(host, port)),
+            Err(_) => {
+                text.rsplit_once(':').and_then(|(host, port)| Some(SocketAddr::new(host_of(host)?, port.parse().ok()?)))
+            }
+        };
+        let path = steps!["server", "also", at];
+        match address {
+            Some(address) if address.port() != 0 && (address == (host, port).into() || also.contains(&address)) => {
+                context.error(&path, "it listens there already", "give another port");
+            }
+            Some(address) => also.push(address),
+            None => context.error(&path, "this is neither a port nor ADDRESS:PORT", "write 3000 or 127.0.0.1:3000"),
+        }
+    }
+    Listen { host, port, also }
 }
 
-pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) -> Access {
-    let public = !listen.host.is_loopback();
+/// The address that `text` is, if it is one.
+fn host_of(text: &str) -> Option<IpAddr> {
+    if text == "localhost" {
+        return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+pub(super) fn access(file: &File, listen: &mut Listen, context: &mut Context<'_>) -> Access {
+    let care = match (file.server.retreat, listen.is_public()) {
+        (Some(true), _) => Care::Retreat,
+        (_, true) => Care::Network,
+        (_, false) => Care::Machine,
+    };
+    let public = listen.is_public();
     let usual = match file.access.keys.0.is_empty() {
         true => several_keys(context),
         false => Vec::new(),
     };
     let declared = if usual.is_empty() { &file.access.keys.0 } else { &usual };
-    let clients = keys(declared, "access", "keys", Some("API_TOKEN"), public, context);
-    let admins = keys(&file.access.admin_keys.0, "access", "admin_keys", Some("ADMIN_TOKEN"), public, context);
+    let clients = keys(declared, "access", "keys", Some("API_TOKEN"), care, context);
+    let admins = keys(&file.access.admin_keys.0, "access", "admin_keys", Some("ADMIN_TOKEN"), care, context);
     let mut access = Access::default();
     access.sessions = sessions(file, context);
     access.oidc = super::oidc::check(file, context).map(Arc::new);
@@ -126,17 +157,36 @@ pub(super) fn access(file: &File, listen: &Listen, context: &mut Context<'_>) ->
     // Beyond this machine, operators may also give out keys through the admin API.
     access.open = file.access.open.unwrap_or(!(clients.given || public && admins.given));
     access.open_was_chosen = file.access.open.is_some();
-    if public && access.open {
-        let path = if file.access.open.is_some() { steps!["access", "open"] } else { steps!["server", "host"] };
+    access.fit_for_networks = !access.open && !clients.weak && !admins.weak;
+    let given = file.access.open.is_some();
+    let path = if given && access.open { steps!["access", "open"] } else { steps!["server", "host"] };
+    if public && care == Care::Retreat && !access.fit_for_networks {
+        *listen = listen.on_this_machine();
+        let why = if access.open { "no key is needed" } else { "a key of it is short or that of an example" };
+        let message = format!("only this machine reaches the gateway, at {}, because {why}", listen.host);
+        context.warning(&path, message, "make longer keys to listen beyond it: openssl rand -hex 24");
+    } else if public && access.open {
         let message =
             format!("listening on {} without keys lets everybody on the network use your providers", listen.host);
         context.error(&path, message, "set `access: { keys: [\"env:POLYPORT_API_KEY\"] }`, or listen on 127.0.0.1");
     }
     if !access.open && !clients.given && !admins.given {
-        let remedy = "add one to `access.keys`, or to `access.admin_keys` to make keys through the admin API";
+        let remedy =
+            "set API_TOKEN, add one to `access.keys`, or to `access.admin_keys` to make keys through the admin API";
         context.error(&steps!["access", "open"], "access is closed, but there is no key", remedy);
     }
     access
+}
+
+/// How good keys have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Others reach the gateway.
+    Network,
+    /// Only this machine does.
+    Machine,
+    /// Only this machine does where they are not good enough for networks.
+    Retreat,
 }
 
 /// How long people stay signed in.
@@ -158,7 +208,7 @@ fn sessions(file: &File, context: &mut Context<'_>) -> Sessions {
 pub(super) fn reach(file: &File, listen: &Listen, context: &mut Context<'_>) -> Reach {
     let Some(given) = &file.access.networks else {
         // Whoever gets here is on this machine already.
-        let own: &[Network] = if listen.host.is_loopback() { &Network::LOOPBACK } else { &[] };
+        let own: &[Network] = if listen.is_public() { &[] } else { &Network::LOOPBACK };
         return Reach::Internet(own.into());
     };
     Reach::Internet(networks(Some(given), "networks", context).into())
@@ -193,6 +243,8 @@ fn several_keys(context: &mut Context<'_>) -> Vec<file::Key> {
 pub(super) struct Keys {
     /// There was any.
     pub(super) given: bool,
+    /// One of them can be guessed.
+    pub(super) weak: bool,
     pub(super) valid: Vec<(Text, KeyHash)>,
 }
 
@@ -202,13 +254,14 @@ pub(super) fn keys(
     section: &str,
     list: &str,
     variable: Option<&str>,
-    public: bool,
+    care: Care,
     context: &mut Context<'_>,
 ) -> Keys {
     let variable = variable.filter(|variable| context.environment.get(variable).is_some());
     let usual = variable.map(|variable| file::Key { name: None, key: format!("env:{variable}") });
     let given = if given.is_empty() { usual.as_slice() } else { given };
     let mut valid: Vec<(Text, KeyHash)> = Vec::new();
+    let mut weak = false;
     for (at, key) in given.iter().enumerate() {
         // A lone key stands directly under its list.
         let path = steps![section, list, at];
@@ -221,11 +274,19 @@ pub(super) fn keys(
         };
         let text = found.secret.expose();
         let this = found.origin.clone().unwrap_or_else(|| "this key".to_owned());
-        if secret::is_sample(text) {
-            context.error(&path, format!("{this} is a sample that everybody knows"), "make one: openssl rand -hex 24");
-            continue;
+        let short = text.len() < SHORTEST_PUBLIC_KEY;
+        let sample = secret::is_sample(text);
+        weak |= short || sample;
+        if sample {
+            let (message, remedy) =
+                (format!("{this} is a sample that everybody knows"), "make one: openssl rand -hex 24");
+            if care != Care::Retreat {
+                context.error(&path, message, remedy);
+                continue;
+            }
+            context.warning(&path, message, remedy);
         }
-        if public && text.len() < SHORTEST_PUBLIC_KEY {
+        if care == Care::Network && short {
             let message = format!("{this} is shorter than {SHORTEST_PUBLIC_KEY} characters");
             context.error(&path, message, "make a longer one: openssl rand -hex 24");
             continue;
@@ -247,7 +308,7 @@ pub(super) fn keys(
         }
         valid.push((name.into(), hash));
     }
-    Keys { given: !given.is_empty(), valid }
+    Keys { given: !given.is_empty(), weak, valid }
 }
 
 pub(super) fn limits(file: &File, context: &mut Context<'_>) -> (Limits, Timeouts, Duration) {
@@ -361,6 +422,14 @@ pub(super) fn model_echo(file: &File) -> ModelEcho {
     match file.translation.model_echo {
         None | Some(file::Echo::Requested) => ModelEcho::Requested,
         Some(file::Echo::Provider) => ModelEcho::Provider,
+    }
+}
+
+pub(super) fn owned_by(file: &File) -> OwnedBy {
+    match file.server.owned_by {
+        None | Some(file::OwnedBy::Polyport) => OwnedBy::Polyport,
+        Some(file::OwnedBy::Provider) => OwnedBy::Provider,
+        Some(file::OwnedBy::Adapter) => OwnedBy::Adapter,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Environment variables: as a source of settings and of secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Place, Problem};
@@ -10,6 +10,8 @@ use super::tree::{self, Node};
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    /// Those that only `.env` has.
+    dot_env: BTreeSet<String>,
     /// The folder relative names start from.
     pub folder: PathBuf,
 }
@@ -42,7 +44,7 @@ const NO_SETTING: [&str; 5] = [
 impl Environment {
     /// An environment with these variables only.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>, folder: impl Into<PathBuf>) -> Self {
-        Self { variables: variables.into_iter().collect(), folder: folder.into() }
+        Self { variables: variables.into_iter().collect(), dot_env: BTreeSet::new(), folder: folder.into() }
     }
 
     /// That of the process, with `.env` of the working folder for what is not set. A broken `.env` is a warning.
@@ -53,25 +55,20 @@ impl Environment {
         let mut variables = BTreeMap::new();
         let file = folder.join(".env");
         if file.is_file() {
-            match dotenvy::from_path_iter(&file) {
-                Ok(lines) => {
-                    for line in lines {
-                        match line {
-                            Ok((name, value)) => drop(variables.insert(name, value)),
-                            Err(error) => problems.push(broken_line(&file, &error)),
-                        }
-                    }
-                }
+            match std::fs::read_to_string(&file) {
+                Ok(text) => variables = dot_env_of(&text, &mut problems),
                 Err(error) => problems.push(Problem::warning(dot_env(1), error.to_string())),
             }
         }
-        // Platforms say by PORT where they expect a service; one from .env is more likely meant for something else.
-        variables.remove("PORT");
+        let mut names: BTreeSet<String> = variables.keys().cloned().collect();
         #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-        variables.extend(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        );
-        (Self { variables, folder }, problems)
+        for (name, value) in std::env::vars_os() {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+                names.remove(&name);
+                variables.insert(name, value);
+            }
+        }
+        (Self { variables, dot_env: names, folder }, problems)
     }
 
     /// A variable that is set to something.
@@ -93,7 +90,9 @@ impl Environment {
     /// Lays the settings of `POLYPORT_…` over `tree`. Two underscores separate the keys: `POLYPORT_LIMITS__REQUEST_BODY=8MiB`. With
     /// `_FILE` at its end a variable names a file that holds the value. `[…]` and `{…}` are read as YAML.
     pub(super) fn lay_over(&self, tree: &mut Node, problems: &mut Vec<Problem>) {
-        if let Some(port) = self.get("PORT").filter(|port| port.parse::<u16>().is_ok()) {
+        // Platforms say by PORT where they expect a service; one from .env is more likely meant for something else.
+        let port = self.get("PORT").filter(|_| !self.dot_env.contains("PORT"));
+        if let Some(port) = port.filter(|port| port.parse::<u16>().is_ok()) {
             tree.set(&["server".into(), "port".into()], Node::text(port, Place::Env("PORT".into())));
         }
         for (name, _) in
@@ -152,9 +151,38 @@ fn dot_env(line: u64) -> Place {
     Place::file(&Path::new(".env").into(), line, 1)
 }
 
+/// The variables of a text like `.env`.
+fn dot_env_of(text: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    let mut rest = String::with_capacity(text.len());
+    for line in text.lines() {
+        match json_line(line) {
+            Some((name, value)) => drop(variables.insert(name.to_owned(), value.to_owned())),
+            None => rest.push_str(line),
+        }
+        rest.push('\n');
+    }
+    for line in dotenvy::from_read_iter(rest.as_bytes()) {
+        match line {
+            Ok((name, value)) => drop(variables.insert(name, value)),
+            Err(error) => problems.push(broken_line(&rest, &error)),
+        }
+    }
+    variables
+}
+
+/// Name and value of a line whose value is JSON without quotes around it. A shell would take its own quotes away.
+fn json_line(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim().trim_start_matches("export ").trim();
+    let value = value.trim();
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let shaped = value.starts_with(['[', '{']) && serde_json::from_str::<serde::de::IgnoredAny>(value).is_ok();
+    (plain && shaped).then_some((name, value))
+}
+
 /// What is told of a line that is no assignment. Not the line itself, which may hold a secret.
-fn broken_line(file: &Path, error: &dotenvy::Error) -> Problem {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+fn broken_line(text: &str, error: &dotenvy::Error) -> Problem {
     let line = match error {
         dotenvy::Error::LineParse(broken, _) => text.lines().position(|line| line == broken.trim_end()),
         _ => None,
@@ -256,6 +284,20 @@ mod tests {
             ]
         );
         assert!(matches!(&tree.kind, Kind::Map(entries) if entries.is_empty()));
+    }
+
+    #[test]
+    fn s1_09_lists_in_dot_env_need_no_quotes() {
+        let text = "# keys\nAPI_KEYS=[\"sk-1\",\"sk-2\"]\nexport MORE = [\"a\", \"b c\"]\nHOST=0.0.0.0\nPORT=8000 # usual\n\
+                    QUOTED='[\"x\"]'\nBROKEN=a \"b\n";
+        let mut problems = Vec::new();
+        let variables = dot_env_of(text, &mut problems);
+        let of = |name: &str| variables.get(name).map(String::as_str);
+        assert_eq!(of("API_KEYS"), Some(r#"["sk-1","sk-2"]"#));
+        assert_eq!(of("MORE"), Some(r#"["a", "b c"]"#));
+        assert_eq!((of("HOST"), of("PORT"), of("QUOTED")), (Some("0.0.0.0"), Some("8000"), Some(r#"["x"]"#)));
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].starts_with(".env:7:1: warning: this line is not"), "{told:?}");
     }
 
     #[test]

@@ -82,10 +82,30 @@ pub(super) struct Server {
     pub(super) host: Option<String>,
     /// Port to listen on; 0 lets the system choose. Default: 7659.
     pub(super) port: Option<u16>,
+    /// More addresses where the same is answered: a port, at the address of `host`, or `ADDRESS:PORT`. Needs a restart to change.
+    #[schemars(example = &"3000")]
+    pub(super) also: Several<String>,
+    /// Where access is not fit for networks (no key is needed, or one is that of an example or short), listen on this machine only and say so,
+    /// instead of refusing to start. Default: false.
+    pub(super) retreat: Option<bool>,
+    /// Whom lists in the style of OpenAI name as the owner of a model. Default: `polyport`.
+    pub(super) owned_by: Option<OwnedBy>,
     /// Chat requests that do not say `stream` are answered with a stream, as some older gateways do. Default: false.
     pub(super) stream_by_default: Option<bool>,
     /// Which of Polyport's own headers answers carry.
     pub(super) response_headers: Headers,
+}
+
+/// Whom lists of models name as their owner.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OwnedBy {
+    /// Polyport.
+    Polyport,
+    /// The provider that is asked first.
+    Provider,
+    /// How that provider is spoken to: `openai_compat`, `custom_http` (all else over HTTP) or `process`.
+    Adapter,
 }
 
 /// Which of Polyport's own headers answers carry.

@@ -18,9 +18,8 @@ use tokio::sync::watch;
 use super::Config;
 use super::definitions::Definitions;
 use super::discover::Found;
-use super::load::{Loaded, Purpose, Source};
+use super::load::{Loaded, Purpose, Source, Written};
 use super::problem::{Place, Problem, Problems};
-use super::tree::Node;
 
 /// Events this close together are one change: editors write, rename and touch in one go.
 const QUIET: Duration = Duration::from_millis(200);
@@ -43,8 +42,8 @@ pub struct Live {
 struct State {
     found: Vec<Found>,
     definitions: Arc<Definitions>,
-    /// The file as it was read last.
-    tree: Node,
+    /// What was read last.
+    written: Written,
     files: Vec<PathBuf>,
     fingerprint: Option<blake3::Hash>,
     discover: bool,
@@ -75,7 +74,7 @@ impl Live {
         let state = State {
             found: Vec::new(),
             definitions: Arc::default(),
-            tree: loaded.tree,
+            written: loaded.written,
             fingerprint: Some(fingerprint(&loaded.files)),
             files: loaded.files,
             discover: loaded.discover,
@@ -97,7 +96,7 @@ impl Live {
         let state = State {
             found: Vec::new(),
             definitions: Arc::default(),
-            tree: Node::map(Place::Default),
+            written: Written::default(),
             files: Vec::new(),
             fingerprint: None,
             discover: false,
@@ -166,7 +165,7 @@ impl Live {
     pub(crate) fn with_definitions(&self, definitions: &Arc<Definitions>) -> Result<Config, Problems> {
         let state = self.state.lock();
         let Some(source) = &self.source else { return Err(Problems::default()) };
-        Ok(source.load_tree(&state.tree, &state.found, definitions, Purpose::Serve)?.config)
+        Ok(source.load_tree(&state.written, &state.found, definitions, Purpose::Serve)?.config)
     }
 
     /// Takes in what the database declares. What is wrong with it is logged, and left out.
@@ -176,8 +175,8 @@ impl Live {
     pub(crate) fn set_definitions(&self, definitions: Arc<Definitions>) -> Result<(), Problems> {
         let mut state = self.state.lock();
         let before = std::mem::replace(&mut state.definitions, definitions);
-        let tree = state.tree.clone();
-        let outcome = self.take(&mut state, &tree);
+        let written = state.written.clone();
+        let outcome = self.take(&mut state, &written);
         if outcome.is_err() {
             state.definitions = before;
         }
@@ -198,8 +197,8 @@ impl Live {
     }
 
     fn reload_locked(&self, state: &mut State) -> Result<(), Problems> {
-        let tree = self.read();
-        let outcome = tree.and_then(|tree| self.take(state, &tree));
+        let written = self.read(&state.written);
+        let outcome = written.and_then(|written| self.take(state, &written));
         *self.last.lock() = Reload { at: SystemTime::now(), problems: outcome.as_ref().err().cloned() };
         match outcome {
             Ok(()) => {
@@ -217,19 +216,29 @@ impl Live {
         }
     }
 
-    fn read(&self) -> Result<Node, Problems> {
+    fn read(&self, before: &Written) -> Result<Written, Problems> {
         self.refuse_emptied()?;
-        match &self.source {
-            Some(source) => source.read_file(),
-            None => Err(Problems::default()),
+        let Some(source) = &self.source else { return Err(Problems::default()) };
+        let written = source.read()?;
+        match before.foreign().iter().find(|file| !written.foreign().contains(file)) {
+            None => Ok(written),
+            Some(gone) => {
+                let problem = Problem::error(Place::file(&gone.as_path().into(), 1, 1), "the file is gone");
+                Err(Problems(vec![problem.remedy("put it back, or restart Polyport to run without it")]))
+            }
         }
     }
 
-    /// Makes this file, with what was found and what the database declares, the configuration in use.
-    fn take(&self, state: &mut State, file: &Node) -> Result<(), Problems> {
+    /// Makes this, with what was found and what the database declares, the configuration in use.
+    fn take(&self, state: &mut State, written: &Written) -> Result<(), Problems> {
         let Some(source) = &self.source else { return Ok(()) };
-        let mut loaded = source.load_tree(file, &state.found, &state.definitions, Purpose::Serve)?;
+        let mut loaded = source.load_tree(written, &state.found, &state.definitions, Purpose::Serve)?;
         let old = self.current();
+        if old.listen.is_public() && !loaded.config.access.fit_for_networks {
+            let message = "others still reach this gateway, and nobody would need a key that cannot be guessed";
+            let problem = Problem::error(Place::Default, message).at("access");
+            return Err(Problems(vec![problem.remedy("restart Polyport to listen on this machine only")]));
+        }
         keep_what_needs_a_restart(&mut loaded, &old);
         for warning in &loaded.warnings.0 {
             tracing::warn!("{warning}");
@@ -244,7 +253,7 @@ impl Live {
         }
         state.files = loaded.files;
         state.discover = loaded.discover;
-        state.tree = loaded.tree;
+        state.written = loaded.written;
         self.current.store(Arc::new(loaded.config));
         self.changes.send_modify(|count| *count += 1);
         self.readings.send_replace(true);
@@ -345,7 +354,8 @@ fn keep_what_needs_a_restart(loaded: &mut Loaded, old: &Config) {
         warnings.push(Problem::warning(Place::Default, message).at(section));
     };
     if config.listen != old.listen {
-        stays("server", format!("the listening address stays {} until Polyport is restarted", old.listen.address()));
+        let addresses: Vec<String> = old.listen.all().map(|address| address.to_string()).collect();
+        stays("server", format!("the listening address stays {} until Polyport is restarted", addresses.join(", ")));
         config.listen = old.listen.clone();
     }
     if config.metrics.listen != old.metrics.listen {
@@ -454,6 +464,21 @@ mod tests {
         live.reload().unwrap();
         assert_eq!(live.current().listen.port, 1);
         assert_eq!(fs::read(folder.path().join("data/carrier.key")).unwrap(), key);
+    }
+
+    #[test]
+    fn what_others_reach_is_not_opened_while_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = "access: { keys: pp-0123456789abcdef }";
+        let live = started(folder.path(), &format!("server: {{ host: 0.0.0.0, retreat: true }}\n{key}"));
+        for changed in ["server: { host: 127.0.0.1 }", "server: { host: 0.0.0.0, retreat: true }"] {
+            fs::write(folder.path().join("p.yaml"), changed).unwrap();
+            let told = live.reload().unwrap_err().to_string();
+            assert!(told.contains("others still reach this gateway"), "{told}");
+            assert!(!live.current().access.open);
+        }
+        fs::write(folder.path().join("p.yaml"), format!("server: {{ host: 127.0.0.1 }}\n{key}")).unwrap();
+        live.reload().unwrap();
     }
 
     #[test]

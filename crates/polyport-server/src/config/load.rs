@@ -14,6 +14,7 @@ use super::env::Environment;
 use super::file::File;
 
 use super::problem::{Place, Problem, Problems, Weight};
+use super::profile::{self, Layer};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
@@ -45,6 +46,33 @@ pub struct Arguments {
     pub port: Option<u16>,
     /// `--data`.
     pub data: Option<PathBuf>,
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// What of it is started, where a profile has several.
+    pub start: Start,
+}
+
+/// What of a gateway is started, where its profile has addresses for several things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// The endpoints of clients.
+    #[default]
+    Api,
+    /// The pages of operators.
+    Web,
+    /// Both.
+    All,
+}
+
+impl Start {
+    /// The flag of the command line.
+    pub(super) fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Api => None,
+            Self::Web => Some("--web"),
+            Self::All => Some("--all"),
+        }
+    }
 }
 
 /// A configuration that was read.
@@ -58,8 +86,28 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Local servers are to be looked for.
     pub discover: bool,
-    /// The file as it was written, to be read again with other definitions of the database.
-    pub(super) tree: Node,
+    /// What was written, to be read again with other definitions of the database.
+    pub(super) written: Written,
+}
+
+/// The profile and the configuration file over it, as they are written.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    tree: Node,
+    profile: Layer,
+}
+
+impl Written {
+    /// Files of other gateways that were read.
+    pub(super) fn foreign(&self) -> &[PathBuf] {
+        &self.profile.found
+    }
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { tree: Node::map(Place::Default), profile: Layer::default() }
+    }
 }
 
 /// Whether reading may leave traces.
@@ -81,6 +129,12 @@ impl Source {
         Self { file, environment, arguments }
     }
 
+    /// The profile, if one is asked for.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        self.arguments.profile.as_deref().or_else(|| self.environment.get(profile::VARIABLE))
+    }
+
     /// A text instead of a file, for tests and tools.
     ///
     /// # Errors
@@ -88,7 +142,7 @@ impl Source {
     pub fn load_text(&self, text: &str, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
         let name: Arc<Path> = self.file.clone().unwrap_or_else(|| PathBuf::from("polyport.yaml")).into();
         match tree::parse(text, &name) {
-            Ok(tree) => self.load_tree(&tree, found, &Arc::default(), purpose),
+            Ok(tree) => self.load_tree(&self.over_profile(tree)?, found, &Arc::default(), purpose),
             Err(problem) => Err(Problems(vec![problem])),
         }
     }
@@ -98,11 +152,23 @@ impl Source {
     /// # Errors
     /// All problems, if one of them is an error.
     pub fn load(&self, found: &[Found], purpose: Purpose) -> Result<Loaded, Problems> {
-        self.load_tree(&self.read_file()?, found, &Arc::default(), purpose)
+        self.load_tree(&self.read()?, found, &Arc::default(), purpose)
     }
 
-    /// The file as it is written.
-    pub(super) fn read_file(&self) -> Result<Node, Problems> {
+    /// What is written in files.
+    pub(super) fn read(&self) -> Result<Written, Problems> {
+        self.over_profile(self.read_file()?)
+    }
+
+    fn over_profile(&self, file: Node) -> Result<Written, Problems> {
+        let profile = Layer::read(&self.environment, &self.arguments)?;
+        let mut tree = profile.tree.clone();
+        tree.lay(file);
+        Ok(Written { tree, profile })
+    }
+
+    /// The configuration file as it is written.
+    fn read_file(&self) -> Result<Node, Problems> {
         let Some(file) = &self.file else {
             return Ok(Node::map(Place::Default));
         };
@@ -139,17 +205,22 @@ impl Source {
     /// Checks the file, which stands for itself, and then together with what the database declares. Of that nothing refuses the whole.
     pub(super) fn load_tree(
         &self,
-        file: &Node,
+        written: &Written,
         found: &[Found],
         definitions: &Arc<Definitions>,
         purpose: Purpose,
     ) -> Result<Loaded, Problems> {
-        let mut problems = Vec::new();
-        let mut tree = file.clone();
+        let mut problems = written.profile.notes.clone();
+        let mut tree = written.tree.clone();
         self.environment.lay_over(&mut tree, &mut problems);
         self.lay_arguments(&mut tree);
+        problems.extend(written.profile.unmet(&tree));
         let alone = |declared| self.check(tree.clone(), problems.clone(), found, declared, purpose);
-        let name = self.file.as_ref().map_or("the environment".to_owned(), |file| file.display().to_string());
+        let name = match (&self.file, self.profile()) {
+            (Some(file), _) => file.display().to_string(),
+            (None, Some(profile)) => format!("the profile {profile}"),
+            (None, None) => "the environment".to_owned(),
+        };
         let mut loaded = alone(Declared { file: Some(name.as_str().into()), ..Declared::default() })?;
         if !definitions.is_empty() {
             let mut declared = Declared::new(definitions, &tree, &name);
@@ -168,7 +239,8 @@ impl Source {
                 }
             };
         }
-        loaded.tree = file.clone();
+        loaded.files.extend(written.profile.files.iter().cloned());
+        loaded.written = written.clone();
         Ok(loaded)
     }
 
@@ -211,7 +283,7 @@ impl Source {
             return Err(problems);
         }
         files.extend(self.file.as_ref().map(|file| self.environment.folder.join(file)));
-        Ok(Loaded { config, warnings: problems, files, discover, tree: Node::map(Place::Default) })
+        Ok(Loaded { config, warnings: problems, files, discover, written: Written::default() })
     }
 
     fn lay_arguments(&self, tree: &mut Node) {
@@ -236,8 +308,8 @@ impl Source {
     }
 
     fn config(&self, file: &File, found: Option<&[Found]>, declared: Declared, context: &mut Context<'_>) -> Config {
-        let listen = check::listen(file, context);
-        let access = check::access(file, &listen, context);
+        let mut listen = check::listen(file, context);
+        let access = check::access(file, &mut listen, context);
         let (limits, timeouts, connect) = check::limits(file, context);
         let defaults = Defaults {
             timeouts,
@@ -286,6 +358,7 @@ impl Source {
             hedge: file.hedge.as_ref().map(|given| resilience::hedge(given, &steps!["hedge"], context)),
             sticky: file.sticky.unwrap_or(true),
             stream_by_default: file.server.stream_by_default.unwrap_or(false),
+            owned_by: check::owned_by(file),
             headers: check::headers(file),
             model_echo: check::model_echo(file),
             expose_reasoning: file.translation.expose_reasoning.unwrap_or(true),

@@ -25,6 +25,7 @@ mod money;
 mod oidc;
 pub mod preset;
 pub mod problem;
+pub mod profile;
 pub mod provider;
 mod read;
 pub mod reference;
@@ -37,7 +38,7 @@ mod tree;
 mod units;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub(crate) use definitions::Declared;
 pub use discover::Found;
 pub use env::Environment;
 pub use live::{Live, Reload, Watch};
-pub use load::{Arguments, Loaded, Purpose, Source};
+pub use load::{Arguments, Loaded, Purpose, Source, Start};
 pub use money::{Addresses, Keep, MoneySettings};
 pub use oidc::Oidc;
 pub(crate) use oidc::is_safe as is_safe_address;
@@ -106,6 +107,8 @@ pub struct Config {
     pub sticky: bool,
     /// Chat requests that do not say `stream` get one.
     pub stream_by_default: bool,
+    /// Whom lists of models name as their owner.
+    pub owned_by: OwnedBy,
     /// Which response headers clients see.
     pub headers: ResponseHeaders,
     /// The model name answers carry.
@@ -139,6 +142,18 @@ pub struct Config {
     pub(crate) capability_cache: RwLock<Map<(Text, Text), Arc<Capabilities>>>,
 }
 
+/// Whom lists of models name as their owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnedBy {
+    /// Polyport.
+    #[default]
+    Polyport,
+    /// The provider that is asked first.
+    Provider,
+    /// How that provider is spoken to.
+    Adapter,
+}
+
 /// Abilities the operator corrects.
 #[derive(Clone, Debug)]
 pub struct CapabilityOverride {
@@ -157,9 +172,34 @@ pub struct Listen {
     pub host: IpAddr,
     /// Port; 0 lets the system choose.
     pub port: u16,
+    /// Where else.
+    pub also: Vec<SocketAddr>,
 }
 
 impl Listen {
+    /// All addresses, the first one first.
+    pub fn all(&self) -> impl Iterator<Item = SocketAddr> {
+        std::iter::once(self.address()).chain(self.also.iter().copied())
+    }
+
+    /// Whether other machines reach it.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.all().any(|address| !address.ip().is_loopback())
+    }
+
+    /// The same on this machine only.
+    #[must_use]
+    pub fn on_this_machine(&self) -> Self {
+        let here = |host: IpAddr| match host {
+            host if host.is_loopback() => host,
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        let also = self.also.iter().map(|address| SocketAddr::new(here(address.ip()), address.port())).collect();
+        Self { host: here(self.host), port: self.port, also }
+    }
+
     /// Both in one.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -169,7 +209,7 @@ impl Listen {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: DEFAULT_PORT }
+        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: DEFAULT_PORT, also: Vec::new() }
     }
 }
 
@@ -359,6 +399,7 @@ impl Config {
             hedge: None,
             sticky: true,
             stream_by_default: false,
+            owned_by: OwnedBy::default(),
             headers: ResponseHeaders::default(),
             model_echo: ModelEcho::default(),
             expose_reasoning: true,

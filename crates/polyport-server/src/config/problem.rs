@@ -18,6 +18,8 @@ pub enum Place {
         /// From 1, in characters.
         column: u64,
     },
+    /// In a profile.
+    Profile(Arc<str>),
     /// In an environment variable.
     Env(String),
     /// In the database.
@@ -49,6 +51,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Profile(name) => write!(f, "profile {name}"),
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::Database(one) => write!(f, "database, {} `{}` ({})", one.kind, one.name, one.id),
             Self::Argument(name) => write!(f, "argument {name}"),

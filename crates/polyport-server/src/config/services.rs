@@ -395,14 +395,16 @@ fn usual_address(preset: &Preset, defaults: &Defaults, context: &Context<'_>) ->
 /// Whether an address leads back to this process: people point their clients here with the same variables.
 fn is_own_address(text: &str, listen: &Listen) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    let local = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified() || listen.host == address,
-        Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified() || listen.host == address,
-        None => false,
-    };
-    // Port 0 is none: one is chosen when something begins to listen.
-    local && listen.port != 0 && url.port_or_known_default() == Some(listen.port)
+    listen.all().any(|own| {
+        let local = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified() || own.ip() == address,
+            Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified() || own.ip() == address,
+            None => false,
+        };
+        // Port 0 is none: one is chosen when something begins to listen.
+        local && own.port() != 0 && url.port_or_known_default() == Some(own.port())
+    })
 }
 
 fn with_query(text: &str, given: &file::Provider, at: &[Step], context: &mut Context<'_>) -> Option<String> {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::{Access, KeyHash};
-use super::check::{Context, Keys, keys, steps};
+use super::check::{Care, Context, Keys, keys, steps};
 use super::file::Key;
 use super::problem::{Place, Problem};
 use super::units::{Named, Several};
@@ -111,7 +111,8 @@ pub(super) fn metrics(given: &MetricsFile, access: &Access, context: &mut Contex
         address
     });
     let public = listen.is_some_and(|address| !address.ip().is_loopback());
-    let Keys { given: has_keys, valid } = keys(&given.keys.0, "metrics", "keys", None, public, context);
+    let care = if public { Care::Network } else { Care::Machine };
+    let Keys { given: has_keys, valid, .. } = keys(&given.keys.0, "metrics", "keys", None, care, context);
     for (name, hash) in &valid {
         if access.holds(*hash) {
             let message = format!("`{name}` is also a key of clients");

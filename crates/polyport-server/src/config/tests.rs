@@ -151,7 +151,8 @@ fn the_order_is_file_then_environment_then_command_line() {
     let mut source = source(&[("POLYPORT_PORT", "2000"), ("POLYPORT_LIMITS__DRAIN", "2s")]);
     let config = source.load_text(file, &[], Purpose::Inspect).unwrap().config;
     assert_eq!((config.listen.port, config.limits.drain.as_secs(), config.limits.requests), (2000, 2, 5));
-    source.arguments = Arguments { port: Some(3000), data: Some("d".into()), host: Some("::1".into()) };
+    source.arguments =
+        Arguments { port: Some(3000), data: Some("d".into()), host: Some("::1".into()), ..Arguments::default() };
     let config = source.load_text(file, &[], Purpose::Inspect).unwrap().config;
     assert_eq!(config.listen.address().to_string(), "[::1]:3000");
     assert_eq!(config.data, PathBuf::from("/nowhere/d"));

@@ -232,6 +232,29 @@ impl Node {
         }
     }
 
+    /// Lays another tree over this one: maps are laid over maps, everything else takes the place of what was there. Nothing hides nothing.
+    pub(super) fn lay(&mut self, over: Self) {
+        if over.is_null() {
+            return;
+        }
+        let both = (&mut self.kind, over.kind);
+        let (Kind::Map(entries), Kind::Map(more)) = both else {
+            *self = Self { kind: both.1, place: over.place };
+            return;
+        };
+        for entry in more {
+            match entries.iter_mut().find(|known| known.key == entry.key) {
+                Some(known) if !entry.value.is_null() => {
+                    known.place = entry.place;
+                    known.value.lay(entry.value);
+                }
+                Some(_) => {}
+                None => entries.push(entry),
+            }
+        }
+        self.place = over.place;
+    }
+
     /// Puts `value` at the end of `keys`, making maps on the way. Existing keys are matched without regard to case and to `-` and `_`,
     /// because environment variables cannot tell them apart.
     pub(super) fn set(&mut self, keys: &[String], value: Self) {

@@ -80,7 +80,7 @@ pub(crate) async fn principal(app: &App, runtime: &Runtime, head: &Parts) -> Res
         if !user.enabled || !(found.team_enabled || user.role == Role::Admin) {
             continue;
         }
-        if !session::is_ours(head, runtime.config.listen.host.is_loopback()) {
+        if !session::is_ours(head, !runtime.config.listen.is_public()) {
             return Err(Denied::foreign());
         }
         let csrf = token.csrf();

@@ -88,7 +88,7 @@ impl Identity {
 async fn first_admin(store: &Store, given: &str, config: &Config) -> Result<(), Error> {
     const NAME: &str = "admin";
     let weak = password::is_fit(given, NAME).err();
-    if weak.is_some() && !config.listen.host.is_loopback() {
+    if weak.is_some() && config.listen.is_public() {
         tracing::warn!("ADMIN_PASSWORD can be guessed, and others can reach this gateway: it was not taken");
         return Ok(());
     }

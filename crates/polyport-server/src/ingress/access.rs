@@ -158,9 +158,9 @@ pub(crate) fn reads_figures(app: &App, runtime: &Runtime, head: &Parts) -> Resul
         return Ok(());
     }
     if metrics.open || is_open(app, runtime) {
-        let host = metrics.listen.map_or(runtime.config.listen.host, |address| address.ip());
+        let public = metrics.listen.map_or(runtime.config.listen.is_public(), |address| !address.ip().is_loopback());
         // Elsewhere they are reached by all sorts of names.
-        return if host.is_loopback() { foreign_page(head) } else { Ok(()) };
+        return if public { Ok(()) } else { foreign_page(head) };
     }
     let words = "the figures need a key of an operator or one of `metrics.keys`, as `Authorization: Bearer`";
     Err(Fault::new(FaultClass::ClientAuth, words))

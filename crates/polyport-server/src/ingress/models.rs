@@ -4,13 +4,15 @@ use http::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use polyport_protocol::Capabilities;
+use polyport_provider::Adapter;
 use polyport_routing::Hints;
-use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
+use polyport_types::{ClientProtocol, Fault, FaultClass, Protocol, Text};
 use serde_json::{Value, json};
 
 use super::access::Caller;
 use super::{Call, access};
 use crate::body::Body;
+use crate::config::{Config, OwnedBy, Service};
 use crate::router::Style;
 
 /// The date of models whose date nobody knows.
@@ -28,7 +30,7 @@ pub(crate) fn list(call: &Call, style: Style) -> Response<Body> {
         ClientProtocol::Messages => anthropic_page(call, &names),
         ClientProtocol::Gemini => gemini_page(call, &names),
         ClientProtocol::Chat | ClientProtocol::Responses => {
-            let data: Vec<Value> = names.iter().map(|name| openai_entry(name)).collect();
+            let data: Vec<Value> = names.iter().map(|name| openai_entry(call, name)).collect();
             Ok(json!({ "object": "list", "data": data }))
         }
     };
@@ -55,7 +57,7 @@ pub(crate) fn one(call: &Call, style: Style, name: &str) -> Response<Body> {
     let body = match protocol {
         ClientProtocol::Messages => anthropic_entry(call, name),
         ClientProtocol::Gemini => gemini_entry(call, name),
-        ClientProtocol::Chat | ClientProtocol::Responses => openai_entry(name),
+        ClientProtocol::Chat | ClientProtocol::Responses => openai_entry(call, name),
     };
     call.json(protocol, &body)
 }
@@ -111,8 +113,29 @@ fn capabilities(call: &Call, name: &str) -> Option<std::sync::Arc<Capabilities>>
     Some(config.capabilities(config.provider(&target.provider)?, &target.model))
 }
 
-fn openai_entry(name: &str) -> Value {
-    json!({ "id": name, "object": "model", "created": 0, "owned_by": "polyport" })
+fn openai_entry(call: &Call, name: &str) -> Value {
+    let owner = owner(&call.runtime.config, name).unwrap_or_else(|| Text::from("polyport"));
+    json!({ "id": name, "object": "model", "created": 0, "owned_by": &*owner })
+}
+
+/// Who owns a model, where the operator wants to see somebody else than Polyport.
+fn owner(config: &Config, name: &str) -> Option<Text> {
+    if config.owned_by == OwnedBy::Polyport {
+        return None;
+    }
+    let resolved = config.catalog.resolve(name, Hints::default()).ok()?;
+    let provider = config.provider(&resolved.targets.first()?.provider)?;
+    if config.owned_by == OwnedBy::Provider {
+        return Some(provider.name.clone());
+    }
+    Some(match &provider.service {
+        Service::Http(http) => match (http.endpoint.adapter(), http.endpoint.protocol()) {
+            (Adapter::Http, Protocol::Chat) => "openai_compat".into(),
+            _ => "custom_http".into(),
+        },
+        Service::Process(_) => "process".into(),
+        Service::Echo => return None,
+    })
 }
 
 fn anthropic_entry(call: &Call, name: &str) -> Value {

@@ -39,7 +39,12 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
     }
 }
 
-/// Start-up probes of clients, and people with a browser.
+/// Whether the client would rather have a page than a text.
+pub(crate) fn is_browser(call: &Call) -> bool {
+    call.headers().get(ACCEPT).and_then(|kinds| kinds.to_str().ok()).is_some_and(|kinds| kinds.contains("text/html"))
+}
+
+/// Start-up probes of clients, and people at a terminal.
 pub(crate) fn root() -> Response<Body> {
     text(
         StatusCode::OK,

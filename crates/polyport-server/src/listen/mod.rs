@@ -264,6 +264,12 @@ impl Server {
         self.address
     }
 
+    /// Everywhere it listens, the first address first.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.listening)
+    }
+
     /// Where the figures are read, if they have an address of their own.
     #[must_use]
     pub fn figures_address(&self) -> Option<SocketAddr> {
@@ -286,7 +292,9 @@ impl Server {
     pub async fn run_until(self, end: impl Future<Output = End>) {
         let figures_address = self.figures_address();
         let Self { listening, address, before, watchdog, app } = self;
-        info!(%address, "listening");
+        for address in addresses(&listening) {
+            info!(%address, "listening");
+        }
         app.listening.set(address).ok();
         let (steady, multiplexed) = (GracefulShutdown::new(), GracefulShutdown::new());
         let closing = CancellationToken::new();
@@ -506,6 +514,11 @@ pub fn url_of(listening: SocketAddr) -> String {
         ip if ip.is_ipv4() => format!("http://127.0.0.1:{}", listening.port()),
         _ => format!("http://[::1]:{}", listening.port()),
     }
+}
+
+/// Where clients are answered.
+fn addresses(listening: &Listening) -> Vec<SocketAddr> {
+    listening.clients.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
 /// After the drain time, streams have this long to write their error.

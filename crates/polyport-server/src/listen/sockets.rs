@@ -90,8 +90,8 @@ impl Sockets {
 pub(crate) struct Listening {
     /// At least one.
     pub(crate) clients: Vec<TcpListener>,
-    /// The address that the configuration gave; `None` if the service manager chose it.
-    asked: Option<SocketAddr>,
+    /// The address that the configuration gave for each; `None` if the service manager chose it.
+    asked: Vec<Option<SocketAddr>>,
     pub(crate) figures: Option<Arc<TcpListener>>,
     figures_asked: Option<SocketAddr>,
 }
@@ -99,13 +99,22 @@ pub(crate) struct Listening {
 impl Listening {
     /// Takes what fits of the sockets that are there, and opens what is missing.
     pub(crate) async fn open(config: &Config, mut there: Sockets) -> Result<Self, ServeError> {
-        let address = config.listen.address();
-        let passed = there.take(Role::Clients, address);
-        let asked = passed.first().map_or(Some(address), |passed| passed.asked);
-        let clients = match passed.is_empty() {
-            true => vec![bind(address).await?],
-            false => passed.into_iter().map(|passed| take(passed, config.listen.host)).collect::<Result<_, _>>()?,
-        };
+        let (mut clients, mut asked) = (Vec::new(), Vec::new());
+        for address in config.listen.all() {
+            let is_there = |one: &TcpListener| one.local_addr().is_ok_and(|there| there == address);
+            if clients.iter().any(is_there) {
+                continue;
+            }
+            let passed = there.take(Role::Clients, address);
+            if passed.is_empty() {
+                clients.push(bind(address).await?);
+                asked.push(Some(address));
+            }
+            for passed in passed {
+                asked.push(passed.asked);
+                clients.push(take(passed, address.ip())?);
+            }
+        }
         let (mut figures, mut figures_asked) = (None, None);
         if let Some(address) = config.metrics.listen {
             let passed = there.take(Role::Figures, address).into_iter().next();
@@ -126,7 +135,8 @@ impl Listening {
     #[cfg(unix)]
     pub(crate) fn all(&self) -> impl Iterator<Item = (Role, Option<SocketAddr>, &TcpListener)> {
         let figures = self.figures.iter().map(|listener| (Role::Figures, self.figures_asked, &**listener));
-        self.clients.iter().map(|listener| (Role::Clients, self.asked, listener)).chain(figures)
+        let clients = self.clients.iter().zip(&self.asked);
+        clients.map(|(listener, asked)| (Role::Clients, *asked, listener)).chain(figures)
     }
 }
 

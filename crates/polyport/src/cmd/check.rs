@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use polyport_server::config::{Loaded, Place, Problem, Problems, Purpose, Source, Weight};
+use polyport_server::config::{Config, Loaded, Place, Problem, Problems, Purpose, Source, Weight};
 use serde_json::{Value, json};
 
 use crate::args::Args;
@@ -15,9 +15,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Ok(Loaded { config, warnings, .. }) => (Some(config), warnings),
         Err(problems) => (None, problems),
     };
-    let counts = loaded.map(|config| (config.providers().count(), config.catalog.names().count()));
+    let counts = loaded.as_ref().map(|config| (config.providers().count(), config.catalog.names().count()));
     if args.json {
-        out::json(&report(&source, &problems, counts));
+        out::json(&report(&source, &problems, loaded.as_ref()));
     } else {
         for problem in &problems.0 {
             out::line(&problem.to_string());
@@ -33,12 +33,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if problems.fatal() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn report(source: &Source, problems: &Problems, counts: Option<(usize, usize)>) -> Value {
+fn report(source: &Source, problems: &Problems, config: Option<&Config>) -> Value {
     json!({
         "ok": !problems.fatal(),
         "file": source.file,
-        "providers": counts.map(|(providers, _)| providers),
-        "models": counts.map(|(_, models)| models),
+        "profile": source.profile(),
+        "listen": config.map(|config| config.listen.all().collect::<Vec<_>>()),
+        "open": config.map(|config| config.access.open),
+        "providers": config.map(|config| config.providers().count()),
+        "models": config.map(|config| config.catalog.names().count()),
         "problems": problems.0.iter().map(problem).collect::<Vec<_>>(),
     })
 }

@@ -26,9 +26,9 @@ pub(crate) mod usage;
 pub(crate) mod users;
 
 use anyhow::anyhow;
-use polyport_server::config::{Arguments, Environment, Problems, Source};
+use polyport_server::config::{Arguments, Environment, Problems, Source, Start};
 
-use crate::args::Args;
+use crate::args::{Args, Command};
 use crate::out;
 
 /// Where the configuration comes from. A broken `.env` is told at once.
@@ -37,7 +37,12 @@ pub(crate) fn source(args: &Args) -> Source {
     for problem in problems {
         out::error(&problem.to_string());
     }
-    let arguments = Arguments { host: args.host.clone(), port: args.port, data: args.data.clone() };
+    let start = match &args.command {
+        Some(Command::Serve(what)) => what.start(),
+        _ => Start::Api,
+    };
+    let (host, data, profile) = (args.host.clone(), args.data.clone(), args.profile.clone());
+    let arguments = Arguments { host, port: args.port, data, profile, start };
     Source::new(args.config.clone(), environment, arguments)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polyport_server::config::{Config, Environment, Live, LogFormat, Source, discover};
+use polyport_server::config::{Config, Environment, Live, LogFormat, Source, Start, discover};
 use polyport_server::{Before, Elder, End, Handle, Server, Sockets, notify};
 use polyport_store::Turn;
 use tracing::{error, info, warn};
@@ -15,11 +15,38 @@ use crate::{banner, log, out};
 
 mod successor;
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Only the pages of operators, where the profile has an address for them
+    #[arg(long, conflicts_with = "all")]
+    web: bool,
+    /// Both the endpoints of clients and the pages of operators, each at its address
+    #[arg(long)]
+    all: bool,
+    /// Apply changes of the configuration files at once (the default)
+    #[arg(long, hide = true, conflicts_with = "no_reload")]
+    reload: bool,
+    /// Apply changes of the configuration files on SIGHUP only
+    #[arg(long)]
+    no_reload: bool,
+}
+
+impl ServeArgs {
+    /// What of it is started.
+    pub(crate) fn start(&self) -> Start {
+        match (self.web, self.all) {
+            (true, _) => Start::Web,
+            (_, true) => Start::All,
+            (false, false) => Start::Api,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, what: &ServeArgs) -> Result<ExitCode> {
     let program = successor::Program::of_process();
     let source = super::source(args);
     let mut before = before(&source.environment).context("what was passed to this process cannot be used")?;
-    let done = serve(&source, &mut before, &program, args.json);
+    let done = serve(&source, &mut before, &program, args.json, !what.no_reload);
     if let (Err(error), Some(elder)) = (&done, before.elder.take()) {
         elder.refuse(&format!("{error:#}"));
     }
@@ -39,13 +66,17 @@ fn before(environment: &Environment) -> Result<Before> {
     Ok(Before { sockets: Sockets::of_service_manager(environment)?, elder: None, watchdog })
 }
 
-fn serve(source: &Source, before: &mut Before, program: &successor::Program, json: bool) -> Result<()> {
+fn serve(source: &Source, before: &mut Before, program: &successor::Program, json: bool, reload: bool) -> Result<()> {
     let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
     let log = log::start(&live.current().log)?;
     for warning in &warnings.0 {
         warn!("{warning}");
     }
     let runtime = runtime().context("the runtime cannot start")?;
+    let watch =
+        || live.watch().inspect_err(|error| warn!("changes of the configuration are not noticed: {error}")).ok();
+    // Without a watch, SIGHUP still works.
+    let _watch = reload.then(watch).flatten();
     runtime.block_on(answer(source, &live, &log, before, program, json))
 }
 
@@ -74,19 +105,17 @@ async fn answer(
     let turn = before.elder.as_ref().map_or(Turn::First, Elder::turn);
     let store = config.open_store_in_turn(turn).await?;
     let server = Server::bind_after(live, store, before).await?;
-    let address = server.address();
+    let addresses = server.addresses();
     server.handle().count_lost_log_lines_with(log.lost());
-    let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: address.port() };
-    // Without a watch, SIGHUP still works.
-    let _watch = live.watch().inspect_err(|error| warn!("changes of the configuration are not noticed: {error}")).ok();
+    let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: server.address().port() };
     let beside = async {
         keeper.look_around().await;
         let config = keeper.live.current();
         let code = keeper.handle.setup_code();
         if json {
-            out::line(&banner::json(&config, source, address, code.as_deref()).to_string());
+            out::line(&banner::json(&config, source, &addresses, code.as_deref()).to_string());
         } else if config.log.format == LogFormat::Text {
-            out::line(&banner::text(&config, source, address, code.as_deref()));
+            out::line(&banner::text(&config, source, &addresses, code.as_deref()));
         } else if let Some(code) = code {
             // Whoever reads the log started the gateway; the code is good once, and until there is an admin.
             info!(

@@ -11,6 +11,7 @@ mod ledger;
 mod manager;
 mod operator;
 mod outputs;
+mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
 mod secrets;
