@@ -22,6 +22,31 @@ enum Inner {
     /// The encoding is none we know.
     Unknown(String),
     Whole(Option<Bytes>),
+    /// Somebody reads along.
+    Watched(Box<Watched>),
+}
+
+/// Reads along in a body.
+pub trait Watch: Send {
+    /// The next bytes.
+    fn chunk(&mut self, bytes: &Bytes);
+
+    /// It is over: all of it was there, or it broke off. Without this call nobody wanted the rest.
+    fn end(&mut self, whole: bool);
+}
+
+struct Watched {
+    body: ProviderBody,
+    /// None once the end was told.
+    watch: Option<Box<dyn Watch>>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(mut watch) = self.watch.take().filter(|_| self.body.is_end()) {
+            watch.end(true);
+        }
+    }
 }
 
 /// A body broke off.
@@ -45,6 +70,12 @@ impl ProviderBody {
     #[must_use]
     pub fn whole(bytes: Bytes) -> Self {
         Self(Inner::Whole(Some(bytes)))
+    }
+
+    /// The same body, with somebody who reads along.
+    #[must_use]
+    pub fn watched(self, watch: Box<dyn Watch>) -> Self {
+        Self(Inner::Watched(Box::new(Watched { body: self, watch: Some(watch) })))
     }
 
     /// A body that is made while it is read.
@@ -76,6 +107,18 @@ impl ProviderBody {
                 Poll::Ready(Some(Err(BodyError(format!("its content-encoding `{encoding}` is not known")))))
             }
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Inner::Watched(watched) => {
+                let polled = ready!(watched.body.poll_chunk(cx));
+                match &polled {
+                    Some(Ok(bytes)) => watched.watch.iter_mut().for_each(|watch| watch.chunk(bytes)),
+                    ended => {
+                        if let Some(mut watch) = watched.watch.take() {
+                            watch.end(ended.is_none());
+                        }
+                    }
+                }
+                Poll::Ready(polled)
+            }
         }
     }
 
@@ -93,6 +136,7 @@ impl ProviderBody {
         match &self.0 {
             Inner::Plain(body) => body.is_end_stream(),
             Inner::Whole(bytes) => bytes.is_none(),
+            Inner::Watched(watched) => watched.body.is_end(),
             Inner::Made(_) | Inner::Unknown(_) => false,
         }
     }

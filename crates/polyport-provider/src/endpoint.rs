@@ -242,6 +242,12 @@ impl Endpoint {
         self.protocol
     }
 
+    /// The path of its address as it is configured, without a slash at its end.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        if self.path.is_empty() && self.default_v1 { "/v1" } else { &self.path }
+    }
+
     /// Host and port, for logs.
     #[must_use]
     pub fn authority(&self) -> &str {
@@ -572,6 +578,13 @@ impl AuthHeader {
         let text = String::from_utf8_lossy(self.value.as_bytes());
         // Behind the scheme, where there is one.
         polyport_types::secret::mask(text.rsplit(' ').next().unwrap_or_default())
+    }
+
+    /// The key or token itself, for whoever has to keep it out of something.
+    #[must_use]
+    pub fn secret(&self) -> Option<Secret> {
+        let key = self.value.to_str().ok()?.rsplit(' ').next()?;
+        Some(Secret::new(key.to_owned()))
     }
 
     /// A text without it; `None` where it does not stand there.

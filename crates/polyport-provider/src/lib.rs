@@ -20,7 +20,7 @@ pub mod outgoing;
 pub mod process;
 pub mod reach;
 
-pub use body::{BodyError, ProviderBody};
+pub use body::{BodyError, ProviderBody, Watch};
 pub use endpoint::{Adapter, AuthHeader, AuthStyle, Call, Endpoint, EndpointError};
 pub use http::{Client, ClientError, ClientSettings, ProviderRequest, ProviderResponse, ProxySettings, SendError};
 pub use outgoing::RequestBody;

@@ -34,6 +34,7 @@ use crate::ledger::{Books, Ledger};
 use crate::observe::metrics::ProviderFigures;
 use crate::observe::{Memory, Metrics, Pressure, Tracer};
 use crate::persist::Persist;
+use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::relay::learned::Learned;
 use crate::served::{Served, Servers};
@@ -120,6 +121,8 @@ struct Shared {
     repeats: Mutex<Option<Arc<RetryBudget>>>,
     /// Servers that are started when they are asked for.
     servers: Servers,
+    /// Takes down what providers are asked, where somebody wants that.
+    recorder: Arc<OnceLock<Recorder>>,
 }
 
 /// What one configuration makes of it. Requests keep the one they began with.
@@ -152,6 +155,7 @@ pub(crate) struct Upstream {
     pub(crate) gate: Arc<Gate>,
     /// The server that is started for it, if Polyport starts it.
     pub(crate) served: Option<Arc<Served>>,
+    recorder: Arc<OnceLock<Recorder>>,
     /// Those of its credentials that are accounts, by position.
     accounts: Box<[Option<Arc<Account>>]>,
     /// Projects of its credentials that are asked of the service, by position.
@@ -186,6 +190,7 @@ impl App {
             gates: Mutex::default(),
             repeats: Mutex::default(),
             servers: Servers::new(tasks.clone(), cut.clone()),
+            recorder: Arc::default(),
         };
         let resting = past.resting();
         let credentials = Credentials::new(tasks.clone(), store.clone(), past);
@@ -245,6 +250,9 @@ impl App {
         match Runtime::new(Arc::clone(config), &self.shared, &self.credentials) {
             Ok(runtime) => {
                 self.learned.follow(&self.runtime().config, config);
+                if let Some(recorder) = self.recorder() {
+                    recorder.keep_out(config);
+                }
                 self.responses.have_several(!self.has_one_caller(&runtime));
                 self.runtime.store(Arc::new(runtime));
                 self.ledger.prices.forget();
@@ -268,6 +276,18 @@ impl App {
     /// Whether everything that is kept belongs to one and the same caller. Keys of the database come and go: each is a caller of its own.
     pub(crate) fn has_one_caller(&self, runtime: &Runtime) -> bool {
         runtime.config.access.is_single() && !self.directory.as_ref().is_some_and(Directory::has_keys)
+    }
+
+    /// Takes down what clients and providers say from now on.
+    pub(crate) fn record_with(&self, recorder: &Recorder) {
+        recorder.keep_out(&self.runtime().config);
+        // There is one recording.
+        self.shared.recorder.set(recorder.clone()).ok();
+    }
+
+    /// Takes down what is said, where somebody wants that.
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.shared.recorder.get()
     }
 
     pub(crate) fn begin_draining(&self) {
@@ -418,7 +438,13 @@ impl Upstream {
             }
             _ => None,
         };
-        Ok(Self { config, client, gate, served, accounts, projects, answered: OnceLock::new() })
+        let recorder = Arc::clone(&shared.recorder);
+        Ok(Self { config, client, gate, served, recorder, accounts, projects, answered: OnceLock::new() })
+    }
+
+    /// Takes down what it is asked, where somebody wants that.
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.get()
     }
 
     /// The account at this position, if the credential there is one.

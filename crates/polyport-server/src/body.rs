@@ -5,12 +5,15 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use polyport_recording::End;
+use polyport_types::Text;
 use tokio::sync::mpsc;
 
 use crate::ingress::completions::CompletionsBody;
 use crate::ingress::forward::ForwardBody;
 use crate::ingress::idempotency::Ticket;
 use crate::listen::InFlight;
+use crate::recorder::{self, Tape};
 use crate::relay::RelayBody;
 
 /// A body on its way to a client.
@@ -21,6 +24,15 @@ pub(crate) struct Body {
     in_flight: Option<InFlight>,
     /// Takes it down, for whoever asks the same again.
     noted: Option<Box<Ticket>>,
+    /// Takes it down for a recording.
+    tape: Option<Box<Recorded>>,
+}
+
+/// Takes a body down for a recording.
+#[derive(Debug)]
+struct Recorded {
+    tape: Tape,
+    id: Text,
 }
 
 #[derive(Debug)]
@@ -65,6 +77,32 @@ impl Body {
         self
     }
 
+    /// Has it taken down for a recording.
+    pub(crate) fn record(&mut self, mut tape: Tape) {
+        if self.is_end_stream() {
+            tape.end(End::Complete);
+        } else if let Some(id) = tape.id() {
+            self.tape = Some(Box::new(Recorded { tape, id }));
+        }
+    }
+
+    fn take_down(&mut self, polled: &Poll<Option<Result<Frame<Bytes>, Aborted>>>) {
+        // Of a whole body nobody asks for the end.
+        let whole = matches!(self.source, Source::Whole(None));
+        let Some(recorded) = &mut self.tape else { return };
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                frame.data_ref().into_iter().for_each(|bytes| recorded.tape.chunk(bytes));
+                if whole {
+                    recorded.tape.end(End::Complete);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => recorded.tape.end(End::Reset),
+            Poll::Ready(None) => recorded.tape.end(End::Complete),
+            Poll::Pending => {}
+        }
+    }
+
     fn note(&mut self, polled: &Poll<Option<Result<Frame<Bytes>, Aborted>>>) {
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -100,7 +138,7 @@ impl Body {
 
 impl From<Source> for Body {
     fn from(source: Source) -> Self {
-        Self { source, in_flight: None, noted: None }
+        Self { source, in_flight: None, noted: None, tape: None }
     }
 }
 
@@ -146,21 +184,37 @@ impl From<&'static str> for Body {
     }
 }
 
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Completions(body) => body.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Forward(body) => body.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            Self::Written(pieces) => {
+                pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|()| Aborted)))
+            }
+        }
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = Aborted;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = self.get_mut();
-        let polled = match &mut this.source {
-            Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Completions(body) => body.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Forward(body) => body.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
-            Source::Written(pieces) => {
-                pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|()| Aborted)))
+        let polled = match &this.tape {
+            None => this.source.poll(cx),
+            // The relay may ask a provider only now.
+            Some(recorded) => {
+                let source = &mut this.source;
+                recorder::within(&recorded.id, || source.poll(cx))
             }
         };
+        if this.tape.is_some() {
+            this.take_down(&polled);
+        }
         if this.noted.is_some() {
             this.note(&polled);
         }

@@ -17,6 +17,7 @@
 //! | `served` | servers on this machine that are started when they are asked for |
 //! | `persist` | what was counted and what rests goes into the store |
 //! | `archive` | what is kept between requests goes into the store and comes back |
+//! | `recorder` | what is said, kept in a file for `polyport replay` |
 //! | `registry` | what the database declares, and its changes |
 //! | `state` | what is kept between requests |
 //! | `observe` | records and figures |
@@ -40,6 +41,7 @@ mod ledger;
 mod listen;
 mod observe;
 mod persist;
+mod recorder;
 mod registry;
 mod relay;
 mod router;
@@ -57,3 +59,4 @@ pub use listen::{
     Before, Elder, End, HandOverError, Handle, ServeError, Server, Sockets, Successor, Workbench, notify, serve,
     socket_of, url_of,
 };
+pub use recorder::Recorder;

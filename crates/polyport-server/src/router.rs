@@ -18,7 +18,7 @@ use crate::ingress::objects::{self, Place};
 use crate::ingress::peer::Peer;
 use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
-use crate::{docs, error, observe};
+use crate::{docs, error, observe, recorder};
 
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -357,7 +357,8 @@ pub(crate) async fn answer(
     head.extensions.insert(origin);
     let id = RequestId::new();
     let mut response = match ingress::framing::check(&head, framing) {
-        Ok(()) => dispatch(&app, id, head, body).await,
+        Ok(()) if app.recorder().is_none() => dispatch(&app, id, head, body).await,
+        Ok(()) => recorded(&app, id, head, body).await,
         Err(refused) => {
             app.metrics
                 .framing
@@ -375,6 +376,18 @@ pub(crate) async fn answer(
     }
     response.body_mut().keep(in_flight);
     Ok(response)
+}
+
+/// The same, taken down.
+async fn recorded(app: &Arc<App>, id: RequestId, mut head: Parts, body: Incoming) -> Response<Body> {
+    let place = recorder::Place::default();
+    head.extensions.insert(place.clone());
+    let mut response = recorder::during(id.text().clone(), Box::pin(dispatch(app, id.clone(), head, body))).await;
+    if let Some(mut tape) = place.take() {
+        tape.answered(response.status(), response.headers());
+        response.body_mut().record(tape);
+    }
+    response
 }
 
 async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) -> Response<Body> {

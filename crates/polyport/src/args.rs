@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, connect, credentials, crud, explain, export, keys, launch, logs, models, pools, providers, routes, serve,
+    api, connect, credentials, crud, explain, export, keys, launch, logs, models, pools, providers, record, replay, routes, serve,
     teams, usage, users,
 };
 use crate::examples;
@@ -125,6 +125,10 @@ pub(crate) enum Command {
     /// Work on the database
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Answer clients, and keep what they and the providers say in a file
+    Record(record::RecordArgs),
+    /// Answer as the providers of a recording did
+    Replay(replay::ReplayArgs),
     /// Ask any endpoint of the admin API
     Api(api::ApiArgs),
     /// Print the JSON Schema of the configuration file

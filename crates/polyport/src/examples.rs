@@ -5,6 +5,14 @@ use clap::Command;
 /// Command and examples. A test parses each of them, and finds that no command is without one.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("serve", &["polyport serve --config polyport.yaml", "polyport serve --host 0.0.0.0 --port 8080"]),
+    ("record", &["polyport record session.jsonl --config polyport.yaml"]),
+    (
+        "replay",
+        &[
+            "polyport replay session.jsonl --print-config > polyport.yaml",
+            "polyport replay session.jsonl --pace fast --listen 127.0.0.1:7700",
+        ],
+    ),
     ("check", &["polyport check --config polyport.yaml"]),
     ("status", &["polyport status", "polyport status --url https://gateway.example.com --admin-key $ADMIN_TOKEN"]),
     ("models", &["polyport models"]),

@@ -32,8 +32,10 @@ fn main() -> ExitCode {
     }
     let args = Args::read();
     let done = match &args.command {
-        None => cmd::serve::run(&args, &cmd::serve::ServeArgs::default()),
-        Some(Command::Serve(what)) => cmd::serve::run(&args, what),
+        None => cmd::serve::run(&args, &cmd::serve::ServeArgs::default(), None),
+        Some(Command::Serve(what)) => cmd::serve::run(&args, what, None),
+        Some(Command::Record(what)) => cmd::serve::run(&args, &what.serve, Some(what)),
+        Some(Command::Replay(what)) => cmd::replay::run(&args, what),
         Some(Command::Check) => cmd::check::run(&args),
         Some(Command::Status) => cmd::status::run(&args),
         Some(Command::Models(what)) => cmd::models::run(&args, what),

@@ -32,7 +32,7 @@ use crate::app::{App, Runtime};
 use crate::body::Body;
 use crate::id::RequestId;
 use crate::observe::{Pressure, Record};
-use crate::{error, observe, relay};
+use crate::{error, observe, recorder, relay};
 use access::{Caller, Place};
 use body::BodyLimits;
 use content::Content;
@@ -78,6 +78,7 @@ impl Call {
         match body::read(&entered.parts, body, BodyLimits::new(limits, bytes)).await {
             Ok(body) => {
                 entered.body = body;
+                entered.note(protocol);
                 entered.begin(protocol).await
             }
             Err(fault) => Err(entered.refuse(protocol, &fault)),
@@ -158,6 +159,13 @@ impl Entered {
         match waited {
             Ok(()) => Ok(self),
             Err(fault) => Err(self.refuse(protocol, &fault)),
+        }
+    }
+
+    /// Has it taken down, where somebody wants that.
+    fn note(&self, protocol: ClientProtocol) {
+        if let (Some(recorder), Some(place)) = (self.app.recorder(), self.parts.extensions.get::<recorder::Place>()) {
+            place.put(recorder.client(self.id.text(), protocol, &self.parts, &self.body));
         }
     }
 

@@ -44,6 +44,7 @@ use crate::directory::Directory;
 use crate::identity::Identity;
 use crate::ledger::{Books, BooksError};
 use crate::observe::otlp;
+use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::{archive, credentials, directory, identity, ledger, persist, registry};
 use doors::{Doors, Seldom};
@@ -166,6 +167,11 @@ impl Handle {
     /// Counts lost log lines among the figures; `lost` tells how many there were since the start.
     pub fn count_lost_log_lines_with(&self, lost: impl Fn() -> u64 + Send + Sync + 'static) {
         self.app.lost_lines.count_with(lost);
+    }
+
+    /// Takes down what clients and providers say from now on.
+    pub fn record_with(&self, recorder: &Recorder) {
+        self.app.record_with(recorder);
     }
 
     /// A change of the configuration had mistakes and was not taken: the figures say so.

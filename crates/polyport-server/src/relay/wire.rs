@@ -12,6 +12,7 @@ use polyport_protocol::profile::Capabilities;
 use polyport_protocol::{Profile, ProviderAnswer};
 use polyport_provider::auth::AwsKeyError;
 use polyport_provider::{Call, EndpointError, ProviderBody, ProviderRequest, ProviderResponse, RequestBody, SendError};
+use polyport_recording::End;
 use polyport_types::{Fault, FaultClass, ReasoningMode, Request, Text};
 use tokio::time::Instant;
 use tracing::warn;
@@ -19,6 +20,7 @@ use tracing::warn;
 use super::course::Slot;
 use crate::config::Timeouts;
 use crate::config::provider::Service;
+use crate::recorder::Tape;
 
 /// Errors longer than this are cut.
 const ERROR_BYTES: usize = 64 << 10;
@@ -260,11 +262,19 @@ async fn ask(
         // Last of all: nothing that is signed may change.
         key.sign(&mut request, SystemTime::now()).map_err(|error| unsigned(provider, &error))?;
     }
+    let mut tape = slot.upstream.recorder().and_then(|recorder| recorder.provider(slot, &request)).map(Box::new);
     let sent = tokio::time::timeout_at(patience.deadline(), client.send(request)).await;
-    let answer = match sent {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(unsent(provider, &error)),
-        Err(_) => return Err(patience.fault(provider)),
+    let answer = match (sent, tape.take()) {
+        (Ok(Ok(answer)), None) => answer,
+        (Ok(Ok(answer)), Some(tape)) => taped(answer, tape),
+        (Ok(Err(error)), tape) => {
+            tape.into_iter().for_each(|mut tape| tape.end(End::Reset));
+            return Err(unsent(provider, &error));
+        }
+        (Err(_), tape) => {
+            tape.into_iter().for_each(|mut tape| tape.end(End::Timeout));
+            return Err(patience.fault(provider));
+        }
     };
     if answer.status.is_success() {
         let ProviderResponse { status, headers, body } = answer;
@@ -274,6 +284,12 @@ async fn ask(
     let fault = refused(provider, service.custom.as_deref(), answer).await;
     let fault = without_credential(slot, fault);
     Err(if adapter.is_aws() { of_credential(slot, fault) } else { fault })
+}
+
+/// The answer, taken down while it is read.
+fn taped(answer: ProviderResponse, mut tape: Box<Tape>) -> ProviderResponse {
+    tape.answered(answer.status, &answer.headers);
+    ProviderResponse { body: answer.body.watched(tape), ..answer }
 }
 
 /// Some providers repeat in a refusal the key that they refuse.

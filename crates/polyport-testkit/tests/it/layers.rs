@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-import", &["polyport-types"]),
     ("polyport-provider", &["polyport-types", "polyport-protocol"]),
     ("polyport-store", &["polyport-types"]),
+    ("polyport-recording", &["polyport-types", "polyport-protocol"]),
     (
         "polyport-server",
         &[
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "polyport-routing",
             "polyport-provider",
             "polyport-store",
+            "polyport-recording",
         ],
     ),
     (
@@ -33,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "polyport-import",
             "polyport-provider",
             "polyport-store",
+            "polyport-recording",
             "polyport-server",
         ],
     ),

@@ -16,6 +16,8 @@ pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod pools;
 pub(crate) mod providers;
+pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod routes;
 pub(crate) mod schema;
 pub(crate) mod serve;

@@ -10,6 +10,7 @@ use polyport_server::{Before, Elder, End, Handle, Server, Sockets, notify};
 use polyport_store::Turn;
 use tracing::{error, info, warn};
 
+use super::record::RecordArgs;
 use crate::args::Args;
 use crate::{banner, log, out};
 
@@ -42,11 +43,11 @@ impl ServeArgs {
     }
 }
 
-pub(crate) fn run(args: &Args, what: &ServeArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, what: &ServeArgs, record: Option<&RecordArgs>) -> Result<ExitCode> {
     let program = successor::Program::of_process();
     let source = super::source(args);
     let mut before = before(&source.environment).context("what was passed to this process cannot be used")?;
-    let done = serve(&source, &mut before, &program, args.json, !what.no_reload);
+    let done = serve(&source, &mut before, &program, args.json, !what.no_reload, record);
     if let (Err(error), Some(elder)) = (&done, before.elder.take()) {
         elder.refuse(&format!("{error:#}"));
     }
@@ -66,7 +67,7 @@ fn before(environment: &Environment) -> Result<Before> {
     Ok(Before { sockets: Sockets::of_service_manager(environment)?, elder: None, watchdog })
 }
 
-fn serve(source: &Source, before: &mut Before, program: &successor::Program, json: bool, reload: bool) -> Result<()> {
+fn serve(source: &Source, before: &mut Before, program: &successor::Program, json: bool, reload: bool, record: Option<&RecordArgs>) -> Result<()> {
     let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
     let log = log::start(&live.current().log)?;
     for warning in &warnings.0 {
@@ -77,7 +78,7 @@ fn serve(source: &Source, before: &mut Before, program: &successor::Program, jso
         || live.watch().inspect_err(|error| warn!("changes of the configuration are not noticed: {error}")).ok();
     // Without a watch, SIGHUP still works.
     let _watch = reload.then(watch).flatten();
-    runtime.block_on(answer(source, &live, &log, before, program, json))
+    runtime.block_on(answer(source, &live, &log, before, program, json, record))
 }
 
 /// A worker for each core; on a single one, which may also be all that this process is allowed, nothing has to be shared between any.
@@ -98,6 +99,7 @@ async fn answer(
     before: &mut Before,
     program: &successor::Program,
     json: bool,
+    record: Option<&RecordArgs>,
 ) -> Result<()> {
     // From the beginning: unhandled, this signal would end the process.
     let mut requests = successor::Requests::new();
@@ -107,6 +109,7 @@ async fn answer(
     let server = Server::bind_after(live, store, before).await?;
     let addresses = server.addresses();
     server.handle().count_lost_log_lines_with(log.lost());
+    let recording = record.map(|record| record.begin(&server.handle())).transpose()?;
     let keeper = Keeper { live: Arc::clone(live), handle: server.handle(), port: server.address().port() };
     let beside = async {
         keeper.look_around().await;
@@ -137,6 +140,9 @@ async fn answer(
     tokio::select! {
         () = server.run_until(end) => {}
         () = beside => {}
+    }
+    if let Some(recording) = recording {
+        recording.end(json);
     }
     Ok(())
 }
@@ -253,8 +259,9 @@ fn stop_at_the_next_signal() {
     });
 }
 
+/// Completes when the process is asked to stop.
 #[cfg(unix)]
-async fn signalled() {
+pub(crate) async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -267,8 +274,9 @@ async fn signalled() {
     }
 }
 
+/// Completes when the process is asked to stop.
 #[cfg(not(unix))]
-async fn signalled() {
+pub(crate) async fn signalled() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }

@@ -25,7 +25,7 @@ const QUERY: &str = "canaryquerymember0a1b2c3d4e5f607";
 const ADDED: &str = "canaryaddedkey0a1b2c3d4e5f607182";
 const NOBODY: &str = "canaryofnobody0a1b2c3d4e5f607182";
 /// What a provider says in headers that are no business of clients.
-const UPSTREAM: &str = "canaryupstreamheader0a1b2c3d4e5f";
+pub(crate) const UPSTREAM: &str = "canaryupstreamheader0a1b2c3d4e5f";
 /// What clients and models say.
 const WORDS: &str = "canarywordsofaconversation";
 
@@ -63,7 +63,7 @@ async fn collector(said: Said) -> SocketAddr {
 }
 
 /// A provider that repeats what it was sent, in ways that providers have.
-fn repeats(exchange: &Exchange) -> Option<Step> {
+pub(crate) fn repeats(exchange: &Exchange) -> Option<Step> {
     let model = exchange.json()["model"].as_str().unwrap_or_default().to_owned();
     let path = exchange.path().to_owned();
     let headers = ["authorization", "x-api-key", "x-goog-api-key"].iter().find_map(|name| exchange.header(name));

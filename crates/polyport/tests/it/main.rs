@@ -14,6 +14,7 @@ mod outputs;
 mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
+mod record;
 mod secrets;
 mod users;
 

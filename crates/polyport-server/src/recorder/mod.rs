@@ -1,0 +1,188 @@
+//! Keeps what providers and clients say in a recording, if that is wanted. Nobody waits for it: what does not fit into its bounds is
+//! left out and counted.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`tape`] | an exchange while it goes on |
+//! | [`writer`] | the thread that takes secrets out and writes |
+
+mod tape;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use http::HeaderMap;
+use http::request::Parts;
+use parking_lot::Mutex;
+use polyport_provider::ProviderRequest;
+use polyport_recording::format::Totals;
+use polyport_recording::{Redactor, Side};
+use polyport_types::{ClientProtocol, Protocol, Text};
+
+use crate::config::{Config, Means, Service};
+use crate::relay::course::Slot;
+use tape::Taken;
+pub(crate) use tape::{Heard, Tape};
+
+/// Exchanges that wait to be written; more are left out.
+const QUEUE: usize = 4096;
+
+/// Bytes of all exchanges in memory, those that go on included; more are left out.
+const HELD_BYTES: usize = 256 << 20;
+
+tokio::task_local! {
+    /// The client's request that is worked on.
+    static CURRENT: Text;
+}
+
+/// Writes a recording.
+#[derive(Clone, Debug)]
+pub struct Recorder(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    sender: SyncSender<Message>,
+    writer: Mutex<Option<JoinHandle<Totals>>>,
+    redactor: Mutex<Redactor>,
+    held: AtomicUsize,
+    dropped: AtomicU64,
+    /// Nothing more is written.
+    full: AtomicBool,
+}
+
+enum Message {
+    /// Who asks: with which keys, is known before what the providers say to it.
+    Head {
+        target: String,
+        headers: HeaderMap,
+    },
+    Taken(Box<Taken>),
+    End,
+}
+
+impl Recorder {
+    /// Begins a recording in a new file, of at most so many bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or is there already.
+    pub fn create(path: &Path, max_bytes: u64) -> io::Result<Self> {
+        let file = writer::create(path)?;
+        let (sender, messages) = sync_channel(QUEUE);
+        let shared = Arc::new(Shared {
+            sender,
+            writer: Mutex::default(),
+            redactor: Mutex::default(),
+            held: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+        });
+        let writer = writer::Writer::begin(file, max_bytes, Arc::clone(&shared))?;
+        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writer.run(&messages))?;
+        *shared.writer.lock() = Some(thread);
+        Ok(Self(shared))
+    }
+
+    /// Ends the recording, once the gateway has stopped; tells how much was recorded.
+    #[must_use]
+    pub fn finish(&self) -> Totals {
+        // The writer takes from the queue until it is gone, so there will be room.
+        self.0.sender.send(Message::End).ok();
+        let writer = self.0.writer.lock().take();
+        let written = writer.and_then(|writer| writer.join().ok()).unwrap_or_default();
+        Totals { dropped: self.0.dropped.load(Ordering::Relaxed), ..written }
+    }
+
+    /// The secrets of a configuration are kept out of the recording from now on.
+    pub(crate) fn keep_out(&self, config: &Config) {
+        let mut redactor = self.0.redactor.lock();
+        for credential in config.providers().flat_map(|provider| provider.credentials()) {
+            match &credential.means {
+                Means::Key(header) => header.secret().iter().for_each(|secret| redactor.learn(secret.expose())),
+                Means::Account(settings) => {
+                    let tokens = &settings.tokens;
+                    let secrets =
+                        [Some(&tokens.refresh), tokens.access.as_ref(), settings.server.client_secret.as_ref()];
+                    secrets.into_iter().flatten().for_each(|secret| redactor.learn(secret.expose()));
+                }
+                // What signs never leaves the process.
+                Means::Aws(_) => {}
+            }
+        }
+        if let Some(password) = &config.access.first_password {
+            redactor.learn(password.expose());
+        }
+    }
+
+    /// A client's request whose body is here.
+    pub(crate) fn client(
+        &self,
+        id: &Text,
+        protocol: ClientProtocol,
+        head: &Parts,
+        body: &bytes::Bytes,
+    ) -> Option<Tape> {
+        let target = head.uri.path_and_query().map_or("/", |whole| whole.as_str());
+        let shown = Message::Head { target: target.to_owned(), headers: head.headers.clone() };
+        if self.0.sender.try_send(shown).is_err() {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let heard = Heard {
+            side: Side::Client,
+            id: id.to_string(),
+            protocol: Protocol::from(protocol),
+            method: &head.method,
+            target,
+            headers: &head.headers,
+            body: Some(body),
+        };
+        Tape::begin(&self.0, heard)
+    }
+
+    /// What goes out to a provider for the client's request that is worked on; `None` where there is none.
+    pub(crate) fn provider(&self, slot: &Slot, request: &ProviderRequest) -> Option<Tape> {
+        let Service::Http(service) = &slot.upstream.config.service else { return None };
+        let id = CURRENT.try_with(ToString::to_string).ok()?;
+        let heard = Heard {
+            side: Side::Provider,
+            id,
+            protocol: service.endpoint.protocol(),
+            method: &request.method,
+            target: request.uri.path_and_query().map_or("/", |whole| whole.as_str()),
+            headers: &request.headers,
+            body: request.body.bytes(),
+        };
+        let mut tape = Tape::begin(&self.0, heard)?;
+        tape.of_provider(slot, &service.endpoint);
+        Some(tape)
+    }
+}
+
+/// Works on a client's request.
+pub(crate) async fn during<F: Future>(id: Text, work: F) -> F::Output {
+    CURRENT.scope(id, work).await
+}
+
+/// The same for work that does not wait.
+pub(crate) fn within<T>(id: &Text, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(id.clone(), work)
+}
+
+/// Where a request's body is noted for whoever writes its answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place(Arc<Mutex<Option<Tape>>>);
+
+impl Place {
+    pub(crate) fn put(&self, tape: Option<Tape>) {
+        *self.0.lock() = tape;
+    }
+
+    pub(crate) fn take(&self) -> Option<Tape> {
+        self.0.lock().take()
+    }
+}
