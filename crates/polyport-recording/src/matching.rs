@@ -168,7 +168,8 @@ impl Asked<'_> {
 
     fn exactly(&self) -> Key {
         let mut hasher = blake3::Hasher::new();
-        for part in [self.provider.as_bytes(), self.method.as_bytes(), target(self.target).as_bytes()] {
+        for part in [self.provider.as_bytes(), self.method.as_bytes(), address_without_secrets(self.target).as_bytes()]
+        {
             hasher.update(part).update(b"\n");
         }
         match serde_json::from_slice::<Value>(self.body) {
@@ -190,14 +191,13 @@ fn path(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-/// Path and query without what is not recorded.
-fn target(target: &str) -> String {
+/// Path and query without the values of members that are secrets, which are not recorded.
+#[must_use]
+pub fn address_without_secrets(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
-    let members = query.split('&').map(|member| match member.split_once('=') {
-        Some((name, _)) if redact::is_secret(name) => name,
-        _ => member,
-    });
-    format!("{path}?{}", members.collect::<Vec<_>>().join("&"))
+    let secret = |member: &str| member.split_once('=').is_some_and(|(name, _)| redact::is_secret(name));
+    let members: Vec<&str> = query.split('&').filter(|member| !secret(member)).collect();
+    if members.is_empty() { path.to_owned() } else { format!("{path}?{}", members.join("&")) }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, connect, credentials, crud, explain, export, keys, launch, logs, models, pools, providers, record, replay, routes, serve,
-    teams, usage, users,
+    api, conform, connect, credentials, crud, diff, explain, export, keys, launch, logs, models, pools, providers,
+    record, replay, routes, serve, teams, usage, users,
 };
 use crate::examples;
 
@@ -129,6 +129,10 @@ pub(crate) enum Command {
     Record(record::RecordArgs),
     /// Answer as the providers of a recording did
     Replay(replay::ReplayArgs),
+    /// Judge any gateway by the rules that clients of the four protocols depend on
+    Conform(conform::ConformArgs),
+    /// Send the requests of a recording through two configurations or builds, and show what differs
+    Diff(diff::DiffArgs),
     /// Ask any endpoint of the admin API
     Api(api::ApiArgs),
     /// Print the JSON Schema of the configuration file

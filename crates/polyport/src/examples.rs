@@ -13,6 +13,20 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "polyport replay session.jsonl --pace fast --listen 127.0.0.1:7700",
         ],
     ),
+    (
+        "conform",
+        &[
+            "polyport conform --self",
+            "polyport conform --target http://127.0.0.1:4000 --key sk-local --model gpt-5 --upstream-listen 127.0.0.1:9100",
+        ],
+    ),
+    (
+        "diff",
+        &[
+            "polyport diff session.jsonl --with old.yaml --with new.yaml",
+            "polyport diff session.jsonl --against ./polyport-before",
+        ],
+    ),
     ("check", &["polyport check --config polyport.yaml"]),
     ("status", &["polyport status", "polyport status --url https://gateway.example.com --admin-key $ADMIN_TOKEN"]),
     ("models", &["polyport models"]),

@@ -2,8 +2,10 @@
 
 mod args;
 mod banner;
+mod child;
 mod clients;
 mod cmd;
+mod conform;
 mod examples;
 mod gateway;
 mod log;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Some(Command::Serve(what)) => cmd::serve::run(&args, what, None),
         Some(Command::Record(what)) => cmd::serve::run(&args, &what.serve, Some(what)),
         Some(Command::Replay(what)) => cmd::replay::run(&args, what),
+        Some(Command::Conform(what)) => cmd::conform::run(&args, what),
+        Some(Command::Diff(what)) => cmd::diff::run(&args, what),
         Some(Command::Check) => cmd::check::run(&args),
         Some(Command::Status) => cmd::status::run(&args),
         Some(Command::Models(what)) => cmd::models::run(&args, what),

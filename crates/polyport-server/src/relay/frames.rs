@@ -51,7 +51,8 @@ impl Framed {
         self.changed(&whole)
     }
 
-    fn changed(&self, whole: &[u8]) -> Bytes {
+    /// Whole frames, changed.
+    pub(crate) fn changed(&self, whole: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(whole.len() + 32);
         for frame in frames(whole) {
             if self.hide_usage && is_usage_only(frame) {

@@ -454,6 +454,8 @@ impl Passthrough {
         }
         let unknown = RequestId::new();
         let error = later_error(self.protocol, fault, id.unwrap_or(&unknown), &self.tap.responses);
+        // It repeats what the provider began with, which the client knows by another name.
+        let error = self.framed.as_ref().map_or(error.clone(), |framed| framed.changed(&error));
         self.put(error);
     }
 

@@ -14,19 +14,21 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use jsonschema::Validator;
 use polyport_types::Protocol;
 use serde_json::{Map, Value, json};
 
 use crate::shared;
+use validator::{Validator, compiled};
 
 mod chat;
 mod dialect;
+#[cfg(feature = "schemas")]
 mod explain;
 mod gemini;
 mod messages;
 mod report;
 mod responses;
+mod validator;
 
 pub(crate) use gemini::camel_case;
 pub(crate) use report::Report;
@@ -45,14 +47,17 @@ pub fn validate_request(protocol: Protocol, body: &Value) -> Result<(), Vec<Stri
 /// All violations found.
 pub fn validate_schema(protocol: Protocol, body: &Value) -> Result<(), Vec<String>> {
     let Some(validator) = request_validator(protocol) else { return Ok(()) };
-    if validator.is_valid(body) {
+    let found = validator::errors(&validator, body);
+    if found.is_empty() {
         return Ok(());
     }
     // `OpenAI` reads null as absent, also where its document does not say so.
-    if matches!(protocol, Protocol::Chat | Protocol::Responses) && validator.is_valid(&without_nulls(body)) {
+    if matches!(protocol, Protocol::Chat | Protocol::Responses)
+        && validator::errors(&validator, &without_nulls(body)).is_empty()
+    {
         return Ok(());
     }
-    Err(explain::errors(&validator, body))
+    Err(found)
 }
 
 /// Judges a request body that a translation produced: everything of [`validate_request`], and what only our encoders
@@ -159,8 +164,8 @@ impl Judge {
 pub fn validate_component(name: &str, value: &Value) -> Result<(), Vec<String>> {
     let Some(validator) = component_validator(name) else { return Ok(()) };
     let found = match value.get("object").and_then(Value::as_str) {
-        Some("response") => explain::errors(&validator, &without_unset(value)),
-        _ => explain::errors(&validator, value),
+        Some("response") => validator::errors(&validator, &without_unset(value)),
+        _ => validator::errors(&validator, value),
     };
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
@@ -248,7 +253,7 @@ fn request_validator(protocol: Protocol) -> Option<Arc<Validator>> {
             };
             let mut schema: Value = serde_json::from_str(&shared::text(file)?).expect("a schema in JSON");
             correct(protocol, &mut schema);
-            Some(Arc::new(jsonschema::validator_for(&schema).expect("a valid schema")))
+            compiled(&schema).map(Arc::new)
         })
         .clone()
 }
@@ -283,13 +288,13 @@ fn component_validator(name: &str) -> Option<Arc<Validator>> {
     if let Some(known) = cache.get(name) {
         return known.clone();
     }
-    let built = openai_components().map(|components| {
+    let built = openai_components().and_then(|components| {
         assert!(components.schemas.contains_key(name), "the OpenAI document has no component {name}");
         let schema = json!({
             "$ref": format!("#/components/schemas/{name}"),
             "components": { "schemas": components.reachable(name) },
         });
-        Arc::new(jsonschema::validator_for(&schema).expect("a valid component"))
+        compiled(&schema).map(Arc::new)
     });
     cache.insert(name.to_owned(), built.clone());
     built

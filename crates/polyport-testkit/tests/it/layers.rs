@@ -36,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "polyport-provider",
             "polyport-store",
             "polyport-recording",
+            "polyport-testkit",
             "polyport-server",
         ],
     ),

@@ -3,9 +3,11 @@
 pub(crate) mod api;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod conform;
 pub(crate) mod connect;
 pub(crate) mod credentials;
 pub(crate) mod crud;
+pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod keys;
@@ -41,6 +43,7 @@ pub(crate) fn source(args: &Args) -> Source {
     }
     let start = match &args.command {
         Some(Command::Serve(what)) => what.start(),
+        Some(Command::Record(what)) => what.serve.start(),
         _ => Start::Api,
     };
     let (host, data, profile) = (args.host.clone(), args.data.clone(), args.profile.clone());

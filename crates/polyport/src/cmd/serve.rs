@@ -67,7 +67,14 @@ fn before(environment: &Environment) -> Result<Before> {
     Ok(Before { sockets: Sockets::of_service_manager(environment)?, elder: None, watchdog })
 }
 
-fn serve(source: &Source, before: &mut Before, program: &successor::Program, json: bool, reload: bool, record: Option<&RecordArgs>) -> Result<()> {
+fn serve(
+    source: &Source,
+    before: &mut Before,
+    program: &successor::Program,
+    json: bool,
+    reload: bool,
+    record: Option<&RecordArgs>,
+) -> Result<()> {
     let (live, warnings) = Live::start(source.clone()).map_err(|problems| super::refused(&problems))?;
     let log = log::start(&live.current().log)?;
     for warning in &warnings.0 {

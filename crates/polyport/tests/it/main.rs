@@ -4,6 +4,7 @@
 mod accounts;
 mod canaries;
 mod clients;
+mod conform;
 #[cfg(target_os = "linux")]
 mod handover;
 mod ledger;

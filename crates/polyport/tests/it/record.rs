@@ -298,3 +298,51 @@ fn hostile_recordings_are_refused() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("r.jsonl is there already"), "{}", text(&refused.stderr));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d5_a_changed_route_or_converter_shows_in_diff() {
+    let (_fakes, config) = providers().await;
+    let folder = folder_with(&config);
+    let asks: Vec<(String, Value)> =
+        session().into_iter().filter(|(_, body)| !body.to_string().contains("broken/")).step_by(3).collect();
+    recorded(folder.path(), "s.jsonl", &asks).await;
+    // The same configuration, and the one that is made of the recording, do the same again.
+    for args in [&["diff", "s.jsonl", "--with", "polyport.yaml", "--json"][..], &["diff", "s.jsonl"]] {
+        let same = run(folder.path(), args);
+        assert!(same.status.success(), "{}{}", text(&same.stdout), text(&same.stderr));
+    }
+    let this = env!("CARGO_BIN_EXE_polyport");
+    let same = run(folder.path(), &["diff", "s.jsonl", "--against", this]);
+    assert!(same.status.success(), "{}{}", text(&same.stdout), text(&same.stderr));
+    assert!(text(&same.stdout).contains("nothing differs"));
+
+    // A converter that writes something else.
+    let quirk = config.replace("  chat: {", "  chat: { quirks: { limit_field: max_completion_tokens },");
+    std::fs::write(folder.path().join("quirk.yaml"), quirk).unwrap();
+    let changed = run(folder.path(), &["diff", "s.jsonl", "--with", "quirk.yaml"]);
+    assert_eq!(changed.status.code(), Some(1), "{}{}", text(&changed.stdout), text(&changed.stderr));
+    let told = text(&changed.stdout);
+    assert!(told.contains("a: s.jsonl as recorded\nb: quirk.yaml\n"), "{told}");
+    assert!(told.contains("provider request 1: /max_tokens: 99 | -"), "{told}");
+
+    // Another route.
+    std::fs::write(
+        folder.path().join("route.yaml"),
+        format!("{config}models: {{ responses/plain: messages/plain }}\n"),
+    )
+    .unwrap();
+    let args = ["diff", "s.jsonl", "--with", "polyport.yaml", "--with", "route.yaml", "--json"];
+    let changed = run(folder.path(), &args);
+    assert_eq!(changed.status.code(), Some(1), "{}{}", text(&changed.stdout), text(&changed.stderr));
+    let report: Value = serde_json::from_slice(&changed.stdout).unwrap();
+    assert_eq!((&report["a"], &report["b"]), (&json!("polyport.yaml"), &json!("route.yaml")));
+    assert_eq!(report["requests"], asks.len());
+    let different = report["different"].as_array().unwrap();
+    let of_route = asks.iter().filter(|(path, body)| format!("{path}{body}").contains("responses/plain")).count();
+    assert_eq!(different.len(), of_route, "{report:#}");
+    for one in different {
+        let differences = one["differences"].as_array().unwrap();
+        let provider = differences.iter().find(|one| one["at"] == "provider request 1: provider").unwrap();
+        assert_eq!((&provider["a"], &provider["b"]), (&json!("responses"), &json!("messages")), "{one:#}");
+    }
+}
