@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, conform, connect, credentials, crud, diff, explain, export, keys, launch, logs, models, pools, providers,
-    record, replay, routes, serve, teams, usage, users,
+    api, conform, connect, credentials, crud, diff, explain, export, health, keys, launch, logs, models, pools,
+    providers, record, replay, routes, serve, teams, usage, users,
 };
 use crate::examples;
 
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Check,
     /// Say how the gateway is
     Status,
+    /// Say whether the gateway answers, by the exit code
+    Health(health::HealthArgs),
     /// The names that clients may ask for
     Models(models::ModelsArgs),
     /// The services that answer

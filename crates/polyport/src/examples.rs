@@ -29,6 +29,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("check", &["polyport check --config polyport.yaml"]),
     ("status", &["polyport status", "polyport status --url https://gateway.example.com --admin-key $ADMIN_TOKEN"]),
+    ("health", &["polyport health", "polyport health --live --url http://127.0.0.1:7659"]),
     ("models", &["polyport models"]),
     ("models list", &["polyport models list --search claude"]),
     ("models create", &["polyport models create --route-key gpt-4 --target-model gpt-5 --provider openai"]),

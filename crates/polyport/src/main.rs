@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Diff(what)) => cmd::diff::run(&args, what),
         Some(Command::Check) => cmd::check::run(&args),
         Some(Command::Status) => cmd::status::run(&args),
+        Some(Command::Health(what)) => cmd::health::run(&args, what),
         Some(Command::Models(what)) => cmd::models::run(&args, what),
         Some(Command::Providers(what)) => cmd::providers::run(&args, what),
         Some(Command::Credentials(what)) => cmd::credentials::run(&args, what),

@@ -10,6 +10,7 @@ pub(crate) mod crud;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod lists;

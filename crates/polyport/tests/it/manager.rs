@@ -133,3 +133,22 @@ fn o6_where_few_files_may_be_open_connections_wait_and_the_gateway_goes_on() {
     assert_eq!(told().matches("new ones wait").count(), 1, "{}", told());
     assert!(!told().contains("Too many open files"), "{}", told());
 }
+
+#[test]
+fn s3_06_health_tells_by_its_exit_code_whether_the_gateway_answers() {
+    let folder = folder_with("discover: false\n");
+    let running = crate::start(folder.path(), &["--port", "0"]);
+    let url = format!("http://{}", running.url);
+    let port = running.url.rsplit_once(':').unwrap().1;
+    let health = |args: &[&str]| crate::run(folder.path(), &[&["health"], args].concat());
+    for args in [["--url", &url], ["--port", port]] {
+        let output = health(&args);
+        assert!(output.status.success(), "{}", crate::text(&output.stderr));
+        assert_eq!(crate::text(&output.stdout), "ready\n");
+    }
+    let told: serde_json::Value = serde_json::from_slice(&health(&["--live", "--json", "--url", &url]).stdout).unwrap();
+    assert_eq!((&told["ok"], &told["status"], &told["message"]), (&true.into(), &200.into(), &"ok".into()));
+    let gone = health(&["--port", "1"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(crate::text(&gone.stderr).contains("no gateway answers at 127.0.0.1:1"), "{}", crate::text(&gone.stderr));
+}
