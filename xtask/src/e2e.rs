@@ -48,7 +48,7 @@ pub(crate) fn python() -> Result<()> {
 }
 
 /// The Python of an environment that holds these packages.
-fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let folder = format!("{PYTHON}/{name}");
     let python = shell::root().join(&folder).join("bin/python");
     let pins = std::fs::read(requirements)?;
@@ -79,6 +79,16 @@ pub(crate) fn node() -> Result<()> {
 /// Claude Code, Codex and gemini-cli.
 pub(crate) fn clients() -> Result<()> {
     node_tests("clients", &["clients.test.mjs", "launch.test.mjs"])
+}
+
+/// The recipe for PM2.
+pub(crate) fn pm2() -> Result<()> {
+    let place = copied("pm2", &["ecosystem.config.cjs".into()])?;
+    if let Err(error) = install(&place, &["ci"]) {
+        println!("left out, for it cannot be had here: PM2 ({error:#})");
+        return Ok(());
+    }
+    shell::run_command(command("node")?.current_dir(&place).args(["--test", "pm2.test.mjs"]))
 }
 
 /// llama.cpp itself with a model of random weights. Where it cannot be installed, nothing is tested, and that is said.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod delivery;
 mod e2e;
 mod fuzz;
 mod models;

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{e2e, prometheus, shell};
+use crate::{delivery, e2e, prometheus, shell};
 
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, doc, unit, openapi, prometheus, sdk-python, sdk-node, clients, llama
+    /// Run only these steps (comma separated): fmt, clippy, doc, unit, openapi, prometheus, delivery, sdk-python, sdk-node, clients, llama
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     ("unit", unit),
     ("openapi", e2e::openapi),
     ("prometheus", prometheus::run),
+    ("delivery", delivery::run),
     ("sdk-python", e2e::python),
     ("sdk-node", e2e::node),
     ("clients", e2e::clients),

@@ -104,7 +104,7 @@ impl Environment {
 
     fn lay_one(&self, name: &str, tree: &mut Node, problems: &mut Vec<Problem>) {
         let Some(value) = self.get(name) else { return };
-        if NO_SETTING.contains(&name) {
+        if NO_SETTING.contains(&name.strip_suffix("_FILE").unwrap_or(name)) {
             return;
         }
         let place = Place::Env(name.to_owned());

@@ -60,12 +60,18 @@ impl Config {
     }
 }
 
-/// The master key in this variable, unless it is empty.
+/// The master key in this variable, or in the file that the variable with `_FILE` at its end names, unless they are empty.
 ///
 /// # Errors
-/// [`KeyError`] if it holds something else.
+/// [`KeyError`] if it is something else, or the file cannot be read.
 pub fn master_key(environment: &Environment, variable: &str) -> Result<Option<MasterKey>, KeyError> {
-    environment.get(variable).map(MasterKey::parse).transpose()
+    if let Some(text) = environment.get(variable) {
+        return MasterKey::parse(text).map(Some);
+    }
+    let Some(path) = environment.get(&format!("{variable}_FILE")) else { return Ok(None) };
+    let path = environment.folder.join(path);
+    let text = std::fs::read_to_string(&path).map_err(|reason| KeyError::Io { path: path.clone(), reason })?;
+    MasterKey::parse(text.trim()).map(Some).map_err(|reason| KeyError::File { path, reason: Box::new(reason) })
 }
 
 pub(super) fn settings(file: &File, environment: &Environment, context: &mut Context<'_>) -> StoreSettings {
@@ -130,6 +136,21 @@ mod tests {
         assert_eq!(key(&[("POLYPORT_MASTER_KEY", " "), ("WARP_TOKEN_ENCRYPTION_KEY", OTHER)]), id(OTHER));
         let (_, told) = problems(&[("POLYPORT_MASTER_KEY", "")], "discover: false").unwrap();
         assert!(told.contains("POLYPORT_MASTER_KEY: warning: it is empty, which counts as not set"), "{told}");
+    }
+
+    #[test]
+    fn u26_the_master_key_may_be_in_a_file_that_a_variable_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let name = path.to_str().unwrap();
+        let key = || problems(&[("POLYPORT_MASTER_KEY_FILE", name)], "discover: false");
+        let told = key().unwrap_err();
+        assert!(told.contains("POLYPORT_MASTER_KEY: error") && told.contains(name), "{told}");
+        std::fs::write(&path, format!("{KEY}\n")).unwrap();
+        assert_eq!(key().unwrap().0.key.unwrap().id(), MasterKey::parse(KEY).unwrap().id());
+        std::fs::write(&path, "hunter2").unwrap();
+        let told = key().unwrap_err();
+        assert!(told.contains("32 random bytes") && !told.contains("hunter2"), "{told}");
     }
 
     #[test]
