@@ -13,6 +13,9 @@ use polyport_protocol::classify::mask;
 /// Stands where something was taken out.
 pub const REDACTED: &str = "[redacted]";
 
+/// The same in an address, where brackets may not stand.
+const IN_ADDRESSES: &str = "%5Bredacted%5D";
+
 /// What is shorter would be found in ordinary words.
 const SHORTEST: usize = 8;
 
@@ -108,8 +111,7 @@ impl Redactor {
                 _ => member.to_owned(),
             })
             .collect();
-        // The brackets of the word are percent-encoded in an address.
-        format!("{path}?{}", members.join("&")).replace(REDACTED, "%5Bredacted%5D")
+        format!("{path}?{}", members.join("&")).replace(REDACTED, IN_ADDRESSES)
     }
 
     /// A text without the secrets that are known.
@@ -119,6 +121,12 @@ impl Redactor {
             Some(clean) => String::from_utf8_lossy(&clean).into_owned(),
             None => text.to_owned(),
         }
+    }
+
+    /// The same for an address, which stays one.
+    #[must_use]
+    pub fn address(&self, address: &str) -> String {
+        self.text(address).replace(REDACTED, IN_ADDRESSES)
     }
 
     /// The same for the value of a header, which holds nothing either that looks like a secret.
@@ -277,6 +285,7 @@ mod tests {
         let said =
             format!("{SECRET} canary-of-operator canary-in-query canary\\/0a1b2c3d+4e5f canary%2F0a1b2c3d%2B4e5f");
         assert_eq!(redactor.text(&said), [REDACTED; 5].join(" "));
+        assert_eq!(redactor.address("/v1/canary-in-query/x"), "/v1/%5Bredacted%5D/x");
         assert_eq!(redactor.value("of somebody@example.com"), "of [redacted]");
     }
 

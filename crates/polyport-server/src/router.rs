@@ -382,7 +382,8 @@ pub(crate) async fn answer(
 async fn recorded(app: &Arc<App>, id: RequestId, mut head: Parts, body: Incoming) -> Response<Body> {
     let place = recorder::Place::default();
     head.extensions.insert(place.clone());
-    let mut response = recorder::during(id.text().clone(), Box::pin(dispatch(app, id.clone(), head, body))).await;
+    let mut response =
+        recorder::during(id.text().clone(), &place, Box::pin(dispatch(app, id.clone(), head, body))).await;
     if let Some(mut tape) = place.take() {
         tape.answered(response.status(), response.headers());
         response.body_mut().record(tape);

@@ -113,6 +113,9 @@ impl Call {
         });
         match admitted {
             Ok((place, caller)) => {
+                if let Some(place) = parts.extensions.get::<recorder::Place>() {
+                    place.enter();
+                }
                 record.place = Some(place);
                 record.caller = Some(caller.clone());
                 record.source = runtime.config.addresses.of(Peer::found(&parts).address);

@@ -36,8 +36,16 @@ const QUEUE: usize = 4096;
 const HELD_BYTES: usize = 256 << 20;
 
 tokio::task_local! {
-    /// The client's request that is worked on.
-    static CURRENT: Text;
+    /// The request that is worked on.
+    static CURRENT: Current;
+}
+
+/// A request that is worked on.
+#[derive(Clone, Debug)]
+struct Current {
+    id: Text,
+    /// It is one of a client: what operators ask for is not recorded.
+    of_client: Arc<AtomicBool>,
 }
 
 /// Writes a recording.
@@ -147,7 +155,8 @@ impl Recorder {
     /// What goes out to a provider for the client's request that is worked on; `None` where there is none.
     pub(crate) fn provider(&self, slot: &Slot, request: &ProviderRequest) -> Option<Tape> {
         let Service::Http(service) = &slot.upstream.config.service else { return None };
-        let id = CURRENT.try_with(ToString::to_string).ok()?;
+        let id = CURRENT.try_with(|current| current.of_client.load(Ordering::Relaxed).then(|| current.id.to_string()));
+        let id = id.ok().flatten()?;
         let heard = Heard {
             side: Side::Provider,
             id,
@@ -163,26 +172,34 @@ impl Recorder {
     }
 }
 
-/// Works on a client's request.
-pub(crate) async fn during<F: Future>(id: Text, work: F) -> F::Output {
-    CURRENT.scope(id, work).await
+/// Works on a request.
+pub(crate) async fn during<F: Future>(id: Text, place: &Place, work: F) -> F::Output {
+    CURRENT.scope(Current { id, of_client: Arc::clone(&place.of_client) }, work).await
 }
 
-/// The same for work that does not wait.
+/// The same for a client's request, and work that does not wait.
 pub(crate) fn within<T>(id: &Text, work: impl FnOnce() -> T) -> T {
-    CURRENT.sync_scope(id.clone(), work)
+    CURRENT.sync_scope(Current { id: id.clone(), of_client: Arc::new(AtomicBool::new(true)) }, work)
 }
 
 /// Where a request's body is noted for whoever writes its answer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place(Arc<Mutex<Option<Tape>>>);
+pub(crate) struct Place {
+    tape: Arc<Mutex<Option<Tape>>>,
+    of_client: Arc<AtomicBool>,
+}
 
 impl Place {
+    /// A client asks, and may.
+    pub(crate) fn enter(&self) {
+        self.of_client.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn put(&self, tape: Option<Tape>) {
-        *self.0.lock() = tape;
+        *self.tape.lock() = tape;
     }
 
     pub(crate) fn take(&self) -> Option<Tape> {
-        self.0.lock().take()
+        self.tape.lock().take()
     }
 }

@@ -138,7 +138,8 @@ fn clean(redactor: &mut Redactor, taken: Taken) -> Exchange {
     let mut pieces: Vec<bytes::Bytes> = chunks.iter().map(|(_, bytes)| bytes.clone()).collect();
     redactor.pieces(&mut pieces);
     exchange.headers.iter_mut().for_each(|(_, value)| *value = redactor.value(value));
-    exchange.target = redactor.text(&exchange.target);
+    exchange.target = redactor.address(&exchange.target);
+    exchange.base = redactor.address(&exchange.base);
     exchange.body = body.map(|body| Body::new(redactor.bytes(&body).as_deref().unwrap_or(&body)));
     if let Some(answer) = &mut exchange.answer {
         answer.headers.iter_mut().for_each(|(_, value)| *value = redactor.value(value));

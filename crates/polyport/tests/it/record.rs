@@ -7,13 +7,14 @@ use std::process::{ChildStdout, Stdio};
 
 use polyport_recording::{End, Exchange, Recording, Side};
 use polyport_testkit::provider::FakeProvider;
-use polyport_testkit::raw::{post, send};
+use polyport_testkit::raw::{get, post, send};
 use polyport_types::Protocol;
 use serde_json::{Value, json};
 
 use crate::canaries::{UPSTREAM, repeats};
 use crate::{Running, folder_with, polyport, run, text};
 
+const ADMIN: &str = "canaryadmin0a1b2c3d4e5f6071829300";
 const CLIENT: &str = "canaryclient0a1b2c3d4e5f60718293";
 const PROVIDER: &str = "canaryprovider0a1b2c3d4e5f607182";
 const EXTRA: &str = "canaryextraheader0a1b2c3d4e5f607";
@@ -203,6 +204,7 @@ async fn d5_a8_no_secret_is_in_a_recording() {
     for fake in &fakes {
         fake.decide(repeats);
     }
+    let config = config.replace("access: {", &format!("access: {{ admin_keys: [\"{ADMIN}\"],"));
     let config = format!("{config}  unused: {{ base_url: \"http://127.0.0.1:9/v1\", keys: [\"{UNUSED}\"] }}\n");
     let folder = folder_with(&config);
     let (running, _, stdout) = listening(folder.path(), &["record", "r.jsonl", "--json", "--port", "0"]);
@@ -230,6 +232,10 @@ async fn d5_a8_no_secret_is_in_a_recording() {
             }
         }
     }
+    // What operators ask for is nobody's session.
+    let admin = [("x-api-key", ADMIN)];
+    post(address, "/admin/api/providers/chat/models", &admin, &json!({})).await.bytes().await.unwrap();
+    get(address, "/admin/api/providers/chat/models", &admin).await.bytes().await.unwrap();
     let totals = ended(running, stdout);
     assert!(totals["exchanges"].as_u64().unwrap() > 100, "{totals}");
     let file = std::fs::read_to_string(folder.path().join("r.jsonl")).unwrap();
@@ -238,6 +244,7 @@ async fn d5_a8_no_secret_is_in_a_recording() {
         assert!(at.is_none(), "`{secret}` is there: {}", at.unwrap_or_default());
     }
     assert!(file.matches("[redacted]").count() > 300);
+    assert!(!file.contains("/models\""), "the list of models was asked for by an operator");
     // It is good all the same.
     assert!(run(folder.path(), &["replay", "r.jsonl", "--print-config"]).status.success());
 }
@@ -345,4 +352,47 @@ async fn d5_a_changed_route_or_converter_shows_in_diff() {
         let provider = differences.iter().find(|one| one["at"] == "provider request 1: provider").unwrap();
         assert_eq!((&provider["a"], &provider["b"]), (&json!("responses"), &json!("messages")), "{one:#}");
     }
+}
+
+/// A recording of one exchange, as version 1 writes it: it must stay readable.
+const VERSION_1: &str = r#"{"polyport_recording":1,"made_by":"polyport 0.1.0","at":1790000000000}
+{"exchange":{"side":"provider","id":"r1","at":1790000000001,"protocol":"chat","provider":"a:b","profile":"generic","base":"/openai/v1","model":"m-1","method":"POST","target":"/openai/v1/chat/completions","headers":[["content-type","application/json"],["authorization","[redacted]"]],"body":"{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}","answer":{"after":10,"status":200,"headers":[["content-type","application/json"],["content-length","233"]],"chunks":[[20,"{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m-1\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"hello\"},\"finish_reason\":\"stop\"}],"],[30,"\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}"]]},"end":"complete","ended":31}}
+{"exchange":{"side":"client","id":"r1","at":1790000000000,"protocol":"chat","method":"POST","target":"/v1/chat/completions","headers":[["content-type","application/json"]],"body":"{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}","answer":{"after":10,"status":200,"headers":[["content-type","application/json"]],"chunks":[[20,"{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"fast\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"goodbye\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}"]]},"end":"complete","ended":31}}
+{"end":{"exchanges":2,"dropped":0}}
+"#;
+
+fn members(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_programs_read_keeps_its_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.jsonl"), VERSION_1).unwrap();
+    let listen = ["replay", "r.jsonl", "--listen", "127.0.0.1:7661", "--print-config"];
+    let config = text(&run(folder.path(), &listen).stdout);
+    let expected = "providers:\n  \"a:b\": {\"protocol\":\"chat\",\"base_url\":\"http://127.0.0.1:7661/a%3Ab/openai/v1\",\"keys\":[\"replayed\"],\"proxy\":\"none\",\"profile\":\"generic\"}\nmodels:\n  \"fast\": \"a:b/m-1\"\n";
+    assert_eq!(config, expected);
+    std::fs::write(folder.path().join("polyport.yaml"), config).unwrap();
+    let checked = run(folder.path(), &["check"]);
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
+
+    let (replay, ready, stdout) = listening(folder.path(), &["replay", "r.jsonl", "--json", "--listen", "127.0.0.1:0"]);
+    assert_eq!(members(&ready), ["url", "providers"]);
+    ended(replay, stdout);
+
+    let differs = run(folder.path(), &["diff", "r.jsonl", "--json"]);
+    assert_eq!(differs.status.code(), Some(1), "{}", text(&differs.stderr));
+    let report: Value = serde_json::from_slice(&differs.stdout).unwrap();
+    assert_eq!(members(&report), ["a", "b", "requests", "different"]);
+    assert_eq!(members(&report["different"][0]), ["line", "request", "differences"]);
+    assert_eq!(report["different"][0]["request"], "POST /v1/chat/completions (fast)");
+    let content = json!({ "at": "answer: /choices/0/message/content", "a": "goodbye", "b": "hello" });
+    let differences = report["different"][0]["differences"].as_array().unwrap();
+    assert!(differences.contains(&content), "{report:#}");
+
+    let (gateway, _, stdout) = listening(folder.path(), &["record", "new.jsonl", "--json", "--port", "0"]);
+    let totals = ended(gateway, stdout);
+    assert_eq!(totals, json!({ "recording": "new.jsonl", "exchanges": 0, "dropped": 0 }));
 }
