@@ -60,13 +60,6 @@ fn entry_of(entry: &Node<'_>, known: &mut HashMap<String, String>, draft: &mut D
         draft.pool(name, &[Target::new(&provider, upstream)], object([("enabled", off.then_some(Value::Bool(false)))]));
     entry.all_exact(&["id", "model", "enabled"], &became);
     entry.all_exact(&["adapter"], &format!("providers.{provider}"));
-    for member in ["temperature", "max_tokens"] {
-        if let Some(node) = entry.get(member) {
-            node.manual(format!(
-                "clients of `{name}` send their own {member}; to set it for all of them add `quirks: {{ extra_body: {{ {member}: … }} }}` to `providers.{provider}`"
-            ));
-        }
-    }
     entry.all_unsupported(&["description", "name", "owned_by"], "lists of models show names only");
 }
 
@@ -84,6 +77,23 @@ fn timeouts(entry: &Node<'_>, provider: &str) -> Option<Value> {
     }
 }
 
+/// What is sent where clients do not say it.
+fn defaults(entry: &Node<'_>, provider: &str, body: &mut Map<String, Value>) {
+    let mut defaults = Map::new();
+    for member in ["temperature", "max_tokens", "top_p"] {
+        let Some(node) = entry.get(member) else { continue };
+        if node.value.is_number() {
+            defaults.insert(member.to_owned(), node.value.clone());
+            node.exact(format!("providers.{provider}.quirks.extra_body.{member}"));
+        } else {
+            node.manual("a number is expected");
+        }
+    }
+    if !defaults.is_empty() {
+        body.insert("quirks".to_owned(), json!({ "extra_body": defaults }));
+    }
+}
+
 /// A provider of these members, or the one that is there with the same.
 fn provider(
     entry: &Node<'_>,
@@ -93,6 +103,7 @@ fn provider(
     draft: &mut Draft<'_>,
 ) -> String {
     let key = entry.get("api_key").filter(|node| node.text().is_some());
+    defaults(entry, want, &mut body);
     if let Some(time) = timeouts(entry, want) {
         body.insert("timeouts".to_owned(), time);
     }
@@ -137,9 +148,12 @@ fn custom(entry: &Node<'_>, name: &str, known: &mut HashMap<String, String>, dra
     let node = entry.any(&["base_url", "url", "endpoint"]);
     let address = node.as_ref().and_then(Node::text).map(|text| draft.follow(text, ENV)).unwrap_or_default();
     let host = services::host(&address).map(|(host, _)| host).unwrap_or_default();
-    let speaks = match host.as_str() {
-        host if host.contains("anthropic") || address.contains("/messages") => Speaks::Messages,
-        host if host.contains("googleapis") => Speaks::Gemini,
+    let format = entry.get("request_format").map(|node| node.said().to_ascii_lowercase()).unwrap_or_default();
+    let speaks = match (host.as_str(), format.as_str()) {
+        (_, "anthropic" | "claude") => Speaks::Messages,
+        (_, "gemini" | "google") => Speaks::Gemini,
+        (host, _) if host.contains("anthropic") || address.contains("/messages") => Speaks::Messages,
+        (host, _) if host.contains("googleapis") => Speaks::Gemini,
         _ => {
             entry.manual(format!(
                 "`{name}` has an interface of its own: declare it with `adapter: custom_http` (docs/PROVIDERS.md), with its address, key and templates"
@@ -154,6 +168,7 @@ fn custom(entry: &Node<'_>, name: &str, known: &mut HashMap<String, String>, dra
     if let Some(node) = node {
         node.exact(format!("providers.{made}.base_url"));
     }
+    entry.all_exact(&["endpoint", "request_format", "response_format"], &format!("providers.{made}"));
     Some(made)
 }
 
@@ -176,6 +191,9 @@ fn process(entry: &Node<'_>, name: &str, draft: &mut Draft<'_>) -> Option<String
         ("adapter", Some("process".into())),
         ("process", Some(json!({ "command": first, "args": args, "input": input, "models": { name: model } }))),
     ]);
+    if entry.get("enabled").and_then(|node| node.flag()) == Some(false) {
+        body.insert("enabled".to_owned(), false.into());
+    }
     if let Some(time) = timeouts(entry, name) {
         body.insert("timeouts".to_owned(), time);
     }

@@ -47,7 +47,7 @@ pub(super) struct File {
     /// Conversations stay with the key and target whose prompt cache is warm, as long as these can serve: known by the id a client sends
     /// (`x-session-id`, `prompt_cache_key`, Claude Code's session) or by a long common beginning. Default: true.
     pub(super) sticky: Option<bool>,
-    /// The provider that gets names no other rule knows. Default: the only provider, if there is just one.
+    /// The provider that gets names no other rule knows; `none` for no provider. Default: the only provider, if there is just one.
     pub(super) default_provider: Option<String>,
     /// Corrections of the shipped table of model abilities, by model name, pattern, or `provider/pattern`. Later entries win.
     pub(super) capabilities: Named<Abilities>,

@@ -21,7 +21,7 @@ use super::tree::{self, Node};
 use super::{Config, data, models, money, read, resilience, store, telemetry};
 
 /// A larger file is no configuration.
-const LARGEST_FILE: u64 = 8 << 20;
+pub(super) const LARGEST_FILE: u64 = 8 << 20;
 
 /// Names tried in the working folder when none is given.
 const USUAL_NAMES: [&str; 2] = ["polyport.yaml", "polyport.yml"];

@@ -56,6 +56,7 @@ pub(super) fn catalog(file: &File, providers: &[Checked], context: &mut Context<
     }
     let preferred = preferred(file, providers, context);
     let default = match (file.default_provider.as_ref().or(preferred.as_ref()), providers) {
+        (Some(name), _) if name == "none" && providers.iter().all(|checked| *checked.provider.name != *"none") => None,
         (Some(name), _) => Some(Text::from(name.as_str())),
         (None, [only]) => Some(only.provider.name.clone()),
         (None, _) => None,

@@ -254,7 +254,16 @@ pub(super) fn edits(x: &Exchange, slot: &Slot, peek: &Peek, losses: &mut Losses)
         }
     }
     for (name, value) in &profile.extra_body {
-        if peek.get(body, name).is_none() {
+        // A limit has two names, of which the server knows one.
+        let limit = x.wire == ClientProtocol::Chat && LIMITS.contains(&name.as_str());
+        let name = match profile.limit_field {
+            LimitField::MaxTokens if limit => "max_tokens",
+            LimitField::MaxCompletionTokens if limit => "max_completion_tokens",
+            _ => name,
+        };
+        let said = |name: &str| peek.get(body, name).is_some();
+        let known = said(name) || limit && LIMITS.iter().any(|name| said(name));
+        if !known {
             edits.set(name, value.to_string());
         }
     }
@@ -282,6 +291,9 @@ fn usage_edits(stream: bool, profile: &Profile, peek: &Peek, body: &[u8], edits:
     edits.set("stream_options", serde_json::Value::Object(members).to_string());
     true
 }
+
+/// The names of the token limit in Chat.
+const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// Gives the token limit the name the server knows.
 fn limit_edits(profile: &Profile, peek: &Peek, body: &[u8], edits: &mut Edits) {

@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "polyport-types",
             "polyport-accounting",
+            "polyport-import",
             "polyport-protocol",
             "polyport-routing",
             "polyport-provider",

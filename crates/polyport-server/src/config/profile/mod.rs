@@ -8,13 +8,14 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use polyport_import::{Format, Grade, Material, Refused};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::env::Environment;
-use super::load::{Arguments, Start};
+use super::load::{Arguments, LARGEST_FILE, Start};
 use super::problem::{Place, Problem, Problems};
 use super::tree::Node;
 
@@ -87,6 +88,8 @@ struct Foreign {
     path: String,
     /// The setting that names it.
     to: Option<String>,
+    /// The format of what is in it, which is laid over the settings.
+    import: Option<String>,
     /// What is told where it is not there.
     missing: Option<String>,
 }
@@ -151,7 +154,7 @@ impl Layer {
         }
         self.tree.lay(Node::of_json(more, &place));
         for file in &profile.files {
-            self.file(file, &place, environment);
+            self.file(file, &place, environment)?;
         }
         for (name, variable) in &profile.variables {
             self.variable(name, variable, environment);
@@ -166,21 +169,25 @@ impl Layer {
         self.notes.push(Problem::warning(Place::Argument(flag.to_owned()), words));
     }
 
-    fn file(&mut self, file: &Foreign, place: &Place, environment: &Environment) {
+    fn file(&mut self, file: &Foreign, place: &Place, environment: &Environment) -> Result<(), Problems> {
         let path = environment.folder.join(&file.path);
         self.files.push(path.clone());
+        let there = Place::file(&Path::new(&file.path).into(), 1, 1);
         if !path.is_file() {
-            let told = file.missing.as_deref().map(|words| {
-                let name = path.strip_prefix(&environment.folder).unwrap_or(&path);
-                Problem::warning(Place::file(&name.into(), 1, 1), format!("the file is not there: {words}"))
-            });
-            self.notes.extend(told);
-            return;
+            let told = file.missing.as_deref();
+            self.notes.extend(told.map(|words| Problem::warning(there, format!("the file is not there: {words}"))));
+            return Ok(());
         }
         if let Some(to) = &file.to {
             self.tree.set(&keys(to), Node::text(path.to_string_lossy(), place.clone()));
         }
+        if let Some(format) = &file.import {
+            let (tree, notes) = imported(&path, &file.path, format, &there)?;
+            self.tree.lay(tree);
+            self.notes.extend(notes);
+        }
         self.found.push(path);
+        Ok(())
     }
 
     fn variable(&mut self, name: &str, variable: &Variable, environment: &Environment) {
@@ -210,6 +217,31 @@ impl Layer {
         let has = |keys: &[String]| keys.iter().try_fold(tree, |node, key| node.get(key)).is_some();
         self.needed.iter().filter(|(keys, _)| !has(keys)).map(|(_, problem)| problem.clone()).collect()
     }
+}
+
+/// A file in another gateway's words, in ours; and what of it has no place here.
+fn imported(path: &Path, name: &str, format: &str, place: &Place) -> Result<(Node, Vec<Problem>), Problems> {
+    let refused = |words: String| {
+        let remedy = "mend it, or put it elsewhere to start without it";
+        Problems(vec![Problem::error(place.clone(), words).remedy(remedy)])
+    };
+    let unread = |error: std::io::Error| refused(format!("the file cannot be read: {error}"));
+    if std::fs::metadata(path).map_err(unread)?.len() > LARGEST_FILE {
+        return Err(refused("the file is larger than 8 MiB".to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(unread)?;
+    let plan = match polyport_import::read(&Material::file(name, text), Format::named(format)) {
+        Ok(plan) => plan,
+        Err(Refused::Broken { message, .. }) => return Err(refused(message)),
+        Err(Refused::Nothing(_)) => {
+            let problem = Problem::warning(place.clone(), "nothing in it can be used");
+            return Ok((Node::map(place.clone()), vec![problem]));
+        }
+        Err(refusal) => return Err(refused(refusal.to_string())),
+    };
+    let left = plan.findings.iter().filter(|finding| matches!(finding.grade, Grade::Manual | Grade::Unsupported));
+    let notes = left.map(|finding| Problem::warning(place.clone(), &*finding.note).at(&*finding.path)).collect();
+    Ok((Node::of_json(&plan.configuration(), place), notes))
 }
 
 /// The name and the text of the profile that is asked for.

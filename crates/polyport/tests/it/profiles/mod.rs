@@ -1,5 +1,6 @@
 //! What the READMEs of other gateways tell their users to do, done with the real program in their profile: their files, variables and commands.
 
+mod ai_service;
 mod antigravity;
 mod api_pool;
 mod curl;
