@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result};
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -26,16 +27,33 @@ pub(crate) fn json(value: &Value) {
     writeln!(std::io::stdout(), "{value:#}").ok();
 }
 
-/// Writes a table without lines, which copies well.
+/// Writes a table without lines, which copies well. At a terminal its head is bold, and rows that tell of something bad stand out.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
+    let styles: Vec<Style> =
+        rows.iter().map(|row| row.iter().find_map(|cell| style(cell)).unwrap_or_default()).collect();
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head.iter().map(|name| name.to_uppercase()));
-    table.add_rows(rows);
-    for row in table.lines() {
+    // A cell is a line, so that lines are rows.
+    table.add_rows(
+        rows.into_iter().map(|row| row.into_iter().map(|cell| cell.replace(['\n', '\r'], " ")).collect::<Vec<_>>()),
+    );
+    let styles = std::iter::once(Style::new().bold()).chain(styles);
+    for (row, style) in table.lines().zip(styles) {
         // The style pads every cell on both sides.
-        line(row.strip_prefix(' ').unwrap_or(&row).trim_end());
+        let row = row.strip_prefix(' ').unwrap_or(&row).trim_end();
+        line(&format!("{style}{row}{style:#}"));
     }
+}
+
+/// How a row with this word stands out.
+fn style(word: &str) -> Option<Style> {
+    let color = match word {
+        "invalid" | "unknown" | "failed" | "broken" | "missing" => AnsiColor::Red,
+        "cooling" | "exhausted" | "refreshing" | "estimated" | "client_gone" => AnsiColor::Yellow,
+        _ => return None,
+    };
+    Some(color.on_default())
 }
 
 /// A number and what it counts: `1 model`, `2 models`.

@@ -21,17 +21,17 @@ pub(crate) struct ApiArgs {
     /// What stands behind `/admin/api/`, with a query
     path: String,
     /// A body of JSON
-    #[arg(long, short = 'd', value_name = "JSON", conflicts_with = "body")]
-    data: Option<String>,
+    #[arg(value_name = "BODY", conflicts_with = "file")]
+    body: Option<String>,
     /// The same in a file (`-` is standard input)
-    #[arg(long, value_name = "FILE")]
-    body: Option<PathBuf>,
+    #[arg(long = "body-file", value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args, what: &ApiArgs) -> Result<ExitCode> {
     let method: Method =
         what.method.to_ascii_uppercase().parse().map_err(|_| anyhow!("`{}` is no method", what.method))?;
-    let text = match (&what.data, &what.body) {
+    let text = match (&what.body, &what.file) {
         (Some(text), _) => Some(text.clone()),
         (None, Some(path)) => Some(crud::text_of(path)?),
         (None, None) => None,

@@ -16,6 +16,7 @@ pub(crate) static KIND: Kind = Kind {
     word: "credential",
     list: "credentials",
     command: "credentials",
+    called: Some("label"),
     columns: &[
         ("id", "id"),
         ("provider", "provider"),
@@ -112,8 +113,7 @@ pub(crate) fn run(args: &Args, what: &CredentialsArgs) -> Result<ExitCode> {
         Credentials::Quota(names) => act(args, names, "quota", "was asked for its allowance"),
         Credentials::Revive(names) => act(args, names, "revive", "is used again"),
         Credentials::Health => gateway::run(args, Aim::Look, async |gateway| {
-            let rows = gateway.get("credentials/health?limit=500").await?;
-            let rows = rows["credentials"].as_array().cloned().unwrap_or_default();
+            let rows = gateway.list("credentials/health", &gateway::Query::default(), None).await?;
             let kind = Kind {
                 columns: &[
                     ("id", "id"),
@@ -167,7 +167,8 @@ pub(crate) fn add(args: &Args, new: &Add) -> Result<ExitCode> {
 fn act(args: &Args, Names { names }: &Names, word: &str, words: &str) -> Result<ExitCode> {
     gateway::run(args, Aim::Change, async |gateway| {
         for name in names {
-            let told = KIND.hint(gateway.post(&format!("{}/{word}", KIND.path(name)), &json!({})).await)?;
+            let told =
+                KIND.hint(gateway.post(&format!("{}/{word}", KIND.find(gateway, name).await?), &json!({})).await)?;
             let state = told["state"].as_str().map(|state| format!(": {state}")).unwrap_or_default();
             crud::done(args, &format!("`{name}` {words}{state}"), &told);
         }

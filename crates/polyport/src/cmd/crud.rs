@@ -21,6 +21,8 @@ pub(crate) struct Kind {
     pub(crate) list: &'static str,
     /// The command.
     pub(crate) command: &'static str,
+    /// The member by which people call one, where the admin API knows its id only.
+    pub(crate) called: Option<&'static str>,
     /// Columns of a table: its head, and where in an object it stands.
     pub(crate) columns: &'static [(&'static str, &'static str)],
 }
@@ -175,7 +177,7 @@ pub(crate) fn basic(args: &Args, kind: &Kind, what: &Basic) -> Result<ExitCode> 
         match what {
             Basic::List(which) => list(args, gateway, kind, which).await?,
             Basic::Show(One { name }) => {
-                let shown = kind.hint(gateway.get(&kind.path(name)).await)?;
+                let shown = kind.hint(gateway.get(&kind.find(gateway, name).await?).await)?;
                 one(args, &shown);
             }
             Basic::Set(Change { one: One { name }, members }) => {
@@ -183,12 +185,13 @@ pub(crate) fn basic(args: &Args, kind: &Kind, what: &Basic) -> Result<ExitCode> 
                 if body.is_empty() {
                     bail!("nothing to change: give `--set PATH=VALUE` or `--from FILE`");
                 }
-                let changed = gateway.call(Method::PATCH, &kind.path(name), Some(&body.into())).await;
+                let path = kind.find(gateway, name).await?;
+                let changed = gateway.call(Method::PATCH, &path, Some(&body.into())).await;
                 done(args, &format!("{} `{name}` is changed", kind.word), &kind.hint(changed)?);
             }
             Basic::Remove(Names { names }) => {
                 for name in names {
-                    let gone = kind.hint(gateway.call(Method::DELETE, &kind.path(name), None).await)?;
+                    let gone = kind.hint(gateway.call(Method::DELETE, &kind.find(gateway, name).await?, None).await)?;
                     done(args, &format!("{} `{name}` is removed", kind.word), &gone);
                 }
             }
@@ -201,7 +204,8 @@ pub(crate) fn basic(args: &Args, kind: &Kind, what: &Basic) -> Result<ExitCode> 
 
 async fn switch(args: &Args, gateway: &Gateway, kind: &Kind, names: &[String], word: &str) -> Result<()> {
     for name in names {
-        let answer = kind.hint(gateway.post(&format!("{}/{word}", kind.path(name)), &json!({})).await)?;
+        let answer =
+            kind.hint(gateway.post(&format!("{}/{word}", kind.find(gateway, name).await?), &json!({})).await)?;
         done(args, &format!("{} `{name}` is {word}d", kind.word), &answer);
     }
     Ok(())
@@ -256,6 +260,27 @@ pub(crate) fn done(args: &Args, words: &str, answer: &Value) {
 }
 
 impl Kind {
+    /// Where one of them is that people may call by a name which the admin API does not know it by.
+    ///
+    /// # Errors
+    /// Where several have this name.
+    pub(crate) async fn find(&self, gateway: &Gateway, name: &str) -> Result<String> {
+        let Some(member) = self.called else { return Ok(self.path(name)) };
+        let (provider, wanted) = match name.split_once('/') {
+            Some((provider, label)) if self.list == "credentials" => (Some(provider), label),
+            _ => (None, name),
+        };
+        let query = Query::default().with("q", &wanted).with_some("provider", provider.as_ref());
+        let rows = gateway.list(self.list, &query, None).await.unwrap_or_default();
+        let found: Vec<&str> =
+            rows.iter().filter(|row| row[member] == *wanted).filter_map(|row| row["id"].as_str()).collect();
+        match found.as_slice() {
+            [id] => Ok(self.path(id)),
+            [] => Ok(self.path(name)),
+            several => bail!("several have the name `{name}`; give one of these ids: {}", several.join(", ")),
+        }
+    }
+
     /// Where one of them is.
     pub(crate) fn path(&self, name: &str) -> String {
         format!("{}/{}", self.list, escaped(name))

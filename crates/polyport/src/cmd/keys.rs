@@ -17,6 +17,7 @@ static KIND: Kind = Kind {
     word: "key",
     list: "keys",
     command: "keys",
+    called: Some("name"),
     columns: &[
         ("id", "id"),
         ("name", "name"),
@@ -110,7 +111,9 @@ pub(crate) fn run(args: &Args, what: &KeysArgs) -> Result<ExitCode> {
         Keys::Add(new) => add(args, new),
         Keys::Rotate(Rotate { one: One { name }, overlap }) => gateway::run(args, Aim::Change, async |gateway| {
             let body = object([("overlap_seconds", overlap.map(Value::from))]);
-            let told = KIND.hint(gateway.post(&format!("{}/rotate", KIND.path(name)), &body.into()).await)?;
+            let told = KIND.hint(
+                gateway.post(&format!("{}/rotate", KIND.find(gateway, name).await?), &body.clone().into()).await,
+            )?;
             shown_once(args, &told);
             Ok(ExitCode::SUCCESS)
         }),

@@ -13,6 +13,7 @@ pub(crate) static AUDIT: Kind = Kind {
     word: "entry",
     list: "audit",
     command: "audit",
+    called: None,
     columns: &[
         ("at", "at"),
         ("actor", "actor.name"),
@@ -29,6 +30,7 @@ pub(crate) static PRICES: Kind = Kind {
     word: "price",
     list: "prices",
     command: "prices",
+    called: None,
     columns: &[
         ("provider", "provider"),
         ("model", "model"),
@@ -43,6 +45,7 @@ pub(crate) static PROBLEMS: Kind = Kind {
     word: "problem",
     list: "problems",
     command: "problems",
+    called: None,
     columns: &[("kind", "kind"), ("name", "name"), ("path", "path"), ("message", "message"), ("remedy", "remedy")],
 };
 

@@ -17,6 +17,7 @@ static REQUESTS: Kind = Kind {
     word: "request",
     list: "requests",
     command: "logs",
+    called: None,
     columns: &[
         ("at", "at"),
         ("id", "id"),
@@ -35,6 +36,7 @@ static LEDGER: Kind = Kind {
     word: "entry",
     list: "ledger",
     command: "ledger",
+    called: None,
     columns: &[
         ("at", "at"),
         ("request", "request"),

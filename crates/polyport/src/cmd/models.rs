@@ -15,6 +15,7 @@ static KIND: Kind = Kind {
     word: "model",
     list: "models",
     command: "models",
+    called: None,
     columns: &[("model", "name"), ("kind", "kind"), ("targets", "leads_to")],
 };
 

@@ -14,6 +14,7 @@ pub(crate) static KIND: Kind = Kind {
     word: "pool",
     list: "pools",
     command: "pools",
+    called: None,
     columns: &[
         ("name", "name"),
         ("tier", "tier"),

@@ -17,6 +17,7 @@ pub(crate) static KIND: Kind = Kind {
     word: "provider",
     list: "providers",
     command: "providers",
+    called: None,
     columns: &[
         ("name", "name"),
         ("state", "state"),

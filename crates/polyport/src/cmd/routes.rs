@@ -15,6 +15,7 @@ pub(crate) static KIND: Kind = Kind {
     word: "route",
     list: "routes",
     command: "routes",
+    called: None,
     columns: &[
         ("id", "id"),
         ("name", "name"),

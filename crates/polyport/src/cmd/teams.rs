@@ -13,6 +13,7 @@ static KIND: Kind = Kind {
     word: "team",
     list: "teams",
     command: "teams",
+    called: None,
     columns: &[("name", "name"), ("enabled", "enabled"), ("users", "users"), ("keys", "keys"), ("id", "id")],
 };
 

@@ -16,6 +16,7 @@ static QUOTAS: Kind = Kind {
     word: "quota",
     list: "quotas",
     command: "quotas",
+    called: None,
     columns: &[
         ("of", "of.kind"),
         ("whose", "of"),

@@ -18,6 +18,7 @@ static KIND: Kind = Kind {
     word: "user",
     list: "users",
     command: "users",
+    called: None,
     columns: &[
         ("name", "name"),
         ("role", "role"),

@@ -128,7 +128,7 @@ impl Gateway {
     /// # Errors
     /// As those of [`Gateway::get`].
     pub(crate) async fn list(&self, path: &str, query: &Query, most: Option<usize>) -> Result<Vec<Value>> {
-        let name = path.rsplit('/').next().unwrap_or(path);
+        let name = path.split('/').next().unwrap_or(path);
         let (mut rows, mut after) = (Vec::new(), None);
         loop {
             let wanted = most.map_or(PAGE, |most| (most - rows.len()).min(PAGE));

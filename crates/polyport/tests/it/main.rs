@@ -4,6 +4,7 @@
 mod accounts;
 mod canaries;
 mod clients;
+mod commands;
 mod conform;
 #[cfg(target_os = "linux")]
 mod handover;
