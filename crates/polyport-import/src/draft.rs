@@ -25,6 +25,10 @@ pub(crate) struct Draft<'a> {
     secrets: HashSet<(String, String)>,
     key_names: HashSet<String>,
     key_texts: HashSet<String>,
+    /// Variables that the configuration itself sets.
+    variables: HashMap<String, Node<'a>>,
+    /// Unix milliseconds, if anybody knows.
+    now: Option<i64>,
 }
 
 /// A target of a pool.
@@ -71,7 +75,7 @@ pub(crate) fn seconds(number: f64) -> Option<Value> {
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(format: Format, source: &'a Source) -> Self {
+    pub(crate) fn new(format: Format, source: &'a Source, now: Option<i64>) -> Self {
         let plan = Plan {
             format,
             settings: json!({}),
@@ -92,7 +96,23 @@ impl<'a> Draft<'a> {
             secrets: HashSet::new(),
             key_names: HashSet::new(),
             key_texts: HashSet::new(),
+            variables: HashMap::new(),
+            now,
         }
+    }
+
+    /// Whether a moment has passed, in Unix milliseconds.
+    pub(crate) fn is_past(&self, at: i64) -> bool {
+        self.now.is_some_and(|now| at <= now)
+    }
+
+    pub(crate) fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    /// Variables that the configuration itself sets, by name.
+    pub(crate) fn variables(&mut self, map: &Node<'a>) {
+        self.variables.extend(map.entries().map(|(name, value)| (name.to_owned(), value)));
     }
 
     /// A setting of `polyport.yaml`: `server.port`.
@@ -153,7 +173,7 @@ impl<'a> Draft<'a> {
     /// What a text that may refer to a variable says: itself, the variable's value in a `.env` file, or `env:NAME`.
     pub(crate) fn follow(&self, text: &str, prefixes: &[&str]) -> String {
         let Some(name) = variables::referred(text, prefixes) else { return text.trim().to_owned() };
-        match self.source.variable(name) {
+        match self.source.variable(name).or_else(|| self.variables.get(name).cloned()) {
             Some(node) => {
                 node.exact("its value, where it is referred to");
                 node.said()
@@ -162,14 +182,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A key of a provider. Notes what became of it; says whether it was made.
-    pub(crate) fn key(&mut self, node: &Node<'_>, provider: &str, prefixes: &[&str], more: Map<String, Value>) -> bool {
+    /// A key of a provider. Notes what became of it.
+    pub(crate) fn key(&mut self, node: &Node<'_>, provider: &str, prefixes: &[&str], more: Map<String, Value>) {
         let Some(text) = node.text() else {
             node.unsupported("a key is a text");
-            return false;
+            return;
         };
         let text = self.follow(text, prefixes);
-        self.key_text(node, provider, &text, "key", more)
+        self.key_text(node, provider, &text, "key", more);
     }
 
     /// A credential with this secret as `member`.
@@ -180,14 +200,14 @@ impl<'a> Draft<'a> {
         text: &str,
         member: &str,
         mut more: Map<String, Value>,
-    ) -> bool {
+    ) {
         if is_sample(text) || text.starts_with('$') || text.chars().any(char::is_control) && member == "key" {
             node.manual(format!("this is no key but a sample: give `{provider}` one of your own"));
-            return false;
+            return;
         }
         if !self.secrets.insert((provider.to_owned(), text.to_owned())) {
             node.exact(format!("credentials of {provider}"));
-            return false;
+            return;
         }
         let want = match more.shift_remove("name").as_ref().and_then(Value::as_str).map(names::label) {
             Some(name) if !name.is_empty() => name,
@@ -209,7 +229,16 @@ impl<'a> Draft<'a> {
             }
             None => node.exact(format!("credentials of {provider}")),
         }
-        true
+    }
+
+    /// Changes the keys of a provider: all of them, or only where there is one.
+    pub(crate) fn change_credentials(&mut self, provider: &str, member: &str, value: impl Into<Value>) {
+        let value = value.into();
+        for credential in self.plan.credentials.iter_mut().filter(|one| one["provider"] == provider) {
+            if let Value::Object(members) = credential {
+                members.insert(member.to_owned(), value.clone());
+            }
+        }
     }
 
     /// A pool; one whose name cannot be one becomes a route. Says what was made.
@@ -222,6 +251,53 @@ impl<'a> Draft<'a> {
             None => self.plan.pools.push(body.into()),
         }
         format!("pools.{name}")
+    }
+
+    /// A pool as it was written.
+    pub(crate) fn pool_as_is(&mut self, name: &str, body: Map<String, Value>) {
+        if !self.has_pool(name) {
+            self.plan.pools.push(body.into());
+        }
+    }
+
+    /// Whether there is a pool of this name.
+    pub(crate) fn has_pool(&self, name: &str) -> bool {
+        self.plan.pools.iter().any(|known| known.get("name").is_some_and(|known| known == name))
+    }
+
+    /// Changes a pool that was made.
+    pub(crate) fn change_pool(&mut self, name: &str, member: &str, value: impl Into<Value>) {
+        let found = self.plan.pools.iter_mut().find(|one| one.get("name").is_some_and(|known| known == name));
+        if let Some(Value::Object(body)) = found {
+            body.insert(member.to_owned(), value.into());
+        }
+    }
+
+    pub(crate) fn has_fallbacks(&self, name: &str) -> bool {
+        self.plan.pools.iter().any(|known| known["name"] == name && known.get("fallbacks").is_some())
+    }
+
+    /// Whether one of these pools falls back to that one, directly or not.
+    pub(crate) fn leads_back(&self, name: &str, to: &[&str]) -> bool {
+        let mut next: Vec<&str> = to.to_vec();
+        let mut seen = HashSet::new();
+        while let Some(pool) = next.pop() {
+            if pool == name {
+                return true;
+            }
+            if !seen.insert(pool) {
+                continue;
+            }
+            let of = self.plan.pools.iter().find(|known| known["name"] == pool);
+            let fallbacks = of.and_then(|pool| pool.get("fallbacks")?.as_array());
+            next.extend(fallbacks.into_iter().flatten().filter_map(Value::as_str));
+        }
+        false
+    }
+
+    /// Names of all pools.
+    pub(crate) fn pools(&self) -> Vec<String> {
+        self.plan.pools.iter().filter_map(|pool| pool.get("name")?.as_str().map(str::to_owned)).collect()
     }
 
     /// A route, unless there is one like it.
@@ -279,9 +355,22 @@ impl<'a> Draft<'a> {
         Some(name)
     }
 
+    /// A key that comes without its text, so that it gets another one.
+    pub(crate) fn nameless_key(&mut self, body: Map<String, Value>) {
+        self.plan.keys.push(body.into());
+    }
+
     /// Whether clients have keys.
     pub(crate) fn has_keys(&self) -> bool {
         !self.plan.keys.is_empty()
+    }
+
+    pub(crate) fn team(&mut self, body: Map<String, Value>) {
+        self.plan.teams.push(body.into());
+    }
+
+    pub(crate) fn user(&mut self, body: Map<String, Value>) {
+        self.plan.users.push(body.into());
     }
 
     /// Where to listen, as far as that is safe: not beyond this machine without keys.
@@ -330,7 +419,8 @@ impl<'a> Draft<'a> {
         let public =
             self.plan.settings["server"]["host"].as_str().is_some_and(|host| host != "127.0.0.1" && host != "::1");
         let (mut networks, mut own, mut named) = (BTreeSet::new(), false, BTreeSet::new());
-        for address in self.plan.providers.iter().filter_map(|provider| provider.get("base_url")?.as_str()) {
+        let addresses = self.plan.providers.iter().flat_map(|one| ["base_url", "proxy"].map(|member| one.get(member)));
+        for address in addresses.filter_map(|address| address?.as_str()) {
             let Some((host, _)) = services::host(address) else { continue };
             match host.parse::<IpAddr>() {
                 Ok(ip) if ip.is_loopback() => own = true,

@@ -21,11 +21,38 @@ pub enum Format {
     ApiPool,
     /// The light gateway after One API: `config/models.json`.
     AiService,
+    /// LiteLLM: `config.yaml`.
+    LiteLlm,
+    /// One API: its database.
+    OneApi,
+    /// New API: its database.
+    NewApi,
+    /// CLIProxyAPI: `config.yaml` and the folder of accounts.
+    CliProxyApi,
+    /// claude-code-router: `config.json`.
+    ClaudeCodeRouter,
+    /// gpt-load: an export or its database.
+    GptLoad,
+    /// Polyport itself: what `GET /admin/api/export` tells.
+    Polyport,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Warp2api, Self::Antigravity, Self::Transformer, Self::ApiPool, Self::AiService];
+    pub const ALL: [Self; 12] = [
+        Self::Warp2api,
+        Self::Antigravity,
+        Self::Transformer,
+        Self::ApiPool,
+        Self::AiService,
+        Self::LiteLlm,
+        Self::OneApi,
+        Self::NewApi,
+        Self::CliProxyApi,
+        Self::ClaudeCodeRouter,
+        Self::GptLoad,
+        Self::Polyport,
+    ];
 
     /// The word for it on the command line.
     #[must_use]
@@ -70,6 +97,23 @@ impl Format {
                 "tables `providers` and `model_endpoints`, the same as JSON, or variables `VIRTUAL_MODEL_…`",
             ),
             Self::AiService => ("ai-service", "the light gateway after One API", "models with `id` and `adapter`"),
+            Self::LiteLlm => ("litellm", "LiteLLM", "`model_list` with `litellm_params`"),
+            Self::OneApi => ("one-api", "One API", "tables `channels` and `tokens`"),
+            Self::NewApi => {
+                ("new-api", "New API", "tables `channels` (with `channel_info` or `auto_ban`) and `tokens`")
+            }
+            Self::CliProxyApi => (
+                "cli-proxy-api",
+                "CLIProxyAPI",
+                "`auth-dir`, `gemini-api-key`, `claude-api-key`, `codex-api-key` or `openai-compatibility`, or files of accounts with `type`",
+            ),
+            Self::ClaudeCodeRouter => {
+                ("claude-code-router", "claude-code-router", "`Providers` with `api_base_url`, or `Router`")
+            }
+            Self::GptLoad => {
+                ("gpt-load", "gpt-load", "`groups` or `group` with `channel_type` and `upstreams`, and their keys")
+            }
+            Self::Polyport => ("polyport", "Polyport", "`version`, `exported_at` and lists with `definition`"),
         }
     }
 }
@@ -122,20 +166,29 @@ pub fn recognise(material: &Material) -> Result<Format, Refused> {
 }
 
 pub(crate) fn of(documents: &[Document]) -> Result<Format, Unrecognised> {
-    let like = |strong: bool| -> Vec<Format> {
-        Format::ALL
-            .into_iter()
-            .filter(|format| documents.iter().any(|one| formats::is_like(*format, one, strong)))
-            .collect()
-    };
-    let mut candidates = like(true);
+    let mut candidates = signs(documents);
     if candidates.is_empty() {
-        candidates = like(false);
+        candidates = like(documents, false);
     }
     match candidates.as_slice() {
         [only] => Ok(*only),
         _ => Err(Unrecognised { candidates, files: documents.iter().map(|document| document.name.clone()).collect() }),
     }
+}
+
+/// The gateways that have a strong sign.
+pub(crate) fn signs(documents: &[Document]) -> Vec<Format> {
+    like(documents, true)
+}
+
+fn like(documents: &[Document], strong: bool) -> Vec<Format> {
+    let is_like = |format: &Format| documents.iter().any(|one| formats::is_like(*format, one, strong));
+    let mut candidates: Vec<Format> = Format::ALL.into_iter().filter(is_like).collect();
+    // One has all that the other has.
+    if candidates.contains(&Format::NewApi) {
+        candidates.retain(|format| *format != Format::OneApi);
+    }
+    candidates
 }
 
 /// What a document looks like, for those who recognise it.

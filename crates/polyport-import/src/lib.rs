@@ -63,13 +63,22 @@ pub fn read(material: &Material, format: Option<Format>) -> Result<Plan, Refused
         None => format::of(&documents)?,
     };
     let source = Source::new(documents);
-    let mut draft = Draft::new(format, &source);
+    let mut draft = Draft::new(format, &source, material.now);
     formats::read(format, &source, &mut draft);
     let plan = draft.finish();
     if plan.is_empty() {
         return Err(Refused::Nothing(format));
     }
     Ok(plan)
+}
+
+/// The gateways that a file belongs to without doubt; none for a file that only goes with others, such as `.env`.
+///
+/// # Errors
+/// [`Refused::Broken`] if it cannot be read.
+pub fn signs(file: &SourceFile) -> Result<Vec<Format>, Refused> {
+    let material = Material { files: vec![file.clone()], ..Material::default() };
+    Ok(format::signs(&material.documents()?))
 }
 
 /// Whether a table of a foreign database is worth reading: logs and statistics stay behind.

@@ -16,6 +16,8 @@ pub struct Material {
     pub files: Vec<SourceFile>,
     /// Databases.
     pub databases: Vec<Database>,
+    /// The time, in Unix milliseconds: what has expired by then is left out.
+    pub now: Option<i64>,
 }
 
 /// A file.
@@ -56,7 +58,7 @@ impl Material {
     /// One file.
     #[must_use]
     pub fn file(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { files: vec![SourceFile { name: name.into(), text: text.into() }], databases: Vec::new() }
+        Self { files: vec![SourceFile { name: name.into(), text: text.into() }], ..Self::default() }
     }
 
     /// Everything as values.

@@ -1,5 +1,7 @@
 //! What would be made.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -99,28 +101,56 @@ impl Plan {
         !settings && self.lists().iter().all(|(_, list)| list.is_empty())
     }
 
+    /// The same with its keys and accounts for a provider that is there already. False if it has several providers, or more than their keys.
+    #[must_use]
+    pub fn only_for(&mut self, provider: &str) -> bool {
+        if self.providers.len() > 1 || !self.pools.is_empty() || !self.routes.is_empty() {
+            return false;
+        }
+        self.providers.clear();
+        for credential in &mut self.credentials {
+            if let Value::Object(members) = credential {
+                members.insert("provider".to_owned(), provider.into());
+            }
+        }
+        true
+    }
+
     /// How many findings are of this grade.
     #[must_use]
     pub fn count(&self, grade: Grade) -> usize {
         self.findings.iter().filter(|finding| finding.grade == grade).count()
     }
 
-    /// As the admin API takes it, with the values of variables. A key whose variable has no value is left out, and told.
+    /// As the admin API takes it, with the values of variables. What needs one that has no value is left out, and told.
     #[must_use]
     pub fn document(&self, lookup: impl Fn(&str) -> Option<String>) -> Carried {
         let mut missing = Vec::new();
+        let mut lost = HashSet::new();
         let mut document = Map::new();
         for (name, list) in self.lists() {
-            let entries = list.iter().filter_map(|entry| {
+            let mut entries = Vec::with_capacity(list.len());
+            for entry in list {
                 let mut entry = entry.clone();
                 let before = missing.len();
                 let what = describe(name, &entry);
                 resolve(&mut entry, &lookup, &what, &mut missing);
-                let secret = matches!(name, "credentials" | "keys");
-                let whole = !secret || missing.len() == before;
-                whole.then_some(entry)
-            });
-            document.insert(name.to_owned(), entries.collect());
+                // Headers may be missing; an address, the client of accounts or a key may not.
+                let whole = match name {
+                    "providers" => ["base_url", "oauth"].iter().all(|member| is_whole(list, &entry, member)),
+                    "credentials" | "keys" => missing.len() == before,
+                    _ => true,
+                };
+                if whole {
+                    entries.push(entry);
+                } else if let ("providers", Some(provider)) = (name, entry.get("name").and_then(Value::as_str)) {
+                    lost.insert(provider.to_owned());
+                }
+            }
+            document.insert(name.to_owned(), entries.into());
+        }
+        if !lost.is_empty() {
+            without(&mut document, &lost);
         }
         Carried { document: document.into(), missing }
     }
@@ -217,6 +247,46 @@ fn named(entry: &Value) -> Option<(String, Map<String, Value>)> {
     let mut body = entry.as_object()?.clone();
     let name = body.remove("name")?.as_str()?.to_owned();
     Some((name, body))
+}
+
+/// Whether a member has all that it had in the plan.
+fn is_whole(list: &[Value], entry: &Value, member: &str) -> bool {
+    let same = list.iter().find(|one| one.get("name") == entry.get("name"));
+    let parts = |value: Option<&Value>| value.map_or(0, |value| value.as_object().map_or(1, Map::len));
+    same.is_none_or(|one| parts(one.get(member)) == parts(entry.get(member)))
+}
+
+/// Takes out what belongs to providers that are not made.
+fn without(document: &mut Map<String, Value>, lost: &HashSet<String>) {
+    let of_lost = |to: &str| lost.contains(to.split_once('/').map_or(to, |(provider, _)| provider));
+    let mut retain = |list: &str, keep: &dyn Fn(&mut Value) -> bool| {
+        if let Some(Value::Array(entries)) = document.get_mut(list) {
+            let all = std::mem::take(entries);
+            entries.extend(all.into_iter().filter_map(|mut entry| keep(&mut entry).then_some(entry)));
+        }
+    };
+    retain("credentials", &|entry| !entry["provider"].as_str().is_some_and(|name| lost.contains(name)));
+    let gone = RefCell::new(HashSet::new());
+    retain("pools", &|entry| {
+        let Some(Value::Array(targets)) = entry.get_mut("targets") else { return true };
+        targets.retain(|target| {
+            let to = target.as_str().or_else(|| target.get("target")?.as_str()).unwrap_or_default();
+            !of_lost(to)
+        });
+        let kept = !targets.is_empty();
+        if !kept && let Some(name) = entry["name"].as_str() {
+            gone.borrow_mut().insert(name.to_owned());
+        }
+        kept
+    });
+    let gone = gone.into_inner();
+    retain("pools", &|entry| {
+        if let Some(Value::Array(fallbacks)) = entry.get_mut("fallbacks") {
+            fallbacks.retain(|name| !name.as_str().is_some_and(|name| gone.contains(name)));
+        }
+        true
+    });
+    retain("routes", &|entry| !entry["to"].as_str().is_some_and(|to| of_lost(to) || gone.contains(to)));
 }
 
 /// What an entry is, for people.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
     Chat,
+    Responses,
     Messages,
     Gemini,
 }
@@ -14,6 +15,7 @@ impl Speaks {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Messages => "messages",
             Self::Gemini => "gemini",
         }
@@ -56,6 +58,7 @@ pub(crate) fn preset(address: &str, speaks: Speaks) -> Option<&'static str> {
     match speaks {
         Speaks::Messages => (host == "api.anthropic.com").then_some("anthropic"),
         Speaks::Gemini => (host == "generativelanguage.googleapis.com").then_some("gemini"),
+        Speaks::Responses => (host == "api.openai.com").then_some("openai-responses"),
         Speaks::Chat => {
             let of_host = HOSTS.iter().find(|(end, _)| {
                 host.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'))
@@ -103,6 +106,17 @@ pub(crate) fn of(preset: &str) -> Map<String, Value> {
     Map::from_iter([("preset".to_owned(), preset.into())])
 }
 
+/// The address with `/v1`, where a gateway adds that by itself.
+pub(crate) fn versioned(address: &str) -> String {
+    let address = address.trim().trim_end_matches('/');
+    match address.rsplit('/').next() {
+        Some(last) if last.len() > 1 && last.starts_with('v') && last.chars().skip(1).all(|c| c.is_ascii_digit()) => {
+            address.to_owned()
+        }
+        _ => format!("{address}/v1"),
+    }
+}
+
 /// The address without what a gateway of the other kind writes behind it.
 pub(crate) fn without(address: &str, tail: &str) -> String {
     let address = address.trim().trim_end_matches('/');
@@ -124,7 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn tails_are_taken_off() {
+    fn versions_are_added_once() {
+        assert_eq!(versioned("https://a.example/"), "https://a.example/v1");
+        assert_eq!(versioned("https://a.example/v4"), "https://a.example/v4");
         assert_eq!(without("https://a.example/v1/chat/completions", "/chat/completions"), "https://a.example/v1");
     }
 }

@@ -139,7 +139,9 @@ impl Source {
             Value::Object(members) if !members.is_empty() => node.entries().for_each(|(_, child)| self.rest(&child)),
             Value::Array(items) if !items.is_empty() => node.items().for_each(|child| self.rest(&child)),
             Value::Null | Value::Object(_) | Value::Array(_) => node.grade(Grade::Exact, "", EMPTY),
-            Value::String(text) if text.trim().is_empty() => node.grade(Grade::Exact, "", EMPTY),
+            Value::String(text) if matches!(text.trim(), "" | "{}" | "[]" | "null") => {
+                node.grade(Grade::Exact, "", EMPTY)
+            }
             _ => node.unsupported(UNKNOWN),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, conform, connect, credentials, crud, diff, explain, export, health, keys, launch, logs, models, pools,
+    api, conform, connect, credentials, crud, diff, explain, export, health, import, keys, launch, logs, models, pools,
     providers, record, replay, routes, serve, teams, usage, users,
 };
 use crate::examples;
@@ -104,6 +104,7 @@ pub(crate) enum Command {
     ///
     /// Without a client, the clients that are known are listed.
     Connect(connect::ConnectArgs),
+    Import(import::ImportArgs),
     /// Copy the database into a new file, also while a gateway runs
     ///
     /// Secrets in the copy stay sealed: keep the master key as well. A Postgres database is copied with `pg_dump`.

@@ -144,6 +144,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("audit", &["polyport audit --where actor=ada"]),
     ("prices", &["polyport prices --where provider=openai --search gpt-5"]),
     ("problems", &["polyport problems"]),
+    (
+        "import",
+        &[
+            "polyport import litellm/config.yaml",
+            "polyport import one-api.db --write",
+            "polyport import ~/.cli-proxy-api config.yaml --as cli-proxy-api",
+        ],
+    ),
     ("export", &["polyport export definitions.json"]),
     (
         "launch",

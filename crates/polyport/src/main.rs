@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Export(what)) => cmd::export::run(&args, what),
         Some(Command::Launch(what)) => cmd::launch::run(&args, what),
         Some(Command::Connect(what)) => cmd::connect::run(&args, what),
+        Some(Command::Import(what)) => cmd::import::run(&args, what),
         Some(Command::Backup { to, log }) => cmd::store::backup(&args, to, log.as_deref()),
         Some(Command::Restore { from, any_key }) => cmd::store::restore(&args, from, *any_key),
         Some(Command::Store(StoreCommand::RotateKey)) => cmd::store::rotate_key(&args),

@@ -238,7 +238,7 @@ fn keys_of(row: &Node<'_>, provider: &str, draft: &mut Draft<'_>) {
                     draft.key_text(&node, provider, &text, "key", Map::new());
                 }
             }
-            None if key.text().is_some() => drop(draft.key(&key, provider, ENV, Map::new())),
+            None if key.text().is_some() => draft.key(&key, provider, ENV, Map::new()),
             None => {}
         }
     }

@@ -134,7 +134,7 @@ fn account(entry: &Node<'_>, provider: &str, draft: &mut Draft<'_>) {
     for key in ["api_key", "apiKey"] {
         if let Some(node) = entry.get(key) {
             match node.text() {
-                Some(text) if text.starts_with("wk-") => drop(draft.key(&node, provider, &[], Map::new())),
+                Some(text) if text.starts_with("wk-") => draft.key(&node, provider, &[], Map::new()),
                 _ => node.unsupported("the key of the sign-in service belongs to the address of the token server"),
             }
         }

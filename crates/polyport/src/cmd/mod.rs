@@ -11,6 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod health;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod lists;
