@@ -21,6 +21,7 @@ mod kept;
 mod kinds;
 mod known_bugs;
 mod limits;
+mod moves;
 mod objects;
 mod openapi;
 mod passthrough;
