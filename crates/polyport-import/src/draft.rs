@@ -14,6 +14,9 @@ use crate::services;
 use crate::source::{Node, Source};
 use crate::variables;
 
+/// A shorter key can be guessed; beyond this machine it opens nothing.
+const SHORTEST: usize = 16;
+
 /// A plan that is being made.
 pub(crate) struct Draft<'a> {
     source: &'a Source,
@@ -373,6 +376,14 @@ impl<'a> Draft<'a> {
         self.plan.users.push(body.into());
     }
 
+    /// Whether a key of clients or operators is too short to be kept from strangers.
+    fn has_short_keys(&self) -> bool {
+        let admins = self.plan.settings["access"]["admin_keys"].as_array();
+        let clients = self.plan.keys.iter().filter_map(|key| key.get("key"));
+        let mut all = admins.into_iter().flatten().chain(clients).filter_map(Value::as_str);
+        all.any(|key| variables::name_of(key).is_none() && key.chars().count() < SHORTEST)
+    }
+
     /// Where to listen, as far as that is safe: not beyond this machine without keys.
     pub(crate) fn listen(&mut self, host: Option<Node<'_>>, port: Option<Node<'_>>) {
         if let Some(port) = port {
@@ -397,6 +408,12 @@ impl<'a> Draft<'a> {
         };
         if public && !self.has_keys() {
             host.manual("without keys Polyport listens on this machine only: make a key, then set `server.host`");
+            return;
+        }
+        if public && self.has_short_keys() {
+            host.manual(format!(
+                "a key of fewer than {SHORTEST} characters can be guessed: replace it by a longer one, then set `server.host`"
+            ));
             return;
         }
         let address = match said.as_str() {

@@ -8,6 +8,7 @@ mod commands;
 mod conform;
 #[cfg(target_os = "linux")]
 mod handover;
+mod import;
 mod ledger;
 #[cfg(target_os = "linux")]
 mod manager;
