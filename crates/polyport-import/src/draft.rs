@@ -358,11 +358,6 @@ impl<'a> Draft<'a> {
         Some(name)
     }
 
-    /// A key that comes without its text, so that it gets another one.
-    pub(crate) fn nameless_key(&mut self, body: Map<String, Value>) {
-        self.plan.keys.push(body.into());
-    }
-
     /// Whether clients have keys.
     pub(crate) fn has_keys(&self) -> bool {
         !self.plan.keys.is_empty()

@@ -33,13 +33,17 @@ pub enum Format {
     ClaudeCodeRouter,
     /// gpt-load: an export or its database.
     GptLoad,
+    /// Bifrost: `config.json`.
+    Bifrost,
+    /// TensorZero: `tensorzero.toml`.
+    TensorZero,
     /// Polyport itself: what `GET /admin/api/export` tells.
     Polyport,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Warp2api,
         Self::Antigravity,
         Self::Transformer,
@@ -51,6 +55,8 @@ impl Format {
         Self::CliProxyApi,
         Self::ClaudeCodeRouter,
         Self::GptLoad,
+        Self::Bifrost,
+        Self::TensorZero,
         Self::Polyport,
     ];
 
@@ -113,6 +119,8 @@ impl Format {
             Self::GptLoad => {
                 ("gpt-load", "gpt-load", "`groups` or `group` with `channel_type` and `upstreams`, and their keys")
             }
+            Self::Bifrost => ("bifrost", "Bifrost", "`providers` by name, each with `keys` that have a `value`"),
+            Self::TensorZero => ("tensorzero", "TensorZero", "`models` with `routing` and `providers`"),
             Self::Polyport => ("polyport", "Polyport", "`version`, `exported_at` and lists with `definition`"),
         }
     }

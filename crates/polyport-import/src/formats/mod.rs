@@ -3,12 +3,14 @@
 mod ai_service;
 mod antigravity;
 mod api_pool;
+mod bifrost;
 mod claude_code_router;
 mod cli_proxy;
 mod gpt_load;
 mod litellm;
 mod one_api;
 mod polyport;
+mod tensorzero;
 mod transformer;
 mod warp2api;
 
@@ -33,6 +35,8 @@ pub(crate) fn is_like(format: Format, document: &Document, strong: bool) -> bool
         Format::CliProxyApi => cli_proxy::is_like(&look, strong),
         Format::ClaudeCodeRouter => claude_code_router::is_like(&look, strong),
         Format::GptLoad => gpt_load::is_like(&look, strong),
+        Format::Bifrost => bifrost::is_like(&look, strong),
+        Format::TensorZero => tensorzero::is_like(&look, strong),
         Format::Polyport => polyport::is_like(&look, strong),
     }
 }
@@ -50,6 +54,8 @@ pub(crate) fn read<'a>(format: Format, source: &'a Source, draft: &mut Draft<'a>
         Format::CliProxyApi => cli_proxy::read(source, draft),
         Format::ClaudeCodeRouter => claude_code_router::read(source, draft),
         Format::GptLoad => gpt_load::read(source, draft),
+        Format::Bifrost => bifrost::read(source, draft),
+        Format::TensorZero => tensorzero::read(source, draft),
         Format::Polyport => polyport::read(source, draft),
     }
 }

@@ -75,18 +75,9 @@ fn entry(list: &str, row: &Node<'_>, names: &HashMap<String, String>, draft: &mu
             draft.route(&name, body);
             row.exact("routes");
         }
-        "keys" => {
-            body.shift_insert(0, "name".to_owned(), name.as_str().into());
-            if row.get("expires_at").and_then(|node| node.value.as_i64()).is_some_and(|at| draft.is_past(at)) {
-                row.unsupported("it has expired");
-                return;
-            }
-            draft.nameless_key(body);
-            row.approximate(
-                "keys",
-                "an export holds no secrets: the key gets another text, which is told when it is made",
-            );
-        }
+        "keys" => row.manual(format!(
+            "an export holds no secrets: make the key `{name}` again (`polyport keys add`), or restore a backup"
+        )),
         _ => {
             body.shift_insert(0, "name".to_owned(), name.as_str().into());
             if list == "teams" {

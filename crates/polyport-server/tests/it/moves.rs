@@ -130,7 +130,7 @@ fn what_is_planned_of_every_fixture_is_a_configuration_of_its_own() {
                 "AWS_ACCESS_KEY_ID",
                 "AWS_SECRET_ACCESS_KEY",
             ]
-            .map(|name| (name.to_owned(), "sk-imported-0123456789".to_owned())),
+            .map(|name| (name.to_owned(), value_of(name))),
             home.path(),
         );
         let source = Source::new(None, environment, Arguments::default());

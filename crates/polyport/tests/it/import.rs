@@ -145,7 +145,10 @@ fn a_folder_is_searched_for_what_belongs_together() {
     assert_eq!(told["format"], "ai-service");
     let key = told["credentials"].as_array().unwrap().iter().find(|one| one["provider"] == "openai").unwrap();
     assert_ne!(key["key"], "env:OPENAI_API_KEY", "the variable was not found in .env");
-    assert_eq!(told["missing"], serde_json::json!([{"variable": "ANTHROPIC_API_KEY", "left_out": "a key of `anthropic`"}]));
+    assert_eq!(
+        told["missing"],
+        serde_json::json!([{"variable": "ANTHROPIC_API_KEY", "left_out": "a key of `anthropic`"}])
+    );
 }
 
 #[tokio::test]
