@@ -21,7 +21,7 @@ pub enum OpenError {
     #[error("`{0}` is no path of a database file; write sqlite://data/polyport.db")]
     Path(String),
     /// The file system refuses.
-    #[error("{path}: {reason}")]
+    #[error("{path}: {reason}{}", hint(reason))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -98,6 +98,18 @@ pub enum OpenError {
     /// Something else.
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+/// What to do where the system refuses a file.
+pub(crate) fn hint(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; it must belong to the user that Polyport runs as: `ls -l` shows whose it is, `chown` gives it away"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "; its disk is read-only: give another data folder with `--data`",
+        io::ErrorKind::StorageFull => "; its disk is full: free some space, or give another data folder with `--data`",
+        _ => "",
+    }
 }
 
 fn saved(backup: Option<&PathBuf>) -> String {

@@ -9,6 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use crate::error::hint;
+
 /// The name of the generated key's file in the data folder.
 const FILE: &str = "master.key";
 
@@ -34,7 +36,7 @@ pub enum KeyError {
         reason: Box<Self>,
     },
     /// The key file cannot be read or written.
-    #[error("{path}: {reason}")]
+    #[error("{path}: {reason}{}", hint(reason))]
     Io {
         /// The key file.
         path: PathBuf,

@@ -49,9 +49,16 @@ pub fn is_sample(key: &str) -> bool {
         "none", "null", "todo",
     ];
     const PARTS: [&str; 7] = ["yourkey", "yourapikey", "yourtoken", "youropenai", "changeme", "replaceme", "insertkey"];
+    // Of the example configuration, where they look like real ones.
+    const EXAMPLES: [&str; 2] = ["pp3f1c8a52d94be07716aa", "pp8d02c6e1f7a94b35c2de"];
+    let mut letters: Vec<char> = words.chars().collect();
+    letters.sort_unstable();
+    letters.dedup();
     let tail = words.trim_start_matches("sk").trim_start_matches("pp");
     WHOLE.contains(&words.as_str())
         || PARTS.iter().any(|part| words.contains(part))
+        || EXAMPLES.contains(&words.as_str())
+        || (words.len() >= 16 && letters.len() < 5)
         || tail.is_empty()
         || tail.chars().all(|c| c == 'x')
         || key.contains("...")

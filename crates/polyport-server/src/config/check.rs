@@ -90,8 +90,18 @@ pub(super) fn listen(file: &File, context: &mut Context<'_>) -> Listen {
         None => here,
         Some(Some(host)) => host,
         Some(None) => {
-            let remedy = "write an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks";
-            context.error(&steps!["server", "host"], "this is not an IP address", remedy);
+            let is_path = file.server.host.as_deref().is_some_and(|host| host.contains('/'));
+            let (message, remedy) = match is_path {
+                true => (
+                    "clients are not answered at a Unix socket",
+                    "listen on 127.0.0.1, and let a proxy open the socket; commands of this machine have one in the data folder",
+                ),
+                false => (
+                    "this is not an IP address",
+                    "write an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks",
+                ),
+            };
+            context.error(&steps!["server", "host"], message, remedy);
             here
         }
     };
@@ -128,6 +138,7 @@ fn host_of(text: &str) -> Option<IpAddr> {
 pub(super) fn access(file: &File, listen: &mut Listen, context: &mut Context<'_>) -> Access {
     let care = match (file.server.retreat, listen.is_public()) {
         (Some(true), _) => Care::Retreat,
+        (_, true) if file.access.weak_keys == Some(true) => Care::Forced,
         (_, true) => Care::Network,
         (_, false) => Care::Machine,
     };
@@ -183,6 +194,8 @@ pub(super) fn access(file: &File, listen: &mut Listen, context: &mut Context<'_>
 pub(super) enum Care {
     /// Others reach the gateway.
     Network,
+    /// Others reach the gateway, and the operator takes what comes of it.
+    Forced,
     /// Only this machine does.
     Machine,
     /// Only this machine does where they are not good enough for networks.
@@ -280,7 +293,7 @@ pub(super) fn keys(
         if sample {
             let (message, remedy) =
                 (format!("{this} is a sample that everybody knows"), "make one: openssl rand -hex 24");
-            if care != Care::Retreat {
+            if !matches!(care, Care::Retreat | Care::Forced) {
                 context.error(&path, message, remedy);
                 continue;
             }
@@ -290,6 +303,10 @@ pub(super) fn keys(
             let message = format!("{this} is shorter than {SHORTEST_PUBLIC_KEY} characters");
             context.error(&path, message, "make a longer one: openssl rand -hex 24");
             continue;
+        }
+        if care == Care::Forced && short && !sample {
+            let message = format!("{this} is shorter than {SHORTEST_PUBLIC_KEY} characters and can be guessed");
+            context.warning(&path, message, "make a longer one: openssl rand -hex 24");
         }
         let name = key.name.clone().or(found.origin).unwrap_or_else(|| format!("key {}", at + 1));
         let hash = KeyHash::of(text);

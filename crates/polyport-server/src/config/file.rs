@@ -144,6 +144,9 @@ pub(super) struct Access {
     /// Keys of operators, for the admin API; keys of clients do not open it, nor do these ask models. Default: `env:ADMIN_TOKEN`, if that
     /// is set.
     pub(super) admin_keys: Several<Key>,
+    /// Take keys that are short or those of examples beyond this machine too: whoever guesses one uses your providers. A warning stays. Default:
+    /// false, such keys are refused.
+    pub(super) weak_keys: Option<bool>,
     /// Networks, beside the Internet, in which providers may be that are declared through the admin API, such as `10.0.0.0/8`. Those of this
     /// file may be anywhere. Default: this machine if Polyport listens on loopback only, otherwise none.
     #[schemars(example = &"192.168.0.0/16")]

@@ -193,6 +193,58 @@ fn listening_beyond_loopback_needs_a_good_key() {
 }
 
 #[test]
+fn o11_weak_secrets_on_a_public_address_stop_the_start_unless_that_is_forced() {
+    let examples = [
+        "changeme",
+        "sk-1234",
+        "0000",
+        "your-api-key-here",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "pp-3f1c8a52d94be07716aa",
+        "pp-8d02c6e1f7a94b35c2de",
+    ];
+    for key in examples {
+        for list in ["keys", "admin_keys"] {
+            let file = |more: &str| format!("server: {{ host: 0.0.0.0 }}\naccess: {{ {list}: ['{key}']{more} }}");
+            let found = problems(&file(""));
+            assert!(
+                found.iter().any(|problem| problem.contains("sample") || problem.contains("shorter than 16")),
+                "{key}: {found:?}"
+            );
+            let forced = load(&file(", weak_keys: true"));
+            let told = forced.warnings.to_string();
+            assert!(told.contains("sample") || told.contains("can be guessed"), "{key}: {told}");
+        }
+    }
+    // Nothing forces an open gateway, or an empty key.
+    let open = problems("server: { host: 0.0.0.0 }\naccess: { open: true, weak_keys: true }");
+    assert!(open[0].contains("lets everybody on the network"), "{open:?}");
+    let empty = problems("server: { host: 0.0.0.0 }\naccess: { keys: [''], weak_keys: true }");
+    assert!(empty.iter().any(|problem| problem.contains("empty")), "{empty:?}");
+}
+
+#[test]
+fn o11_all_keys_of_the_example_files_are_known_as_samples() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = std::fs::read_to_string(root.join("polyport.example.yaml")).unwrap();
+    let keys = text.split(['"', ' ', ',', '}']).filter(|word| word.starts_with("pp-"));
+    assert!(keys.clone().count() >= 2);
+    for key in keys {
+        assert!(polyport_types::secret::is_sample(key), "{key}");
+    }
+}
+
+#[test]
+fn o8_a_path_in_the_place_of_an_address_is_told_with_the_remedy() {
+    for host in ["unix:/run/polyport.sock", "/run/polyport.sock"] {
+        let found = problems(&format!("server: {{ host: '{host}' }}"));
+        assert!(found[0].contains("not answered at a Unix socket") && found[0].contains("127.0.0.1"), "{found:?}");
+    }
+    assert!(problems("server: { host: example.com }")[0].contains("this is not an IP address"));
+    assert_eq!(load("server: { host: '::1' }").config.listen.address().to_string(), "[::1]:7659");
+}
+
+#[test]
 fn s0_19_usual_variables_hold_keys_that_the_file_does_not_give() {
     let usual = [("API_TOKEN", "client-0123456789"), ("ADMIN_TOKEN", "admin-0123456789")];
     let access = load_with("server: { host: 0.0.0.0 }", &usual).config.access.clone();

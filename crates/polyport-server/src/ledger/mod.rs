@@ -107,7 +107,7 @@ pub enum BooksError {
         error: std::io::Error,
     },
     /// The request log cannot be used.
-    #[error("the request log: {0}")]
+    #[error("the request log cannot be used")]
     Log(#[from] OpenError),
 }
 

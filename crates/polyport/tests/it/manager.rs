@@ -152,3 +152,59 @@ fn s3_06_health_tells_by_its_exit_code_whether_the_gateway_answers() {
     assert_eq!(gone.status.code(), Some(1));
     assert!(crate::text(&gone.stderr).contains("no gateway answers at 127.0.0.1:1"), "{}", crate::text(&gone.stderr));
 }
+
+/// What a user without rights is told, in a folder where `prepare` has done something as its owner.
+fn told_to_others(prepare: impl FnOnce(&Path), more: &[&str]) -> Option<String> {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    const NOBODY: u32 = 65532;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("polyport");
+    std::fs::copy(env!("CARGO_BIN_EXE_polyport"), &program).unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    if chown(&data, Some(NOBODY), Some(NOBODY)).is_err() {
+        eprintln!("skipped: only root can try what others are told");
+        return None;
+    }
+    prepare(folder.path());
+    let mut command = Command::new("setpriv");
+    command.current_dir(folder.path()).env_clear().args(["--reuid=65532", "--regid=65532", "--clear-groups"]);
+    let output = command
+        .arg(&program)
+        .arg("serve")
+        .args(if more.is_empty() { &["--port", "0"] } else { more })
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    Some(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn o8_missing_rights_are_told_with_the_file_and_the_remedy() {
+    use std::os::unix::fs::PermissionsExt;
+    let closed = |path: &Path| {
+        std::fs::write(path, "discover: false\n").unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    for (file, words) in [
+        ("data/master.key", "it must belong to the user that Polyport runs as"),
+        ("data/polyport.db", "it must belong to the user that Polyport runs as"),
+        ("data/polyport.db.lock", "it must belong to the user that Polyport runs as"),
+        ("data/log.db", "it must belong to the user that Polyport runs as"),
+        ("polyport.yaml", "give another one with --config"),
+    ] {
+        let Some(told) = told_to_others(|folder| closed(&folder.join(file)), &[]) else { return };
+        assert!(told.contains(file) && told.contains(words), "{file}: {told}");
+        assert_eq!(told.matches("Permission denied").count(), 1, "{told}");
+    }
+    let private = |folder: &Path| {
+        std::os::unix::fs::chown(folder.join("data"), Some(0), Some(0)).unwrap();
+        std::fs::set_permissions(folder.join("data"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    };
+    let Some(told) = told_to_others(private, &[]) else { return };
+    assert!(told.contains("make it writable, or name another with --data"), "{told}");
+    let Some(told) = told_to_others(|_| {}, &["--port", "80"]) else { return };
+    assert!(told.contains("ports below 1024 need rights; choose a higher one with `--port`"), "{told}");
+}
