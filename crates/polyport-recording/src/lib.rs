@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`format`] | the lines of a recording |
+//! | [`mod@format`] | the lines of a recording |
 //! | [`read`] | reading them, with errors that say what is wrong |
 //! | [`redact`] | what is taken out before anything is written |
 //! | [`matching`] | which recorded answer belongs to a request |
