@@ -57,6 +57,19 @@ const WORDS: [&str; 28] = [
 /// Names that hold such a word and are harmless, or necessary.
 const HARMLESS: [&str; 3] = ["idempotency-key", "sec-websocket-key", "user-agent"];
 
+/// Headers that tell who is where. What they say is taken out here, and not looked for elsewhere: it may be `localhost`.
+const PLACES: [&str; 9] = [
+    "cf-connecting-ip",
+    "fly-client-ip",
+    "forwarded",
+    "host",
+    "true-client-ip",
+    "x-client-ip",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
+];
+
 /// Removes secrets.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
@@ -89,6 +102,9 @@ impl Redactor {
 
     /// The value of a header; what it had to hide is learned.
     pub fn header(&mut self, name: &str, value: &str, operator: bool) -> String {
+        if PLACES.contains(&name) {
+            return REDACTED.to_owned();
+        }
         if is_secret(name) || (operator && !is_plain(name)) {
             // The scheme (`Bearer`) is no secret.
             self.learn(value.rsplit(' ').next().unwrap_or_default());
@@ -279,6 +295,8 @@ mod tests {
     fn d5_what_is_hidden_once_is_hidden_everywhere() {
         let mut redactor = Redactor::default();
         assert_eq!(redactor.header("authorization", &format!("Bearer {SECRET}"), false), REDACTED);
+        assert_eq!(redactor.header("x-forwarded-for", "192.0.2.7, 10.0.0.1", false), REDACTED);
+        assert_eq!(redactor.text("at 192.0.2.7, 10.0.0.1"), "at 192.0.2.7, 10.0.0.1");
         assert_eq!(redactor.header("accept", "application/json", true), "application/json");
         assert_eq!(redactor.header("x-extra", "canary-of-operator", true), REDACTED);
         assert_eq!(redactor.target("/v1/x?alt=sse&key=canary-in-query&b"), "/v1/x?alt=sse&key=%5Bredacted%5D&b");
