@@ -190,6 +190,7 @@ fn people(plan: &Plan, settings: &Settings, missing: &[(String, String)], done: 
     for (variable, of) in missing {
         out::line(&format!("Set {variable}: without its value {of} is left out."));
     }
+    there_already(done);
     match done {
         Some(done) => out::line(&format!(
             "\n{} made, {} there already. See `polyport status`, and try a model with `polyport explain MODEL`.",
@@ -198,4 +199,19 @@ fn people(plan: &Plan, settings: &Settings, missing: &[(String, String)], done: 
         None => out::line("\nNothing was changed. Add `--write` to make it."),
     }
     Ok(())
+}
+
+/// Names what was not made because it is there: a key may also be one of the environment, which is not kept anywhere else.
+fn there_already(done: Option<&Value>) {
+    const NAMED: usize = 8;
+    let results = done.and_then(|done| done["results"].as_array()).into_iter().flatten();
+    let there: Vec<String> = results
+        .filter(|one| one["result"] == "exists")
+        .map(|one| format!("{} {}", out::cell(&one["list"]), out::name(one)))
+        .collect();
+    if !there.is_empty() {
+        let more = if there.len() > NAMED { ", …" } else { "" };
+        let named: Vec<&str> = there.iter().take(NAMED).map(String::as_str).collect();
+        out::line(&format!("There already, or in the environment: {}{more}", named.join(", ")));
+    }
 }

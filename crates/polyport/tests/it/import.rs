@@ -84,7 +84,12 @@ fn what_is_written_is_there_and_a_second_time_changes_nothing() {
     assert!(run(folder.path(), &["check"]).status.success());
     // Another time: nothing is made twice, and a file that is there is its owner's.
     let again = text(&run(folder.path(), &["import", "app.yml", "--write"]).stdout);
-    assert!(again.contains("0 made, 3 there already") && again.contains("which stays as it is"), "{again}");
+    assert!(
+        again.contains("0 made, 3 there already")
+            && again.contains("which stays as it is")
+            && again.contains("There already, or in the environment: providers openai"),
+        "{again}"
+    );
     assert_eq!(std::fs::read_to_string(&yaml).unwrap(), made);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), APP);
 }
