@@ -54,19 +54,28 @@ pub(crate) fn run(args: &Args, what: &ReplayArgs) -> Result<ExitCode> {
         let replay = Replay::start(player, what.listen).await;
         let replay =
             replay.with_context(|| format!("cannot listen on {}; choose another with --listen", what.listen))?;
-        let config = config(&recording, replay.address());
-        if args.json {
-            out::line(
-                &json!({ "url": format!("http://{}", replay.address()), "providers": config["providers"] }).to_string(),
-            );
-        } else {
-            out::line(&format!("Replaying {} on http://{}", what.file.display(), replay.address()));
-            for (name, provider) in config["providers"].as_object().into_iter().flatten() {
-                let text = |member: &str| provider[member].as_str().unwrap_or_default().to_owned();
-                out::line(&format!("  {name} ({}): {}", text("protocol"), text("base_url")));
+        let told = async {
+            let config = config(&recording, replay.address());
+            if args.json {
+                out::line(
+                    &json!({ "url": format!("http://{}", replay.address()), "providers": config["providers"] })
+                        .to_string(),
+                );
+            } else {
+                out::line(&format!("Replaying {} on http://{}", what.file.display(), replay.address()));
+                for (name, provider) in config["providers"].as_object().into_iter().flatten() {
+                    let text = |member: &str| provider[member].as_str().unwrap_or_default().to_owned();
+                    out::line(&format!("  {name} ({}): {}", text("protocol"), text("base_url")));
+                }
             }
+            std::future::pending::<()>().await;
+        };
+        // Whoever reads that it listens may stop it at once.
+        tokio::select! {
+            biased;
+            () = super::serve::signalled() => {}
+            () = told => {}
         }
-        super::serve::signalled().await;
         Ok(ExitCode::SUCCESS)
     })
 }

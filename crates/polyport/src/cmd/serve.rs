@@ -144,7 +144,9 @@ async fn answer(
         stop_at_the_next_signal();
         end
     };
+    // Whoever reads that it listens may stop it at once.
     tokio::select! {
+        biased;
         () = server.run_until(end) => {}
         () = beside => {}
     }
