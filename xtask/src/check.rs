@@ -15,9 +15,11 @@ pub(crate) struct Args {
 }
 
 /// The tests that compare generated files with what they are made from: package, target, filter.
-const GENERATED: [(&str, &[&str], &str); 3] = [
+const GENERATED: [(&str, &[&str], &str); 4] = [
     // docs/CONFIGURATION.md and polyport.schema.json
     ("polyport-server", &["--lib"], "config::reference"),
+    // docs/guide/en/cli.md
+    ("polyport", &["--bin", "polyport"], "reference"),
     // docs/TRANSLATION.md
     ("polyport-protocol", &["--test", "it"], "matrix"),
     // docs/KNOWN_BUGS.md

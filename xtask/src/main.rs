@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "it is no part of the gateway")]
 
 mod bench;
+mod book;
 mod check;
 mod delivery;
 mod e2e;

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{delivery, e2e, prometheus, shell};
+use crate::{book, delivery, e2e, prometheus, shell};
 
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, doc, unit, openapi, prometheus, delivery, sdk-python, sdk-node, clients, llama
+    /// Run only these steps (comma separated): fmt, clippy, doc, book, unit, openapi, prometheus, delivery, sdk-python, sdk-node, clients, llama
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("fmt", fmt),
     ("clippy", clippy),
     ("doc", doc),
+    ("book", book::run),
     ("unit", unit),
     ("openapi", e2e::openapi),
     ("prometheus", prometheus::run),

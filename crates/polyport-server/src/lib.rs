@@ -7,7 +7,7 @@
 //! | `listen` | connections, their limits, graceful shutdown, another process in this one's place |
 //! | `router` | every route |
 //! | `admin` | the admin API |
-//! | `docs` | the API for people with a browser |
+//! | `docs`, `guide` | the API and the book for people with a browser |
 //! | [`identity`] | who may do what there, and how they show who they are |
 //! | `ingress` | from HTTP to the relay |
 //! | `gate` | places for a number of requests at once |
@@ -34,6 +34,7 @@ mod docs;
 mod error;
 pub mod explain;
 mod gate;
+mod guide;
 mod id;
 pub mod identity;
 mod ingress;

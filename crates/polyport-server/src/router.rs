@@ -18,7 +18,7 @@ use crate::ingress::objects::{self, Place};
 use crate::ingress::peer::Peer;
 use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
-use crate::{docs, error, observe, recorder};
+use crate::{docs, error, guide, observe, recorder};
 
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(crate) enum Route {
     Admin,
     /// The page about the API.
     Docs(docs::File),
+    Guide,
     /// Counts by provider and key.
     KeyStats,
     Health,
@@ -67,7 +68,7 @@ impl Route {
     /// How loudly the log speaks of a request that asks no model: probes come all the time. `None` where its [`observe::Record`] does.
     fn loudness(&self) -> Option<Level> {
         match self {
-            Self::Health | Self::Ready | Self::Metrics | Self::Root | Self::Docs(_) => Some(Level::DEBUG),
+            Self::Health | Self::Ready | Self::Metrics | Self::Root | Self::Docs(_) | Self::Guide => Some(Level::DEBUG),
             Self::Models(_) | Self::Model(..) | Self::WebSocket | Self::Admin | Self::KeyStats => Some(Level::INFO),
             _ => None,
         }
@@ -136,6 +137,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
             "/v1/gemini/completions" | "/gemini/completions" => only(post, Route::Compat(ClientProtocol::Gemini)),
             // The start-up probe of clients whose base address has one of our prefixes.
             "/anthropic" | "/openai" | "/gemini" | "/v1" | "/v1beta" => only(get, Route::Root),
+            _ if guide::holds(path) => only(get, Route::Guide),
             _ => match docs::File::at(path) {
                 Some(file) => only(get, Route::Docs(file)),
                 None => Err(Miss::NotFound(None)),
@@ -449,6 +451,7 @@ async fn answer_other(call: Call, route: Route) -> Response<Body> {
         Route::Forward(path) => ingress::forward::handle(call, path).await,
         Route::Admin => admin::handle(call).await,
         Route::Docs(file) => docs::answer(&call, file),
+        Route::Guide => guide::answer(&call, call.head.uri.path()),
         Route::KeyStats => admin::stats::handle(&call),
         Route::Health => ingress::plain::health(),
         Route::Ready => ingress::plain::ready(&call),

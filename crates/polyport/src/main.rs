@@ -10,6 +10,8 @@ mod examples;
 mod gateway;
 mod log;
 mod out;
+#[cfg(test)]
+mod reference;
 
 use std::process::ExitCode;
 

@@ -253,6 +253,25 @@ async fn the_page_about_the_api_needs_nothing_from_elsewhere() {
         assert!(answer.status == 200 && answer.header("content-type").starts_with(kind), "{accept}");
     }
     assert_eq!(get(running.gateway.address, "/docs/other", &[]).await.status, 404);
+    for (path, status, words) in [
+        ("/docs/guide/", 200, "Quick start"),
+        ("/docs/guide/clients/claude.html", 200, "polyport launch claude"),
+        ("/docs/guide/zh/", 200, "快速上手"),
+        ("/docs/guide/style.css", 200, "font-family"),
+        ("/docs/guide", 308, ""),
+        ("/docs/guide/zh", 308, ""),
+        ("/docs/guide/none.html", 404, "begins at"),
+        ("/docs/guide/../../etc/passwd", 404, ""),
+    ] {
+        let answer = get(running.gateway.address, path, &[]).await;
+        assert_eq!(answer.status, status, "{path}");
+        if status == 200 {
+            let policy = answer.header("content-security-policy");
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("script"), "{path}: {policy}");
+        }
+        let text = String::from_utf8(answer.bytes().await.unwrap()).unwrap();
+        assert!(text.contains(words) && !text.contains("<script"), "{path}: {text}");
+    }
     assert_eq!(send(running.gateway.address, "POST", "/docs", &[], "").await.status, 405);
     running.stop().await;
 }

@@ -9,6 +9,7 @@ use polyport_testkit::shared::workspace_root;
 /// What each crate may use of the workspace outside its tests.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-types", &[]),
+    ("polyport-guide", &[]),
     ("polyport-protocol", &["polyport-types"]),
     ("polyport-routing", &["polyport-types"]),
     ("polyport-accounting", &["polyport-types"]),
@@ -21,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "polyport-types",
             "polyport-accounting",
+            "polyport-guide",
             "polyport-import",
             "polyport-protocol",
             "polyport-routing",
