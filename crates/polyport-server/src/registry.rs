@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::definitions::{CREDENTIAL_SECRETS, Definition, Definitions, Kind, Standing};
-use crate::config::{Config, Live, Problem, Problems};
+use crate::config::{Config, Live, Place, Problem, Problems};
 use crate::tasks;
 
 /// What other processes change in the database is seen within this time.
@@ -301,26 +301,41 @@ impl Registry {
         let seen = self.seen.lock().await;
         let present = self.present();
         let mut all = (*present).clone();
-        let mut numbered = Vec::with_capacity(new.len());
+        let mut numbered: Vec<Arc<Definition>> = Vec::with_capacity(new.len());
+        let mut several: Vec<(Arc<Definition>, Vec<Problem>)> = Vec::new();
         for new in new.into_iter().map(Arc::new) {
-            if !present.list.iter().chain(&numbered).any(|known| is_same(known, &new)) {
-                all.list.push(Arc::clone(&new));
-                numbered.push(new);
+            match present.list.iter().chain(&numbered).find(|known| is_called_the_same(known, &new)) {
+                None => {
+                    all.list.push(Arc::clone(&new));
+                    numbered.push(new);
+                }
+                Some(known) if known.value == new.value => {}
+                // What belongs to it, such as keys, would go to something else.
+                Some(_) => {
+                    let words = format!("there is a {} of this name already, and it is another one", new.kind.as_str());
+                    let problem = Problem::error(Place::Default, words);
+                    several.push((new, vec![problem.remedy("rename one of them, or delete the one that is there")]));
+                }
             }
         }
         let judged = self.judge(all).await?;
-        let mut several = Vec::new();
         let mut good = Vec::new();
         for new in numbered {
             match judged.declared.out.get(&new.id) {
                 None => good.push(new),
-                Some(Standing::Shadowed(_)) => {}
+                Some(Standing::Shadowed(_)) if new.kind == Kind::Credential => {}
+                Some(Standing::Shadowed(problem)) => several.push((new, vec![problem.clone()])),
                 Some(Standing::Broken(problems)) => several.push((new, problems.clone())),
             }
         }
         if !several.is_empty() {
+            // That a provider is not there follows from its own mistakes.
+            let broken: Vec<Text> =
+                several.iter().filter(|(one, _)| one.kind == Kind::Provider).map(|(one, _)| one.name.clone()).collect();
+            several.retain(|(one, _)| one.kind != Kind::Credential || !broken.contains(&one.provider));
             return Err(Rejected::Several(several));
         }
+        self.those_stay(&judged, |id| present.find(id).is_some())?;
         if !write {
             let ids = good.iter().map(|new| (new.id.clone(), Text::new()));
             return Ok((ids.collect(), Made::default()));
@@ -394,10 +409,15 @@ impl Registry {
 
     /// Whether all but this one are in force that are now.
     fn others_stay(&self, judged: &Config, but: &str) -> Result<(), Rejected> {
+        self.those_stay(judged, |id| id != but)
+    }
+
+    /// Whether those are in force that are now.
+    fn those_stay(&self, judged: &Config, those: impl Fn(&str) -> bool) -> Result<(), Rejected> {
         let now = self.live.current();
         let lost = judged.declared.definitions.list.iter().filter_map(|definition| {
             let standing = judged.declared.out.get(&definition.id)?;
-            let new = *definition.id != *but && !now.declared.out.contains_key(&definition.id);
+            let new = those(&definition.id) && !now.declared.out.contains_key(&definition.id);
             Some((Arc::clone(definition), standing.problems().first().filter(|_| new)?.clone()))
         });
         let lost: Vec<_> = lost.collect();
@@ -519,8 +539,8 @@ fn provider_row(new: &Definition) -> (store::Provider, Option<Secret>) {
     (store::Provider { name: new.name.to_string(), enabled: new.enabled, definition }, secret)
 }
 
-/// Whether one need not be made, because the other is there. Secrets are compared where everything is judged.
-fn is_same(known: &Definition, new: &Definition) -> bool {
+/// Whether there can be only one of the two. Secrets are compared where everything is judged.
+fn is_called_the_same(known: &Definition, new: &Definition) -> bool {
     known.kind == new.kind
         && match new.kind {
             Kind::Provider | Kind::Pool => known.name == new.name,

@@ -248,10 +248,16 @@ impl Store {
         Leases::new(self)
     }
 
+    /// Whether it is a database server, and no file.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        self.0.engine == Engine::Postgres
+    }
+
     /// Whether other processes may have this database open.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.0.engine == Engine::Postgres || self.0.two.load(Ordering::Relaxed)
+        self.is_server() || self.0.two.load(Ordering::Relaxed)
     }
 
     /// Says whether another process has the database open as well, because one takes the other's place.

@@ -448,7 +448,10 @@ pub(super) fn refusal(_: &View, rejected: Rejected) -> Refusal {
                     ..Flaw::default()
                 })
             });
-            let words = format!("{} of them have mistakes, so nothing was made", several.len());
+            let words = match several.len() {
+                1 => "one of them has a mistake, so nothing was made".to_owned(),
+                many => format!("{many} of them have mistakes, so nothing was made"),
+            };
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, "invalid", words);
             Refusal { errors: errors.collect(), ..refusal }
         }

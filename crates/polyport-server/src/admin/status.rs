@@ -19,7 +19,7 @@ pub(super) fn answer(view: &View) -> Value {
         "uptime_seconds": (view.now.saturating_sub(app.started_at)) / 1000,
         "configuration": config.declared.file.as_deref(),
         "data": config.data.display().to_string(),
-        "database": app.identity.store.as_ref().map(|store| if store.is_shared() { "postgres" } else { "sqlite" }),
+        "database": app.identity.store.as_ref().map(|store| if store.is_server() { "postgres" } else { "sqlite" }),
         "open": config.access.open,
         "providers": providers,
         "models": config.catalog.names().count(),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::people::{directory_of, planned_key, planned_team, planned_user};
 use super::refusal::Flaw;
-use super::{Refusal, View, What, definitions, people};
+use super::{Refusal, View, What, definitions};
 use crate::config::definitions::Definition;
 use crate::directory::Directory;
 use crate::registry::People;
@@ -51,6 +51,7 @@ pub(super) async fn answer(view: &View, mut body: Map<String, Value>) -> Result<
     let mut of_people = Vec::new();
     for (index, team) in reader.all("teams", planned_team)? {
         let exists = directory.teams().iter().any(|known| known.value.name == team.name);
+        reader.only_once(index, "teams", people.teams.iter().any(|known| known.name == team.name));
         of_people.push(Wanted { list: "teams", index, name: team.name.clone(), exists });
         if !exists {
             people.teams.push(team);
@@ -58,6 +59,7 @@ pub(super) async fn answer(view: &View, mut body: Map<String, Value>) -> Result<
     }
     for (index, user) in reader.all("users", planned_user)? {
         let exists = directory.users().iter().any(|known| known.value.name == user.name);
+        reader.only_once(index, "users", people.users.iter().any(|known| known.name == user.name));
         reader.check(index, "users", "team", user.team.as_deref(), |name| has_team(directory, &people, name));
         of_people.push(Wanted { list: "users", index, name: user.name.clone(), exists });
         if !exists {
@@ -78,7 +80,10 @@ pub(super) async fn answer(view: &View, mut body: Map<String, Value>) -> Result<
     let made = registry.make_all(&view.app, declared, people, !rehearsal).await;
     let (ids, made) = made.map_err(|error| definitions::refusal(view, error))?;
     if !rehearsal {
-        directory.refresh().await.map_err(people::refusal)?;
+        // It is written; that it is read again soon is seen to elsewhere.
+        if let Err(error) = directory.refresh().await {
+            tracing::warn!(%error, "people who were imported are not known yet");
+        }
     }
     let mut results = Vec::new();
     for one in &wanted {
@@ -166,11 +171,21 @@ impl Reader {
         }
     }
 
+    fn only_once(&mut self, index: usize, list: &str, is_given: bool) {
+        if is_given {
+            let pointer = Some(format!("#/{list}/{index}/name"));
+            self.flaws.push(Flaw { pointer, detail: "the same name is given twice".to_owned(), ..Flaw::default() });
+        }
+    }
+
     fn done(self) -> Result<(), Refusal> {
         if self.flaws.is_empty() {
             return Ok(());
         }
-        let words = format!("{} mistakes, so nothing was made", self.flaws.len());
+        let words = match self.flaws.len() {
+            1 => "a mistake, so nothing was made".to_owned(),
+            many => format!("{many} mistakes, so nothing was made"),
+        };
         let refusal = Refusal::new(http::StatusCode::BAD_REQUEST, "invalid", words);
         Err(Refusal { errors: self.flaws, ..refusal })
     }

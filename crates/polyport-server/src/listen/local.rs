@@ -119,11 +119,11 @@ async fn answer(app: &Arc<App>, request: Request<Incoming>, operator: Operator) 
 }
 
 #[cfg(unix)]
-pub(super) use socket::Socket;
+pub(super) use socket::serve;
 
 #[cfg(unix)]
 mod socket {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use tokio::net::{UnixListener, UnixStream};
     use tokio::sync::Semaphore;
@@ -136,11 +136,35 @@ mod socket {
     /// Connections at once: commands are few.
     const CONNECTIONS: usize = 64;
 
+    /// While another gateway that shares the folder has the socket, it is looked this often whether it still does.
+    const AGAIN: Duration = Duration::from_secs(5);
+
+    /// Answers at the socket in the data folder until `end`. Where another gateway has it, which shares the folder, this waits for it to end;
+    /// where that is one whose place this one `takes_over`, its file is replaced.
+    pub(in super::super) async fn serve(app: Arc<App>, data: PathBuf, takes_over: bool, end: CancellationToken) {
+        loop {
+            match Socket::bind(&data, takes_over).await {
+                Ok(Some(socket)) => return socket.serve(app, end).await,
+                Ok(None) => debug!("another gateway has the socket of the data folder"),
+                Err(error) => {
+                    warn!(%error, "commands need an admin key: there is no socket in the data folder");
+                    return;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = end.cancelled() => return,
+            }
+        }
+    }
+
     /// The socket in the data folder; its file is removed when the gateway ends.
     #[derive(Debug)]
-    pub(in super::super) struct Socket {
+    struct Socket {
         listener: UnixListener,
         path: PathBuf,
+        /// Tells the file from one that somebody else has put there.
+        inode: u64,
     }
 
     impl Socket {
@@ -149,7 +173,7 @@ mod socket {
         ///
         /// # Errors
         /// Where the system does not allow it; a folder with a long name is too long for a socket.
-        pub(in super::super) async fn bind(data: &Path, takes_over: bool) -> io::Result<Option<Self>> {
+        async fn bind(data: &Path, takes_over: bool) -> io::Result<Option<Self>> {
             let path = socket_of(data);
             if !takes_over && UnixStream::connect(&path).await.is_ok() {
                 return Ok(None);
@@ -164,11 +188,12 @@ mod socket {
             std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
             // In the place of one that nobody answers any more, or soon.
             std::fs::rename(&new, &path)?;
-            Ok(Some(Self { listener, path }))
+            let inode = std::fs::symlink_metadata(&path)?.ino();
+            Ok(Some(Self { listener, path, inode }))
         }
 
         /// Answers until `end`.
-        pub(in super::super) async fn serve(self, app: Arc<App>, end: CancellationToken) {
+        async fn serve(self, app: Arc<App>, end: CancellationToken) {
             let places = Arc::new(Semaphore::new(CONNECTIONS));
             let tasks = app.tasks.clone();
             loop {
@@ -194,7 +219,7 @@ mod socket {
                 });
             }
             // Another process may have its own there by now.
-            if !app.is_leaving() {
+            if std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
                 std::fs::remove_file(&self.path).ok();
             }
         }

@@ -313,11 +313,7 @@ impl Server {
         #[cfg(unix)]
         if app.registry.is_some() {
             let data = app.runtime().config.data.clone();
-            match local::Socket::bind(&data, before.is_some()).await {
-                Ok(Some(socket)) => tasks.spawn(socket.serve(Arc::clone(&app), app.cut.clone())),
-                Ok(None) => debug!("another gateway has the socket of the data folder"),
-                Err(error) => warn!(%error, "commands need an admin key: there is no socket in the data folder"),
-            }
+            tasks.spawn(local::serve(Arc::clone(&app), data, before.is_some(), app.cut.clone()));
         }
         let alone = begin(&app, before);
         tasks.spawn(notify::keep_alive(watchdog, app.cut.clone()));

@@ -29,8 +29,10 @@ pub(crate) fn run(args: &Args, what: &ExportArgs) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         };
         let mut file = out::new_file(path)?;
-        writeln!(file, "{told:#}").with_context(|| path.display().to_string())?;
-        file.sync_all().with_context(|| path.display().to_string())?;
+        if let Err(error) = writeln!(file, "{told:#}").and_then(|()| file.sync_all()) {
+            std::fs::remove_file(path).ok();
+            return Err(error).with_context(|| path.display().to_string());
+        }
         let lists = ["providers", "credentials", "pools", "routes", "teams", "users", "keys"];
         let number = lists.iter().filter_map(|list| told[*list].as_array().map(Vec::len)).sum();
         let words = format!("{} in {}, without secrets", out::count(number, "thing"), path.display());

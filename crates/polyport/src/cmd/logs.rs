@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
@@ -256,6 +256,11 @@ fn remove(path: &Path) {
 
 /// Server-sent events, one for each request.
 async fn follow(args: &Args, gateway: &Gateway, filter: &Filter) -> Result<()> {
+    if !gateway.is_running() {
+        bail!(
+            "no gateway runs here, so there is nothing to follow; `polyport serve` starts one, `polyport logs` shows what was"
+        );
+    }
     let query = filter.query()?;
     loop {
         let mut answer = gateway.stream(&query.on("requests/live")).await?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use http::Method;
 use polyport_server::config::{Preset, Provider, Service};
@@ -138,13 +138,9 @@ fn add(args: &Args, new: &Add) -> Result<ExitCode> {
         keys.push(json!({ "provider": new.name, "key": crud::secret(args, key)? }));
     }
     gateway::run(args, Aim::Change, async |gateway| {
-        // One that is there already is told so, and does not get the keys.
-        gateway.post("providers", &provider.clone().into()).await?;
-        if !keys.is_empty()
-            && let Err(error) = gateway.post("import", &json!({ "credentials": keys })).await
-        {
-            gateway.call(Method::DELETE, &KIND.path(&new.name), None).await?;
-            return Err(error);
+        let made = gateway.post("import", &json!({ "providers": [provider], "credentials": keys })).await?;
+        if made["results"][0]["result"] == "exists" {
+            bail!("there is such a provider already: `{}`; `polyport credentials add {0}` gives it a key", new.name);
         }
         let shown = gateway.get(&KIND.path(&new.name)).await?;
         crud::done(args, &format!("provider `{}` is there, with {}", new.name, out::count(keys.len(), "key")), &shown);

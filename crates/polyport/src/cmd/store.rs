@@ -16,16 +16,19 @@ const NEW_KEY: &str = "POLYPORT_NEW_MASTER_KEY";
 
 pub(crate) fn backup(args: &Args, to: &Path, log: Option<&Path>) -> Result<ExitCode> {
     let (config, _) = configured(args)?;
-    wait(async {
+    let progress = out::spinner(args, "copying");
+    let copied = wait(async {
         polyport_store::backup(config.store_url().expose(), to).await?;
         if let Some(log) = log {
             polyport_store::backup(&config.log_url(), log).await?;
         }
         Ok(())
-    })?;
+    });
+    progress.finish_and_clear();
+    copied?;
     if args.json {
         out::json(&json!({ "backup": to, "log": log }));
-    } else {
+    } else if !args.quiet {
         out::line(&format!("copied to {}; its secrets are sealed, so keep the master key as well", to.display()));
     }
     Ok(ExitCode::SUCCESS)

@@ -139,7 +139,18 @@ fn set_password(args: &Args, what: &SetPassword) -> Result<ExitCode> {
             gateway.post("users", &json!({ "name": name, "role": "admin" })).await?;
         }
         let body = json!({ "password": text, "must_change": false });
-        gateway.call(Method::PUT, &format!("{}/password", KIND.path(name)), Some(&body)).await?;
+        let set = gateway.call(Method::PUT, &format!("{}/password", KIND.path(name)), Some(&body)).await;
+        if let (true, Err(error)) = (new, &set) {
+            // An admin who cannot sign in is of no use.
+            let gone = gateway.call(Method::DELETE, &KIND.path(name), None).await;
+            let left = if gone.is_err() {
+                format!("; the admin `{name}` is there, without a password")
+            } else {
+                String::new()
+            };
+            bail!("{error}{left}");
+        }
+        set?;
         Ok(new)
     })?;
     if args.json {

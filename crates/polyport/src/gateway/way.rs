@@ -1,8 +1,10 @@
 //! How the admin API is reached.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use bytes::Bytes;
@@ -12,9 +14,9 @@ use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use polyport_provider::{Client, ClientSettings, ProviderRequest, RequestBody};
+use polyport_provider::{Client, ClientSettings, ProviderRequest, ProxySettings, RequestBody};
 use polyport_server::config::{Environment, Live, Problems, Purpose, Source, discover};
-use polyport_server::{Workbench, socket_of};
+use polyport_server::{Workbench, socket_of, url_of};
 use polyport_store::OpenError;
 use polyport_types::Secret;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,6 +27,10 @@ use crate::args::Args;
 
 /// Variables that may hold the key of an operator.
 const KEYS: [&str; 2] = ["POLYPORT_ADMIN_KEY", "ADMIN_TOKEN"];
+
+/// How long another command may have the database, and how often it is looked whether it still has.
+const PATIENCE: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Where the admin API is.
 #[derive(Debug)]
@@ -55,12 +61,8 @@ impl Way {
         }
         let loaded = source.load(&[], Purpose::Inspect).map_err(|problems| crate::cmd::refused(&problems))?;
         let config = loaded.config;
-        #[cfg(unix)]
-        {
-            let socket = socket_of(&config.data);
-            if tokio::net::UnixStream::connect(&socket).await.is_ok() {
-                return Ok(Self::Socket(socket));
-            }
+        if let Some(socket) = socket_in(&config.data).await {
+            return Ok(socket);
         }
         let found = match loaded.discover {
             true => discover::probe(config.listen.port).await,
@@ -72,23 +74,33 @@ impl Way {
             let config = source.load(&found, Purpose::Inspect).map_err(refused)?.config;
             return Ok(Self::Store(Workbench::open(&Live::fixed(config), None).await?));
         }
+        is_ours(&config.data)?;
         let (live, _) = Live::start(source).map_err(|problems| crate::cmd::refused(&problems))?;
         live.set_found(found).map_err(|problems| crate::cmd::refused(&problems))?;
-        match live.current().open_store().await {
-            Ok(store) => Ok(Self::Store(Workbench::open(&live, Some(store)).await?)),
-            Err(OpenError::InUse { process, .. }) => {
-                // A gateway runs there, but its socket is not to be had.
-                let Some(key) = key else {
-                    let process = process.map(|id| format!(" (process {id})")).unwrap_or_default();
-                    bail!(
-                        "a gateway uses this data folder{process}, and its socket {} cannot be used; give `--url` and `--admin-key`, or the variables POLYPORT_URL and ADMIN_TOKEN",
-                        socket_of(&config.data).display()
-                    );
-                };
-                let at = config.listen.address();
-                Ok(Self::Address(Address::new(&format!("http://{at}"), Some(key))?.into()))
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let process = match live.current().open_store().await {
+                Ok(store) => return Ok(Self::Store(Workbench::open(&live, Some(store)).await?)),
+                Err(OpenError::InUse { process, .. }) => process,
+                Err(error) => return Err(error.into()),
+            };
+            // Another command, which is done soon, or a gateway that has just been started.
+            if Instant::now() < until {
+                tokio::time::sleep(AGAIN).await;
+                if let Some(socket) = socket_in(&config.data).await {
+                    return Ok(socket);
+                }
+                continue;
             }
-            Err(error) => Err(error.into()),
+            let Some(key) = key else {
+                let process = process.map(|id| format!(" (process {id})")).unwrap_or_default();
+                bail!(
+                    "another polyport uses this data folder{process}, and there is no socket {} to ask it by; if it is a gateway, give `--url` and `--admin-key`, or the variables POLYPORT_URL and ADMIN_TOKEN",
+                    socket_of(&config.data).display()
+                );
+            };
+            let at = url_of(config.listen.address());
+            return Ok(Self::Address(Address::new(&at, Some(key))?.into()));
         }
     }
 
@@ -109,6 +121,38 @@ impl Way {
     }
 }
 
+/// The gateway that uses a data folder, if one answers there.
+#[cfg(unix)]
+async fn socket_in(data: &Path) -> Option<Way> {
+    let socket = socket_of(data);
+    tokio::net::UnixStream::connect(&socket).await.is_ok().then_some(Way::Socket(socket))
+}
+
+#[cfg(not(unix))]
+async fn socket_in(_: &Path) -> Option<Way> {
+    None
+}
+
+/// Files that somebody else makes in a data folder keep its owner out.
+#[cfg(unix)]
+fn is_ours(data: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (Ok(about), own) = (std::fs::metadata(data), rustix::process::geteuid().as_raw()) else { return Ok(()) };
+    if about.uid() == own {
+        return Ok(());
+    }
+    bail!(
+        "{} belongs to another user: run this as that user (`sudo -u '#{}' polyport …`), or start the gateway, which root may ask as well",
+        data.display(),
+        about.uid()
+    )
+}
+
+#[cfg(not(unix))]
+fn is_ours(_: &Path) -> Result<()> {
+    Ok(())
+}
+
 /// Whether there is a database in the data folder.
 fn has_database(data: &Path) -> bool {
     data.join("polyport.db").exists()
@@ -127,7 +171,13 @@ impl Address {
             Ok(uri) if fit(&uri) => {}
             _ => bail!("`{url}` is no address of a gateway; write it as http://127.0.0.1:7659"),
         }
-        let client = Client::new(&ClientSettings::default())?;
+        // Nobody reaches this machine through a proxy.
+        let host = base.parse::<Uri>().ok().and_then(|uri| Some(uri.host()?.trim_matches(['[', ']']).to_owned()));
+        let here = host.is_some_and(|host| {
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        });
+        let proxy = if here { ProxySettings::Direct } else { ProxySettings::Environment };
+        let client = Client::new(&ClientSettings { proxy, ..ClientSettings::default() })?;
         Ok(Self { base: base.to_owned(), key: key.map(Secret::new), client })
     }
 

@@ -116,6 +116,7 @@ export definitions.json
 export
 api GET credentials/readiness
 api POST import {\"dry_run\":true,\"teams\":[{\"name\":\"green\"}]}
+api POST providers {\"name\":\"three\",\"base_url\":\"http://127.0.0.1:9/v1\"}
 api GET nowhere
 users remove ada
 teams remove blue
@@ -298,7 +299,8 @@ fn transcript(folder: &Path, fake: &str, more: &[&str], variables: &[(&str, &str
             }
             Err(_) => {
                 let shown = steady_text(&shown, &place, fake);
-                shown.lines().take(2).for_each(|line| writeln!(told, "{line}").unwrap());
+                // Rows tell how long requests took.
+                shown.lines().take(1).for_each(|line| writeln!(told, "{line}").unwrap());
             }
         }
         if !failed.is_empty() {
@@ -416,6 +418,35 @@ fn pretty_same(expected: &str, found: &str, words: &str) {
         assert_eq!(Some(line), found.get(at), "{words}: {command} (line {})", at + 1);
     }
     assert_eq!(expected.len(), found.len(), "{words}");
+}
+
+#[test]
+fn requests_are_followed_as_they_end() {
+    use std::io::{BufRead as _, BufReader};
+    let folder = crate::folder_with("discover: false\n");
+    let running = start(folder.path(), &["--port", "0"]);
+    let mut command = polyport(folder.path(), &["logs", "follow", "--json", "--model", "echo"]);
+    let mut following = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    // Nobody tells when it has begun to follow: requests are made until the first of them is seen.
+    let (seen, done) = (std::sync::mpsc::channel::<String>(), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            seen.0.send(lines.next().unwrap().unwrap()).ok();
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        for _ in 0..600 {
+            if done.load(std::sync::atomic::Ordering::SeqCst) {
+                break;
+            }
+            assert!(running.chat("echo").starts_with("HTTP/1.1 200"));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        following.kill().unwrap();
+    });
+    following.wait().unwrap();
+    let told: Value = serde_json::from_str(&seen.1.recv().unwrap()).unwrap();
+    assert_eq!((&told["model"], &told["status"]), (&"echo".into(), &200.into()));
 }
 
 /// Whether the log shows that each endpoint of the admin API was asked that commands are for.
