@@ -2,9 +2,9 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`summary`] | the order of the pages, from `SUMMARY.md` |
-//! | [`source`] | the text of a page with what it includes |
-//! | [`page`] | a page as HTML |
+//! | `summary` | the order of the pages, from `SUMMARY.md` |
+//! | `source` | the text of a page with what it includes |
+//! | `page` | a page as HTML |
 
 mod page;
 mod source;
