@@ -1,5 +1,6 @@
 //! The lines of a recording. Each is one JSON object; the first says what the file is.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -12,6 +13,9 @@ pub const VERSION: u32 = 1;
 
 /// The longest line that is written or read, in bytes.
 pub const LINE_BYTES: usize = 128 << 20;
+
+/// The largest recording that is written or read, in MiB.
+pub const MOST_MIB: u64 = 1024;
 
 /// The first line of a recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -159,9 +163,32 @@ impl Body {
     pub fn bytes(&self) -> Result<Vec<u8>, String> {
         match self {
             Self::Text(text) => Ok(text.clone().into_bytes()),
-            Self::Base64 { base64 } => STANDARD.decode(base64).map_err(|error| format!("no base64: {error}")),
+            Self::Base64 { base64 } => decoded(base64),
         }
     }
+
+    /// An error if the bytes are said to be base64 and are not.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Text(_) => Ok(()),
+            Self::Base64 { base64 } => decoded(base64).map(drop),
+        }
+    }
+
+    /// The bytes, none if they are no base64.
+    pub(crate) fn borrowed(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text.as_bytes()),
+            Self::Base64 { base64 } => decoded(base64).unwrap_or_default().into(),
+        }
+    }
+}
+
+fn decoded(base64: &str) -> Result<Vec<u8>, String> {
+    STANDARD.decode(base64).map_err(|error| format!("no base64: {error}"))
 }
 
 impl fmt::Debug for Body {

@@ -12,6 +12,7 @@
 pub mod compare;
 pub mod format;
 pub mod matching;
+mod names;
 pub mod play;
 pub mod read;
 pub mod redact;

@@ -4,14 +4,15 @@
 //! same one asked again gets the next of these answers. Failing that, it gets one of a request to the same address for the same
 //! model, in the order of the recording.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::compare;
-use crate::format::{Exchange, Side};
+use crate::format::{Body, Exchange, Side};
 use crate::read::Recording;
 use crate::redact;
 
@@ -21,6 +22,7 @@ pub struct Shelf {
     entries: Vec<Entry>,
     exact: HashMap<Key, Vec<usize>>,
     loose: HashMap<String, Vec<usize>>,
+    hidden: Hidden,
     /// How often each was given.
     given: Mutex<Vec<u64>>,
 }
@@ -33,9 +35,8 @@ pub struct Entry {
     /// The line of the recording.
     pub line: usize,
     /// What was recorded.
-    pub exchange: Exchange,
+    pub exchange: Arc<Exchange>,
     loose: String,
-    body: Value,
 }
 
 /// A request.
@@ -59,18 +60,22 @@ impl Shelf {
     /// The exchanges with providers of a recording.
     #[must_use]
     pub fn new(recording: &Recording) -> Self {
-        let mut shelf =
-            Self { entries: Vec::new(), exact: HashMap::new(), loose: HashMap::new(), given: Mutex::default() };
+        let mut shelf = Self {
+            entries: Vec::new(),
+            exact: HashMap::new(),
+            loose: HashMap::new(),
+            hidden: Hidden::of(recording),
+            given: Mutex::default(),
+        };
         let providers = recording.exchanges.iter().filter(|(_, exchange)| exchange.side == Side::Provider);
         for (line, exchange) in providers {
-            let body = exchange.body_bytes();
+            let body = exchange.body.as_ref().map(Body::borrowed).unwrap_or_default();
             let (provider, method, target) = (&exchange.provider, &exchange.method, &exchange.target);
-            let asked = Asked { provider, method, target, body: &body };
+            let keys = Asked { provider, method, target, body: &body }.keys(&shelf.hidden);
             let index = shelf.entries.len();
-            shelf.exact.entry(asked.exactly()).or_default().push(index);
-            shelf.loose.entry(asked.loosely()).or_default().push(index);
-            let entry = Entry { line: *line, loose: asked.loosely(), body: asked.json(), exchange: exchange.clone() };
-            shelf.entries.push(entry);
+            shelf.exact.entry(keys.exact).or_default().push(index);
+            shelf.loose.entry(keys.loose.clone()).or_default().push(index);
+            shelf.entries.push(Entry { line: *line, loose: keys.loose, exchange: Arc::clone(exchange) });
         }
         *shelf.given.lock() = vec![0; shelf.entries.len()];
         shelf
@@ -87,10 +92,11 @@ impl Shelf {
     /// # Errors
     /// [`Miss`] names the nearest that was recorded.
     pub fn find(&self, asked: Asked<'_>, strict: bool) -> Result<(&Entry, bool), Miss> {
-        let exact = self.exact.get(&asked.exactly());
-        let loose = if strict { None } else { self.loose.get(&asked.loosely()) };
+        let keys = asked.keys(&self.hidden);
+        let exact = self.exact.get(&keys.exact);
+        let loose = if strict { None } else { self.loose.get(&keys.loose) };
         let found = exact.or(loose).and_then(|indices| self.take(indices));
-        found.map(|entry| (entry, exact.is_some())).ok_or_else(|| Miss(self.nearest(asked)))
+        found.map(|entry| (entry, exact.is_some())).ok_or_else(|| Miss(self.nearest(asked, &keys)))
     }
 
     /// The first of those that were given least.
@@ -104,22 +110,21 @@ impl Shelf {
     }
 
     /// What is missing, and what comes nearest.
-    fn nearest(&self, asked: Asked<'_>) -> String {
+    fn nearest(&self, asked: Asked<'_>, keys: &Keys) -> String {
         let mut words = format!(
             "the recording has no answer for {} {} of provider `{}`",
             asked.method,
             path(asked.target),
             asked.provider
         );
-        let model = asked.model();
+        let Keys { loose, model, .. } = keys;
         if !model.is_empty() {
             write!(words, " (model `{model}`)").ok();
         }
-        let loose = asked.loosely();
         let score = |entry: &&Entry| {
             let exchange = &entry.exchange;
             (
-                entry.loose == loose,
+                entry.loose == *loose,
                 exchange.provider == asked.provider,
                 path(&exchange.target) == path(asked.target),
                 exchange.method == asked.method,
@@ -138,11 +143,12 @@ impl Shelf {
                     exchange.provider
                 )
                 .ok();
-                let differs: Vec<String> =
-                    compare::values(&entry.body, &asked.json()).into_iter().take(3).map(|one| one.at).collect();
-                if entry.loose == loose && !differs.is_empty() {
+                let body = json(&exchange.body.as_ref().map(Body::borrowed).unwrap_or_default()).unwrap_or_default();
+                let differs = compare::values(&body, &json(asked.body).unwrap_or_default());
+                let differs: Vec<String> = differs.into_iter().take(3).map(|one| one.at).collect();
+                if entry.loose == *loose && !differs.is_empty() {
                     write!(words, ", whose body differs at {}", differs.join(", ")).ok();
-                } else if !entry.exchange.model.is_empty() && entry.exchange.model != model {
+                } else if !entry.exchange.model.is_empty() && entry.exchange.model != *model {
                     write!(words, " for model `{}`", entry.exchange.model).ok();
                 }
             }
@@ -151,53 +157,69 @@ impl Shelf {
     }
 }
 
-impl Asked<'_> {
-    fn json(&self) -> Value {
-        serde_json::from_slice(self.body).unwrap_or_default()
-    }
-
+/// What requests are found by.
+struct Keys {
+    exact: Key,
+    loose: String,
     /// The model that the body or the path names.
-    fn model(&self) -> String {
-        let named = self.json().get("model").and_then(Value::as_str).map(str::to_owned);
+    model: String,
+}
+
+impl Asked<'_> {
+    fn keys(&self, hidden: &Hidden) -> Keys {
+        let json = json(self.body);
+        let named = json.as_ref().and_then(|body| body.get("model")?.as_str()).map(str::to_owned);
         let in_path = || {
             let (_, rest) = path(self.target).split_once("/models/")?;
             Some(rest.split([':', '/']).next().unwrap_or_default().to_owned())
         };
-        named.or_else(in_path).unwrap_or_default()
-    }
-
-    fn exactly(&self) -> Key {
+        let model = named.or_else(in_path).unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
-        for part in [self.provider.as_bytes(), self.method.as_bytes(), address_without_secrets(self.target).as_bytes()]
-        {
+        for part in [self.provider.as_bytes(), self.method.as_bytes(), hidden.address(self.target).as_bytes()] {
             hasher.update(part).update(b"\n");
         }
-        match serde_json::from_slice::<Value>(self.body) {
-            Ok(mut body) => {
+        match json {
+            Some(mut body) => {
                 body.sort_all_objects();
                 hasher.update(body.to_string().as_bytes());
             }
-            Err(_) => drop(hasher.update(self.body)),
+            None => drop(hasher.update(self.body)),
         }
-        *hasher.finalize().as_bytes()
+        let loose = [self.provider, self.method, path(self.target), &model].join("\n");
+        Keys { exact: *hasher.finalize().as_bytes(), loose, model }
     }
+}
 
-    fn loosely(&self) -> String {
-        [self.provider, self.method, path(self.target), &self.model()].join("\n")
-    }
+fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok()
 }
 
 fn path(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-/// Path and query without the values of members that are secrets, which are not recorded.
-#[must_use]
-pub fn address_without_secrets(target: &str) -> String {
-    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
-    let secret = |member: &str| member.split_once('=').is_some_and(|(name, _)| redact::is_secret(name));
-    let members: Vec<&str> = query.split('&').filter(|member| !secret(member)).collect();
-    if members.is_empty() { path.to_owned() } else { format!("{path}?{}", members.join("&")) }
+/// The members of queries whose values a recording does not have: those that are secrets by their names, and those that an operator set.
+#[derive(Clone, Debug)]
+pub struct Hidden(BTreeSet<String>);
+
+impl Hidden {
+    /// Those of a recording.
+    #[must_use]
+    pub fn of(recording: &Recording) -> Self {
+        let queries = recording.exchanges.iter().filter_map(|(_, exchange)| exchange.target.split_once('?'));
+        let members = queries.flat_map(|(_, query)| query.split('&')).filter_map(|member| member.split_once('='));
+        Self(members.filter(|(_, value)| *value == redact::IN_ADDRESSES).map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// Path and query without them.
+    #[must_use]
+    pub fn address(&self, target: &str) -> String {
+        let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+        let hidden = |name: &str| redact::is_secret(name) || self.0.contains(name);
+        let shown = |member: &&str| !member.split_once('=').is_some_and(|(name, _)| hidden(name));
+        let members: Vec<&str> = query.split('&').filter(shown).collect();
+        if members.is_empty() { path.to_owned() } else { format!("{path}?{}", members.join("&")) }
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +227,7 @@ mod tests {
     use polyport_types::Protocol;
 
     use super::*;
-    use crate::format::{Body, End, Head};
+    use crate::format::{End, Head};
 
     fn exchange(target: &str, body: &str) -> Exchange {
         Exchange {
@@ -230,7 +252,7 @@ mod tests {
 
     fn shelf(exchanges: &[Exchange]) -> Shelf {
         let head = Head { polyport_recording: 1, made_by: String::new(), at: 0 };
-        let exchanges = exchanges.iter().cloned().enumerate().map(|(index, one)| (index + 2, one)).collect();
+        let exchanges = exchanges.iter().cloned().enumerate().map(|(index, one)| (index + 2, Arc::new(one))).collect();
         Shelf::new(&Recording { head, exchanges, totals: None })
     }
 
@@ -255,6 +277,10 @@ mod tests {
         assert_eq!(line(r#"{"model":"m","n":3}"#, false).unwrap(), (4, false));
         let words = line(r#"{"model":"m","n":3}"#, true).unwrap_err().0;
         assert!(words.contains("nearest is line 2") && words.contains("differs at /n"), "{words}");
+        let shelf_of_operator = self::shelf(&[exchange("/v1/x?code=%5Bredacted%5D&alt=sse", "{}")]);
+        for target in ["/v1/x?code=replayed&alt=sse", "/v1/x?alt=sse"] {
+            assert!(shelf_of_operator.find(ask(target, "{}"), true).is_ok(), "{target}");
+        }
         let words = line(r#"{"model":"other"}"#, false).unwrap_err().0;
         assert!(words.contains("(model `other`)") && words.contains("for model `m`"), "{words}");
     }

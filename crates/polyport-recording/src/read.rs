@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::format::{Exchange, Head, LINE_BYTES, Line, Side, Totals, VERSION};
+use crate::format::{Exchange, Head, LINE_BYTES, Line, MOST_MIB, Side, Totals, VERSION};
 
-/// The largest recording that is read, in bytes.
-const FILE_BYTES: u64 = 4 << 30;
+/// The largest recording that is read, in bytes: as large as one may become, and its last line.
+const FILE_BYTES: u64 = (MOST_MIB << 20) + 4096;
 
 /// Why a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,7 @@ pub enum ReadError {
         reason: String,
     },
     /// The file is larger than any that is written.
-    #[error("it is larger than {} GiB", FILE_BYTES >> 30)]
+    #[error("it is larger than {MOST_MIB} MiB, which no recording is")]
     Large,
 }
 
@@ -56,8 +57,8 @@ pub enum ReadError {
 pub struct Recording {
     /// What the first line says.
     pub head: Head,
-    /// The exchanges in the order of the file, which is the order in which they ended, with their lines.
-    pub exchanges: Vec<(usize, Exchange)>,
+    /// The exchanges as they began, with their lines.
+    pub exchanges: Vec<(usize, Arc<Exchange>)>,
     /// What the last line says, if the recording was ended in order.
     pub totals: Option<Totals>,
 }
@@ -95,7 +96,7 @@ impl Recording {
             match serde_json::from_str(text) {
                 Ok(Line::Exchange(exchange)) => {
                     check(&exchange).map_err(|reason| ReadError::Line { line: number, reason })?;
-                    recording.exchanges.push((number, *exchange));
+                    recording.exchanges.push((number, Arc::from(exchange)));
                 }
                 Ok(Line::End(totals)) => recording.totals = Some(totals),
                 Err(error) if error.is_eof() && !whole => return Err(ReadError::CutOff(number)),
@@ -109,7 +110,7 @@ impl Recording {
 
     /// The exchanges of one side, as they began.
     pub fn of(&self, side: Side) -> impl Iterator<Item = &Exchange> {
-        self.exchanges.iter().map(|(_, exchange)| exchange).filter(move |exchange| exchange.side == side)
+        self.exchanges.iter().map(|(_, exchange)| &**exchange).filter(move |exchange| exchange.side == side)
     }
 }
 
@@ -129,8 +130,14 @@ fn next<'a>(
     if read > longest {
         return Err(ReadError::Long { line: number, limit: longest });
     }
+    let whole = buffer.ends_with(b"\n");
     let text = std::str::from_utf8(buffer);
-    text.map(Some).map_err(|_| if number == 1 { ReadError::Foreign } else { ReadError::Encoding(number) })
+    text.map(Some).map_err(|_| match number {
+        1 => ReadError::Foreign,
+        // It may end inside a character.
+        _ if !whole => ReadError::CutOff(number),
+        _ => ReadError::Encoding(number),
+    })
 }
 
 fn head(text: &str) -> Result<Head, ReadError> {
@@ -147,7 +154,7 @@ fn head(text: &str) -> Result<Head, ReadError> {
 /// What the types do not say.
 fn check(exchange: &Exchange) -> Result<(), String> {
     if let Some(body) = &exchange.body {
-        body.bytes().map_err(|error| format!("the body of the request: {error}"))?;
+        body.check().map_err(|error| format!("the body of the request: {error}"))?;
     }
     if exchange.method.parse::<http::Method>().is_err() {
         return Err(format!("`{}` is no method", exchange.method));
@@ -162,7 +169,7 @@ fn check(exchange: &Exchange) -> Result<(), String> {
     answer
         .chunks
         .iter()
-        .try_for_each(|chunk| chunk.1.bytes().map(drop).map_err(|error| format!("a piece of the answer: {error}")))
+        .try_for_each(|chunk| chunk.1.check().map_err(|error| format!("a piece of the answer: {error}")))
 }
 
 #[cfg(test)]
@@ -196,6 +203,8 @@ mod tests {
         assert!(refused([0xff, b'\n']).contains("no recording"));
         assert!(refused("{\"polyport_recording\":9}\n").contains("version 9"));
         assert!(refused(format!("{HEAD}\n{}", EXCHANGE.get(..80).unwrap())).contains("in the middle of line 2"));
+        let inside = [HEAD.as_bytes(), b"\n{\"exchange\":{\"id\":\"w\xc3"].concat();
+        assert!(refused(inside).contains("in the middle of line 2"));
         assert!(refused([HEAD.as_bytes(), b"\n\xff\xfe\n"].concat()).contains("line 2 is not UTF-8"));
         assert!(refused(format!("{HEAD}\n{}\n", "x".repeat(5000))).contains("line 2 is longer"));
         assert!(refused(format!("{HEAD}\n{{\"exchange\":3}}\n")).contains("line 2: "));

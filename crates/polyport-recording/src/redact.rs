@@ -1,20 +1,26 @@
 //! What is taken out of an exchange before it is written.
 //!
 //! Headers and members of the query whose names speak of a credential, an account or an organization lose their values, and those
-//! values are looked for in everything else. So are the secrets of the configuration. What looks like a key, a token or an address of
-//! a person is also taken out of headers and of refusals, which repeat such things. What people and models said otherwise stays.
+//! values are looked for in everything else, but for ordinary words. So are the secrets of the configuration. What looks like a key,
+//! a token or an address of a person is also taken out of headers and of refusals, which repeat such things. What people and models
+//! said otherwise stays.
 
 use std::collections::BTreeSet;
 
+use aho_corasick::AhoCorasick;
 use bytes::Bytes;
-use memchr::memmem;
+use percent_encoding::percent_decode_str;
 use polyport_protocol::classify::mask;
+
+use crate::format::{Body, Chunk, Exchange};
+pub use crate::names::is_secret;
+use crate::names::{PLACES, PLAIN_MEMBERS, is_credential, is_plain, is_word};
 
 /// Stands where something was taken out.
 pub const REDACTED: &str = "[redacted]";
 
 /// The same in an address, where brackets may not stand.
-const IN_ADDRESSES: &str = "%5Bredacted%5D";
+pub(crate) const IN_ADDRESSES: &str = "%5Bredacted%5D";
 
 /// What is shorter would be found in ordinary words.
 const SHORTEST: usize = 8;
@@ -22,82 +28,97 @@ const SHORTEST: usize = 8;
 /// More secrets than this are not looked for: an operator's accounts, and the keys of all clients of a recording.
 const MOST: usize = 100_000;
 
-/// Words in names of headers and of members of the query whose values are not recorded.
-const WORDS: [&str; 28] = [
-    "account",
-    "apikey",
-    "auth",
-    "authorization",
-    "authenticate",
-    "authentication",
-    "cookie",
-    "cookies",
-    "credential",
-    "credentials",
-    "email",
-    "jwt",
-    "key",
-    "keys",
-    "org",
-    "organization",
-    "password",
-    "proj",
-    "project",
-    "secret",
-    "sid",
-    "sig",
-    "signature",
-    "ssn",
-    "tenant",
-    "token",
-    "user",
-    "username",
-];
-
-/// Names that hold such a word and are harmless, or necessary.
-const HARMLESS: [&str; 3] = ["idempotency-key", "sec-websocket-key", "user-agent"];
-
-/// Headers that tell who is where. What they say is taken out here, and not looked for elsewhere: it may be `localhost`.
-const PLACES: [&str; 9] = [
-    "cf-connecting-ip",
-    "fly-client-ip",
-    "forwarded",
-    "host",
-    "true-client-ip",
-    "x-client-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-real-ip",
-];
+/// All of them together are no longer than this, in bytes.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Removes secrets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Redactor {
     /// All ways in which they may be written.
-    secrets: BTreeSet<Secret>,
+    secrets: BTreeSet<Vec<u8>>,
+    /// The same, to look for all of them at once, in groups that shrink: one that comes late is not paid for with all others.
+    finders: Vec<Finder>,
+    bytes: usize,
+    /// Members of the query that the operator sets.
+    members: BTreeSet<String>,
 }
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Secret(Vec<u8>);
+#[derive(Clone)]
+struct Finder {
+    forms: Vec<Vec<u8>>,
+    /// Always there: the library takes far more than is learned.
+    automaton: Option<AhoCorasick>,
+}
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
+        f.debug_struct("Redactor").field("secrets", &self.secrets.len()).finish_non_exhaustive()
     }
 }
 
 impl Redactor {
     /// Looks for this from now on, in all the ways in which bodies write it.
     pub fn learn(&mut self, secret: &str) {
-        let secret = secret.trim();
-        if secret.len() < SHORTEST || secret == REDACTED || self.secrets.len() >= MOST {
+        self.learn_all([secret]);
+    }
+
+    /// The same for many.
+    pub fn learn_all<'a>(&mut self, secrets: impl IntoIterator<Item = &'a str>) {
+        let mut new = Vec::new();
+        for secret in secrets {
+            let secret = secret.trim();
+            let full = self.secrets.len() >= MOST || self.bytes + secret.len() > MOST_BYTES;
+            if secret.len() < SHORTEST || secret == REDACTED || secret == IN_ADDRESSES || full {
+                continue;
+            }
+            let json = serde_json::to_string(secret).unwrap_or_default();
+            let json = json.trim_matches('"').to_owned();
+            for form in [secret.to_owned(), json.clone(), json.replace('/', "\\/"), percent(secret)] {
+                if self.secrets.insert(form.clone().into_bytes()) {
+                    self.bytes += form.len();
+                    new.push(form.into_bytes());
+                }
+            }
+        }
+        if new.is_empty() {
             return;
         }
-        let json = serde_json::to_string(secret).unwrap_or_default();
-        let json = json.trim_matches('"').to_owned();
-        for form in [secret.to_owned(), json.clone(), json.replace('/', "\\/"), percent(secret)] {
-            self.secrets.insert(Secret(form.into_bytes()));
+        while self.finders.last().is_some_and(|last| last.forms.len() <= new.len()) {
+            new.extend(self.finders.pop().into_iter().flat_map(|last| last.forms));
         }
+        let automaton = AhoCorasick::new(&new).ok();
+        self.finders.push(Finder { forms: new, automaton });
+    }
+
+    /// The values of the members of this query, which the operator set, are looked for, and hidden in every address.
+    pub fn learn_query(&mut self, query: &str) {
+        for (name, value) in query.split('&').filter_map(|member| member.split_once('=')) {
+            if PLAIN_MEMBERS.contains(&name) {
+                continue;
+            }
+            self.members.insert(name.to_owned());
+            self.learn_member(value);
+        }
+    }
+
+    /// The value of a header that the operator sets for every request.
+    pub fn learn_header(&mut self, name: &str, value: &str) {
+        if is_plain(name) || PLACES.contains(&name) {
+            return;
+        }
+        if is_credential(name) {
+            self.learn(value.rsplit(' ').next().unwrap_or_default());
+        }
+        if is_credential(name) || !is_word(value) {
+            self.learn(value);
+        }
+    }
+
+    /// As it stands in an address, and as it was before it was written there.
+    fn learn_member(&mut self, value: &str) {
+        let plain = value.replace('+', " ");
+        let plain = percent_decode_str(&plain).decode_utf8_lossy();
+        self.learn_all([value, &plain]);
     }
 
     /// The value of a header; what it had to hide is learned.
@@ -105,13 +126,25 @@ impl Redactor {
         if PLACES.contains(&name) {
             return REDACTED.to_owned();
         }
+        if name == "cookie" || name == "set-cookie" {
+            self.learn_cookies(value, name == "set-cookie");
+            return REDACTED.to_owned();
+        }
         if is_secret(name) || (operator && !is_plain(name)) {
-            // The scheme (`Bearer`) is no secret.
-            self.learn(value.rsplit(' ').next().unwrap_or_default());
-            self.learn(value);
+            self.learn_header(name, value);
             return REDACTED.to_owned();
         }
         value.to_owned()
+    }
+
+    /// The values of cookies. Behind the first of an answer stand attributes (`HttpOnly`), which are no secrets.
+    fn learn_cookies(&mut self, header: &str, of_answer: bool) {
+        let cookies = header.split(';').take(if of_answer { 1 } else { usize::MAX });
+        let values =
+            cookies.filter_map(|cookie| cookie.split_once('=')).map(|(_, value)| value.trim().trim_matches('"'));
+        for value in values.filter(|value| !is_word(value)) {
+            self.learn_member(value);
+        }
     }
 
     /// Path and query, without the values of members that are secrets; what it had to hide is learned.
@@ -120,14 +153,53 @@ impl Redactor {
         let members: Vec<String> = query
             .split('&')
             .map(|member| match member.split_once('=') {
-                Some((name, value)) if is_secret(name) && !value.is_empty() => {
-                    self.learn(value);
+                Some((name, value)) if !value.is_empty() && (is_secret(name) || self.members.contains(name)) => {
+                    if is_credential(name) || !is_word(value) {
+                        self.learn_member(value);
+                    }
                     format!("{name}={REDACTED}")
                 }
                 _ => member.to_owned(),
             })
             .collect();
         format!("{path}?{}", members.join("&")).replace(REDACTED, IN_ADDRESSES)
+    }
+
+    /// An exchange without secrets, with its bodies: first it is learned which there are, then they are looked for everywhere.
+    ///
+    /// `of_operator` are the names of headers that the operator sets for the provider. Pieces of the answer's body come with their times.
+    pub fn exchange(
+        &mut self,
+        exchange: &mut Exchange,
+        of_operator: &[String],
+        body: Option<&[u8]>,
+        chunks: &[(u64, Bytes)],
+    ) {
+        for (name, value) in &mut exchange.headers {
+            *value = self.header(name, value, of_operator.contains(name));
+        }
+        for (name, value) in exchange.answer.iter_mut().flat_map(|answer| &mut answer.headers) {
+            *value = self.header(name, value, false);
+        }
+        exchange.target = self.target(&exchange.target);
+        exchange.headers.iter_mut().for_each(|(_, value)| *value = self.value(value));
+        exchange.target = self.address(&exchange.target);
+        exchange.base = self.address(&exchange.base);
+        exchange.body = body.map(|body| Body::new(self.bytes(body).as_deref().unwrap_or(body)));
+        let Some(answer) = &mut exchange.answer else { return };
+        answer.headers.iter_mut().for_each(|(_, value)| *value = self.value(value));
+        let mut pieces: Vec<Bytes> = chunks.iter().map(|(_, bytes)| bytes.clone()).collect();
+        self.pieces(&mut pieces);
+        let times = chunks.iter().map(|(at, _)| *at);
+        answer.chunks = times.zip(&pieces).map(|(at, bytes)| Chunk(at, Body::new(bytes))).collect();
+        if answer.status >= 400 {
+            // Refusals repeat keys, and whose they are.
+            for chunk in &mut answer.chunks {
+                if let Body::Text(text) = &mut chunk.1 {
+                    *text = mask(text);
+                }
+            }
+        }
     }
 
     /// A text without the secrets that are known.
@@ -181,7 +253,8 @@ impl Redactor {
             let to = from + piece.len();
             let mut clean = Vec::with_capacity(piece.len());
             let mut at = from;
-            for &(start, end) in found.iter().filter(|(start, end)| *start < to && *end > from) {
+            let first = found.partition_point(|(_, end)| *end <= from);
+            for &(start, end) in found.iter().skip(first).take_while(|(start, _)| *start < to) {
                 clean.extend_from_slice(all.get(at..start.max(at)).unwrap_or_default());
                 if start >= from {
                     clean.extend_from_slice(REDACTED.as_bytes());
@@ -196,10 +269,10 @@ impl Redactor {
 
     /// Where secrets stand, in order, none inside another.
     fn find(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        let mut found: Vec<(usize, usize)> = self
-            .secrets
-            .iter()
-            .flat_map(|secret| memmem::find_iter(bytes, &secret.0).map(|start| (start, start + secret.0.len())))
+        let automatons = self.finders.iter().filter_map(|finder| finder.automaton.as_ref());
+        let mut found: Vec<(usize, usize)> = automatons
+            .flat_map(|automaton| automaton.find_overlapping_iter(bytes))
+            .map(|found| (found.start(), found.end()))
             .collect();
         found.sort_unstable();
         let mut joined: Vec<(usize, usize)> = Vec::with_capacity(found.len());
@@ -211,24 +284,6 @@ impl Redactor {
         }
         joined
     }
-}
-
-/// Whether the value that goes by this name is none to be recorded.
-#[must_use]
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    // `x-ratelimit-limit-tokens` counts tokens, and `anthropic-organization-id` does not.
-    if HARMLESS.contains(&name.as_str()) || name.contains("ratelimit") {
-        return false;
-    }
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
-        WORDS.contains(&word) || ["apikey", "token", "secret", "password"].iter().any(|end| word.ends_with(end))
-    })
-}
-
-/// Headers that an operator may set and that say nothing about the operator.
-fn is_plain(name: &str) -> bool {
-    ["accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta", "user-agent"].contains(&name)
 }
 
 /// As in a query.
@@ -253,45 +308,6 @@ mod tests {
     const SECRET: &str = "canary/0a1b2c3d+4e5f";
 
     #[test]
-    fn d5_names_tell_what_is_secret() {
-        for name in [
-            "authorization",
-            "x-api-key",
-            "x-goog-api-key",
-            "api-key",
-            "cookie",
-            "set-cookie",
-            "key",
-            "access_token",
-            "openai-organization",
-            "OpenAI-Project",
-            "chatgpt-account-id",
-            "x-goog-user-project",
-            "x-amz-security-token",
-            "X-Amz-Signature",
-            "x-internal-token",
-            "anthropic-organization-id",
-            "x-auth-token",
-            "x-user-email",
-            "proxy-authorization",
-            "x-goog-authenticated-user-email",
-        ] {
-            assert!(is_secret(name), "{name}");
-        }
-        for name in [
-            "content-type",
-            "x-ratelimit-remaining-tokens",
-            "anthropic-ratelimit-tokens-limit",
-            "user-agent",
-            "x-request-id",
-            "alt",
-            "max_tokens",
-        ] {
-            assert!(!is_secret(name), "{name}");
-        }
-    }
-
-    #[test]
     fn d5_what_is_hidden_once_is_hidden_everywhere() {
         let mut redactor = Redactor::default();
         assert_eq!(redactor.header("authorization", &format!("Bearer {SECRET}"), false), REDACTED);
@@ -305,6 +321,60 @@ mod tests {
         assert_eq!(redactor.text(&said), [REDACTED; 5].join(" "));
         assert_eq!(redactor.address("/v1/canary-in-query/x"), "/v1/%5Bredacted%5D/x");
         assert_eq!(redactor.value("of somebody@example.com"), "of [redacted]");
+    }
+
+    #[test]
+    fn d5_harmless_headers_take_nothing_from_bodies() {
+        let mut redactor = Redactor::default();
+        for (name, value) in [
+            ("set-cookie", "session=violet-0a1b2c3d4e; Path=/somewhere; SameSite=Strict; HttpOnly"),
+            ("cookie", "theme=midnight; session=\"orange-0a1b2c3d4e\""),
+            ("x-user-role", "assistant"),
+            ("x-auth-method", "password"),
+            ("www-authenticate", "Bearer realm=everywhere"),
+            ("authorization", "Bearer yellow-key-of-a-client"),
+            ("x-api-key", "greenkey"),
+        ] {
+            assert_eq!(redactor.header(name, value, false), REDACTED, "{name}");
+        }
+        assert_eq!(
+            redactor.target("/v1/x?user=somebody&key=indigokey"),
+            "/v1/x?user=%5Bredacted%5D&key=%5Bredacted%5D"
+        );
+        let kept = "HttpOnly SameSite=Strict /somewhere midnight assistant password everywhere Bearer somebody";
+        assert_eq!(redactor.text(kept), kept);
+        let hidden = "violet-0a1b2c3d4e orange-0a1b2c3d4e yellow-key-of-a-client greenkey indigokey";
+        assert_eq!(redactor.text(hidden), [REDACTED; 5].join(" "));
+    }
+
+    #[test]
+    fn d5_what_the_operator_adds_to_addresses_is_hidden_whatever_its_name() {
+        let mut redactor = Redactor::default();
+        redactor.learn_query("code=violet%2F0a1b+2c3d&api-version=2026-01-01&mode=on");
+        redactor.learn_header("x-extra", "orange-0a1b2c3d4e");
+        redactor.learn_header("x-title", "editor");
+        assert_eq!(
+            redactor.target("/v1/x?code=violet%2F0a1b+2c3d&api-version=2026-01-01&mode=on&alt=sse"),
+            "/v1/x?code=%5Bredacted%5D&api-version=2026-01-01&mode=%5Bredacted%5D&alt=sse"
+        );
+        let said = "violet/0a1b 2c3d violet%2F0a1b%202c3d violet%2F0a1b+2c3d orange-0a1b2c3d4e editor 2026-01-01";
+        assert_eq!(redactor.text(said), format!("{} editor 2026-01-01", [REDACTED; 4].join(" ")));
+    }
+
+    #[test]
+    fn many_secrets_are_found() {
+        let mut redactor = Redactor::default();
+        let secret = |number: usize| format!("violet-{number}/0a1b");
+        for number in 0..300 {
+            redactor.learn(&secret(number));
+        }
+        let many: Vec<String> = (300..20_000).map(secret).collect();
+        redactor.learn_all(many.iter().map(String::as_str));
+        assert!(redactor.finders.len() < 12, "{}", redactor.finders.len());
+        for number in [0, 1, 150, 299, 300, 15_000] {
+            assert_eq!(redactor.text(&format!("a {} b", secret(number))), "a [redacted] b");
+        }
+        assert!(!format!("{redactor:?}").contains("violet"));
     }
 
     proptest! {

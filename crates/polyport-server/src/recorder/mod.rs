@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
-use polyport_provider::ProviderRequest;
+use polyport_provider::{Call, Endpoint, ProviderRequest};
+use polyport_recording::Side;
 use polyport_recording::format::Totals;
-use polyport_recording::{Redactor, Side};
-use polyport_types::{ClientProtocol, Protocol, Text};
+use polyport_types::{ClientProtocol, Protocol, Secret, Text};
 
 use crate::config::{Config, Means, Service};
 use crate::relay::course::Slot;
@@ -56,7 +56,8 @@ pub struct Recorder(Arc<Shared>);
 struct Shared {
     sender: SyncSender<Message>,
     writer: Mutex<Option<JoinHandle<Totals>>>,
-    redactor: Mutex<Redactor>,
+    /// What the writer has to learn before it writes the next exchange.
+    lessons: Mutex<Vec<Lesson>>,
     held: AtomicUsize,
     dropped: AtomicU64,
     /// Nothing more is written.
@@ -68,9 +69,25 @@ enum Message {
     Head {
         target: String,
         headers: HeaderMap,
+        held: usize,
     },
     Taken(Box<Taken>),
     End,
+}
+
+/// Something that a configuration has and no recording may.
+enum Lesson {
+    Secret(Secret),
+    /// A header of every request to a provider.
+    Header(HeaderName, HeaderValue),
+    /// The query of every address of a provider.
+    Query(String),
+}
+
+impl std::fmt::Debug for Lesson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lesson")
+    }
 }
 
 impl Recorder {
@@ -84,7 +101,7 @@ impl Recorder {
         let shared = Arc::new(Shared {
             sender,
             writer: Mutex::default(),
-            redactor: Mutex::default(),
+            lessons: Mutex::default(),
             held: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             full: AtomicBool::new(false),
@@ -107,23 +124,29 @@ impl Recorder {
 
     /// The secrets of a configuration are kept out of the recording from now on.
     pub(crate) fn keep_out(&self, config: &Config) {
-        let mut redactor = self.0.redactor.lock();
-        for credential in config.providers().flat_map(|provider| provider.credentials()) {
-            match &credential.means {
-                Means::Key(header) => header.secret().iter().for_each(|secret| redactor.learn(secret.expose())),
-                Means::Account(settings) => {
-                    let tokens = &settings.tokens;
-                    let secrets =
-                        [Some(&tokens.refresh), tokens.access.as_ref(), settings.server.client_secret.as_ref()];
-                    secrets.into_iter().flatten().for_each(|secret| redactor.learn(secret.expose()));
+        let mut lessons = Vec::new();
+        for provider in config.providers() {
+            for credential in provider.credentials() {
+                match &credential.means {
+                    Means::Key(header) => lessons.extend(header.secret().map(Lesson::Secret)),
+                    Means::Account(settings) => {
+                        let tokens = &settings.tokens;
+                        let secrets =
+                            [Some(&tokens.refresh), tokens.access.as_ref(), settings.server.client_secret.as_ref()];
+                        lessons.extend(secrets.into_iter().flatten().cloned().map(Lesson::Secret));
+                    }
+                    // What signs never leaves the process.
+                    Means::Aws(_) => {}
                 }
-                // What signs never leaves the process.
-                Means::Aws(_) => {}
+            }
+            if let Service::Http(service) = &provider.service {
+                let headers = service.endpoint.headers().iter();
+                lessons.extend(headers.map(|(name, value)| Lesson::Header(name.clone(), value.clone())));
+                lessons.extend(query_of(&service.endpoint).map(Lesson::Query));
             }
         }
-        if let Some(password) = &config.access.first_password {
-            redactor.learn(password.expose());
-        }
+        lessons.extend(config.access.first_password.clone().map(Lesson::Secret));
+        self.0.lessons.lock().extend(lessons);
     }
 
     /// A client's request whose body is here.
@@ -135,8 +158,11 @@ impl Recorder {
         body: &bytes::Bytes,
     ) -> Option<Tape> {
         let target = head.uri.path_and_query().map_or("/", |whole| whole.as_str());
-        let shown = Message::Head { target: target.to_owned(), headers: head.headers.clone() };
-        if self.0.sender.try_send(shown).is_err() {
+        let held = target.len() + tape::weight(&head.headers);
+        let shown = Message::Head { target: target.to_owned(), headers: head.headers.clone(), held };
+        let room = self.0.held.fetch_add(held, Ordering::Relaxed) + held <= HELD_BYTES;
+        if !room || self.0.sender.try_send(shown).is_err() {
+            self.0.held.fetch_sub(held, Ordering::Relaxed);
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -170,6 +196,12 @@ impl Recorder {
         tape.of_provider(slot, &service.endpoint);
         Some(tape)
     }
+}
+
+/// The query that every request to a provider carries.
+fn query_of(endpoint: &Endpoint) -> Option<String> {
+    let nothing_else = Call::Other { path: "/", model: "", query: None };
+    endpoint.uri(nothing_else, Some("-")).ok()?.query().map(str::to_owned)
 }
 
 /// Works on a request.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method, StatusCode};
 use polyport_provider::{Adapter, Endpoint, Watch};
 use polyport_recording::format::{Answer, Exchange};
@@ -71,7 +72,7 @@ impl Tape {
             model: String::new(),
             method: method.to_string(),
             target: target.to_owned(),
-            headers: written(headers),
+            headers: written(headers, side == Side::Client && body.is_some()),
             body: None,
             answer: None,
             end: End::Left,
@@ -79,7 +80,7 @@ impl Tape {
         };
         let taken = Taken { exchange, of_operator: Vec::new(), body: body.cloned(), chunks: Vec::new(), held: 0 };
         let mut tape = Self { taken: Some(Box::new(taken)), began: Instant::now(), shared: Arc::clone(shared) };
-        tape.hold(body.map_or(0, Bytes::len) + target.len() + 1024);
+        tape.hold(body.map_or(0, Bytes::len) + target.len() + weight(headers) + 1024);
         Some(tape)
     }
 
@@ -112,8 +113,9 @@ impl Tape {
     /// The head of the answer is here.
     pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         let after = self.since();
+        self.hold(weight(headers));
         if let Some(taken) = &mut self.taken {
-            let headers = written(headers);
+            let headers = written(headers, false);
             taken.exchange.answer = Some(Answer { after, status: status.as_u16(), headers, chunks: Vec::new() });
         }
     }
@@ -174,9 +176,16 @@ impl Watch for Tape {
     }
 }
 
-fn written(headers: &HeaderMap) -> Vec<(String, String)> {
+/// `inflated`: the body is not compressed any more.
+fn written(headers: &HeaderMap, inflated: bool) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    let kept = headers.iter().filter(|(name, _)| !inflated || **name != CONTENT_ENCODING);
+    kept.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+/// Bytes that headers take in memory.
+pub(super) fn weight(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum()
 }
 
 fn now() -> u64 {

@@ -9,11 +9,11 @@ use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use polyport_recording::Redactor;
-use polyport_recording::format::{self, Body, Chunk, Exchange, Head, LINE_BYTES, Line, Totals, VERSION};
+use polyport_recording::format::{self, Head, LINE_BYTES, Line, Totals, VERSION};
 use tracing::{info, warn};
 
 use super::tape::Taken;
-use super::{Message, Shared};
+use super::{Lesson, Message, Shared};
 
 pub(super) struct Writer {
     file: File,
@@ -23,6 +23,7 @@ pub(super) struct Writer {
     exchanges: u64,
     /// The last line was not written.
     failing: bool,
+    redactor: Redactor,
     shared: Arc<Shared>,
 }
 
@@ -46,18 +47,26 @@ impl Writer {
         };
         let line = format::line(&head)?;
         file.write_all(&line)?;
-        Ok(Self { file, written: line.len() as u64, max_bytes, exchanges: 0, failing: false, shared })
+        Ok(Self {
+            file,
+            written: line.len() as u64,
+            max_bytes,
+            exchanges: 0,
+            failing: false,
+            redactor: Redactor::default(),
+            shared,
+        })
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) -> Totals {
         loop {
             match messages.recv() {
-                Ok(Message::Head { target, headers }) => {
-                    let mut redactor = self.shared.redactor.lock();
-                    redactor.target(&target);
+                Ok(Message::Head { target, headers, held }) => {
+                    self.redactor.target(&target);
                     for (name, value) in &headers {
-                        redactor.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()), false);
+                        self.redactor.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()), false);
                     }
+                    self.shared.held.fetch_sub(held, Ordering::Relaxed);
                 }
                 Ok(Message::Taken(taken)) => {
                     let held = taken.held;
@@ -75,8 +84,30 @@ impl Writer {
         totals
     }
 
+    /// What a configuration must not say is known before anything is sent with it.
+    fn learn(&mut self) {
+        let lessons = std::mem::take(&mut *self.shared.lessons.lock());
+        let secrets = lessons.iter().filter_map(|lesson| match lesson {
+            Lesson::Secret(secret) => Some(secret.expose()),
+            Lesson::Header(..) | Lesson::Query(_) => None,
+        });
+        self.redactor.learn_all(secrets);
+        for lesson in &lessons {
+            match lesson {
+                Lesson::Secret(_) => {}
+                Lesson::Header(name, value) => {
+                    self.redactor.learn_header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+                }
+                Lesson::Query(query) => self.redactor.learn_query(query),
+            }
+        }
+    }
+
     fn take(&mut self, taken: Taken) {
-        let line = format::line(&Line::Exchange(Box::new(clean(&mut self.shared.redactor.lock(), taken))));
+        self.learn();
+        let Taken { mut exchange, of_operator, body, chunks, .. } = taken;
+        self.redactor.exchange(&mut exchange, &of_operator, body.as_deref(), &chunks);
+        let line = format::line(&Line::Exchange(Box::new(exchange)));
         let line = line.unwrap_or_default();
         if line.is_empty() || line.len() > LINE_BYTES || self.shared.full.load(Ordering::Relaxed) {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
@@ -120,39 +151,4 @@ impl Writer {
         }
         done
     }
-}
-
-/// Without secrets: first it learns which there are, then it looks for them everywhere.
-fn clean(redactor: &mut Redactor, taken: Taken) -> Exchange {
-    let Taken { mut exchange, of_operator, body, chunks, .. } = taken;
-    let mut headers = |headers: &mut Vec<(String, String)>, of_operator: &[String]| {
-        for (name, value) in headers {
-            *value = redactor.header(name, value, of_operator.contains(name));
-        }
-    };
-    headers(&mut exchange.headers, &of_operator);
-    if let Some(answer) = &mut exchange.answer {
-        headers(&mut answer.headers, &[]);
-    }
-    exchange.target = redactor.target(&exchange.target);
-    let mut pieces: Vec<bytes::Bytes> = chunks.iter().map(|(_, bytes)| bytes.clone()).collect();
-    redactor.pieces(&mut pieces);
-    exchange.headers.iter_mut().for_each(|(_, value)| *value = redactor.value(value));
-    exchange.target = redactor.address(&exchange.target);
-    exchange.base = redactor.address(&exchange.base);
-    exchange.body = body.map(|body| Body::new(redactor.bytes(&body).as_deref().unwrap_or(&body)));
-    if let Some(answer) = &mut exchange.answer {
-        answer.headers.iter_mut().for_each(|(_, value)| *value = redactor.value(value));
-        let times = chunks.iter().map(|(at, _)| *at);
-        answer.chunks = times.zip(&pieces).map(|(at, bytes)| Chunk(at, Body::new(bytes))).collect();
-        if answer.status >= 400 {
-            // Refusals repeat keys, and whose they are.
-            for chunk in &mut answer.chunks {
-                if let Body::Text(text) = &mut chunk.1 {
-                    *text = polyport_protocol::classify::mask(text);
-                }
-            }
-        }
-    }
-    exchange
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::Request;
 use polyport_recording::compare::{self, Difference};
-use polyport_recording::matching::address_without_secrets;
+use polyport_recording::matching::Hidden;
 use polyport_recording::play::Found;
 use polyport_recording::redact::REDACTED;
 use polyport_recording::{Exchange, Pace, Player, Recording, Replay, Side};
@@ -65,20 +66,21 @@ struct Asked {
 pub(crate) fn run(args: &Args, what: &DiffArgs) -> Result<ExitCode> {
     let recording = open(&what.file)?;
     let [a, b] = sides(what)?;
-    let requests: Vec<&(usize, Exchange)> =
+    let requests: Vec<&(usize, Arc<Exchange>)> =
         recording.exchanges.iter().filter(|(_, one)| one.side == Side::Client && one.body.is_some()).collect();
     if requests.is_empty() {
         bail!("{}: it holds no request of a client", what.file.display());
     }
+    let hidden = Hidden::of(&recording);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (left, right) = runtime.block_on(async {
-        let left = outcomes(&recording, &requests, &a).await.with_context(|| a.name.clone())?;
-        let right = outcomes(&recording, &requests, &b).await.with_context(|| b.name.clone())?;
+        let left = outcomes(&recording, &hidden, &requests, &a).await.with_context(|| a.name.clone())?;
+        let right = outcomes(&recording, &hidden, &requests, &b).await.with_context(|| b.name.clone())?;
         anyhow::Ok((left, right))
     })?;
     let compared = requests.iter().zip(left.iter().zip(&right));
     let different: Vec<(usize, String, Vec<Difference>)> = compared
-        .map(|((line, exchange), (left, right))| (*line, words(exchange), differences(left, right)))
+        .map(|((line, exchange), (left, right))| (*line, words(exchange, &hidden), differences(left, right)))
         .filter(|(.., differences)| !differences.is_empty())
         .collect();
     if args.json {
@@ -132,9 +134,14 @@ fn side(binary: PathBuf, config: Option<&PathBuf>, name: String) -> Way<'_> {
 }
 
 /// Sends all requests, one after the other.
-async fn outcomes(recording: &Recording, requests: &[&(usize, Exchange)], side: &Way<'_>) -> Result<Vec<Outcome>> {
+async fn outcomes(
+    recording: &Recording,
+    hidden: &Hidden,
+    requests: &[&(usize, Arc<Exchange>)],
+    side: &Way<'_>,
+) -> Result<Vec<Outcome>> {
     let Some((binary, config)) = &side.run else {
-        return Ok(requests.iter().map(|(_, exchange)| recorded(recording, exchange)).collect());
+        return Ok(requests.iter().map(|(_, exchange)| recorded(recording, hidden, exchange)).collect());
     };
     let player = Player::new(recording, Pace::Fast, false).listening();
     let replay = Replay::start(player, ([127, 0, 0, 1], 0).into()).await?;
@@ -146,7 +153,7 @@ async fn outcomes(recording: &Recording, requests: &[&(usize, Exchange)], side: 
     let client = child::client()?;
     let mut outcomes = Vec::with_capacity(requests.len());
     for (_, exchange) in requests {
-        let url = format!("http://{}{}", gateway.address(), address_without_secrets(&exchange.target));
+        let url = format!("http://{}{}", gateway.address(), hidden.address(&exchange.target));
         let answer =
             child::ask(&client, &exchange.method, &url, &headers(exchange), exchange.body_bytes().into()).await;
         let mut outcome = match answer {
@@ -159,19 +166,19 @@ async fn outcomes(recording: &Recording, requests: &[&(usize, Exchange)], side: 
             },
             Err(_) => Outcome::default(),
         };
-        outcome.asked = replay.player().take_asked().iter().map(asked).collect();
+        outcome.asked = replay.player().take_asked().iter().map(|request| asked(request, hidden)).collect();
         outcomes.push(outcome);
     }
     Ok(outcomes)
 }
 
 /// What was recorded of a client's request.
-fn recorded(recording: &Recording, client: &Exchange) -> Outcome {
+fn recorded(recording: &Recording, hidden: &Hidden, client: &Exchange) -> Outcome {
     let of_it = recording.of(Side::Provider).filter(|one| one.id.is_some() && one.id == client.id);
     let asked = of_it.map(|one| Asked {
         provider: one.provider.clone(),
         method: one.method.clone(),
-        target: address_without_secrets(&one.target),
+        target: hidden.address(&one.target),
         headers: one.headers.clone(),
         body: one.body_bytes(),
     });
@@ -188,21 +195,22 @@ fn recorded(recording: &Recording, client: &Exchange) -> Outcome {
     }
 }
 
-fn asked(request: &Request<Bytes>) -> Asked {
+fn asked(request: &Request<Bytes>, hidden: &Hidden) -> Asked {
     let found = request.extensions().get::<Found>();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Asked {
         provider: found.map(|found| found.provider.clone()).unwrap_or_default(),
         method: request.method().to_string(),
-        target: address_without_secrets(request.uri().path_and_query().map_or("/", |whole| whole.as_str())),
+        target: hidden.address(request.uri().path_and_query().map_or("/", |whole| whole.as_str())),
         headers: request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         body: request.body().to_vec(),
     }
 }
 
-/// What a client sent, without what belongs to its connection and what was taken out.
+/// What a client sent, without what belongs to its connection, or says how its body was compressed, and what was taken out.
 fn headers(exchange: &Exchange) -> Vec<(String, String)> {
-    const LEFT_OUT: [&str; 8] = [
+    const LEFT_OUT: [&str; 9] = [
+        "content-encoding",
         "host",
         "connection",
         "content-length",
@@ -246,10 +254,10 @@ fn differences(a: &Outcome, b: &Outcome) -> Vec<Difference> {
 }
 
 /// A request in a few words.
-fn words(exchange: &Exchange) -> String {
+fn words(exchange: &Exchange, hidden: &Hidden) -> String {
     let body: Value = serde_json::from_slice(&exchange.body_bytes()).unwrap_or_default();
     let model = body["model"].as_str().map(|model| format!(" ({model})")).unwrap_or_default();
-    format!("{} {}{model}", exchange.method, address_without_secrets(&exchange.target))
+    format!("{} {}{model}", exchange.method, hidden.address(&exchange.target))
 }
 
 /// The configuration of a file, with all its providers pointed at the replay, and without any secret.

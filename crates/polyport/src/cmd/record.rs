@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
+use polyport_recording::format::MOST_MIB;
 use polyport_server::{Handle, Recorder};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ pub(crate) struct RecordArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The file's size in MiB at which nothing more is recorded
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = MOST_MIB, value_parser = clap::value_parser!(u64).range(1..=MOST_MIB))]
     max_mib: u64,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,

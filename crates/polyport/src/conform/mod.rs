@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bytes::Bytes;
 use polyport_provider::Client;
+use polyport_recording::Redactor;
 use polyport_testkit::provider::{Exchange, FakeProvider, Step};
 use polyport_types::{ClientProtocol, Protocol};
 use serde_json::{Value, json};
@@ -142,8 +143,9 @@ pub(crate) async fn run(
                     finding.upstream = spoken;
                     finding.verdict = tried.verdict.clone();
                     if let Verdict::Failed(_) = tried.verdict {
-                        let name = format!("{:03}-{}-{}.jsonl", findings.len() + 1, way.client, slug(&case.name()));
-                        finding.replay = evidence::write(&client, failures, &name, way.client, &tried).await.ok();
+                        let name = format!("{:03}-{}-{}", findings.len() + 1, way.client, slug(&case.name()));
+                        let key = target.key.as_deref();
+                        finding.replay = evidence::write(&client, failures, &name, way.client, &tried, key).await.ok();
                     }
                 }
                 on(&finding);
@@ -194,7 +196,11 @@ async fn tried(client: &Client, target: &Target, way: &Way, upstream: &Upstream,
     let answer = child::ask(client, "POST", &url, &headers, body.clone()).await;
     let asked = upstream.since(&counts);
     let (answer, verdict) = match answer {
-        Ok(answer) => {
+        Ok(mut answer) => {
+            // Refusals repeat keys, and reasons repeat refusals.
+            let mut redactor = Redactor::default();
+            target.key.iter().for_each(|key| redactor.learn(key));
+            answer.body = redactor.bytes(&answer.body).map_or(answer.body, Bytes::from);
             let last = asked.last().map(|(exchange, protocol, _)| (exchange, *protocol));
             let verdict = case.judge(way.client, stream, &answer, last);
             (Some(answer), verdict)

@@ -1,7 +1,7 @@
 //! Judging gateways.
 
 use polyport_recording::{Recording, Side};
-use polyport_testkit::provider::FakeProvider;
+use polyport_testkit::provider::{FakeProvider, Step};
 use polyport_types::Protocol;
 use serde_json::{Value, json};
 
@@ -97,4 +97,48 @@ async fn d18_what_fails_is_told_and_recorded() {
         assert!(!refused.status.success());
         assert!(text(&refused.stderr).contains(words), "{}", text(&refused.stderr));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d18_d5_a_target_that_repeats_its_key_leaves_it_nowhere() {
+    const OWN: &str = "violet-garden-0a1b2c3d";
+    let target = FakeProvider::builder(Protocol::Chat).lenient().start().await;
+    target.decide(|exchange| {
+        let said = exchange.header("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned();
+        let words = format!("no such model for {said}");
+        let step = if exchange.json()["stream"] == true {
+            Step::sse(&format!("data: {}\n\n", json!({ "error": { "message": words } })))
+        } else {
+            Step::error(403, &words)
+        };
+        Some(step.header("x-seen", &said).header("set-cookie", &format!("last={said}; HttpOnly")))
+    });
+    let url = format!("http://{}", target.address());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let runs = tokio::task::spawn_blocking(move || {
+        ["one", "two"]
+            .map(|_| run(&path, &["conform", "--target", &url, "--key", OWN, "--json", "--setup-command", "true"]))
+    });
+    for output in runs.await.unwrap() {
+        assert_eq!(output.status.code(), Some(1));
+        for said in [&output.stdout, &output.stderr] {
+            assert!(!text(said).contains("violet"), "{}", text(said));
+        }
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for case in report["cases"].as_array().unwrap().iter().filter(|case| case["verdict"] == "failed") {
+            let file = folder.path().join(case["replay"].as_str().unwrap());
+            let recorded = std::fs::read_to_string(&file).unwrap();
+            assert!(!recorded.contains("violet"), "{recorded}");
+            assert_eq!(Recording::open(&file).unwrap().of(Side::Client).count(), 1);
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            }
+        }
+    }
+    let names = std::fs::read_dir(folder.path().join("conform-failures")).unwrap();
+    let again = names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().ends_with("-2.jsonl"));
+    assert!(again.count() > 10, "the recordings of the first run stay");
 }

@@ -1,6 +1,6 @@
 //! Recordings: made, played again, and without secrets.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
@@ -19,6 +19,9 @@ const CLIENT: &str = "canaryclient0a1b2c3d4e5f60718293";
 const PROVIDER: &str = "canaryprovider0a1b2c3d4e5f607182";
 const EXTRA: &str = "canaryextraheader0a1b2c3d4e5f607";
 const QUERY: &str = "canaryquerymember0a1b2c3d4e5f607";
+/// Below names that tell nothing.
+const CODE: &str = "canarycodemember0a1b2c3d4e5f6071";
+const BASE: &str = "canarybasemember0a1b2c3d4e5f6071";
 const UNUSED: &str = "canaryunusedkey0a1b2c3d4e5f60718";
 
 /// A program that has said on its first line where it listens; the rest of what it says.
@@ -116,6 +119,12 @@ pub(crate) async fn providers() -> (Vec<FakeProvider>, String) {
     (fakes, config)
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
 fn of_providers(recording: &Recording) -> Vec<&Exchange> {
     recording.of(Side::Provider).collect()
 }
@@ -205,6 +214,10 @@ async fn d5_a8_no_secret_is_in_a_recording() {
         fake.decide(repeats);
     }
     let config = config.replace("access: {", &format!("access: {{ admin_keys: [\"{ADMIN}\"],"));
+    let config = config.replace("query: { token:", &format!("query: {{ code: \"{CODE}\", token:"));
+    let config = fakes.iter().fold(config, |config, fake| {
+        config.replace(&format!("{}\"", fake.base_url()), &format!("{}?mode={BASE}\"", fake.base_url()))
+    });
     let config = format!("{config}  unused: {{ base_url: \"http://127.0.0.1:9/v1\", keys: [\"{UNUSED}\"] }}\n");
     let folder = folder_with(&config);
     let (running, _, stdout) = listening(folder.path(), &["record", "r.jsonl", "--json", "--port", "0"]);
@@ -213,13 +226,13 @@ async fn d5_a8_no_secret_is_in_a_recording() {
         for model in ["fine", "wrong", "down", "page", "plain", "within", "refused"] {
             for stream in [false, true] {
                 // Clients that say their key, and that of somebody else.
-                let words = format!("my key is {CLIENT}, and theirs are {UNUSED} and {QUERY}");
+                let words = format!("my key is {CLIENT}, and theirs are {UNUSED}, {BASE}, {CODE} and {QUERY}");
                 let body = json!({ "model": format!("{provider}/{model}"), "stream": stream, "messages": [{ "role": "user", "content": words }] });
                 let bearer = format!("Bearer {CLIENT}");
                 post(
                     address,
                     "/v1/chat/completions",
-                    &[("authorization", &bearer), ("cookie", "a=canarycookie0a1b2c3d")],
+                    &[("authorization", &bearer), ("cookie", "a=canarycookie0a1b2c3d"), ("x-user-role", "assistant")],
                     &body,
                 )
                 .await
@@ -239,11 +252,13 @@ async fn d5_a8_no_secret_is_in_a_recording() {
     let totals = ended(running, stdout);
     assert!(totals["exchanges"].as_u64().unwrap() > 100, "{totals}");
     let file = std::fs::read_to_string(folder.path().join("r.jsonl")).unwrap();
-    for secret in [CLIENT, PROVIDER, EXTRA, QUERY, UNUSED, UPSTREAM, "canarycookie", "canary"] {
+    for secret in [CLIENT, PROVIDER, EXTRA, QUERY, CODE, BASE, UNUSED, UPSTREAM, "canarycookie", "canary"] {
         let at = file.find(secret).map(|at| text(&file.as_bytes()[at.saturating_sub(300)..(at + 80).min(file.len())]));
         assert!(at.is_none(), "`{secret}` is there: {}", at.unwrap_or_default());
     }
     assert!(file.matches("[redacted]").count() > 300);
+    assert!(file.contains("mode=%5Bredacted%5D&code=%5Bredacted%5D&token=%5Bredacted%5D"));
+    assert!(file.contains("\\\"assistant\\\""), "what a harmless header says stays in bodies");
     assert!(!file.contains("/models\""), "the list of models was asked for by an operator");
     // It is good all the same.
     assert!(run(folder.path(), &["replay", "r.jsonl", "--print-config"]).status.success());
@@ -304,6 +319,38 @@ fn hostile_recordings_are_refused() {
     let refused = run(folder.path(), &["record", "r.jsonl", "--port", "0"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("r.jsonl is there already"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d5_compressed_requests_and_hidden_members_replay_the_same() {
+    let (_fakes, config) = providers().await;
+    let folder = folder_with(&config.replace("query: { token:", &format!("query: {{ code: \"{CODE}\", token:")));
+    let (running, _, stdout) = listening(folder.path(), &["record", "z.jsonl", "--json", "--port", "0"]);
+    let body = json!({ "model": "chat/plain", "messages": [{ "role": "user", "content": "count to 9" }] }).to_string();
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip"), ("x-api-key", CLIENT)];
+    let reply =
+        send(running.url.parse().unwrap(), "POST", "/v1/chat/completions", &headers, gzip(body.as_bytes())).await;
+    assert_eq!(reply.status, 200);
+    reply.bytes().await.unwrap();
+    ended(running, stdout);
+    let recording = Recording::open(&folder.path().join("z.jsonl")).unwrap();
+    let client = recording.of(Side::Client).next().unwrap();
+    assert_eq!((client.header("content-encoding"), text(&client.body_bytes())), (None, body));
+    for args in [&["diff", "z.jsonl", "--with", "polyport.yaml"][..], &["diff", "z.jsonl"]] {
+        let same = run(folder.path(), args);
+        assert!(same.status.success(), "{}{}", text(&same.stdout), text(&same.stderr));
+    }
+    // As recordings had it.
+    let whole = std::fs::read_to_string(folder.path().join("z.jsonl")).unwrap();
+    let with_header = whole.lines().map(|line| match line.contains(r#""side":"client""#) {
+        true => line.replacen(r#"["content-type""#, r#"["content-encoding","gzip"],["content-type""#, 1) + "\n",
+        false => format!("{line}\n"),
+    });
+    let with_header: String = with_header.collect();
+    assert!(with_header.contains("gzip"));
+    std::fs::write(folder.path().join("old.jsonl"), with_header).unwrap();
+    let same = run(folder.path(), &["diff", "old.jsonl"]);
+    assert!(same.status.success(), "{}{}", text(&same.stdout), text(&same.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
