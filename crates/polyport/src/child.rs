@@ -59,7 +59,8 @@ impl Gateway {
         std::fs::write(folder.path().join("polyport.yaml"), config.to_string())?;
         let log = folder.path().join("stderr");
         let mut command = Command::new(binary);
-        command.current_dir(folder.path()).env_clear().args(["serve", "--json", "--host", "127.0.0.1", "--port", "0"]);
+        command.current_dir(folder.path()).env_clear().envs(of_the_system());
+        command.args(["serve", "--json", "--host", "127.0.0.1", "--port", "0"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(std::fs::File::create(&log)?).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{} cannot be started", binary.display()))?;
         let mut line = String::new();
@@ -81,6 +82,13 @@ impl Gateway {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Variables without which no program runs: Windows opens no socket without the first.
+#[allow(clippy::disallowed_methods, reason = "they are no settings, and go to another process as they are")]
+fn of_the_system() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    let names: &[&str] = if cfg!(windows) { &["SystemRoot", "TEMP", "TMP"] } else { &[] };
+    names.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))
 }
 
 /// A client that goes through no proxy.
