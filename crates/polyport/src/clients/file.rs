@@ -5,9 +5,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::Value;
 
-use super::Settings;
 use super::edit::{self, Edit, Format};
+use super::{Client, Home, Settings};
 
 /// Larger files are no settings.
 const LARGEST_BYTES: u64 = 4 << 20;
@@ -63,10 +64,12 @@ pub(super) fn read(path: &Path) -> Result<(PathBuf, Option<String>)> {
     }
 }
 
-/// The key that stands in a settings file, where there is one that can be read.
-pub(crate) fn key_in(settings: &Settings, path: &Path, url: &str) -> Option<String> {
-    let text = read(path).ok()?.1?;
-    settings.key_in(&edit::read(settings.format, &text).ok()?, url)
+/// The key for the gateway at this address that stands in the client's settings, where they can be read.
+pub(crate) fn key_in(client: &Client, home: &Home, url: &str) -> Option<String> {
+    let present =
+        |settings: &Settings| edit::read(settings.format, &read(&home.settings(settings).ok()?).ok()?.1?).ok();
+    let present: Vec<Value> = client.settings.iter().map(|settings| present(settings).unwrap_or(Value::Null)).collect();
+    client.key_in(&present, url)
 }
 
 /// Applies the edits to the file. `None` if they are there already.

@@ -230,26 +230,56 @@ impl Settings {
         edits
     }
 
-    /// The key that stands in what the file holds, for the gateway at this address.
+    /// The key that stands in what the file holds. In a list it is that of the entry with the gateway's address.
     fn key_in(&self, present: &Value, url: &str) -> Option<String> {
-        const MARK: &str = "\u{1}key";
-        let fill = Fill { url: url.to_owned(), key: MARK.to_owned(), models: vec![String::new()], ..Fill::default() };
-        let at = |path: &[String]| path.iter().try_fold(present, |value, name| value.get(name));
-        let found = self.edits(&fill).into_iter().find_map(|edit| match edit {
-            Edit::Set { at: path, value } if value == MARK => at(&path).cloned(),
+        let found = self.edits(&marked(url)).into_iter().find_map(|edit| match edit {
+            Edit::Set { at: path, value } if value == MARK => at(present, &path).cloned(),
             Edit::Entry { list, entry, .. } => {
                 let key = entry.iter().find(|(_, value)| *value == MARK)?.0;
-                let ours = |item: &&Value| {
-                    entry.iter().any(|(name, value)| {
-                        value.as_str().is_some_and(|text| text.starts_with(url)) && item.get(name) == Some(value)
-                    })
-                };
-                at(&list)?.as_array()?.iter().find(ours)?.get(key).cloned()
+                let mut items = at(present, &list)?.as_array()?.iter();
+                items
+                    .find(|item| addresses(&entry, url).any(|(name, value)| item.get(name) == Some(value)))?
+                    .get(key)
+                    .cloned()
             }
             Edit::Set { .. } | Edit::Default { .. } => None,
         });
         found?.as_str().map(str::to_owned)
     }
+
+    /// Whether what the file holds leads to the gateway at this address; `None` if no address belongs into it.
+    fn leads(&self, present: &Value, url: &str) -> Option<bool> {
+        let there = self.edits(&marked(url)).into_iter().filter_map(|edit| match edit {
+            Edit::Set { at: path, value } if is_address(&value, url) => Some(at(present, &path) == Some(&value)),
+            Edit::Entry { list, entry, .. } if addresses(&entry, url).next().is_some() => {
+                let items = at(present, &list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                Some(items.iter().any(|item| addresses(&entry, url).any(|(name, value)| item.get(name) == Some(value))))
+            }
+            Edit::Set { .. } | Edit::Default { .. } | Edit::Entry { .. } => None,
+        });
+        there.reduce(|one, other| one && other)
+    }
+}
+
+/// Stands where the key does.
+const MARK: &str = "\u{1}key";
+
+/// What is filled in to find what was filled in before.
+fn marked(url: &str) -> Fill {
+    Fill { url: url.to_owned(), key: MARK.to_owned(), models: vec![String::new()], ..Fill::default() }
+}
+
+fn at<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
+}
+
+fn is_address(value: &Value, url: &str) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(url))
+}
+
+/// The members that hold the address of the gateway.
+fn addresses<'e>(entry: &'e Map<String, Value>, url: &str) -> impl Iterator<Item = (&'e String, &'e Value)> {
+    entry.iter().filter(move |(_, value)| is_address(value, url))
 }
 
 impl Client {
@@ -273,6 +303,17 @@ impl Client {
     pub(crate) fn arguments(&self, fill: &Fill) -> Vec<String> {
         let model = self.model_arguments.iter().filter(|_| fill.model.is_some());
         self.arguments.iter().chain(model).filter_map(|text| fill.text(text)).collect()
+    }
+
+    /// The key in what its settings files hold, in their order. It counts only where the address beside it is that of the gateway, so that
+    /// nobody else's key is sent there: in the same file, or in another one where the file of the key has no place for an address.
+    fn key_in(&self, present: &[Value], url: &str) -> Option<String> {
+        let files = || self.settings.iter().zip(present);
+        files().find_map(|(settings, value)| {
+            let leads = settings.leads(value, url);
+            let leads = leads.unwrap_or_else(|| files().any(|(other, value)| other.leads(value, url) == Some(true)));
+            settings.key_in(value, url).filter(|_| leads)
+        })
     }
 
     /// What to do by hand.
@@ -341,16 +382,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_is_found() {
-        let claude = &find("claude").unwrap().settings[0];
-        let present = serde_json::json!({ "env": { "ANTHROPIC_AUTH_TOKEN": "pp-old" } });
-        let url = "http://h:1";
-        assert_eq!(claude.key_in(&present, url).as_deref(), Some("pp-old"));
-        assert_eq!(claude.key_in(&Value::Null, url), None);
-        let list = &find("continue").unwrap().settings[0];
-        let present =
-            serde_json::json!({ "models": [{ "apiKey": "sk" }, { "apiBase": "http://h:1/v1", "apiKey": "pp-old" }] });
-        assert_eq!(list.key_in(&present, url).as_deref(), Some("pp-old"));
-        assert_eq!(list.key_in(&present, "http://elsewhere"), None);
+    fn a_key_is_found_only_beside_the_address_of_the_gateway() {
+        use serde_json::json;
+        let key = |client: &str, present: &[Value]| find(client).unwrap().key_in(present, "http://h:1");
+        let claude = |url: Value| json!({ "env": { "ANTHROPIC_AUTH_TOKEN": "pp-old", "ANTHROPIC_BASE_URL": url } });
+        assert_eq!(key("claude", &[claude("http://h:1".into())]).as_deref(), Some("pp-old"));
+        for url in ["https://company.example", "http://h:10", "http://h:1.example"] {
+            assert_eq!(key("claude", &[claude(url.into())]), None, "{url}");
+        }
+        assert_eq!(key("claude", &[json!({ "env": { "ANTHROPIC_AUTH_TOKEN": "sk-company" } })]), None);
+        assert_eq!(key("claude", &[Value::Null]), None);
+        let codex = |url: &str| json!({ "model_providers": { "polyport": { "base_url": url, "experimental_bearer_token": "pp-old" } } });
+        assert_eq!(key("codex", &[codex("http://h:1/v1")]).as_deref(), Some("pp-old"));
+        assert_eq!(key("codex", &[codex("http://h:2/v1")]), None);
+        // Of two files, the one with the key has the address too, or has no place for one.
+        let gemini = |env: Value| [json!({ "security": {} }), env];
+        assert_eq!(key("gemini", &gemini(json!({ "GEMINI_API_KEY": "AIza-own" }))), None);
+        let env = json!({ "GEMINI_API_KEY": "pp-old", "GOOGLE_GEMINI_BASE_URL": "http://h:1" });
+        assert_eq!(key("gemini", &gemini(env)).as_deref(), Some("pp-old"));
+        let llm = |url: &str| [json!([{ "model_id": "polyport/m", "api_base": url }]), json!({ "polyport": "pp-old" })];
+        assert_eq!(key("llm", &llm("http://h:1/v1")).as_deref(), Some("pp-old"));
+        assert_eq!(key("llm", &llm("http://elsewhere/v1")), None);
+        // In a list, it is that of the same entry.
+        let list = [json!({ "models": [{ "apiKey": "sk" }, { "apiBase": "http://h:1/v1", "apiKey": "pp-old" }] })];
+        assert_eq!(key("continue", &list).as_deref(), Some("pp-old"));
+        assert_eq!(key("continue", &[json!({ "models": [{ "apiBase": "http://x/v1", "apiKey": "sk" }] })]), None);
     }
 }

@@ -1,9 +1,12 @@
 //! Settings for one start of a client, laid over those of the user, which are not touched.
 
+use std::collections::HashMap;
 use std::fs;
+use std::io::Error;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::edit::{self, Edit};
@@ -16,9 +19,22 @@ pub(crate) struct Overlaid {
     pub(crate) variables: Vec<(String, String)>,
     /// Holds what was written for it.
     folder: Option<tempfile::TempDir>,
-    /// The folder that stands in for one of the user's: itself, the user's, and the file that is ours.
-    stand_in: Option<(PathBuf, PathBuf, String)>,
+    stand_in: Option<StandIn>,
 }
+
+/// A folder that stands in for one of the user's.
+#[derive(Debug)]
+struct StandIn {
+    ours: PathBuf,
+    theirs: PathBuf,
+    /// The file in it that is not the user's.
+    own: String,
+    /// The files in it that are no links, as they were before the client ran.
+    before: HashMap<PathBuf, State>,
+}
+
+/// By what a change of a file is noticed.
+type State = (u64, Option<SystemTime>);
 
 impl Overlaid {
     /// What has to be laid over the settings of this user.
@@ -50,18 +66,35 @@ impl Overlaid {
     /// Brings back what the client wrote while it ran.
     ///
     /// # Errors
-    /// A file cannot be copied.
+    /// Something cannot be copied: then all of it is kept where it is, and the error says where. The rest is brought back.
     pub(crate) fn finish(self) -> Result<()> {
-        if let Some((ours, theirs, own)) = &self.stand_in {
-            for entry in fs::read_dir(ours)? {
-                let entry = entry?;
-                if !entry.file_type()?.is_symlink() && entry.file_name() != own.as_str() {
-                    copy(&entry.path(), &theirs.join(entry.file_name()))?;
+        let Some(StandIn { ours, theirs, own, before }) = &self.stand_in else { return Ok(()) };
+        let mut failed = Vec::new();
+        match fs::read_dir(ours) {
+            Ok(entries) => {
+                for entry in entries {
+                    match entry {
+                        Ok(entry) if entry.file_name() == own.as_str() => {}
+                        Ok(entry) => {
+                            bring_back(&entry.path(), &theirs.join(entry.file_name()), before, &mut failed);
+                        }
+                        Err(error) => failed.push((ours.clone(), error)),
+                    }
                 }
             }
+            Err(error) => failed.push((ours.clone(), error)),
         }
-        drop(self.folder);
-        Ok(())
+        let Some((path, error)) = failed.first() else { return Ok(()) };
+        let kept = self.folder.map(tempfile::TempDir::keep);
+        let more = match failed.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        bail!(
+            "{}: {error}{more}; everything it wrote is kept in {}",
+            path.display(),
+            kept.unwrap_or_default().display()
+        )
     }
 }
 
@@ -97,7 +130,57 @@ fn stand_in(folder: tempfile::TempDir, variable: &str, name: &str, path: &Path, 
     }
     fs::write(ours.join(&own), text)?;
     let variables = vec![(variable.to_owned(), folder.path().to_string_lossy().into_owned())];
-    Ok(Overlaid { variables, folder: Some(folder), stand_in: Some((ours, theirs, own)), ..Overlaid::default() })
+    let mut before = HashMap::new();
+    states(&ours, &mut before)?;
+    let stand_in = Some(StandIn { ours, theirs, own, before });
+    Ok(Overlaid { variables, folder: Some(folder), stand_in, ..Overlaid::default() })
+}
+
+fn state(path: &Path) -> std::io::Result<State> {
+    let meta = fs::symlink_metadata(path)?;
+    Ok((meta.len(), meta.modified().ok()))
+}
+
+/// The files below a folder; links are none of them.
+fn states(folder: &Path, found: &mut HashMap<PathBuf, State>) -> std::io::Result<()> {
+    fs::read_dir(folder)?.try_for_each(|entry| {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            return states(&entry.path(), found);
+        }
+        if kind.is_file() {
+            found.insert(entry.path(), state(&entry.path())?);
+        }
+        Ok(())
+    })
+}
+
+/// Copies what is new or has changed to the user's folder, and goes on where something cannot be copied.
+fn bring_back(from: &Path, to: &Path, before: &HashMap<PathBuf, State>, failed: &mut Vec<(PathBuf, Error)>) {
+    let done = (|| {
+        let kind = fs::symlink_metadata(from)?.file_type();
+        if kind.is_dir() {
+            fs::create_dir_all(to)?;
+            for entry in fs::read_dir(from)? {
+                let entry = entry?;
+                bring_back(&entry.path(), &to.join(entry.file_name()), before, failed);
+            }
+        } else if kind.is_file() && before.get(from) != Some(&state(from)?) && !is_same(from, to) {
+            copy(from, to)?;
+        }
+        Ok::<(), Error>(())
+    })();
+    if let Err(error) = done {
+        failed.push((to.to_owned(), error));
+    }
+}
+
+/// Whether two files hold the same.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let length = |path: &Path| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len());
+    let same = length(one).is_some_and(|bytes| length(other) == Some(bytes));
+    same && matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(unix)]
@@ -194,6 +277,57 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.join("history/one")).unwrap(), "1");
         assert_eq!(fs::read_to_string(folder.join("tmp/two")).unwrap(), "2");
         assert_eq!(fs::read_to_string(folder.join("settings.json")).unwrap(), r#"{"ui": {"theme": "dark"}}"#);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_cannot_be_brought_back_is_kept_and_the_rest_comes_back() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".gemini");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("settings.json"), "{}").unwrap();
+        let overlaid = overlaid("gemini", home.path());
+        let ours = Path::new(&overlaid.variables[0].1).join(".gemini");
+        for name in ["a", "b", "c"] {
+            fs::write(ours.join(name), name).unwrap();
+        }
+        // Where a file belongs, there is a folder by now.
+        fs::create_dir(folder.join("b")).unwrap();
+        fs::write(folder.join("b/own"), "own").unwrap();
+        let told = overlaid.finish().unwrap_err().to_string();
+        assert!(told.contains(&folder.join("b").display().to_string()), "{told}");
+        let kept = told.rsplit_once("is kept in ").unwrap().1;
+        assert_eq!(fs::read_to_string(Path::new(kept).join(".gemini/b")).unwrap(), "b");
+        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "a");
+        assert_eq!(fs::read_to_string(folder.join("c")).unwrap(), "c");
+        assert_eq!(fs::read_to_string(folder.join("b/own")).unwrap(), "own");
+        fs::remove_dir_all(kept).unwrap();
+    }
+
+    #[test]
+    fn only_what_changed_is_brought_back() {
+        let home = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (home.path().join("ours"), home.path().join("theirs"));
+        fs::create_dir_all(theirs.join("deep")).unwrap();
+        for name in ["same", "changed", "deep/same"] {
+            fs::write(theirs.join(name), "before").unwrap();
+        }
+        // As on systems where it is filled with copies.
+        copy(&theirs, &ours).unwrap();
+        let mut before = HashMap::new();
+        states(&ours, &mut before).unwrap();
+        // Another client writes in the meantime.
+        fs::write(theirs.join("same"), "of another").unwrap();
+        fs::write(theirs.join("deep/same"), "of another").unwrap();
+        fs::write(ours.join("changed"), "afterwards").unwrap();
+        fs::write(ours.join("deep/new"), "new").unwrap();
+        let stand_in = Some(StandIn { ours, theirs: theirs.clone(), own: "settings.json".to_owned(), before });
+        Overlaid { stand_in, ..Overlaid::default() }.finish().unwrap();
+        for (name, text) in
+            [("same", "of another"), ("deep/same", "of another"), ("changed", "afterwards"), ("deep/new", "new")]
+        {
+            assert_eq!(fs::read_to_string(theirs.join(name)).unwrap(), text, "{name}");
+        }
     }
 
     #[cfg(target_os = "linux")]

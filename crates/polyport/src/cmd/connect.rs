@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args as ClapArgs;
 use polyport_server::config::Purpose;
 use serde_json::{Value, json};
@@ -117,10 +117,15 @@ impl Connect<'_> {
             }
         };
         let done = self.done(url, &pass, models);
-        if done.is_err() {
-            pass.end(gateway).await?;
+        match (done, &pass.made) {
+            (Err(error), Some((_, name))) => Err(match pass.end(gateway).await {
+                Ok(()) => error,
+                Err(left) => anyhow!(
+                    "{error:#}; and the key `{name}`, which was made for it, could not be deleted ({left:#}): do it with `polyport keys delete {name}`"
+                ),
+            }),
+            (done, _) => done,
         }
-        done
     }
 
     /// The key that the client uses.
@@ -139,13 +144,12 @@ impl Connect<'_> {
         if open && !self.what.new_key {
             return Ok(Pass::open());
         }
-        if self.what.write && !self.what.new_key {
-            for settings in &self.client.settings {
-                let path = self.home.settings(settings)?;
-                let Some(key) = clients::key_in(settings, &path, url).filter(|_| running) else { continue };
-                if matches!(clients::models(url, Some(&key)).await?, Said::Models(_)) {
-                    return Ok(Pass::of(&key));
-                }
+        if self.what.write && !self.what.new_key && running {
+            let present = clients::key_in(self.client, &self.home, url);
+            if let Some(key) = present
+                && matches!(clients::models(url, Some(&key)).await?, Said::Models(_))
+            {
+                return Ok(Pass::of(&key));
             }
         }
         match self.what.write || self.what.new_key {
@@ -271,10 +275,10 @@ fn write(args: &Args, client: &Client, home: &Home, fill: &Fill, pass: &Pass) ->
         match written {
             Ok(written) => done.push((path, written)),
             // All or nothing: what was written before goes back.
-            Err(error) => {
-                for (path, written) in done.iter().rev() {
-                    if written.is_some() {
-                        clients::undo(path)?;
+            Err(mut error) => {
+                for (path, _) in done.iter().rev().filter(|(_, written)| written.is_some()) {
+                    if let Err(left) = clients::undo(path) {
+                        error = anyhow!("{error:#}; and {} could not be put back: {left:#}", path.display());
                     }
                 }
                 return Err(error);

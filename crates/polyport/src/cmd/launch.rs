@@ -24,6 +24,18 @@ const NOT_FOUND: u8 = 127;
 const LOG: &str = "launch.log";
 const LOG_BYTES: u64 = 16 << 20;
 
+/// Variables with secrets of whoever runs the gateway. A client has a key of its own, and what it starts is not to change the gateway.
+const OPERATORS: [&str; 8] = [
+    "POLYPORT_ADMIN_KEY",
+    "POLYPORT_ACCESS__ADMIN_KEYS",
+    "ADMIN_TOKEN",
+    "ADMIN_PASSWORD",
+    "POLYPORT_MASTER_KEY",
+    "POLYPORT_NEW_MASTER_KEY",
+    "WARP_TOKEN_ENCRYPTION_KEY",
+    "POLYPORT_STORE__URL",
+];
+
 /// So many hundredths of a second it may take to start.
 #[cfg(unix)]
 const STARTING: usize = 1000;
@@ -48,7 +60,7 @@ pub(crate) struct LaunchArgs {
     /// A key for it, instead of a fresh one
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// If no gateway runs, run one on a free port of this machine until the client ends
+    /// If no gateway runs, run one on a free port of this machine until the client ends (not on Windows)
     #[arg(long)]
     serve: bool,
     /// Say what would be started, and start nothing
@@ -96,6 +108,11 @@ impl Launch<'_> {
             }
             None => {
                 gateway.close().await;
+                if !cfg!(unix) {
+                    bail!(
+                        "no gateway runs: start one with `polyport serve` in another terminal (`--serve` is for Linux and macOS only)"
+                    );
+                }
                 if !self.what.serve {
                     bail!("no gateway runs: start one with `polyport serve` in another terminal, or add `--serve`");
                 }
@@ -165,14 +182,14 @@ impl Launch<'_> {
         }
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&arguments).envs(variables);
-        for name in &self.client.unset {
+        for name in self.client.unset.iter().map(String::as_str).chain(OPERATORS) {
             command.env_remove(name);
         }
         let mut child = command.spawn().with_context(|| format!("{} cannot be started", self.program.display()))?;
         let ended = signals.wait(&mut child).await;
         if let Err(error) = overlaid.finish() {
             let title = &self.client.title;
-            out::error(&format!("what {title} wrote besides its settings was not brought back: {error:#}"));
+            out::error(&format!("not all that {title} wrote besides its settings was brought back: {error:#}"));
         }
         Ok(code(ended.with_context(|| format!("{} was lost", self.client.title))?))
     }

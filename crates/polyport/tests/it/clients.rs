@@ -72,6 +72,8 @@ fn a_client_is_started_with_what_leads_it_to_an_open_gateway() {
     let launched = place
         .polyport(&["launch", "claude", "--model", "m", "--", "-p", "two words", "--json"])
         .env("ANTHROPIC_API_KEY", "sk-own")
+        .envs(["ADMIN_TOKEN", "POLYPORT_ADMIN_KEY", "ADMIN_PASSWORD"].map(|name| (name, "fake-operator-0123456789")))
+        .env("POLYPORT_MASTER_KEY", "ZmFrZS1tYXN0ZXIta2V5LW9mLTMyLWJ5dGVzLi4uLi4=")
         .output()
         .unwrap();
     assert_eq!(launched.status.code(), Some(7), "{}", text(&launched.stderr));
@@ -80,6 +82,8 @@ fn a_client_is_started_with_what_leads_it_to_an_open_gateway() {
     assert_eq!(of(&said, "ANTHROPIC_AUTH_TOKEN="), Some("polyport"));
     assert_eq!(of(&said, "ANTHROPIC_DEFAULT_HAIKU_MODEL="), Some("m"));
     assert_eq!(of(&said, "ANTHROPIC_API_KEY="), None, "it would count more");
+    let operators = ["ADMIN_TOKEN=", "POLYPORT_ADMIN_KEY=", "ADMIN_PASSWORD=", "POLYPORT_MASTER_KEY="];
+    assert!(operators.iter().all(|name| of(&said, name).is_none()), "it is no operator: {said:?}");
     let arguments: Vec<&str> = said.iter().filter_map(|line| line.strip_prefix("arg=")).collect();
     assert_eq!(arguments, ["-p", "two words", "--json"]);
     // Nothing of it is left in the settings.
@@ -214,6 +218,37 @@ fn a_client_that_is_set_up_gets_a_key_once() {
     assert_eq!(place.polyport(&["connect", "claude", "--write"]).output().unwrap().status.code(), Some(1));
     assert_eq!(keys(&place).len(), 2);
     drop(gateway);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn keys_of_somebody_else_are_not_sent_to_the_gateway() {
+    use std::io::Write as _;
+    let place = Place::new("discover: false");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (heard, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = [0; 16384];
+            let count = std::io::Read::read(&mut stream, &mut bytes).unwrap();
+            if heard.send(text(&bytes[..count])).is_err() {
+                return;
+            }
+            stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        }
+    });
+    std::fs::create_dir(place.path("home/.gemini")).unwrap();
+    let own = "GEMINI_API_KEY=AIza-fake-of-the-user\n";
+    std::fs::write(place.path("home/.gemini/.env"), own).unwrap();
+    // It has no key for this gateway, so it ends with an error.
+    let write = ["--url", &url, "--admin-key", "fake-operator-0123456789", "connect", "gemini", "--write"];
+    assert!(!place.polyport(&write).output().unwrap().status.success());
+    let heard: Vec<String> = hears.try_iter().collect();
+    assert!(heard.iter().any(|request| request.starts_with("POST /admin/api/keys")), "it wanted one made: {heard:?}");
+    assert!(heard.iter().all(|request| !request.contains("AIza-fake")), "{heard:?}");
+    assert_eq!(std::fs::read_to_string(place.path("home/.gemini/.env")).unwrap(), own);
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(super) fn edited(text: &str, edits: &[Edit]) -> Result<String, Refused> {
             None => lines.push(format!("{name}={value}")),
         }
     }
-    Ok(lines.join("\n") + "\n")
+    Ok(super::joined(&lines, text))
 }
 
 #[cfg(test)]
@@ -76,6 +76,12 @@ mod tests {
         let after = edited(Format::Dotenv, before, &[set("A", "new"), set("C", "http://h:1/v1")]).unwrap();
         assert_eq!(after, "# mine\nexport A=new\nB='x=y'\n\n#A=comment\nC=http://h:1/v1\n");
         assert_eq!(edited(Format::Dotenv, &after, &[set("A", "new"), set("B", "x=y")]).unwrap(), after);
+    }
+
+    #[test]
+    fn line_ends_of_windows_stay() {
+        let after = edited(Format::Dotenv, "# mine\r\nA=old\r\n", &[set("A", "new"), set("B", "1")]).unwrap();
+        assert_eq!(after, "# mine\r\nA=new\r\nB=1\r\n");
     }
 
     #[test]

@@ -146,6 +146,15 @@ fn place<'v>(value: &'v mut Value, at: &[String]) -> &'v mut Value {
     })
 }
 
+/// Lines as a text, with the line ends of the text they come from.
+fn joined(lines: &[String], of: &str) -> String {
+    let end = match of.find('\n') {
+        Some(at) if at > 0 && of.as_bytes().get(at - 1) == Some(&b'\r') => "\r\n",
+        _ => "\n",
+    };
+    lines.iter().flat_map(|line| [line.as_str(), end]).collect()
+}
+
 /// The line, from 1, at this many bytes.
 fn line_at(text: &str, bytes: usize) -> usize {
     text.as_bytes().iter().take(bytes).filter(|byte| **byte == b'\n').count() + 1

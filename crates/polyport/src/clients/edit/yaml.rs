@@ -31,7 +31,7 @@ pub(super) fn edited(text: &str, before: &Value, edits: &[Edit]) -> Result<Strin
         }
         value = after;
     }
-    Ok(lines.join("\n") + "\n")
+    Ok(super::joined(&lines, text))
 }
 
 /// Whether a line holds nothing.
@@ -226,6 +226,15 @@ mod tests {
                 "{second}"
             );
         }
+    }
+
+    #[test]
+    fn line_ends_of_windows_stay() {
+        let edits = [set("model", "new"), entry("models", "name", &json!({"name": "p", "url": "u"}))];
+        let before = "# mine\r\nmodel: old # why\r\nmodels:\r\n  - name: own\r\n";
+        let after = edited(Format::Yaml, before, &edits).unwrap();
+        let wanted = "# mine\r\nmodel: new # why\r\nmodels:\r\n  - name: own\r\n  - name: p\r\n    url: u\r\n";
+        assert_eq!(after, wanted);
     }
 
     #[test]
