@@ -31,14 +31,14 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Time to send a request's head.
 const HEAD: Duration = Duration::from_secs(10);
 
-/// Answers until `end`.
-pub(super) async fn serve(app: Arc<App>, listener: Arc<TcpListener>, end: CancellationToken) {
+/// Answers until `leaving`, when open connections are closed after their answer.
+pub(super) async fn serve(app: Arc<App>, listener: Arc<TcpListener>, leaving: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let tasks = app.tasks.clone();
     loop {
         let accepted = tokio::select! {
             biased;
-            () = end.cancelled() => return,
+            () = leaving.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -50,13 +50,14 @@ pub(super) async fn serve(app: Arc<App>, listener: Arc<TcpListener>, end: Cancel
             }
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (app, end) = (Arc::clone(&app), end.clone());
+        let (app, leaving) = (Arc::clone(&app), leaving.clone());
         tasks.spawn(async move {
             let _place = place;
+            let cut = app.cut.clone();
             tokio::select! {
                 biased;
-                () = end.cancelled() => {}
-                ended = tokio::time::timeout(LONGEST, connection(app, stream)) => {
+                () = cut.cancelled() => {}
+                ended = tokio::time::timeout(LONGEST, connection(app, stream, leaving)) => {
                     if let Ok(Err(error)) = ended {
                         debug!(%error, "connection ended where figures are read");
                     }
@@ -66,14 +67,20 @@ pub(super) async fn serve(app: Arc<App>, listener: Arc<TcpListener>, end: Cancel
     }
 }
 
-async fn connection(app: Arc<App>, stream: TcpStream) -> hyper::Result<()> {
+async fn connection(app: Arc<App>, stream: TcpStream, leaving: CancellationToken) -> hyper::Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
         let response = answer(&app, request);
         std::future::ready(Ok::<_, Infallible>(response))
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    http.serve_connection(TokioIo::new(stream), service).await
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        biased;
+        () = leaving.cancelled() => connection.as_mut().graceful_shutdown(),
+        ended = &mut connection => return ended,
+    }
+    connection.await
 }
 
 fn answer(app: &App, request: Request<Incoming>) -> Response<Body> {

@@ -123,6 +123,12 @@ pub enum HandOverError {
         "this is the first process of a container, which ends with it: start a new container beside this one instead, or restart it"
     )]
     First,
+    /// Where what started this process ends, or starts it again, when it ends, and cannot be told of another one.
+    #[error(
+        "what has started this process would end the new one together with this one, for it cannot be told of another process; restart \
+         the gateway, or start another one beside it"
+    )]
+    Watched,
     /// This process does not listen any more.
     #[error("the gateway is stopping")]
     Stopping,
@@ -148,15 +154,40 @@ pub enum HandOverError {
     Late,
 }
 
+/// How this process came to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    is_first: bool,
+    /// Its end is that of others as well.
+    is_watched: bool,
+}
+
+impl Origin {
+    /// `hears`: the service manager can be told which process is the service. To be asked at the start: later, a process whose parent
+    /// has ended is a child of the first one as well.
+    pub(crate) fn of_process(hears: bool) -> Self {
+        let of_first = rustix::process::getppid().is_some_and(|parent| parent.is_init());
+        // The processes of the machine itself have this number on every Linux.
+        let confined = std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() != "pid:[4026531836]");
+        Self { is_first: std::process::id() == 1, is_watched: of_first && confined && !hears }
+    }
+
+    /// Whether another process can take this one's place.
+    pub(crate) fn check(self) -> Result<(), HandOverError> {
+        match self {
+            Self { is_first: true, .. } => Err(HandOverError::First),
+            Self { is_watched: true, .. } => Err(HandOverError::Watched),
+            Self { .. } => Ok(()),
+        }
+    }
+}
+
 /// Starts the process that takes this one's place, and waits until it answers. It is ended if it does not, and when this is dropped.
 pub(super) async fn start(
     program: &Path,
     arguments: &[OsString],
     listening: &Listening,
 ) -> Result<Successor, HandOverError> {
-    if std::process::id() == 1 {
-        return Err(HandOverError::First);
-    }
     let (ours, theirs) = UnixStream::pair().map_err(HandOverError::Pass)?;
     send(&ours, listening).map_err(HandOverError::Pass)?;
     let mut command = Command::new(program);
@@ -261,4 +292,17 @@ fn receive(stream: &UnixStream) -> io::Result<Sockets> {
         }
     }
     Ok(Sockets(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_end_of_this_process_is_that_of_the_other_nothing_is_handed_over() {
+        let check = |is_first, is_watched| Origin { is_first, is_watched }.check();
+        assert!(matches!(check(true, false), Err(HandOverError::First)));
+        assert!(matches!(check(false, true), Err(HandOverError::Watched)));
+        assert!(check(false, false).is_ok() && Origin::of_process(false).check().is_ok());
+    }
 }

@@ -71,6 +71,17 @@ pub enum ServeError {
         /// The system's words.
         error: io::Error,
     },
+    /// The same port is taken at an address that is not configured any more.
+    #[error(
+        "cannot listen on {address}: {there} has this port, and stays open while one process takes the place of another; stop the gateway \
+         and start it again, or keep the address (another port can be had without that)"
+    )]
+    Moved {
+        /// Where to listen.
+        address: SocketAddr,
+        /// Where the socket listens that was passed to this process.
+        there: SocketAddr,
+    },
     /// A socket that was opened before cannot be used.
     #[error("a socket that was passed to this process cannot be used: {0}")]
     Passed(io::Error),
@@ -109,6 +120,8 @@ fn hint(error: &io::Error) -> &'static str {
 #[derive(Debug)]
 pub struct Server {
     listening: Arc<Listening>,
+    #[cfg(unix)]
+    origin: handover::Origin,
     address: SocketAddr,
     before: Option<Elder>,
     watchdog: Option<Duration>,
@@ -124,6 +137,8 @@ pub struct Before {
     pub elder: Option<Elder>,
     /// The service manager expects a sign of life this often.
     pub watchdog: Option<Duration>,
+    /// The service manager hears which process is the service (`NOTIFY_SOCKET`).
+    pub hears: bool,
 }
 
 /// Why a gateway ceases to accept.
@@ -140,6 +155,8 @@ pub enum End {
 pub struct Handle {
     app: Arc<App>,
     listening: Weak<Listening>,
+    #[cfg(unix)]
+    origin: handover::Origin,
 }
 
 impl Handle {
@@ -186,6 +203,7 @@ impl Handle {
     /// [`HandOverError`] says what is in the way.
     #[cfg(unix)]
     pub async fn hand_over(&self, program: &Path, arguments: &[OsString]) -> Result<Successor, HandOverError> {
+        self.origin.check()?;
         let listening = self.listening.upgrade().ok_or(HandOverError::Stopping)?;
         self.app.sign();
         self.app.set_two(true);
@@ -257,6 +275,8 @@ impl Server {
         let address = first.unwrap_or_else(|| config.listen.address());
         Ok(Self {
             listening: Arc::new(listening),
+            #[cfg(unix)]
+            origin: handover::Origin::of_process(before.hears),
             address,
             before: before.elder.take(),
             watchdog: before.watchdog,
@@ -285,7 +305,12 @@ impl Server {
     /// A handle to the gateway.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle { app: Arc::clone(&self.app), listening: Arc::downgrade(&self.listening) }
+        Handle {
+            app: Arc::clone(&self.app),
+            listening: Arc::downgrade(&self.listening),
+            #[cfg(unix)]
+            origin: self.origin,
+        }
     }
 
     /// Answers until `shutdown` completes, then lets open requests end: up to the configured drain time, after which streams get an
@@ -297,18 +322,18 @@ impl Server {
     /// The same, where another process may take this one's place.
     pub async fn run_until(self, end: impl Future<Output = End>) {
         let figures_address = self.figures_address();
-        let Self { listening, address, before, watchdog, app } = self;
+        let Self { listening, address, before, watchdog, app, .. } = self;
         for address in addresses(&listening) {
             info!(%address, "listening");
         }
         app.listening.set(address).ok();
         let (steady, multiplexed) = (GracefulShutdown::new(), GracefulShutdown::new());
-        let closing = CancellationToken::new();
+        let (closing, leaving) = (CancellationToken::new(), app.cut.child_token());
         let tasks = app.tasks.clone();
         start_tasks(&app);
         if let (Some(figures), Some(address)) = (&listening.figures, figures_address) {
             info!(%address, "listening for readers of the figures");
-            tasks.spawn(figures::serve(Arc::clone(&app), Arc::clone(figures), app.cut.clone()));
+            tasks.spawn(figures::serve(Arc::clone(&app), Arc::clone(figures), leaving.clone()));
         }
         #[cfg(unix)]
         if app.registry.is_some() {
@@ -385,6 +410,8 @@ impl Server {
                 }
                 End::HandedOver(successor) => {
                     let process = successor.process();
+                    // Whoever collects figures gets those of the other one from now on.
+                    leaving.cancel();
                     notify::handed_over(process);
                     info!(process, seconds = drain.as_secs(), "another process has taken over: open requests may end");
                     app.begin_leaving();

@@ -107,7 +107,7 @@ impl Listening {
             }
             let passed = there.take(Role::Clients, address);
             if passed.is_empty() {
-                clients.push(bind(address).await?);
+                clients.push(bind(address, &there).await?);
                 asked.push(Some(address));
             }
             for passed in passed {
@@ -121,7 +121,7 @@ impl Listening {
             figures_asked = passed.as_ref().map_or(Some(address), |passed| passed.asked);
             figures = Some(Arc::new(match passed {
                 Some(passed) => take(passed, address.ip())?,
-                None => bind(address).await?,
+                None => bind(address, &there).await?,
             }));
         }
         for unused in &there.0 {
@@ -140,8 +140,17 @@ impl Listening {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|error| ServeError::Bind { address, error })
+async fn bind(address: SocketAddr, there: &Sockets) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let in_the_way = || {
+            let mut there = there.0.iter().filter_map(|passed| passed.listener.local_addr().ok());
+            there.find(|there| there.port() == address.port())
+        };
+        match (error.kind(), in_the_way()) {
+            (io::ErrorKind::AddrInUse, Some(there)) => ServeError::Moved { address, there },
+            _ => ServeError::Bind { address, error },
+        }
+    })
 }
 
 /// What may be reached from other machines must have been checked as such, whoever opened the socket.
@@ -171,4 +180,27 @@ pub(crate) async fn accept(
         std::task::Poll::Pending
     })
     .await
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::config::{Arguments, Purpose, Source};
+
+    #[tokio::test]
+    async fn another_address_with_the_port_of_before_is_told_as_such() {
+        let before = StdListener::bind("127.0.0.1:0").unwrap();
+        let there = before.local_addr().unwrap();
+        let text = format!(
+            "discover: false\nserver: {{ host: 0.0.0.0, port: {} }}\naccess: {{ keys: [pp-own-0123456789abcdef] }}\n",
+            there.port()
+        );
+        let source = Source::new(None, Environment::of([], "/nowhere"), Arguments::default());
+        let config = source.load_text(&text, &[], Purpose::Inspect).unwrap().config;
+        let passed = Passed { role: Role::Clients, asked: Some(there), listener: before.try_clone().unwrap() };
+        let told = Listening::open(&config, Sockets(vec![passed])).await.unwrap_err().to_string();
+        assert!(told.contains(&there.to_string()) && told.contains("start it again"), "{told}");
+        let told = Listening::open(&config, Sockets::default()).await.unwrap_err().to_string();
+        assert!(told.contains("another program uses this port"), "{told}");
+    }
 }

@@ -58,13 +58,14 @@ pub(crate) fn run(args: &Args, what: &ServeArgs, record: Option<&RecordArgs>) ->
 fn before(environment: &Environment) -> Result<Before> {
     let number = |name| environment.get(name).and_then(|text| text.parse::<u64>().ok());
     let own = u64::from(std::process::id());
+    let hears = environment.get("NOTIFY_SOCKET").is_some();
     let watched = number("WATCHDOG_PID").is_none_or(|process| process == own);
     let watchdog = number("WATCHDOG_USEC").filter(|_| watched).map(Duration::from_micros);
     #[cfg(unix)]
     if let Some((elder, sockets)) = Elder::find(environment)? {
-        return Ok(Before { sockets, elder: Some(elder), watchdog });
+        return Ok(Before { sockets, elder: Some(elder), watchdog, hears });
     }
-    Ok(Before { sockets: Sockets::of_service_manager(environment)?, elder: None, watchdog })
+    Ok(Before { sockets: Sockets::of_service_manager(environment)?, elder: None, watchdog, hears })
 }
 
 fn serve(

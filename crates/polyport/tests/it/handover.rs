@@ -295,6 +295,37 @@ fn o5_what_an_elder_that_is_killed_leaves_is_taken_up() {
     gateway.stop();
 }
 
+#[test]
+fn figures_are_those_of_the_process_that_has_taken_over() {
+    let gateway = Gateway::start("discover: false\nlimits: { drain: 60s }\nmetrics: { listen: \"127.0.0.1:0\" }\n");
+    let line = || Some(gateway.told().lines().find(|line| line.contains("readers of the figures"))?.to_owned());
+    wait_until("no figures", || line().is_some());
+    let line = line().unwrap();
+    let port: String =
+        line.rsplit_once("127.0.0.1:").unwrap().1.chars().take_while(|sign| sign.is_ascii_digit()).collect();
+    let mut kept = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    kept.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    kept.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut first = [0; 15];
+    kept.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    // The elder lives on, for the sake of a request.
+    let _socket = half_a_request(&gateway.url);
+    let (elder, _) = gateway.hand_over();
+    // Its connections to readers end all the same.
+    kept.read_to_end(&mut Vec::new()).unwrap();
+    assert!(lives(elder));
+    for _ in 0..8 {
+        let mut fresh = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        fresh.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        fresh.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+    assert!(kill("-KILL", elder));
+    gateway.stop();
+}
+
 /// A request whose body is waited for.
 fn half_a_request(url: &str) -> TcpStream {
     let mut socket = TcpStream::connect(url).unwrap();
