@@ -44,6 +44,8 @@ case $prefix in
     /*) ;;
     *) prefix=$PWD/$prefix ;;
 esac
+# The service is known by this text.
+while [ "$prefix" != "${prefix%/}" ]; do prefix=${prefix%/}; done
 
 program=$prefix/bin/polyport
 bash_completion=$prefix/share/bash-completion/completions/polyport
@@ -56,9 +58,15 @@ has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>
 
 if [ "$uninstall" = yes ]; then
     if [ -e "$units/polyport.service" ] && [ "$(id -u)" = 0 ]; then
-        if has_systemd; then systemctl disable --now polyport.socket polyport.service || true; fi
-        rm -f "$units/polyport.service" "$units/polyport.socket"
-        if has_systemd; then systemctl daemon-reload; fi
+        started=$(sed -n 's/^ExecStart=//p' "$units/polyport.service")
+        case $started in
+            "$program" | "$program "*)
+                if has_systemd; then systemctl disable --now polyport.socket polyport.service || true; fi
+                rm -f "$units/polyport.service" "$units/polyport.socket"
+                if has_systemd; then systemctl daemon-reload; fi
+                ;;
+            *) say "the service stays: it is not $program that it starts, but $started" ;;
+        esac
     fi
     rm -f "$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$manual/polyport.1" "$manual"/polyport-*.1
     say "removed; configuration (/etc/polyport) and data folders are where they were"

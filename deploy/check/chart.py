@@ -25,11 +25,12 @@ def merged(base, over):
     return out
 
 
-def render(renderer, values, release="polyport"):
+def render(renderer, values, release="polyport", kubernetes="v1.34.1"):
     values = merged(DEFAULTS, values)
     jsonschema.validate(values, SCHEMA)
     chart = {"Name": ABOUT["name"], "Version": ABOUT["version"], "AppVersion": ABOUT["appVersion"]}
     context = {"Values": values, "Chart": chart, "Release": {"Name": release, "Namespace": "default", "Service": "Helm"}}
+    context["Capabilities"] = {"KubeVersion": {"Version": kubernetes}}
     order = {"Templates": str(CHART / "templates"), "Context": context}
     done = subprocess.run([renderer], input=json.dumps(order), capture_output=True, text=True)
     if done.returncode:
@@ -65,7 +66,7 @@ def main(renderer):
     pod = deployment["template"]["spec"]
     assert deployment["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
     assert usual["Service"]["spec"]["selector"] == deployment["selector"]["matchLabels"]
-    assert pod["terminationGracePeriodSeconds"] == 135 and pod["automountServiceAccountToken"] is False
+    assert pod["terminationGracePeriodSeconds"] == 140 and pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False, "variables of services look like settings"
     context = pod["securityContext"]
     assert context["runAsNonRoot"] and context["runAsUser"] == 65532
@@ -76,6 +77,10 @@ def main(renderer):
     assert security["capabilities"] == {"drop": ["ALL"]}
     for probe, path in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]:
         assert container[probe]["httpGet"] == {"path": path, "port": "http"}
+    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    for values, kubernetes in [({"preStopSeconds": 0}, "v1.34.1"), ({}, "v1.29.4")]:
+        other = render(renderer, {**SECRET, **values}, kubernetes=kubernetes)["Deployment"]["spec"]["template"]["spec"]
+        assert "lifecycle" not in other["containers"][0], kubernetes
     assert container["envFrom"] == [{"secretRef": {"name": "keys"}}]
     env = {entry["name"]: entry["value"] for entry in container["env"]}
     assert env["POLYPORT_LIMITS__DRAIN"] == "120s" and env["POLYPORT_HOST"] == "0.0.0.0"

@@ -74,6 +74,9 @@ fn workflow(text: &str) -> Result<()> {
     ensure!(text.matches("timeout-minutes:").count() >= text.matches("runs-on:").count(), "every job has a time limit");
     let checkouts = text.matches("uses: actions/checkout@").count();
     ensure!(text.matches("persist-credentials: false").count() == checkouts, "a checkout keeps no credentials");
+    let unseen = text.split("github.event_name == 'release'").next().unwrap_or_default();
+    let candidates = unseen.split("pattern=").skip(1).all(|tag| tag.starts_with("candidate-"));
+    ensure!(candidates, "an image has the tags of its version only when somebody has published the release");
     let mut run = false;
     for line in text.lines() {
         let indented = line.trim_start().trim_start_matches("- ");
@@ -228,6 +231,7 @@ mod tests {
             ("cargo build --release --locked", "cargo build --release", "--locked"),
             ("persist-credentials: false", "fetch-depth: 0", "credentials"),
             ("    timeout-minutes: 90\n", "", "time limit"),
+            ("pattern=candidate-{{version}}", "pattern={{version}}", "published"),
             ("--version\n", "--version ${{ github.event.head_commit.message }}\n", "as a variable"),
         ] {
             assert!(good.contains(part), "{part}");
