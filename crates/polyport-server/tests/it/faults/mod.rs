@@ -23,7 +23,7 @@ pub(crate) mod tls;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use polyport_server::Server;
 use polyport_server::config::{Arguments, Environment, Purpose, Source};
@@ -35,6 +35,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// A configuration under construction: the text of a file, so that what users write is what is tested.
 #[derive(Clone, Debug, Default)]
@@ -240,6 +242,12 @@ impl io::Write for Written {
 impl Log {
     /// Captures what is logged from now on, in the form for people.
     pub(crate) fn text() -> Self {
+        // An event that a thread without a subscriber comes upon first, while there is but one elsewhere, is off for good.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| {
+            let everything = tracing_subscriber::registry().with(LevelFilter::DEBUG);
+            tracing::subscriber::set_global_default(everything).expect("nobody else sets it");
+        });
         let written = Written::default();
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
