@@ -72,6 +72,8 @@ enum Message {
         held: usize,
     },
     Taken(Box<Taken>),
+    /// There are lessons. They are learned before the next exchange at the latest.
+    Learn,
     End,
 }
 
@@ -147,6 +149,8 @@ impl Recorder {
         }
         lessons.extend(config.access.first_password.clone().map(Lesson::Secret));
         self.0.lessons.lock().extend(lessons);
+        // Where the queue is full, there are exchanges to come.
+        self.0.sender.try_send(Message::Learn).ok();
     }
 
     /// A client's request whose body is here.

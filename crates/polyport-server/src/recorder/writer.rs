@@ -73,6 +73,7 @@ impl Writer {
                     self.take(*taken);
                     self.shared.held.fetch_sub(held, Ordering::Relaxed);
                 }
+                Ok(Message::Learn) => self.learn(),
                 Ok(Message::End) | Err(_) => break,
             }
         }
