@@ -422,8 +422,16 @@ impl<'a> Draft<'a> {
     /// The plan, with what it needs to be in force.
     pub(crate) fn finish(mut self) -> Plan {
         self.reach();
+        self.close();
         self.plan.findings = self.source.findings();
         self.plan
+    }
+
+    /// Clients that needed a key there need one here.
+    fn close(&mut self) {
+        if !self.plan.keys.is_empty() && self.plan.settings["access"]["open"].is_null() {
+            self.set("access.open", false);
+        }
     }
 
     /// Providers of the database may not be in private networks unless that is allowed.

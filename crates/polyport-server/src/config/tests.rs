@@ -287,8 +287,16 @@ fn keys_of_digits_stay_texts() {
 }
 
 #[test]
-fn closed_without_keys_is_a_mistake() {
-    assert!(problems("access: { open: false }")[0].contains("access is closed, but there is no key"));
+fn closed_without_keys_is_for_those_who_make_keys_elsewhere() {
+    for text in ["access: { open: false }", "access: { open: false }\nserver: { host: 0.0.0.0 }"] {
+        let loaded = load(text);
+        assert!(!loaded.config.access.open);
+        assert!(
+            loaded.warnings.to_string().contains("access is closed, and no key stands here"),
+            "{}",
+            loaded.warnings
+        );
+    }
 }
 
 #[test]

@@ -141,7 +141,8 @@ fn steady(value: &mut Value, folder: &str, fake: &str) {
                     "milliseconds",
                     "latency_ms",
                 ];
-                if (differs.contains(&name.as_str()) || name.ends_with("_ms")) && inner.is_number() {
+                let measured = differs.contains(&name.as_str()) && (inner.is_number() || inner.is_null());
+                if measured || name.ends_with("_ms") && inner.is_number() {
                     *inner = "<number>".into();
                 } else if name == "key" && inner.as_str().is_some_and(|text| text.starts_with("pp-")) {
                     *inner = "<key>".into();

@@ -109,8 +109,8 @@ fn s0_25_two_tokens_are_enough_and_sample_ones_stay_on_this_machine() {
             ),
         "{told}"
     );
-    let told = loaded("warp2api", &[]).unwrap_err();
-    assert!(told.contains("access is closed, but there is no key; set API_TOKEN"), "{told}");
+    let (config, told) = loaded("warp2api", &[]).unwrap();
+    assert!(!config.access.open && told.contains("access is closed, and no key stands here; set API_TOKEN"), "{told}");
 }
 
 #[test]
