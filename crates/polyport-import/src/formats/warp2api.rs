@@ -10,6 +10,8 @@ use crate::source::{Kind, Node, Source};
 const NAME: &str = "warp";
 /// Google's token service; the key of its address belongs to Warp's own program.
 const PLACEHOLDER: &str = "https://securetoken.googleapis.com/v1/token?key=FIREBASE_WEB_API_KEY";
+/// Refresh tokens have some two hundred characters; words of other files do not.
+const SHORTEST_TOKEN: usize = 32;
 const TOKENS: &[&str] = &["refresh_token", "refreshToken", "warp_refresh_token"];
 
 pub(super) fn is_like(look: &Look<'_>, strong: bool) -> bool {
@@ -21,10 +23,15 @@ pub(super) fn is_like(look: &Look<'_>, strong: bool) -> bool {
         || texts()
         || look.has_tables(&["token_accounts"])
         || look.has_variable(&["WARP_"])
-        || !strong && look.0.kind == Kind::Lines
-        || !strong
-            && look.0.kind == Kind::Tree
-            && look.0.value.as_array().is_some_and(|all| all.iter().all(Value::is_string))
+        || !strong && matches!(look.0.kind, Kind::Lines | Kind::Tree) && are_tokens(&look.0.value)
+}
+
+/// Whether a list holds nothing but what may be refresh tokens: long texts without spaces.
+fn are_tokens(list: &Value) -> bool {
+    let is_token = |one: &Value| {
+        one.as_str().is_some_and(|text| text.len() >= SHORTEST_TOKEN && !text.contains(char::is_whitespace))
+    };
+    list.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(is_token))
 }
 
 pub(super) fn read(source: &Source, draft: &mut Draft<'_>) {

@@ -373,6 +373,38 @@ async fn moving_from_one_api_keeps_the_calls() {
 }
 
 #[tokio::test]
+async fn moving_from_new_api_keeps_the_calls() {
+    let up = Upstream::start().await;
+    let root = |fake: &FakeProvider| fake.base_url().trim_end_matches("/v1").to_owned();
+    let tables = json!({
+        "channels": [
+            // The second of its three keys was switched off there.
+            {"id": 1, "type": 1, "key": "sk-fake-1\nsk-fake-2\nsk-fake-3", "status": 1, "name": "main", "weight": 1, "base_url": root(&up.chat), "models": "gpt-4o", "group": "default", "model_mapping": null, "priority": 5, "auto_ban": 1, "channel_info": "{\"is_multi_key\":true,\"multi_key_size\":3,\"multi_key_status_list\":{\"1\":2},\"multi_key_mode\":\"polling\"}", "settings": "{}"},
+            {"id": 2, "type": 14, "key": "sk-ant-fake", "status": 1, "name": "claude", "weight": 1, "base_url": up.messages.base_url(), "models": "sonnet", "group": "default", "model_mapping": "{\"sonnet\": \"claude-x\"}", "priority": 0, "auto_ban": 1, "channel_info": "{}"}
+        ],
+        "tokens": [
+            {"id": 1, "user_id": 1, "key": "rootrootrootroot1", "status": 1, "name": "all", "expired_time": -1, "remain_quota": 0, "unlimited_quota": 1, "model_limits_enabled": 1, "model_limits": "gpt-4o,sonnet", "allow_ips": "127.0.0.1", "group": "default", "deleted_at": null}
+        ],
+        "users": [
+            {"id": 1, "username": "root", "role": 100, "status": 1, "quota": 100_000_000, "group": "default", "deleted_at": null, "aff_history": 0}
+        ],
+        "options": [],
+        "setups": 1
+    });
+    let (one, three) =
+        ("chat /v1/chat/completions Bearer sk-fake-1 gpt-4o", "chat /v1/chat/completions Bearer sk-fake-3 gpt-4o");
+    same_calls(
+        &up,
+        &material(&[], Some(&tables)),
+        &[
+            ("gpt-4o", "sk-rootrootrootroot1", &[one, three]),
+            ("sonnet", "sk-rootrootrootroot1", &["messages /v1/messages sk-ant-fake claude-x"]),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn moving_from_cli_proxy_api_keeps_the_calls() {
     let up = Upstream::start().await;
     let config = format!(
@@ -507,5 +539,46 @@ async fn s1_12_moving_from_antigravity_keeps_the_calls() {
         *count = (count.as_u64().unwrap() + 1).into();
     }
     assert_eq!(Value::Object(projects), json!({"p-one": 10, "p-two": 10}));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn s0_31_moving_from_warp2api_keeps_the_calls() {
+    let tokens = FakeTokenServer::start().await;
+    let warp = FakeProvider::builder(Protocol::Chat).wrapped(Wrapping::Warp).start().await;
+    for account in ["refresh-one", "refresh-two"] {
+        tokens.open(account);
+    }
+    let batch = json!({"accounts": [
+        {"refresh_token": "refresh-one", "email": "one@example.com", "total_limit": 100, "used_limit": 5},
+        {"refresh_token": "refresh-two", "email": "two@example.com"}
+    ]});
+    let variables =
+        format!("API_TOKEN=client-key-0001\nADMIN_TOKEN=admin-key-0001\nWARP_REFRESH_URL={}?key=web\n", tokens.url());
+    let mut plan = read(&material(&[("accounts.json", batch.to_string()), (".env", variables)], None), None).unwrap();
+    // Where Warp is: no file of the source says it.
+    for provider in &mut plan.providers {
+        provider.as_object_mut().unwrap().insert("base_url".to_owned(), format!("http://{}", warp.address()).into());
+    }
+    let home = tempfile::tempdir().unwrap();
+    let running = start(home.path(), &file_of(&plan)).await;
+    running.to("POST", "import", plan.document(|_| None).document).await;
+    for at in 0..20 {
+        let body = json!({"model": "auto", "messages": [{"role": "user", "content": format!("question {at}")}]});
+        let headers = [("authorization", "Bearer client-key-0001")];
+        let answer = post(running.gateway.address, "/v1/chat/completions", &headers, &body).await;
+        let status = answer.status;
+        let text = answer.bytes().await.unwrap();
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&text));
+        assert!(String::from_utf8_lossy(warp.last().body()).contains(&format!("question {at}")));
+    }
+    let of = |account: &str| {
+        let tokens = tokens.access_tokens(account);
+        let sent = warp.requests();
+        let mut asked = sent.iter().filter_map(|asked| asked.header("authorization"));
+        asked.by_ref().filter(|key| tokens.iter().any(|token| **key == format!("Bearer {token}"))).count()
+    };
+    assert_eq!((of("refresh-one"), of("refresh-two")), (10, 10));
+    warp.assert_no_violations();
     running.stop().await;
 }
