@@ -46,12 +46,17 @@ impl File {
 
 pub(crate) fn answer(call: &Call, file: File) -> Response<Body> {
     let (kind, text) = file.content();
-    let mut response = Response::new(Body::from(text));
+    page(call, kind, POLICY, Body::from(text))
+}
+
+/// A page that browsers may do nothing with but what `policy` says.
+pub(crate) fn page(call: &Call, kind: &'static str, policy: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     for (name, value) in [
         (CONTENT_TYPE, kind),
         (CACHE_CONTROL, "no-cache"),
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, policy),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
     ] {

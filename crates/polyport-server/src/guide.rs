@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::LOCATION;
 use http::{HeaderValue, Response, StatusCode};
 use polyport_guide::{FILES, STYLE, build};
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 
 use crate::body::Body;
-use crate::error;
 use crate::ingress::Call;
+use crate::{docs, error};
 
 /// Where it begins.
 const ROOT: &str = "/docs/guide";
@@ -49,19 +47,7 @@ pub(crate) fn answer(call: &Call, path: &str) -> Response<Body> {
             return error::answer(ClientProtocol::Chat, &fault, &call.id);
         }
     };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (CONTENT_TYPE, kind),
-        (CACHE_CONTROL, "no-cache"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    error::name(ClientProtocol::Chat, &call.id, headers);
-    response
+    docs::page(call, kind, POLICY, Body::from(body))
 }
 
 /// Leads to the same path with a slash at its end, which links on the page count on.
