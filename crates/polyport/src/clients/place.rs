@@ -81,7 +81,7 @@ mod tests {
 
     fn home(variables: &[(&str, &str)]) -> Home {
         let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Home::of(Environment::of(owned, "/work"))
+        Home::of(Environment::of(owned, "/project"))
     }
 
     #[cfg(target_os = "linux")]
@@ -91,7 +91,7 @@ mod tests {
         let path = |variables: &[(&str, &str)]| home(variables).settings(codex).unwrap();
         assert_eq!(path(&[("HOME", "/h")]), Path::new("/h/.codex/config.toml"));
         assert_eq!(path(&[("HOME", "/h"), ("CODEX_HOME", "/c")]), Path::new("/c/config.toml"));
-        assert_eq!(path(&[("HOME", "/h"), ("CODEX_HOME", "c")]), Path::new("/work/c/config.toml"));
+        assert_eq!(path(&[("HOME", "/h"), ("CODEX_HOME", "c")]), Path::new("/project/c/config.toml"));
         assert!(home(&[]).settings(codex).unwrap_err().to_string().contains("HOME"));
     }
 
