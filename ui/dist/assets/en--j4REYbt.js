@@ -1,0 +1,1 @@
+var e={or:`or`,oidc:`Sign in with your organisation`};export{e as default};

@@ -1,0 +1,86 @@
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
+
+import { authHeaders } from './client';
+import { authStore } from './auth';
+import { Problem } from './problem';
+import type { paths } from './schema';
+
+/** The lists of the API: what `GET` answers with a page of entries and `next`. */
+type PageOf<P extends keyof paths> = paths[P] extends { get: { responses: { 200: { content: { 'application/json': infer A } } } } } ? A : never;
+type RowOf<P extends keyof paths, M> = M extends keyof PageOf<P> ? (PageOf<P>[M] extends readonly (infer R)[] | null | undefined ? R : never) : never;
+
+export type Query = Record<string, string | number | boolean | undefined | null>;
+
+/** A path with its query; what is empty is left out. */
+export function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
+  if (given.length === 0) return path;
+  return `${path}?${new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()}`;
+}
+
+/** `GET`s a path of the admin API that takes a query; throws a {@link Problem}. */
+export async function getJson<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(withQuery(path, query), { signal, headers: { accept: 'application/json', ...authHeaders('GET') } });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw Problem.offline(error);
+  }
+  if (!response.ok) {
+    const problem = await Problem.from(response);
+    if (problem.signedOut) authStore.expire();
+    throw problem;
+  }
+  return (await response.json()) as T;
+}
+
+/** Pages without an entry that are gone past in one go: a search may look at many rows for one that fits. */
+const EMPTY_PAGES = 20;
+
+/**
+ * A list, page by page as far as the reader scrolls. `member` is the name of the list in the answer.
+ *
+ * A page may be shorter than asked for, even empty, while there is a `next`: the end is where there is none.
+ */
+export function useList<P extends keyof paths & string, M extends string>(
+  path: P,
+  member: M,
+  query: Query = {},
+  options: { refetchInterval?: number | false; enabled?: boolean; pageSize?: number } = {},
+) {
+  type Row = RowOf<P, M>;
+  type Page = { next: string | null; rows: Row[] };
+  const list = useInfiniteQuery({
+    queryKey: ['get', path, query],
+    initialPageParam: null as string | null,
+    placeholderData: keepPreviousData,
+    enabled: options.enabled ?? true,
+    refetchInterval: options.refetchInterval ?? false,
+    queryFn: async ({ pageParam, signal }): Promise<Page> => {
+      let after = pageParam;
+      for (let looked = 0; ; looked += 1) {
+        const page = await getJson<Record<string, unknown>>(path, { limit: options.pageSize ?? 100, ...query, after }, signal);
+        const rows = (page[member] ?? []) as Row[];
+        const next = (page.next ?? null) as string | null;
+        if (rows.length > 0 || next === null || looked >= EMPTY_PAGES) return { rows, next };
+        after = next;
+      }
+    },
+    getNextPageParam: ({ next }) => next ?? undefined,
+  });
+  const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
+  return {
+    rows,
+    error: list.error as Problem | null,
+    isPending: list.isPending,
+    isFetching: list.isFetching,
+    refetch: list.refetch,
+    hasMore: list.hasNextPage,
+    loadingMore: list.isFetchingNextPage,
+    loadMore: () => {
+      if (list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
+    },
+  };
+}

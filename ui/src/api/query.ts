@@ -1,0 +1,60 @@
+import { MutationCache, QueryCache, QueryClient, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useCallback } from 'react';
+
+import { Problem } from './problem';
+
+/** Refusals that asking again does not change. */
+function final(problem: Problem): boolean {
+  return problem.status >= 400 && problem.status < 500 && problem.status !== 429;
+}
+
+export const queryClient = new QueryClient({
+  queryCache: new QueryCache(),
+  mutationCache: new MutationCache(),
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (count, error) => count < 2 && !final(Problem.of(error)),
+      throwOnError: false,
+    },
+    // What changes something is asked once: the reader decides whether to ask again. Not even being offline pauses it, so that it is said.
+    mutations: { retry: false, networkMode: 'always' },
+  },
+});
+
+/** Marks what was read below these paths as old, so that what is shown is asked for again. */
+export function useRefresh(): (...prefixes: string[]) => Promise<void> {
+  const client = useQueryClient();
+  return useCallback(
+    (...prefixes: string[]) =>
+      client.invalidateQueries({
+        predicate: ({ queryKey }) => prefixes.some((prefix) => String(queryKey[1]).startsWith(prefix)),
+      }),
+    [client],
+  );
+}
+
+/**
+ * A change: `act` makes it, afterwards everything below `refreshes` is asked for anew.
+ *
+ * `error` is always a {@link Problem}, for {@link ProblemAlert} beside the form, or left to `useAct`, which shows it as a notification.
+ */
+export function useChange<In = void, Out = unknown>(
+  act: (input: In) => Promise<Out>,
+  options: { refreshes?: string[]; onDone?: (out: Out, input: In) => void } = {},
+) {
+  const refresh = useRefresh();
+  return useMutation<Out, Problem, In>({
+    mutationFn: async (input) => {
+      try {
+        return await act(input);
+      } catch (error) {
+        throw Problem.of(error);
+      }
+    },
+    onSuccess: (out, input) => {
+      if (options.refreshes?.length) void refresh(...options.refreshes);
+      options.onDone?.(out, input);
+    },
+  });
+}

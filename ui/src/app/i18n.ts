@@ -1,0 +1,61 @@
+import i18next from 'i18next';
+import { initReactI18next } from 'react-i18next';
+
+/** The languages of the page. */
+export const LANGUAGES = { en: 'English', zh: '简体中文' } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const KEPT = 'polyport.language';
+
+// `common` stands in locales/, the words of a screen beside it, and each file is fetched when it is needed.
+const files = {
+  ...import.meta.glob<Record<string, unknown>>('../locales/*.json', { import: 'default' }),
+  ...import.meta.glob<Record<string, unknown>>('../screens/*/{en,zh}.json', { import: 'default' }),
+};
+
+function isLanguage(text: string): text is Language {
+  return text in LANGUAGES;
+}
+
+function preferred(): Language {
+  const kept = localStorage.getItem(KEPT) ?? '';
+  if (isLanguage(kept)) return kept;
+  return navigator.languages.map((tag) => tag.split('-')[0] ?? '').find(isLanguage) ?? 'en';
+}
+
+/** Starts the translation; words that a screen needs are waited for with Suspense. */
+export async function startLanguage(): Promise<void> {
+  document.documentElement.lang = tagOf(preferred());
+  await i18next
+    .use({
+      type: 'backend' as const,
+      init: () => undefined,
+      read: (language: string, namespace: string, done: (error: Error | null, words: Record<string, unknown> | null) => void) => {
+        const load = files[namespace === 'common' ? `../locales/${language}.json` : `../screens/${namespace}/${language}.json`];
+        if (!load) return done(new Error(`no words of ${namespace} in ${language}`), null);
+        load().then((words) => done(null, words), (error: Error) => done(error, null));
+      },
+    })
+    .use(initReactI18next)
+    .init({
+      lng: preferred(),
+      supportedLngs: Object.keys(LANGUAGES),
+      fallbackLng: 'en',
+      ns: ['common'],
+      defaultNS: 'common',
+      interpolation: { escapeValue: false },
+      returnNull: false,
+    });
+}
+
+/** Changes the language, now and for the next visit. */
+export async function setLanguage(language: Language): Promise<void> {
+  localStorage.setItem(KEPT, language);
+  await i18next.changeLanguage(language);
+  document.documentElement.lang = tagOf(language);
+}
+
+/** The tag for `lang` attributes and number formats. */
+export function tagOf(language: string): string {
+  return language === 'zh' ? 'zh-CN' : 'en';
+}

@@ -1,0 +1,43 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+
+import { queryClient } from '../api/query';
+import { Crash } from './Crash';
+import { NotFound } from './NotFound';
+import { SCREENS } from './screens';
+import { sessionQuery, setupQuery } from './session';
+import { Shell } from './shell/Shell';
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  component: Shell,
+  beforeLoad: async ({ location }) => {
+    const session = await queryClient.ensureQueryData(sessionQuery);
+    if (session.kind === 'nobody') {
+      const setup = await queryClient.fetchQuery(setupQuery);
+      throw redirect({ to: setup.needed ? '/setup' : '/sign-in', search: setup.needed ? {} : { to: location.href } });
+    }
+    const role = session.role ?? 'admin';
+    if (location.pathname === '/' && role !== 'admin') throw redirect({ to: '/home' });
+  },
+});
+
+/** The search of every screen is its own affair: read with `useSearch` of `widgets/search`. */
+const screens = SCREENS.map((screen) =>
+  createRoute({ getParentRoute: () => inside, path: screen.path, component: lazyRouteComponent(screen.load) }),
+);
+
+const outside = [
+  createRoute({ getParentRoute: () => root, path: '/sign-in', component: lazyRouteComponent(() => import('../screens/sign-in')) }),
+  createRoute({ getParentRoute: () => root, path: '/setup', component: lazyRouteComponent(() => import('../screens/setup')) }),
+];
+
+export const router = createRouter({
+  routeTree: root.addChildren([...outside, inside.addChildren(screens)]),
+  basepath: '/admin',
+  defaultPreload: 'intent',
+  defaultErrorComponent: Crash,
+  scrollRestoration: true,
+});

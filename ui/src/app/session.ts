@@ -1,0 +1,70 @@
+import { useQuery, useSuspenseQuery } from '@tanstack/react-query';
+
+import { authStore } from '../api/auth';
+import { api, type Schemas } from '../api/client';
+import { Problem } from '../api/problem';
+import { queryClient } from '../api/query';
+
+export type Session = Schemas['Session'];
+export type Role = 'admin' | 'manager' | 'member';
+
+const RANK: Record<Role, number> = { member: 1, manager: 2, admin: 3 };
+
+/** Who looks at the page. */
+export const sessionQuery = {
+  queryKey: ['get', '/admin/api/session'],
+  queryFn: async (): Promise<Session> => {
+    try {
+      const session = (await api.GET('/admin/api/session')).data as Session;
+      authStore.signedIn(session.csrf);
+      return session;
+    } catch (error) {
+      const { csrf, adminKey } = authStore.get();
+      if (!Problem.of(error).signedOut) throw error;
+      if (!csrf && !adminKey) return { kind: 'nobody' };
+      // It was there and has ended: what is shown stays, and the page asks to sign in again.
+      authStore.expire();
+      throw error;
+    }
+  },
+  staleTime: 60_000,
+};
+
+/** How one may get in. */
+export const setupQuery = {
+  queryKey: ['get', '/admin/api/setup'],
+  queryFn: async () => (await api.GET('/admin/api/setup')).data as Schemas['Setup'],
+  staleTime: 60_000,
+};
+
+/** The session of who is signed in; only below the shell, which is not shown to others. */
+export function useSession(): Session & { role: Role } {
+  const { data } = useSuspenseQuery(sessionQuery);
+  // Holders of admin keys have no role of their own: they may do everything.
+  return { ...data, role: (data.role ?? 'admin') as Role };
+}
+
+/** Whether who is signed in may do what takes this role. */
+export function useMay(): (role: Role) => boolean {
+  const { role } = useSession();
+  return (least) => RANK[role] >= RANK[least];
+}
+
+/** The gateway's own state, looked at now and then. */
+export function useStatus() {
+  return useQuery({
+    queryKey: ['get', '/admin/api/status'],
+    queryFn: async () => (await api.GET('/admin/api/status')).data as Schemas['Status'],
+    refetchInterval: 15_000,
+  });
+}
+
+/** Leaves: nothing that was read stays in memory. */
+export async function signOut(): Promise<void> {
+  try {
+    if (!authStore.get().adminKey) await api.DELETE('/admin/api/session');
+  } finally {
+    authStore.signedOut();
+    queryClient.clear();
+  }
+}

@@ -1,0 +1,67 @@
+import { AppShell, Box, Burger, Group, ScrollArea } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { Suspense, useEffect, useRef } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { Waiting } from '../../widgets/Waiting';
+import { useSession } from '../session';
+import { Health } from './Health';
+import { Navigation } from './Navigation';
+import classes from './Shell.module.css';
+import { SignInAgain } from './SignInAgain';
+import { Tools } from './Tools';
+import { MustChange } from './MustChange';
+
+/** What surrounds every screen: navigation, the gateway's state, language, colours, and who one is. */
+export function Shell() {
+  const { t } = useTranslation();
+  const session = useSession();
+  const [open, { toggle, close }] = useDisclosure();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+
+  // On to another screen: the narrow navigation makes way, and readers of the screen go on in its content.
+  useEffect(() => {
+    close();
+    if (first.current) first.current = false;
+    else main.current?.focus({ preventScroll: true });
+  }, [path, close]);
+
+  return (
+    <AppShell
+      header={{ height: 52 }}
+      navbar={{ width: 224, breakpoint: 'md', collapsed: { mobile: !open } }}
+      padding={{ base: 'sm', sm: 'lg' }}
+    >
+      <a href="#main" className={classes.skip}>
+        {t('shell.skip')}
+      </a>
+      <AppShell.Header className={classes.header}>
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap">
+            <Burger opened={open} onClick={toggle} hiddenFrom="md" size="sm" aria-label={t('shell.navigation')} />
+            <Link to="/" className={classes.brand}>
+              <img src="/admin/polyport.svg" width={26} height={26} alt="" />
+              <span>Polyport</span>
+            </Link>
+            {session.role === 'admin' && <Health />}
+          </Group>
+          <Tools />
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar className={classes.navbar}>
+        <ScrollArea type="hover">
+          <Navigation role={session.role} />
+        </ScrollArea>
+      </AppShell.Navbar>
+      <AppShell.Main id="main" ref={main} tabIndex={-1} className={classes.main}>
+        <Box maw={1680} mx="auto">
+          <Suspense fallback={<Waiting />}>{session.must_change ? <MustChange /> : <Outlet />}</Suspense>
+        </Box>
+      </AppShell.Main>
+      <SignInAgain />
+    </AppShell>
+  );
+}

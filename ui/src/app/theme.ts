@@ -1,0 +1,36 @@
+import { Badge, Button, createTheme, Drawer, type MantineColorsTuple, Modal, Table, Tooltip } from '@mantine/core';
+
+/** Sea water in a harbour: the page's own colour. White text on the 8th and darker has a contrast of at least 4.5:1. */
+const harbour: MantineColorsTuple = [
+  '#e3f8fb',
+  '#cdeef3',
+  '#a0dde7',
+  '#6ecbd9',
+  '#45bacb',
+  '#2aa3b6',
+  '#16899c',
+  '#0b7285',
+  '#086174',
+  '#04505f',
+];
+
+export const theme = createTheme({
+  primaryColor: 'harbour',
+  primaryShade: { light: 7, dark: 8 },
+  colors: { harbour },
+  autoContrast: true,
+  luminanceThreshold: 0.35,
+  defaultRadius: 'md',
+  fontFamily: 'Inter, "Segoe UI", system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif',
+  fontFamilyMonospace: 'ui-monospace, "SF Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", monospace',
+  headings: { fontWeight: '650', sizes: { h1: { fontSize: '1.45rem' }, h2: { fontSize: '1.15rem' }, h3: { fontSize: '1rem' } } },
+  cursorType: 'pointer',
+  components: {
+    Badge: Badge.extend({ defaultProps: { variant: 'light', radius: 'sm', tt: 'none' } }),
+    Button: Button.extend({ defaultProps: { size: 'sm' } }),
+    Drawer: Drawer.extend({ defaultProps: { position: 'right', size: 'xl', overlayProps: { backgroundOpacity: 0.35 } } }),
+    Modal: Modal.extend({ defaultProps: { size: 'lg', overlayProps: { backgroundOpacity: 0.45 } } }),
+    Table: Table.extend({ defaultProps: { verticalSpacing: 6, highlightOnHover: true } }),
+    Tooltip: Tooltip.extend({ defaultProps: { withArrow: true, openDelay: 250 } }),
+  },
+});

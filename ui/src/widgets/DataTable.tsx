@@ -1,0 +1,194 @@
+import { Checkbox, Group, Loader, Skeleton, Text, UnstyledButton } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
+import { type ColumnDef, flexRender, getCoreRowModel, getSortedRowModel, type RowSelectionState, type SortingState, useReactTable } from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { Problem } from '../api/problem';
+import classes from './DataTable.module.css';
+import { ProblemAlert } from './ProblemAlert';
+
+declare module '@tanstack/react-table' {
+  interface ColumnMeta<TData, TValue> {
+    /** Width as a track of a CSS grid; `minmax(120px, 1fr)` where nothing is said. */
+    width?: string;
+    align?: 'left' | 'right';
+    /** Left out on narrow screens. */
+    wide?: boolean;
+  }
+}
+
+/** A list as `useList` gives it; `hasMore` and what follows may be missing where all rows are there. */
+interface Source<Row> {
+  rows: Row[];
+  error?: Problem | null;
+  isPending?: boolean;
+  hasMore?: boolean;
+  loadingMore?: boolean;
+  loadMore?: () => void;
+  refetch?: () => unknown;
+}
+
+interface Props<Row> {
+  /** What the table holds, for readers of the screen. */
+  label: string;
+  list: Source<Row>;
+  columns: ColumnDef<Row, any>[];
+  id: (row: Row) => string;
+  /** What is shown where there are no rows. */
+  empty: ReactNode;
+  /** A row was clicked, or Enter pressed on it. */
+  onOpen?: (row: Row) => void;
+  selection?: RowSelectionState;
+  onSelection?: (selection: RowSelectionState) => void;
+  /** Sorts what is loaded, by a click on the head. Only for lists that are there as a whole. */
+  sortable?: boolean;
+  /** Pixels of a row; rows are all equally high, so that a hundred thousand scroll smoothly. */
+  rowHeight?: number;
+  /** Pixels of the whole; otherwise what is left of the window. */
+  height?: number | string;
+  /** Says what else stands under the table, such as how many there are. */
+  footer?: ReactNode;
+}
+
+/** Rows that are only drawn where they are seen, and fetched as the reader scrolls. */
+export function DataTable<Row>(props: Props<Row>) {
+  const { label, list, id, onOpen, rowHeight = 44, selection, onSelection } = props;
+  const { t } = useTranslation();
+  const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
+  const scroller = useRef<HTMLDivElement>(null);
+  const [sorting, setSorting] = useState<SortingState>([]);
+  const columns = useMemo(
+    () => props.columns.filter((column) => !narrow || !column.meta?.wide),
+    [props.columns, narrow],
+  );
+  const table = useReactTable({
+    data: list.rows,
+    columns,
+    getRowId: id,
+    getCoreRowModel: getCoreRowModel(),
+    getSortedRowModel: getSortedRowModel(),
+    enableSorting: props.sortable ?? false,
+    state: { sorting, rowSelection: selection ?? {} },
+    onSortingChange: setSorting,
+    onRowSelectionChange: (next) => onSelection?.(typeof next === 'function' ? next(selection ?? {}) : next),
+    enableRowSelection: selection !== undefined,
+  });
+  const rows = table.getRowModel().rows;
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 12 });
+  const items = virtual.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  const { hasMore, loadMore } = list;
+  useEffect(() => {
+    if (hasMore && last >= rows.length - 20) loadMore?.();
+  }, [hasMore, last, rows.length, loadMore]);
+
+  const template = [selection ? '40px' : '', ...columns.map((column) => column.meta?.width ?? 'minmax(120px, 1fr)')].join(' ');
+  const rest = list.isPending ? (
+    <div role="status" aria-label={t('waiting')}>
+      {[0, 1, 2, 3, 4, 5].map((at) => (
+        <Skeleton key={at} height={20} m={12} width={`${90 - at * 8}%`} />
+      ))}
+    </div>
+  ) : list.error && rows.length === 0 ? (
+    <div style={{ padding: 12 }}>
+      <ProblemAlert problem={list.error} onRetry={list.refetch && (() => void list.refetch?.())} />
+    </div>
+  ) : rows.length === 0 && !hasMore ? (
+    props.empty
+  ) : null;
+
+  return (
+    <div className={classes.frame}>
+      <div ref={scroller} className={classes.scroller} style={{ maxHeight: props.height ?? 'calc(100dvh - 260px)' }} tabIndex={0} role="region" aria-label={label}>
+        <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className={classes.table}>
+          <div role="rowgroup" className={classes.head}>
+            {table.getHeaderGroups().map((group) => (
+              <div role="row" key={group.id} className={classes.row} style={{ gridTemplateColumns: template }}>
+                {selection && (
+                  <div role="columnheader" className={classes.cell}>
+                    <Checkbox
+                      size="xs"
+                      aria-label={t('table.selectAll')}
+                      checked={table.getIsAllRowsSelected() && rows.length > 0}
+                      indeterminate={table.getIsSomeRowsSelected()}
+                      onChange={table.getToggleAllRowsSelectedHandler()}
+                    />
+                  </div>
+                )}
+                {group.headers.map((header) => {
+                  const sorted = header.column.getIsSorted();
+                  const head = flexRender(header.column.columnDef.header, header.getContext());
+                  return (
+                    <div
+                      role="columnheader"
+                      key={header.id}
+                      className={classes.cell}
+                      data-align={header.column.columnDef.meta?.align}
+                      aria-sort={sorted ? (sorted === 'asc' ? 'ascending' : 'descending') : undefined}
+                    >
+                      {header.column.getCanSort() ? (
+                        <UnstyledButton className={classes.sort} onClick={header.column.getToggleSortingHandler()}>
+                          {head}
+                          {sorted === 'asc' ? <IconArrowUp size={13} /> : sorted === 'desc' ? <IconArrowDown size={13} /> : null}
+                        </UnstyledButton>
+                      ) : (
+                        head
+                      )}
+                    </div>
+                  );
+                })}
+              </div>
+            ))}
+          </div>
+          <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+            {items.map((item) => {
+              const row = rows[item.index];
+              if (!row) return null;
+              return (
+                <div
+                  role="row"
+                  key={row.id}
+                  aria-rowindex={item.index + 2}
+                  className={classes.row}
+                  data-open={onOpen ? true : undefined}
+                  data-selected={row.getIsSelected() || undefined}
+                  tabIndex={onOpen ? 0 : undefined}
+                  style={{ gridTemplateColumns: template, height: rowHeight, position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }}
+                  onClick={onOpen && ((event) => !isControl(event.target) && onOpen(row.original))}
+                  onKeyDown={onOpen && ((event) => event.key === 'Enter' && event.target === event.currentTarget && onOpen(row.original))}
+                >
+                  {selection && (
+                    <div role="cell" className={classes.cell}>
+                      <Checkbox size="xs" aria-label={t('table.select')} checked={row.getIsSelected()} onChange={row.getToggleSelectedHandler()} />
+                    </div>
+                  )}
+                  {row.getVisibleCells().map((cell) => (
+                    <div role="cell" key={cell.id} className={classes.cell} data-align={cell.column.columnDef.meta?.align}>
+                      {flexRender(cell.column.columnDef.cell, cell.getContext())}
+                    </div>
+                  ))}
+                </div>
+              );
+            })}
+          </div>
+        </div>
+        {rest}
+      </div>
+      <Group justify="space-between" className={classes.foot} px="sm" py={6}>
+        <Text size="xs" c="dimmed" role="status">
+          {rows.length > 0 && (hasMore ? t('table.more', { count: rows.length }) : t('table.all', { count: rows.length }))}
+          {list.error && rows.length > 0 && ` · ${t('table.stale')}`}
+        </Text>
+        {list.loadingMore ? <Loader size={14} /> : props.footer}
+      </Group>
+    </div>
+  );
+}
+
+/** Clicks on buttons and links within a row are theirs. */
+function isControl(target: EventTarget): boolean {
+  return target instanceof Element && target.closest('button, a, input, label, [role=menuitem], [role=switch]') !== null;
+}

@@ -1,0 +1,53 @@
+import { Alert, Button, Group, List, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { useTranslation } from 'react-i18next';
+
+import { Problem } from '../api/problem';
+
+interface Props {
+  problem: Problem | Error | null | undefined;
+  /** Asks again. */
+  onRetry?: () => void;
+  /** Members of forms that show their own mistakes beside them. */
+  shownElsewhere?: string[];
+}
+
+/** Why something did not work, and what to do about it. Where the gateway tells a reason it is shown in its own words. */
+export function ProblemAlert({ problem: error, onRetry, shownElsewhere = [] }: Props) {
+  const { t } = useTranslation();
+  if (!error) return null;
+  const problem = Problem.of(error);
+  const errors = problem.errors.filter((entry) => !shownElsewhere.includes(entry.pointer?.replace(/^#?\//, '').replaceAll('/', '.') ?? ''));
+  // Those that the reader meets often are explained in their language; the gateway's words follow.
+  const remedy = t(`problems.${problem.code}`, { defaultValue: '' });
+  return (
+    <Alert color="red" variant="light" icon={<IconAlertTriangle />} role="alert" title={problem.title || t('problem')}>
+      {remedy && <Text size="sm">{remedy}</Text>}
+      {problem.detail && <Text size="sm">{problem.detail}</Text>}
+      {errors.length > 0 && (
+        <List size="sm" mt={4}>
+          {errors.slice(0, 20).map((entry, at) => (
+            <List.Item key={at}>
+              {(entry.pointer ?? entry.parameter ?? entry.header) && <code>{entry.pointer ?? entry.parameter ?? entry.header} </code>}
+              {entry.detail}
+              {entry.name && <bdi> ({entry.name})</bdi>}
+              {entry.remedy && <> — {entry.remedy}</>}
+            </List.Item>
+          ))}
+        </List>
+      )}
+      <Group mt="xs" gap="sm">
+        {onRetry && (
+          <Button size="xs" variant="default" onClick={onRetry}>
+            {t('again')}
+          </Button>
+        )}
+        {problem.instance && (
+          <Text size="xs" c="dimmed">
+            {t('requestId')} <code>{problem.instance}</code>
+          </Text>
+        )}
+      </Group>
+    </Alert>
+  );
+}

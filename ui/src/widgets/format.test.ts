@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+
+import { makeFormat } from './format';
+
+describe('makeFormat', () => {
+  const en = makeFormat('en');
+  const zh = makeFormat('zh');
+
+  it('writes durations in units that fit', () => {
+    expect([4.25, 820, 1400, 59_900, 185_000, 7_260_000, 200_000_000].map(en.duration)).toEqual([
+      '4.3 ms', '820 ms', '1.4 s', '59.9 s', '3 min 5 s', '2 h 1 min', '2 d 7 h',
+    ]);
+  });
+
+  it('shows small sums of money with the digits that matter', () => {
+    expect(en.money({ USD: '0.000123' })).toBe('$0.000123');
+    expect(en.money({ USD: '12.345' })).toBe('$12.35');
+    expect(en.money({ USD: '1', CNY: '2' })).toContain(' + ');
+    expect(en.money({ points: '7' })).toBe('7 points');
+  });
+
+  it('has a sign for what is not known, and no zero', () => {
+    for (const write of [en.number, en.percent, en.duration, en.time, en.ago, en.short]) expect(write(null)).toBe('–');
+    expect(en.time('never')).toBe('–');
+    expect(en.money({})).toBe('–');
+  });
+
+  it('follows the language', () => {
+    expect(zh.short(12_000)).toBe('1.2万');
+    expect(en.short(12_000)).toBe('12K');
+    expect(en.number(1234567)).toBe('1,234,567');
+  });
+});

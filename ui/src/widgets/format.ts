@@ -1,0 +1,118 @@
+import { useEffect, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { tagOf } from '../app/i18n';
+
+/** Everything that numbers and times are written with, in the reader's language and zone. */
+export interface Format {
+  /** `12,345`. */
+  number: (value: number | null | undefined, digits?: number) => string;
+  /** `12.3K`: where there is little room. */
+  short: (value: number | null | undefined) => string;
+  /** A share of one: `98.2 %`. */
+  percent: (share: number | null | undefined, digits?: number) => string;
+  /** Milliseconds: `820 ms`, `1.4 s`, `3 min 5 s`. */
+  duration: (ms: number | null | undefined) => string;
+  /** Day and time; Unix milliseconds or RFC 3339. */
+  time: (at: number | string | null | undefined) => string;
+  /** The time of the day with seconds. */
+  clock: (at: number | string | null | undefined) => string;
+  /** `3 minutes ago`. */
+  ago: (at: number | string | null | undefined) => string;
+  /** Costs by currency, as the gateway tells them: decimal texts, which are not rounded before they are shown. */
+  money: (cost: Record<string, string> | null | undefined) => string;
+}
+
+/** What stands where there is nothing. */
+const NONE = '–';
+
+export function makeFormat(language: string): Format {
+  const tag = tagOf(language);
+  const time = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' });
+  const clock = new Intl.DateTimeFormat(tag, { timeStyle: 'medium' });
+  const relative = new Intl.RelativeTimeFormat(tag, { numeric: 'auto' });
+  const short = new Intl.NumberFormat(tag, { notation: 'compact', maximumFractionDigits: 1 });
+  const number = (value: number, digits: number) => new Intl.NumberFormat(tag, { maximumFractionDigits: digits }).format(value);
+  const given = <T,>(value: T | null | undefined, write: (value: T) => string) => (value == null || Number.isNaN(value) ? NONE : write(value));
+  const date = (at: number | string, write: (date: Date) => string) => {
+    const parsed = new Date(at);
+    return Number.isNaN(parsed.getTime()) ? NONE : write(parsed);
+  };
+  return {
+    number: (value, digits = 0) => given(value, (value) => number(value, digits)),
+    short: (value) => given(value, (value) => short.format(value)),
+    percent: (share, digits = 1) =>
+      given(share, (share) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: digits }).format(share)),
+    duration: (ms) => given(ms, (ms) => writeDuration(ms, number)),
+    time: (at) => given(at, (at) => date(at, (date) => time.format(date))),
+    clock: (at) => given(at, (at) => date(at, (date) => clock.format(date))),
+    ago: (at) =>
+      given(at, (at) =>
+        date(at, (date) => {
+          const seconds = (date.getTime() - Date.now()) / 1000;
+          const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? (['second', 1] as const);
+          return relative.format(Math.round(seconds / size), unit);
+        }),
+      ),
+    money: (cost) => {
+      const entries = Object.entries(cost ?? {});
+      if (entries.length === 0) return NONE;
+      return entries
+        .map(([currency, text]) => {
+          const value = Number(text);
+          const digits = value !== 0 && Math.abs(value) < 0.01 ? 6 : Math.abs(value) < 10 ? 4 : 2;
+          try {
+            return new Intl.NumberFormat(tag, { style: 'currency', currency, maximumFractionDigits: digits, minimumFractionDigits: 2 }).format(value);
+          } catch {
+            return `${text} ${currency}`;
+          }
+        })
+        .join(' + ');
+    },
+  };
+}
+
+const UNITS = [
+  ['year', 31_536_000],
+  ['month', 2_592_000],
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+] as const;
+
+function writeDuration(ms: number, number: (value: number, digits: number) => string): string {
+  if (ms < 1000) return `${number(ms, ms < 10 ? 1 : 0)} ms`;
+  if (ms < 60_000) return `${number(ms / 1000, ms < 10_000 ? 2 : 1)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+export function useFormat(): Format {
+  const { i18n } = useTranslation();
+  return useMemo(() => makeFormat(i18n.language), [i18n.language]);
+}
+
+/** The time, every so many milliseconds while somebody looks. */
+export function useNow(every = 1000): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return now;
+}
+
+/** How long it is until then (Unix milliseconds), counted down; empty when it is over. */
+export function useCountdown(until: number | null | undefined): string {
+  const [now, setNow] = useState(Date.now);
+  const format = useFormat();
+  const running = until != null && until > now;
+  useEffect(() => {
+    if (!running) return undefined;
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [running]);
+  return running ? format.duration(Math.ceil((until - now) / 1000) * 1000) : '';
+}
