@@ -65,6 +65,21 @@ impl Adapter {
         }
     }
 
+    /// Its word in the configuration file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::CodeAssist => "code_assist",
+            Self::Antigravity => "antigravity",
+            Self::Warp => "warp",
+            Self::Vertex => "vertex",
+            Self::Bedrock => "bedrock",
+            Self::BedrockAnthropic => "bedrock_anthropic",
+            Self::CustomHttp => "custom_http",
+        }
+    }
+
     /// Whether it is a service of AWS, whose requests may be signed.
     #[must_use]
     pub fn is_aws(self) -> bool {

@@ -127,6 +127,10 @@ pub(super) fn described(ask: Ask) -> Described {
         }
         Ask::Models => say("What clients may ask for, and where it leads", Nothing, Answers::List("models", "Model")),
         Ask::Prices => say("What the shipped table says that models cost", Nothing, Answers::List("prices", "Price")),
+        Ask::Presets => {
+            let answers = Answers::List("presets", "Preset");
+            say("Services that are known, and what each asks for", Nothing, answers)
+        }
         Ask::Explain => Described {
             statuses: &[404],
             ..say("What would happen to a request", Sends::Json("Question"), Answers::Plain("Explanation"))

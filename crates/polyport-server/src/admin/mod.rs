@@ -6,6 +6,7 @@
 //! | [`query`] | parameters, and lists page by page |
 //! | [`refusal`] | why there is no answer |
 //! | [`providers`] | services that answer, and their own lists of models |
+//! | [`presets`] | services that are known |
 //! | [`credentials`] | keys and accounts: state, counts, switching, refreshing, probing |
 //! | [`routing`] | pools and routes |
 //! | [`definitions`] | making, changing and deleting all of these in the database |
@@ -34,12 +35,14 @@ mod oidc;
 mod openapi;
 mod people;
 mod people_shapes;
+mod presets;
 mod prices;
 mod providers;
 mod query;
 mod refusal;
 mod routing;
 mod session;
+mod setup_shapes;
 mod shapes;
 pub(crate) mod stats;
 mod status;
@@ -112,6 +115,7 @@ enum Ask {
     Problems,
     Models,
     Prices,
+    Presets,
     Explain,
     Audit,
     Door(session::Ask),
@@ -376,6 +380,7 @@ async fn answer(
         Ask::Problems => query.page("problems", definitions::problems(view))?,
         Ask::Models => query.page("models", models::all(view))?,
         Ask::Prices => query.page("prices", prices::all())?,
+        Ask::Presets => query.page("presets", presets::all())?,
         Ask::Export => export::answer(view).await?,
         Ask::OpenApi => return Ok(Answer { text: Some(openapi::text()), ..Value::Null.into() }),
         Ask::People(kind, about) => {

@@ -12,7 +12,7 @@ use super::describe::{Answers, CLIENTS, Described, Sends, described};
 use super::query::{LARGEST_PAGE, Parameter, Takes, parameters};
 use super::refusal::{self, CODES};
 use super::table::{Endpoint, TABLE, Who};
-use super::{ROOT, people_shapes, shapes, token_shapes, tokens, usage_shapes};
+use super::{ROOT, people_shapes, setup_shapes, shapes, token_shapes, tokens, usage_shapes};
 use crate::config::reference::json_schema;
 
 /// Where components stand.
@@ -275,6 +275,9 @@ fn components() -> Map<String, Value> {
         add::<shapes::DeclaredProblem>,
         add::<shapes::Model>,
         add::<shapes::Price>,
+        add::<setup_shapes::Preset>,
+        add::<setup_shapes::TrialResult>,
+        add::<setup_shapes::ClientGuide>,
         add::<shapes::Question>,
         add::<shapes::Explanation>,
         add::<shapes::Deleted>,
@@ -380,6 +383,23 @@ fn declared(schemas: &mut Map<String, Value>) {
         ("Pool", body(&["Pool"], &["name", "targets"], named("Its name, which stays."))),
         ("Route", body(&["Route"], &["to"], route)),
     ];
+    let told = |mut body: Value, needed: &[&str], about: &str| {
+        super::extend(&mut body, json!({ "required": needed, "description": about }));
+        body
+    };
+    let provider = body(&["Provider"], &[], json!({ "name": text("For people."), "enabled": switch }));
+    let credential =
+        body(&["OAuthAccount", "ProviderKey"], &[], json!({ "name": text("For people."), "enabled": switch }));
+    let trial = json!({ "type": "object", "additionalProperties": false, "properties": {
+        "provider": { "anyOf": [
+            text("The name of one that is there."),
+            told(provider, &[], "One that need not be there, as it would be declared."),
+        ] },
+        "credential": { "anyOf": [told(credential, &[], "What to try it with. Default: what it has."), { "type": "null" }] },
+        "model": { "type": ["string", "null"], "minLength": 1, "description": "The provider's name of a model, which is sent one short request. Default: the provider is asked for its list of models." },
+        "timeout_ms": { "type": ["integer", "null"], "minimum": 1000, "maximum": 60000, "description": "So long it may take. Default: 20000." },
+    } });
+    schemas.insert("Trial".to_owned(), told(trial, &["provider"], "A provider to be tried; nothing of it is kept."));
     for (name, body) in bodies {
         schemas.insert(format!("Change{name}"), patch(&body));
         schemas.insert(format!("New{name}"), body);

@@ -9,7 +9,7 @@ use super::people::{Ask as About, Kind as Of};
 use super::tokens::Ask as Tokens;
 use super::usage::Ask as Usage;
 use super::{Ask, Refusal, shown};
-use crate::config::suggestion;
+use crate::config::{Wants, suggestion};
 
 /// Entries of a page, where nobody says how many, and at most.
 const PAGE: u32 = 100;
@@ -167,6 +167,22 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
                     Q,
                     text("provider", "Only those of this service, by the name of its preset."),
                     text("model", "Only this model, by the name that the service has for it."),
+                ]
+            }
+        }
+        Ask::Presets => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    Q,
+                    PROTOCOL,
+                    word("auth", &Wants::WORDS, "Only those that want to see this."),
+                    Parameter {
+                        name: "local",
+                        takes: Takes::Flag,
+                        about: "Only those on the machine of the gateway, or the others.",
+                    },
                 ]
             }
         }
@@ -351,8 +367,9 @@ impl Query {
         self.0.iter().all(|(name, wanted)| match *name {
             "limit" | "after" => true,
             "q" => {
-                let texts =
-                    ["name", "label", "id", "to", "model"].iter().filter_map(|member| one.get(*member)?.as_str());
+                let texts = ["name", "label", "id", "to", "model", "title"]
+                    .iter()
+                    .filter_map(|member| one.get(*member)?.as_str());
                 texts.into_iter().any(|text| self.finds(text))
             }
             name => match one.get(name) {

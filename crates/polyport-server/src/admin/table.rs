@@ -141,6 +141,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     post("routes/{id}/disable", "disableRoute", Who::Admins, Ask::Switch(What::Route, false)),
     get("models", "listModels", Ask::Models),
     get("prices", "listPrices", Ask::Prices),
+    get("presets", "listPresets", Ask::Presets),
     get_for(Who::Members, "requests", "listRequests", Ask::Usage(Usage::Requests)),
     get_for(Who::Members, "requests/export", "exportRequests", Ask::Download),
     get_for(Who::Members, "requests/live", "followRequests", Ask::Live),

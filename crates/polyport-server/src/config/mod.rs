@@ -61,7 +61,7 @@ pub use load::{Arguments, Loaded, Purpose, Source, Start};
 pub use money::{Addresses, Keep, MoneySettings};
 pub use oidc::Oidc;
 pub(crate) use oidc::is_safe as is_safe_address;
-pub use preset::Preset;
+pub use preset::{Preset, Wants};
 pub use problem::{Place, Problem, Problems, Weight};
 pub use provider::{
     AccountSettings, Credential, HttpService, LocalServer, Means, Origin, ProcessService, Provider, Service, Timeouts,

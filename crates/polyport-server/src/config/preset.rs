@@ -48,6 +48,41 @@ pub struct Preset {
     /// It is looked for when nothing is configured.
     #[serde(default = "yes")]
     pub discover: bool,
+    /// Accounts can be used, besides keys where it has variables for them.
+    #[serde(default)]
+    accounts: bool,
+    /// Members of a definition that are asked for besides address and credential, by their paths.
+    #[serde(default)]
+    pub needs: Vec<String>,
+}
+
+/// What a service wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// A key.
+    Key,
+    /// An account, whose tokens are refreshed.
+    Account,
+    /// One of the two.
+    Either,
+    /// Nothing; a key may be given.
+    Nothing,
+}
+
+impl Wants {
+    /// All of them, as they are written.
+    pub const WORDS: [&str; 4] = ["key", "account", "either", "none"];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Account => "account",
+            Self::Either => "either",
+            Self::Nothing => "none",
+        }
+    }
 }
 
 fn chat() -> Protocol {
@@ -87,6 +122,42 @@ impl Preset {
         self.process.as_ref()
     }
 
+    /// Whether it runs on the operator's machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local_port.is_some() || self.process.is_some()
+    }
+
+    /// Whether every customer has another address.
+    #[must_use]
+    pub fn needs_address(&self) -> bool {
+        let made = self.adapter == Adapter::Vertex || self.adapter.is_aws();
+        self.base_url.is_none() && self.process.is_none() && !made
+    }
+
+    /// What it wants to see.
+    #[must_use]
+    pub fn wants(&self) -> Wants {
+        match (self.needs_key(), self.accounts, self.adapter) {
+            (false, ..) => Wants::Nothing,
+            (true, false, _) => Wants::Key,
+            (true, true, Adapter::CodeAssist | Adapter::Antigravity | Adapter::Warp) => Wants::Account,
+            (true, true, _) => Wants::Either,
+        }
+    }
+
+    /// How it is spoken to, in the words of the configuration file; `None` if as its protocol's own servers.
+    #[must_use]
+    pub fn adapter_word(&self) -> Option<&'static str> {
+        if self.process.is_some() {
+            return Some("process");
+        }
+        match self.adapter {
+            Adapter::Http => None,
+            other => Some(other.as_str()),
+        }
+    }
+
     /// Whether a request without a key would be refused.
     #[must_use]
     pub fn needs_key(&self) -> bool {
@@ -112,7 +183,36 @@ mod tests {
             }
             let accounts = preset.adapter != Adapter::Http;
             assert!(accounts || preset.needs_key() != preset.key_env.is_empty(), "{}", preset.name);
+            // Some credential can be given to each that wants one.
+            assert!(preset.accounts || !preset.needs_key() || !preset.key_env.is_empty(), "{}", preset.name);
+            let word = preset.adapter_word().unwrap_or("http");
+            let asked: super::super::file::Adapter = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(asked.by_http().unwrap_or_default(), preset.adapter, "{word} is a word of the file");
         }
+    }
+
+    #[test]
+    fn what_a_preset_asks_for_are_members_of_a_provider() {
+        let schema = super::super::reference::json_schema();
+        let members = |name: &str| schema["$defs"][name]["properties"].as_object().unwrap();
+        for preset in Preset::all() {
+            for path in &preset.needs {
+                let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+                assert!(members("Provider").contains_key(first), "{}: {path}", preset.name);
+                let section = match first {
+                    "oauth" => "OAuth",
+                    "process" => "Process",
+                    _ => "",
+                };
+                assert!(rest.is_empty() || members(section).contains_key(rest), "{}: {path}", preset.name);
+            }
+        }
+        let wants = |name: &str| Preset::named(name).unwrap().wants();
+        assert_eq!(wants("openai"), Wants::Key);
+        assert_eq!(wants("warp"), Wants::Account);
+        assert_eq!(wants("vertex"), Wants::Either);
+        assert_eq!(wants("ollama"), Wants::Nothing);
+        assert!(Preset::named("azure").unwrap().needs_address() && !Preset::named("bedrock").unwrap().needs_address());
     }
 
     #[test]

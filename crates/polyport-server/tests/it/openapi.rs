@@ -198,6 +198,7 @@ async fn every_endpoint_answers_as_the_document_says() {
         "problems",
         "status",
         "prices?limit=500",
+        "presets",
         "export",
         "openapi.json",
     ] {

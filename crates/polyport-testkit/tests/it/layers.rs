@@ -10,6 +10,7 @@ use polyport_testkit::shared::workspace_root;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-types", &[]),
     ("polyport-guide", &[]),
+    ("polyport-clients", &[]),
     ("polyport-protocol", &["polyport-types"]),
     ("polyport-routing", &["polyport-types"]),
     ("polyport-accounting", &["polyport-types"]),
@@ -22,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "polyport-types",
             "polyport-accounting",
+            "polyport-clients",
             "polyport-guide",
             "polyport-import",
             "polyport-protocol",
@@ -35,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "polyport",
         &[
             "polyport-types",
+            "polyport-clients",
             "polyport-import",
             "polyport-provider",
             "polyport-store",
@@ -48,8 +51,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without sockets, files, environment, clock and randomness.
-const PURE: &[&str] =
-    &["polyport-types", "polyport-protocol", "polyport-routing", "polyport-accounting", "polyport-import"];
+const PURE: &[&str] = &[
+    "polyport-types",
+    "polyport-protocol",
+    "polyport-routing",
+    "polyport-accounting",
+    "polyport-import",
+    "polyport-clients",
+];
 
 /// What pure crates use from outside the workspace. None of these can reach the world around the process.
 const HARMLESS: &[&str] = &[
@@ -61,6 +70,7 @@ const HARMLESS: &[&str] = &[
     "bytestring",
     "crc32fast",
     "foldhash",
+    "jsonc-parser",
     "jiff",
     "memchr",
     "minijinja",
@@ -79,6 +89,7 @@ const HARMLESS: &[&str] = &[
     "subtle",
     "thiserror",
     "toml",
+    "toml_edit",
 ];
 
 /// Words that have no place in pure crates.

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use http::Method;
-use polyport_server::config::{Preset, Provider, Service};
+use polyport_server::config::{Provider, Service};
 use serde_json::{Value, json};
 
 use super::crud::{self, Basic, Kind, List, Members, One};
+use super::lists;
 use crate::args::Args;
 use crate::gateway::{self, Aim, object};
 use crate::out;
@@ -25,6 +26,22 @@ pub(crate) static KIND: Kind = Kind {
         ("address", "address"),
         ("models", "models"),
         ("origin", "origin"),
+    ],
+};
+
+/// Services that are known.
+static PRESETS: Kind = Kind {
+    word: "preset",
+    list: "presets",
+    command: "providers presets",
+    called: None,
+    columns: &[
+        ("preset", "name"),
+        ("service", "title"),
+        ("protocol", "protocol"),
+        ("address", "base_url"),
+        ("needs", "auth"),
+        ("variables", "key_variables"),
     ],
 };
 
@@ -116,10 +133,7 @@ pub(crate) fn run(args: &Args, what: &ProvidersArgs) -> Result<ExitCode> {
             crud::done(args, &format!("what provider `{name}` taught is forgotten"), &told);
             Ok(ExitCode::SUCCESS)
         }),
-        Providers::Presets => {
-            presets(args);
-            Ok(ExitCode::SUCCESS)
-        }
+        Providers::Presets => lists::run(args, &PRESETS, &List::default()),
     }
 }
 
@@ -169,35 +183,4 @@ pub(crate) fn as_json(provider: &Provider) -> Value {
         "key_missing": matches!(&provider.service, Service::Http(http) if http.missing_credential),
         "models": provider.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
-}
-
-fn presets(args: &Args) {
-    let all = Preset::all();
-    if args.json {
-        let list: Vec<Value> = all
-            .iter()
-            .map(|preset| {
-                json!({
-                    "name": preset.name, "title": preset.title, "protocol": preset.protocol.as_str(),
-                    "base_url": preset.base_url, "key_env": preset.key_env,
-                })
-            })
-            .collect();
-        out::json(&json!({ "presets": list }));
-        return;
-    }
-    if args.quiet {
-        all.iter().for_each(|preset| out::line(&preset.name));
-        return;
-    }
-    let rows = all.iter().map(|preset| {
-        vec![
-            preset.name.clone(),
-            preset.title.clone(),
-            preset.protocol.to_string(),
-            preset.base_url.clone().unwrap_or_default(),
-            preset.key_env.join(" or "),
-        ]
-    });
-    out::table(&["preset", "service", "protocol", "address", "key"], rows.collect());
 }

@@ -34,6 +34,7 @@ providers set two --set timeouts.first_byte=5m
 providers disable two
 providers enable two
 providers models up
+providers presets
 providers learned up
 providers forget up
 credentials

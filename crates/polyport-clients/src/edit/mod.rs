@@ -13,19 +13,36 @@ use serde_json::{Map, Value};
 /// How a settings file is written.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub enum Format {
+    /// JSON.
     Json,
     /// JSON with comments and commas at the end of lists.
     Jsonc,
+    /// TOML.
     Toml,
+    /// YAML.
     Yaml,
     /// Lines of `NAME=value`.
     Dotenv,
 }
 
+impl Format {
+    /// Its name, in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Jsonc => "jsonc",
+            Self::Toml => "toml",
+            Self::Yaml => "yaml",
+            Self::Dotenv => "dotenv",
+        }
+    }
+}
+
 /// A change.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Edit {
+pub enum Edit {
     /// The member at this path has this value.
     Set { at: Vec<String>, value: Value },
     /// It has this value if there is none.
@@ -36,7 +53,7 @@ pub(crate) enum Edit {
 
 /// Why a file is not changed.
 #[derive(Debug, thiserror::Error, PartialEq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// It cannot be read.
     #[error("line {line}: {message}")]
     Broken { line: usize, message: String },
@@ -52,7 +69,7 @@ pub(crate) enum Refused {
 ///
 /// # Errors
 /// The text is damaged.
-pub(crate) fn read(format: Format, text: &str) -> Result<Value, Refused> {
+pub fn read(format: Format, text: &str) -> Result<Value, Refused> {
     match format {
         Format::Json | Format::Jsonc => json::read(text, format == Format::Jsonc),
         Format::Toml => toml::read(text),
@@ -65,7 +82,7 @@ pub(crate) fn read(format: Format, text: &str) -> Result<Value, Refused> {
 ///
 /// # Errors
 /// The text is damaged, holds something else where the edits belong, or cannot be changed safely.
-pub(crate) fn edited(format: Format, text: &str, edits: &[Edit]) -> Result<String, Refused> {
+pub fn edited(format: Format, text: &str, edits: &[Edit]) -> Result<String, Refused> {
     let before = read(format, text)?;
     check(&before, edits)?;
     let wanted = merged(&before, edits);
@@ -108,7 +125,8 @@ fn check(before: &Value, edits: &[Edit]) -> Result<(), Refused> {
 }
 
 /// A value with the edits applied.
-pub(crate) fn merged(before: &Value, edits: &[Edit]) -> Value {
+#[must_use]
+pub fn merged(before: &Value, edits: &[Edit]) -> Value {
     let mut after = before.clone();
     for edit in edits {
         match edit {
