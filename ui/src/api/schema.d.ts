@@ -700,6 +700,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Services that are known, and what each asks for */
+        get: operations["listPresets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/requests": {
         parameters: {
             query?: never;
@@ -1741,6 +1758,46 @@ export interface components {
             status?: number | null;
             code?: string | null;
             message?: string | null;
+        };
+        /** @description A settings file of a client. */
+        ClientFile: {
+            /** @description As people write it: `~/.claude/settings.json`. */
+            path: string;
+            /** @enum {string} */
+            format: "json" | "jsonc" | "toml" | "yaml" | "dotenv";
+            /** @description What a new file would hold. */
+            content: string;
+        };
+        /** @description A client, and what leads it to this gateway. */
+        ClientGuide: {
+            name: string;
+            title: string;
+            /**
+             * @description What it speaks; `null` where that depends on its settings.
+             * @enum {string|null}
+             */
+            protocol?: "chat" | "responses" | "messages" | "gemini" | null;
+            /** @description Commands that install it, of which one is enough. */
+            install: string[];
+            /** @description Environment variables that it is started with. */
+            variables: components["schemas"]["ClientVariable"][];
+            /** @description Variables that would lead it elsewhere. */
+            unset: string[];
+            /** @description Starts it from a shell; `null` where it has no program that takes this from a command line. */
+            command?: string | null;
+            /** @description Settings that do the same for good. */
+            files: components["schemas"]["ClientFile"][];
+            /** @description It has to be told which model: ask again with `model`. */
+            needs_model: boolean;
+            /** @description What to do by hand, and what else there is to know. */
+            notes: string[];
+            /** @description Its page in the book. */
+            guide?: string | null;
+        };
+        /** @description An environment variable. */
+        ClientVariable: {
+            name: string;
+            value: string;
         };
         /** @description How a provider is spoken to. */
         ConfigAdapter: "http" | "openai_compat" | "process" | "code_assist" | "antigravity" | "vertex" | "bedrock" | "bedrock_anthropic" | "warp" | "custom_http";
@@ -3467,6 +3524,31 @@ export interface components {
             fallbacks?: string[] | null;
             conversations?: components["schemas"]["Conversations"] | null;
         };
+        /** @description A known service. */
+        Preset: {
+            name: string;
+            /** @description For people. */
+            title: string;
+            /** @enum {string} */
+            protocol: "chat" | "responses" | "messages" | "gemini";
+            /** @description `null` where every customer has another, or where it follows from other members. */
+            base_url?: string | null;
+            /** @description `base_url` has to be given. */
+            needs_base_url: boolean;
+            /**
+             * @description What it wants to see; of `none` a key may be given all the same.
+             * @enum {string}
+             */
+            auth: "key" | "account" | "either" | "none";
+            /** @description The environment variables in which its own tools look for the key. */
+            key_variables: string[];
+            /** @description It runs on the machine of the gateway. */
+            local: boolean;
+            /** @description How it is spoken to, where not as its protocol's own servers. Programs (`process`) are declared in the configuration file only. */
+            adapter?: string | null;
+            /** @description Members that are asked for besides address and credential, by their paths: `project`, `oauth.client_id`. */
+            needs: string[];
+        };
         /** @description What a model costs at a service. */
         Price: {
             id: string;
@@ -4164,6 +4246,201 @@ export interface components {
             success: number;
             /** Format: uint64 */
             failed: number;
+        };
+        /** @description A provider to be tried; nothing of it is kept. */
+        Trial: {
+            provider: string | {
+                /**
+                 * @description A known service: fills in everything else. See the list of presets.
+                 * @example deepseek
+                 */
+                preset?: string;
+                /** @description What it speaks. Default: `chat`, or what the preset says. */
+                protocol?: components["schemas"]["ConfigProtocol"];
+                /** @description How it is spoken to, where that is not by its protocol alone. Default: `http`, or what the preset says. */
+                adapter?: components["schemas"]["ConfigAdapter"];
+                /**
+                 * @description Its address with the version (`https://api.openai.com/v1`), or the whole address of the endpoint. May hold `{model}`, which is
+                 *     replaced by the model's name. `env:NAME` works too.
+                 */
+                base_url?: string;
+                /** @description Vertex AI: the project that is asked on behalf of. Default: that of the account. */
+                project?: string;
+                /**
+                 * @description Vertex AI: the region, `global`, `us` or `eu`. Default: `us-central1`. AWS Bedrock: the region. Default: what `AWS_REGION` or
+                 *     `AWS_DEFAULT_REGION` says, otherwise `us-east-1`.
+                 * @example europe-west4
+                 */
+                location?: string;
+                /** @description How requests of `adapter: custom_http` are written and its answers read. */
+                custom?: components["schemas"]["ConfigCustomHttp"];
+                /**
+                 * @description Its keys; requests take turns over them. A text, `env:NAME` or `file:PATH`, or a list of these. Default: the usual environment
+                 *     variable of the preset.
+                 */
+                keys?: string | components["schemas"]["ConfigProviderKey"] | (string | components["schemas"]["ConfigProviderKey"])[];
+                /** @description Accounts it is used with instead of keys, or beside them. */
+                oauth?: components["schemas"]["ConfigOAuth"];
+                /** @description How the next of its keys and accounts is chosen. Default: `round_robin`. */
+                strategy?: components["schemas"]["ConfigStrategy"];
+                /**
+                 * @description Header for the key. Default: by protocol (`authorization`, `x-api-key`, `x-goog-api-key`); `authorization` for tokens of accounts.
+                 * @example api-key
+                 */
+                auth_header?: string;
+                /** @description The header's value, with `{key}` for the key. Default: `Bearer {key}` for `authorization`, otherwise `{key}`. */
+                auth_format?: string;
+                /**
+                 * @description Table of quirks of its server. Default: that of the preset, or the official API of its protocol (`generic` for `chat`).
+                 * @example vllm
+                 */
+                profile?: string;
+                /**
+                 * @description Single quirks that differ from the table.
+                 * @default {}
+                 */
+                quirks: components["schemas"]["ConfigProfile"];
+                /** @description Headers to add to every request. Values may be `env:NAME` or `file:PATH`. */
+                headers?: {
+                    [key: string]: string;
+                };
+                /** @description Query members to add to every address, e.g. `api-version`. */
+                query?: {
+                    [key: string]: string;
+                };
+                /** @description Address of a proxy (`http://host:port`, `socks5://host:port`), or `none`. Default: what `HTTPS_PROXY` and its relatives say. */
+                proxy?: string;
+                /**
+                 * @description Models it is known to serve: clients may ask for them without an entry in `models`.
+                 * @default []
+                 */
+                models: string[];
+                /** @description How long to wait for it, where `limits` does not fit. */
+                timeouts?: components["schemas"]["ConfigTimeouts"];
+                /**
+                 * Format: uint
+                 * @description Requests in flight at once at this provider; more go to another target or wait. Default: no bound of its own; 1 for a `process`.
+                 */
+                requests?: number;
+                /** @description A server on this machine that Polyport starts itself. Only providers of this file may have one. */
+                server?: components["schemas"]["ConfigServer2"];
+                /**
+                 * Format: uint
+                 * @description How many may wait for it; more are refused. Default: `limits.queue`.
+                 */
+                queue?: number;
+                /** @description How long they may wait. Default: `limits.queue_time`. */
+                queue_time?: components["schemas"]["ConfigTime"];
+                /** @description The program that answers, where the adapter is `process`. Only providers of this file may have one. */
+                process?: components["schemas"]["ConfigProcess"];
+                /** @description How long what failed is left alone, where `cooldown` does not fit. */
+                cooldown?: components["schemas"]["ConfigCooldown"];
+                /** @description Time between two health checks of it; `0` for none. Default: `probes.every`. */
+                probe_every?: components["schemas"]["ConfigTime"];
+                /** @description Whether it is used. Default: true. */
+                enabled?: boolean;
+                /** @description For people. */
+                name?: string;
+            };
+            credential?: {
+                /** @description For people. */
+                name?: string;
+                /** @description Its refresh token: a text, `env:NAME` or `file:PATH`. */
+                refresh_token?: string;
+                /**
+                 * @description Instead of one: a Google key file, of a service account or of a user (`gcloud auth application-default login`): `file:PATH`,
+                 *     `env:NAME` or its text.
+                 * @example file:service-account.json
+                 */
+                key_file?: string;
+                /** @description The Google Cloud project it is used for. Default: what the key file says. */
+                project?: string;
+                /**
+                 * Format: uint32
+                 * @description Share among keys of the same priority. Default: 1.
+                 */
+                weight?: number;
+                /**
+                 * Format: uint32
+                 * @description Lower goes first; the others are used while none of these can be. Default: 1.
+                 */
+                priority?: number;
+                /**
+                 * Format: uint32
+                 * @description Requests in flight at once. Default: any number.
+                 */
+                requests?: number;
+                /** @description Requests over time, such as `60/m`. Default: any number. */
+                pace?: components["schemas"]["ConfigRate"];
+                /** @description Whether it is used. Default: true. */
+                enabled?: boolean;
+                /**
+                 * @description The key: its text, `env:NAME` or `file:PATH`. AWS: the secret access key, or a Bedrock API key; `ID:SECRET` and `ID:SECRET:TOKEN`
+                 *     say all at once.
+                 * @default
+                 */
+                key: string;
+                /**
+                 * @description AWS: the access key id that belongs to it. Requests are signed then.
+                 * @example env:AWS_ACCESS_KEY_ID
+                 */
+                access_key_id?: string;
+                /**
+                 * @description AWS: the session token of a temporary key.
+                 * @example env:AWS_SESSION_TOKEN
+                 */
+                session_token?: string;
+            } | null;
+            /** @description The provider's name of a model, which is sent one short request. Default: the provider is asked for its list of models. */
+            model?: string | null;
+            /** @description So long it may take. Default: 20000. */
+            timeout_ms?: number | null;
+        };
+        /** @description What came of trying a provider. */
+        TrialResult: {
+            /**
+             * @description `refused`: it answers, and says no. `failed`: it gives no answer that can be used.
+             * @enum {string}
+             */
+            outcome: "answered" | "refused" | "failed" | "timeout";
+            /** Format: uint64 */
+            took_ms: number;
+            /**
+             * Format: uint16
+             * @description The status of its answer.
+             */
+            status?: number | null;
+            /** @description Its own list of models, where no model was named. */
+            models?: string[] | null;
+            /** @description The model that was named, as the provider calls it. */
+            model?: string | null;
+            /** @description What the model said. */
+            answer?: string | null;
+            usage?: components["schemas"]["TrialUsage"] | null;
+            /** @description What kind of error it was. */
+            code?: string | null;
+            message?: string | null;
+            /** @description What to do about it. */
+            remedy?: string | null;
+        };
+        /** @description Tokens of the answer, as the provider counts them. */
+        TrialUsage: {
+            /**
+             * Format: uint64
+             * @description With those of the cache.
+             */
+            input: number;
+            /**
+             * Format: uint64
+             * @description With those of reasoning.
+             */
+            output: number;
+            /** Format: uint64 */
+            cache_read?: number | null;
+            /** Format: uint64 */
+            cache_write?: number | null;
+            /** Format: uint64 */
+            reasoning?: number | null;
         };
         /** @description Sums. */
         Usage: {
@@ -6880,6 +7157,50 @@ export interface operations {
                 content: {
                     "application/json": {
                         prices: components["schemas"]["Price"][];
+                        /** @description The `after` of the page behind this one. */
+                        next: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    listPresets: {
+        parameters: {
+            query?: {
+                /** @description Entries of a page. Default: 100. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Only those whose name holds this text, in any case. */
+                q?: string;
+                /** @description Only those that speak this protocol. */
+                protocol?: "chat" | "responses" | "messages" | "gemini";
+                /** @description Only those that want to see this. */
+                auth?: "key" | "account" | "either" | "none";
+                /** @description Only those on the machine of the gateway, or the others. */
+                local?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        presets: components["schemas"]["Preset"][];
                         /** @description The `after` of the page behind this one. */
                         next: string | null;
                     };
