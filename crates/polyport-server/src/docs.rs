@@ -1,4 +1,4 @@
-//! `/docs`: the API for people with a browser, and the page that leads there. Everything they need is in the binary.
+//! `/docs`: the API for people with a browser. Everything the page needs is in the binary.
 
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response};
@@ -11,8 +11,6 @@ use crate::ingress::Call;
 /// A file of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum File {
-    /// What there is, on one page: at `/admin`, and at `/` for browsers.
-    Start,
     Page,
     Script,
     Style,
@@ -26,7 +24,6 @@ impl File {
     /// The one at a path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         match path {
-            "/admin" | "/admin/tokens" => Some(Self::Start),
             "/docs" => Some(Self::Page),
             "/docs/viewer.js" => Some(Self::Script),
             "/docs/viewer.css" => Some(Self::Style),
@@ -36,7 +33,6 @@ impl File {
 
     fn content(self) -> (&'static str, &'static str) {
         match self {
-            Self::Start => ("text/html; charset=utf-8", include_str!("../assets/docs/start.html")),
             Self::Page => ("text/html; charset=utf-8", include_str!("../assets/docs/index.html")),
             Self::Script => ("text/javascript; charset=utf-8", include_str!("../assets/docs/viewer.js")),
             Self::Style => ("text/css; charset=utf-8", include_str!("../assets/docs/viewer.css")),
@@ -46,22 +42,22 @@ impl File {
 
 pub(crate) fn answer(call: &Call, file: File) -> Response<Body> {
     let (kind, text) = file.content();
-    page(call, kind, POLICY, Body::from(text))
+    page(call, kind, HeaderValue::from_static(POLICY), Body::from(text))
 }
 
 /// A page that browsers may do nothing with but what `policy` says.
-pub(crate) fn page(call: &Call, kind: &'static str, policy: &'static str, body: Body) -> Response<Body> {
+pub(crate) fn page(call: &Call, kind: &'static str, policy: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     for (name, value) in [
         (CONTENT_TYPE, kind),
         (CACHE_CONTROL, "no-cache"),
-        (CONTENT_SECURITY_POLICY, policy),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     error::name(ClientProtocol::Chat, &call.id, headers);
     response
 }

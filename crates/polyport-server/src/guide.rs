@@ -47,7 +47,7 @@ pub(crate) fn answer(call: &Call, path: &str) -> Response<Body> {
             return error::answer(ClientProtocol::Chat, &fault, &call.id);
         }
     };
-    docs::page(call, kind, POLICY, Body::from(body))
+    docs::page(call, kind, HeaderValue::from_static(POLICY), Body::from(body))
 }
 
 /// Leads to the same path with a slash at its end, which links on the page count on.

@@ -7,6 +7,7 @@
 //! | `listen` | connections, their limits, graceful shutdown, another process in this one's place |
 //! | `router` | every route |
 //! | `admin` | the admin API |
+//! | `ui` | the admin page |
 //! | `docs`, `guide` | the API and the book for people with a browser |
 //! | [`identity`] | who may do what there, and how they show who they are |
 //! | `ingress` | from HTTP to the relay |
@@ -49,6 +50,7 @@ mod router;
 mod served;
 mod state;
 mod tasks;
+mod ui;
 
 /// What every request looks into, by names of the operator: hashed fast, with a seed of the process.
 pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

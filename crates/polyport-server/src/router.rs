@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 use tracing::Level;
 
@@ -18,7 +18,7 @@ use crate::ingress::objects::{self, Place};
 use crate::ingress::peer::Peer;
 use crate::ingress::{self, Call, held, stored};
 use crate::listen::InFlight;
-use crate::{docs, error, guide, observe, recorder};
+use crate::{docs, error, guide, observe, recorder, ui};
 
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub(crate) enum Route {
     Object(Style, String),
     /// The admin API has endpoints of its own.
     Admin,
+    /// The admin page and its files.
+    Ui,
     /// The page about the API.
     Docs(docs::File),
     Guide,
@@ -68,7 +70,9 @@ impl Route {
     /// How loudly the log speaks of a request that asks no model: probes come all the time. `None` where its [`observe::Record`] does.
     fn loudness(&self) -> Option<Level> {
         match self {
-            Self::Health | Self::Ready | Self::Metrics | Self::Root | Self::Docs(_) | Self::Guide => Some(Level::DEBUG),
+            Self::Health | Self::Ready | Self::Metrics | Self::Root | Self::Ui | Self::Docs(_) | Self::Guide => {
+                Some(Level::DEBUG)
+            }
             Self::Models(_) | Self::Model(..) | Self::WebSocket | Self::Admin | Self::KeyStats => Some(Level::INFO),
             _ => None,
         }
@@ -137,6 +141,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Miss> {
             "/v1/gemini/completions" | "/gemini/completions" => only(post, Route::Compat(ClientProtocol::Gemini)),
             // The start-up probe of clients whose base address has one of our prefixes.
             "/anthropic" | "/openai" | "/gemini" | "/v1" | "/v1beta" => only(get, Route::Root),
+            _ if ui::holds(path) => only(get, Route::Ui),
             _ if guide::holds(path) => only(get, Route::Guide),
             _ => match docs::File::at(path) {
                 Some(file) => only(get, Route::Docs(file)),
@@ -395,6 +400,7 @@ async fn recorded(app: &Arc<App>, id: RequestId, mut head: Parts, body: Incoming
 
 async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) -> Response<Body> {
     let path = head.uri.path();
+    let is_head = head.method == Method::HEAD;
     let route = match find(&head.method, path) {
         Ok(route) => route,
         Err(miss) => {
@@ -410,7 +416,7 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
                 response.headers_mut().insert(http::header::ALLOW, allowed(path));
             }
             observe::ended(Level::INFO, &id, &head.method, path, response.status());
-            return response;
+            return if is_head { head_of(response) } else { response };
         }
     };
     let plain = route.loudness().map(|level| (level, id.clone(), head.method.clone(), head.uri.clone()));
@@ -423,7 +429,16 @@ async fn dispatch(app: &Arc<App>, id: RequestId, head: Parts, body: Incoming) ->
     if let Some((level, id, method, uri)) = plain {
         observe::ended(level, &id, &method, uri.path(), response.status());
     }
-    response
+    if is_head { head_of(response) } else { response }
+}
+
+/// The answer to HEAD: nothing of the body but its length. With HTTP/2 nobody else takes it away.
+fn head_of(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.entry(http::header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(head, Body::from(bytes::Bytes::new()))
 }
 
 /// The routes that are not asked for an answer of a model in the usual way.
@@ -450,13 +465,14 @@ async fn answer_other(call: Call, route: Route) -> Response<Body> {
         Route::WebSocket => ingress::plain::no_websocket(&call),
         Route::Forward(path) => ingress::forward::handle(call, path).await,
         Route::Admin => admin::handle(call).await,
+        Route::Ui => ui::answer(&call, call.head.uri.path()),
         Route::Docs(file) => docs::answer(&call, file),
         Route::Guide => guide::answer(&call, call.head.uri.path()),
         Route::KeyStats => admin::stats::handle(&call),
         Route::Health => ingress::plain::health(),
         Route::Ready => ingress::plain::ready(&call),
         Route::Metrics => ingress::plain::metrics(&call),
-        Route::Root if ingress::plain::is_browser(&call) => docs::answer(&call, docs::File::Start),
+        Route::Root if ingress::plain::is_browser(&call) => ui::lead(&call),
         Route::Root => ingress::plain::root(),
     }
 }

@@ -38,4 +38,5 @@ mod support;
 mod tokens;
 mod traces;
 mod translation;
+mod ui;
 mod usage;

@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("polyport-types", &[]),
     ("polyport-guide", &[]),
     ("polyport-clients", &[]),
+    ("polyport-ui", &[]),
     ("polyport-protocol", &["polyport-types"]),
     ("polyport-routing", &["polyport-types"]),
     ("polyport-accounting", &["polyport-types"]),
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "polyport-provider",
             "polyport-store",
             "polyport-recording",
+            "polyport-ui",
         ],
     ),
     (

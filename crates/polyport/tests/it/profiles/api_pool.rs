@@ -72,7 +72,9 @@ async fn s3_09_from_nothing_to_claude_code_in_four_steps() {
     assert!(["haiku", "sonnet", "opus"].iter().all(|name| names.contains(name)), "{names:?}");
     // S3-17, S3-18
     assert_eq!(open.status(&format!("curl {HOST}/admin/api/providers")).await, 401);
-    let page = open.curl(&format!("curl {HOST}/ -H 'Accept: text/html'")).await;
+    let begin = open.curl(&format!("curl {HOST}/ -H 'Accept: text/html'")).await;
+    assert_eq!((begin.status.as_u16(), begin.header("location")), (307, "/admin/"));
+    let page = open.curl(&format!("curl {HOST}/admin/ -H 'Accept: text/html'")).await;
     assert!(page.status == 200 && page.header("content-type").starts_with("text/html"));
     fake.assert_no_violations();
 }

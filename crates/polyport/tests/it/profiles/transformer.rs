@@ -170,7 +170,12 @@ async fn s2_46_three_urls_answer() {
     // The usual port of the pages may be taken here.
     shop.set("POLYPORT_SERVER__ALSO", "127.0.0.1:0");
     let open = shop.open(&["--all", "--port", "0"]);
-    for (address, path) in [(open.second_address(), "/"), (open.address(), "/v1/models"), (open.address(), "/docs")] {
+    // Browsers are led on from `/`.
+    let begin = get(open.second_address(), "/", &[("accept", "text/html")]).await;
+    assert_eq!((begin.status.as_u16(), begin.header("location")), (307, "/admin/"));
+    for (address, path) in
+        [(open.second_address(), "/admin/"), (open.address(), "/v1/models"), (open.address(), "/docs")]
+    {
         let answer = get(address, path, &[("accept", "text/html")]).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("content-type").starts_with("text/html"), path != "/v1/models", "{path}");
