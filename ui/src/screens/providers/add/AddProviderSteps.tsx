@@ -1,0 +1,183 @@
+import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { getJson } from '../../../api/list';
+import { ProblemAlert } from '../../../widgets/ProblemAlert';
+import { AccessStep } from './AccessStep';
+import { DoneStep } from './DoneStep';
+import { choose, definitionOf, type Draft, emptyDraft, freeName, suggested } from './draft';
+import { ModelsStep } from './ModelsStep';
+import { PlacesStep } from './PlacesStep';
+import { firstName, planOf, type Pool } from './plan';
+import { ServiceStep } from './ServiceStep';
+import classes from './Steps.module.css';
+import { useSave } from './useSave';
+import { useTry } from './useTry';
+
+const STEPS = ['service', 'access', 'models', 'places'] as const;
+
+interface Props {
+  /** The reader is through. */
+  onDone: () => void;
+  /** The provider is there; the page that says so is still shown. */
+  onSaved?: (provider: string) => void;
+  /** Whether something was typed that would be lost. */
+  onDirty?: (dirty: boolean) => void;
+}
+
+/** Adds a provider: service, access, models, pools. Nothing is saved before the last step. */
+export function AddProviderSteps(props: Props) {
+  // Another one begins with nothing of the one before.
+  const [round, setRound] = useState(0);
+  return <Round key={round} {...props} onMore={() => setRound(round + 1)} />;
+}
+
+function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => void }) {
+  const { t } = useTranslation(['providers', 'common']);
+  const [draft, setDraft] = useState<Draft>(emptyDraft);
+  const [step, setStep] = useState(0);
+  const [entries, setEntries] = useState<Record<string, unknown>[]>([]);
+  const [offered, setOffered] = useState<string[] | null>(null);
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const access = useTry();
+  const ask = useTry();
+  const top = useRef<HTMLOListElement>(null);
+  const known = useQuery({
+    queryKey: ['get', '/admin/api/providers', 'names'],
+    queryFn: ({ signal }) => getJson<{ providers: { name: string }[] }>('/admin/api/providers', { limit: 500 }, signal),
+  });
+  const pools = useQuery({
+    queryKey: ['get', '/admin/api/pools', 'all'],
+    queryFn: ({ signal }) => getJson<{ pools: Pool[] }>('/admin/api/pools', { limit: 500 }, signal),
+  });
+  const finish = () => {
+    setStep(4);
+    // What was pasted is not needed any more.
+    setEntries([]);
+    setDraft((now) => ({ ...now, secrets: '', needs: {} }));
+    onSaved?.(draft.name.trim());
+  };
+  const save = useSave(finish);
+  const change = (next: Partial<Draft>) => setDraft((now) => ({ ...now, ...next }));
+  const go = (next: number) => {
+    ask.reset();
+    setStep(next);
+  };
+
+  const dirty = step < 4 && (draft.secrets !== '' || step > 1);
+  useEffect(() => onDirty?.(dirty), [dirty, onDirty]);
+  useEffect(() => top.current?.scrollIntoView({ block: 'nearest' }), [step]);
+
+  const start = () => {
+    const missing = draft.places.filter((place) => place.id.startsWith('new:') && place.models.length > 0 && !place.name.trim());
+    const twice = draft.places.filter((place) => place.id.startsWith('new:') && pools.data?.pools.some((pool) => pool.name === place.name.trim()));
+    setErrors({
+      ...Object.fromEntries(missing.map((place) => [place.id, t('places.nameMissing')])),
+      ...Object.fromEntries(twice.map((place) => [place.id, t('places.nameTaken')])),
+    });
+    if (missing.length + twice.length === 0) void save.save(planOf(draft, entries, pools.data?.pools ?? []));
+  };
+
+  const { made, left, problem } = save.saved;
+  const report = made ? (
+    left.length > 0 && (
+      <Alert color="orange" icon={<IconAlertTriangle />} role="alert" title={t('partly.title')}>
+        <Text size="sm">{t('partly.made', { provider: draft.name, count: made.created })}</Text>
+        <List size="sm" my="xs">
+          {left.map(({ extension, problem }) => (
+            <List.Item key={extension.pool}>
+              <bdi>{extension.pool}</bdi>: {t(`common:problems.${problem.code}`, { defaultValue: problem.detail || problem.title })}
+            </List.Item>
+          ))}
+        </List>
+        <Group gap="xs">
+          <Button size="xs" variant="default" onClick={() => void save.goOn()} loading={save.pending}>
+            {t('partly.again')}
+          </Button>
+          <Button size="xs" variant="subtle" onClick={finish}>
+            {t('partly.without')}
+          </Button>
+        </Group>
+      </Alert>
+    )
+  ) : (
+    <ProblemAlert problem={problem ?? pools.error} />
+  );
+
+  return (
+    <Stack gap="md">
+      <ol className={classes.steps} ref={top} aria-label={t('steps.label')}>
+        {STEPS.map((name, at) => (
+          <li key={name} className={classes.step} data-done={at < step || undefined} aria-current={at === step ? 'step' : undefined}>
+            {t(`steps.${name}`)}
+          </li>
+        ))}
+      </ol>
+      {step === 0 && (
+        <ServiceStep
+          onChoose={(preset) => {
+            const taken = new Set(known.data?.providers.map((one) => one.name));
+            setDraft((now) => (preset && preset.name === now.preset?.name ? now : choose(now, preset, preset ? freeName(preset.name, taken) : '')));
+            access.reset();
+            setOffered(null);
+            go(1);
+          }}
+        />
+      )}
+      {step === 1 && (
+        <AccessStep
+          draft={draft}
+          onChange={change}
+          attempt={access}
+          onBack={() => go(0)}
+          onNext={(entries, models) => {
+            setEntries(entries);
+            setOffered(models);
+            // Few models are all meant, more often than not.
+            if (models && draft.models.length === 0 && models.length <= 5) change({ models });
+            go(2);
+          }}
+        />
+      )}
+      {step === 2 && (
+        <ModelsStep
+          offered={offered}
+          models={draft.models}
+          onChange={(models) => change({ models })}
+          attempt={ask}
+          onTry={(model) => void ask.run({ provider: definitionOf(draft, false), credential: entries[0], model })}
+          onBack={() => go(1)}
+          onNext={() => {
+            const untouched = draft.places.every((place) => place.models.length === 0);
+            if (untouched) change({ places: suggested(draft.models, draft.places) });
+            go(3);
+          }}
+        />
+      )}
+      {step === 3 && (
+        <PlacesStep
+          draft={draft}
+          pools={pools.data?.pools ?? []}
+          onChange={(places) => change({ places })}
+          onSave={start}
+          onBack={() => go(2)}
+          saving={save.pending || pools.isPending}
+          report={report}
+          errors={errors}
+        />
+      )}
+      {step === 4 && (
+        <DoneStep
+          saved={save.saved}
+          provider={draft.name.trim()}
+          model={firstName(draft, pools.data?.pools ?? [])}
+          onDone={onDone}
+          onMore={onMore}
+        />
+      )}
+    </Stack>
+  );
+}

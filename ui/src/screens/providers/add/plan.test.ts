@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+
+import { askedFor, choose, definitionOf, emptyDraft, freeName, nameOfAddress, type Preset, suggested } from './draft';
+import { curlOf, extended, firstName, planOf, type Pool } from './plan';
+
+const preset = (more: Partial<Preset>): Preset => ({
+  name: 'deepseek', title: 'DeepSeek', protocol: 'chat', base_url: 'https://api.deepseek.com', needs_base_url: false, auth: 'key',
+  key_variables: [], local: false, needs: [], ...more,
+});
+
+describe('the draft of a provider', () => {
+  it('says only what differs from the preset', () => {
+    const draft = choose(emptyDraft(), preset({}), 'deepseek');
+    expect(definitionOf(draft)).toEqual({ name: 'deepseek', preset: 'deepseek' });
+    expect(definitionOf({ ...draft, address: 'https://else.example' })).toMatchObject({ base_url: 'https://else.example' });
+    expect(definitionOf({ ...choose(draft, null, 'x'), address: ' https://a.example/v1 ' })).toEqual({ name: 'x', base_url: 'https://a.example/v1', protocol: 'chat' });
+  });
+
+  it('asks for what accounts need only where there are accounts', () => {
+    const warp = preset({ name: 'warp', auth: 'either', needs: ['oauth.token_url', 'oauth.grant'] });
+    const draft = choose(emptyDraft(), warp, 'warp');
+    expect(draft.kind).toBe('refresh_token');
+    expect(definitionOf({ ...draft, needs: { ...draft.needs, 'oauth.token_url': 'https://t.example' } })).toMatchObject({
+      oauth: { token_url: 'https://t.example', grant: 'id_token' },
+    });
+    expect(askedFor({ ...draft, kind: 'key' })).toEqual([]);
+  });
+
+  it('finds names', () => {
+    expect(freeName('a', new Set(['a', 'a-2']))).toBe('a-3');
+    expect(['https://api.deepseek.com', 'https://llm.corp.example/v1', 'http://127.0.0.1:8080', 'nonsense'].map(nameOfAddress)).toEqual(['deepseek', 'example', 'local', '']);
+  });
+
+  it('suggests tiers by words that stand alone', () => {
+    const places = suggested(['gpt-5-mini', 'gemini-2.5-pro', 'claude-sonnet-5', 'text-embedding-3-small', 'unknown'], emptyDraft().places);
+    expect(places.map((place) => place.models)).toEqual([['gpt-5-mini'], ['claude-sonnet-5'], ['gemini-2.5-pro']]);
+  });
+});
+
+describe('what saving takes', () => {
+  const pools = [
+    { name: 'quick', tier: 'tool', origin: 'database', revision: 3, definition: { targets: ['a/x', { target: 'b/y', weight: 2 }] } },
+    { name: 'opus', tier: null, origin: 'database', definition: { targets: 'a/z' } },
+  ] as unknown as Pool[];
+  const draft = { ...choose(emptyDraft(), preset({}), 'deep'), models: ['m-mini', 'm-chat', 'm-pro'] };
+  const full = { ...draft, places: [...suggested(draft.models, draft.places), { id: 'new:1', name: 'my-alias', models: ['m-chat', 'gone'] }] };
+
+  it('is one call for what is new and a change for each pool that is there', () => {
+    expect(planOf(full, [{ key: 'k' }], pools)).toEqual({
+      body: {
+        providers: [{ name: 'deep', preset: 'deepseek', models: ['m-mini', 'm-chat', 'm-pro'] }],
+        credentials: [{ key: 'k', provider: 'deep' }],
+        pools: [
+          { name: 'sonnet', tier: 'normal', targets: ['deep/m-chat'] },
+          { name: 'my-alias', targets: ['deep/m-chat'] },
+        ],
+      },
+      extensions: [
+        { pool: 'quick', add: ['deep/m-mini'] },
+        { pool: 'opus', add: ['deep/m-pro'] },
+      ],
+    });
+  });
+
+  it('keeps the targets that are there as they are', () => {
+    expect(extended(pools[0] as Pool, ['b/y', 'deep/m'])).toEqual(['a/x', { target: 'b/y', weight: 2 }, 'deep/m']);
+    expect(extended(pools[1] as Pool, ['deep/m'])).toEqual(['a/z', 'deep/m']);
+  });
+
+  it('ends with a name that works, in a command that shells take', () => {
+    expect(firstName(full, pools)).toBe('sonnet');
+    expect(firstName(draft, pools)).toBe('deep/m-mini');
+    expect(curlOf('http://g', "it's", true)).toContain(`"model":"it'\\''s"`);
+    expect(curlOf('http://g', 'm', true)).not.toContain('YOUR_KEY');
+  });
+});
