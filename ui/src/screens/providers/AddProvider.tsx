@@ -29,7 +29,9 @@ export function AddProvider({ opened, onClose, onDone }: Props) {
       size={760}
     >
       <AddProviderSteps
-        onDirty={(is) => (dirty.current = is)}
+        onDirty={(is) => {
+          dirty.current = is;
+        }}
         onSaved={onDone}
         onDone={() => {
           dirty.current = false;

@@ -68,8 +68,12 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
   };
 
   const dirty = step < 4 && (draft.secrets !== '' || step > 1);
-  useEffect(() => onDirty?.(dirty), [dirty, onDirty]);
-  useEffect(() => top.current?.scrollIntoView({ block: 'nearest' }), [step]);
+  useEffect(() => {
+    onDirty?.(dirty);
+  }, [dirty, onDirty]);
+  useEffect(() => {
+    top.current?.scrollIntoView({ block: 'nearest' });
+  }, [step]);
 
   const start = () => {
     const missing = draft.places.filter((place) => place.id.startsWith('new:') && place.models.length > 0 && !place.name.trim());
