@@ -1,4 +1,5 @@
 import { Badge, Button, createTheme, Drawer, type MantineColorsTuple, Modal, Table, Tooltip } from '@mantine/core';
+import i18next from 'i18next';
 
 /** Sea water in a harbour: the page's own colour. White text on the 8th and darker has a contrast of at least 4.5:1. */
 const harbour: MantineColorsTuple = [
@@ -14,6 +15,16 @@ const harbour: MantineColorsTuple = [
   '#04505f',
 ];
 
+/** What dialogs and drawers have in common: their cross has a name, in the language of the moment, and their head is no second head of the page. */
+const sheet = {
+  closeButtonProps: {
+    get 'aria-label'() {
+      return i18next.t('close');
+    },
+  },
+  attributes: { header: { role: 'presentation' } },
+};
+
 export const theme = createTheme({
   primaryColor: 'harbour',
   primaryShade: { light: 7, dark: 8 },
@@ -28,8 +39,8 @@ export const theme = createTheme({
   components: {
     Badge: Badge.extend({ defaultProps: { variant: 'light', radius: 'sm', tt: 'none' } }),
     Button: Button.extend({ defaultProps: { size: 'sm' } }),
-    Drawer: Drawer.extend({ defaultProps: { position: 'right', size: 'xl', overlayProps: { backgroundOpacity: 0.35 } } }),
-    Modal: Modal.extend({ defaultProps: { size: 'lg', overlayProps: { backgroundOpacity: 0.45 } } }),
+    Drawer: Drawer.extend({ defaultProps: { ...sheet, position: 'right', size: 'xl', overlayProps: { backgroundOpacity: 0.35 } } }),
+    Modal: Modal.extend({ defaultProps: { ...sheet, size: 'lg', overlayProps: { backgroundOpacity: 0.45 } } }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 6, highlightOnHover: true } }),
     Tooltip: Tooltip.extend({ defaultProps: { withArrow: true, openDelay: 250 } }),
   },

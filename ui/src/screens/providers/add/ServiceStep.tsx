@@ -48,7 +48,7 @@ export function ServiceStep({ onChoose }: { onChoose: (preset: Preset | null) =>
         {found.map((preset) => (
           <UnstyledButton key={preset.name} className={classes.card} onClick={() => onChoose(preset)}>
             <Text size="sm" fw={600} lineClamp={2}>
-              {preset.title.replace(/ \(https:.*\)$/, '')}
+              {preset.title.replace(/ \([^)]*https:[^)]*\)/, '')}
             </Text>
             <Group gap={4} wrap="nowrap">
               <Text size="xs" c="dimmed" truncate>
