@@ -46,7 +46,7 @@ pub(crate) fn text(config: &Config, source: &Source, listening: &[SocketAddr], c
         out.push_str(&format!("  {label:<13}  {} ({}{keys}{models})\n", provider.name, provider.address()));
     }
     if let Some(code) = code {
-        out.push_str(&format!("  first admin    {code} (once, at POST {url}/admin/api/setup)\n"));
+        out.push_str(&format!("  first admin    {code} (once, at {url}/admin/)\n"));
     }
     out.push_str("\nTry it:\n\n");
     for request in requests(url, config.access.open) {

@@ -15,6 +15,9 @@ export const sessionQuery = {
   queryKey: ['get', '/admin/api/session'],
   queryFn: async (): Promise<Session> => {
     try {
+      // Whoever is nobody is told so without an error.
+      const { csrf, adminKey } = authStore.get();
+      if (!csrf && !adminKey && !(await queryClient.fetchQuery({ ...setupQuery, staleTime: 0 })).signed_in) return { kind: 'nobody' };
       const session = (await api.GET('/admin/api/session')).data as Session;
       authStore.signedIn(session.csrf);
       return session;

@@ -13,7 +13,7 @@ use super::people::{refusal, user_in_scope};
 use super::{Answer, Refusal, View, members};
 use crate::clock;
 use crate::id::RequestId;
-use crate::identity::access::Denied;
+use crate::identity::access::{self, Denied};
 use crate::identity::audit::{self, Deed};
 use crate::identity::password::{self, Busy};
 use crate::identity::principal::{Principal, SignedIn};
@@ -64,8 +64,11 @@ pub(super) async fn answer(
     body: Value,
 ) -> Result<Answer, Refusal> {
     if ask == Ask::Offer {
+        // A page asks this before it asks who one is, which is an error for those who are nobody.
+        let known = access::principal(&view.app, &view.runtime, head).await.ok();
         return Ok(json!({
             "needed": view.app.identity.setup.is_open(), "oidc": view.runtime.config.access.oidc.is_some(),
+            "signed_in": known.is_some_and(|principal| principal.role().is_some()),
         })
         .into());
     }

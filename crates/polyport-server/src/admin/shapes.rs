@@ -443,8 +443,9 @@ pub(super) struct Model {
     kind: String,
     /// Which rule leads to its targets.
     rule: Option<String>,
-    /// Those that serve it.
+    /// Those that serve it; for admins.
     providers: Vec<String>,
+    /// Where it leads; for admins.
     targets: Vec<ModelTarget>,
 }
 

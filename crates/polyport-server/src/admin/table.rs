@@ -139,7 +139,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     delete("routes/{id}", "deleteRoute", Who::Admins, Ask::Delete(What::Route)),
     post("routes/{id}/enable", "enableRoute", Who::Admins, Ask::Switch(What::Route, true)),
     post("routes/{id}/disable", "disableRoute", Who::Admins, Ask::Switch(What::Route, false)),
-    get("models", "listModels", Ask::Models),
+    get_for(Who::Members, "models", "listModels", Ask::Models),
     get("prices", "listPrices", Ask::Prices),
     get("presets", "listPresets", Ask::Presets),
     get_for(Who::Members, "requests", "listRequests", Ask::Usage(Usage::Requests)),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use polyport_store::{ClientKey, Error, Store, Stored, Team, User};
 use polyport_types::{ClientProtocol, Fault, FaultClass, Text};
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -170,6 +171,12 @@ struct Found {
     until: Option<i64>,
 }
 
+/// What definitions allow together. They were checked when they were written; what is unreadable allows nothing.
+fn rules(definitions: &[Option<&Value>]) -> Option<Vec<Rules>> {
+    let read = |definition: &&Value| definition.as_object().and_then(|members| Rules::read(members).ok());
+    definitions.iter().flatten().map(read).collect()
+}
+
 /// The digest that a key is found by.
 pub(crate) fn digest(key: &str) -> String {
     KeyHash::of(key).to_hex()
@@ -214,6 +221,14 @@ impl Directory {
 
     pub(crate) fn user(&self, id: &str) -> Option<Stored<User>> {
         self.people.read().users.get(id).cloned()
+    }
+
+    /// What bounds everything that a user asks for: their own rules and those of their team. `None` allows nothing.
+    pub(crate) fn rules_of_user(&self, id: &str) -> Option<Vec<Rules>> {
+        let people = self.people.read();
+        let user = people.users.get(id)?;
+        let team = user.value.team.as_deref().and_then(|team| people.teams.get(team));
+        rules(&[Some(&user.value.definition), team.map(|team| &team.value.definition)])
     }
 
     /// All teams, in the order they were made.
@@ -369,14 +384,11 @@ impl People {
             _ => None,
         };
         let (user, team) = (user.flatten(), team.flatten());
-        let definitions =
-            [Some(definition), user.map(|user| &user.value.definition), team.map(|team| &team.value.definition)];
-        // They were checked when they were written; what is unreadable allows nothing.
-        let read: Option<Vec<Rules>> = definitions
-            .into_iter()
-            .flatten()
-            .map(|definition| definition.as_object().and_then(|members| Rules::read(members).ok()))
-            .collect();
+        let read = rules(&[
+            Some(definition),
+            user.map(|user| &user.value.definition),
+            team.map(|team| &team.value.definition),
+        ]);
         let named = |id: &str, name: &str| Named { id: Text::from(id), name: Text::from(name) };
         let subjects = [
             Some(Subject::Key(Text::from(&*key.id))),

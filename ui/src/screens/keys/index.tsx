@@ -1,8 +1,133 @@
+import { Badge, Button, Group, Select, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconPlus, IconSearch } from '@tabler/icons-react';
+import type { ColumnDef } from '@tanstack/react-table';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useList } from '../../api/list';
+import { useRefresh } from '../../api/query';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
+import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useLimitWords } from '../../widgets/rules/RulesSummary';
+import { useSearch } from '../../widgets/search';
+import { type Key, stateOf } from './key';
+import { KeyDrawer } from './KeyDrawer';
+import { KeyEditor } from './KeyEditor';
+import { KeyMade } from './KeyMade';
 
-export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.keys')} />;
+const COLOURS = { ready: 'teal', disabled: 'gray', expired: 'red' };
+
+/** The keys that clients show: who has which, what they may do, and until when. */
+export default function Keys() {
+  const { t } = useTranslation(['keys', 'common']);
+  const format = useFormat();
+  const words = useLimitWords();
+  const refresh = useRefresh();
+  const [search, setSearch] = useSearch({ q: '', enabled: '', user: '', team: '', id: '', new: '' });
+  const [typed, setTyped] = useState(search.q);
+  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
+  const list = useList('/admin/api/keys', 'keys', { q: search.q, enabled: search.enabled, user: search.user, team: search.team });
+  const [editing, setEditing] = useState(false);
+  const [made, setMade] = useState<{ key: Key; rotated: boolean } | null>(null);
+  const open = list.rows.find((key) => key.id === search.id);
+
+  const columns = useMemo<ColumnDef<Key>[]>(
+    () => [
+      { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
+      { id: 'masked', header: t('key'), cell: ({ row }) => <code>{row.original.masked}</code>, meta: { wide: true } },
+      {
+        id: 'owner',
+        header: t('owner'),
+        cell: ({ row }) => <bdi>{row.original.user?.name ?? row.original.team?.name ?? '–'}</bdi>,
+        meta: { width: 'minmax(100px, 1fr)' },
+      },
+      {
+        id: 'state',
+        header: t('state'),
+        cell: ({ row }) => <Badge color={COLOURS[stateOf(row.original)]}>{t(`states.${stateOf(row.original)}`)}</Badge>,
+        meta: { width: '100px' },
+      },
+      {
+        id: 'models',
+        header: t('common:rules.models'),
+        cell: ({ row }) => (row.original.models.length ? row.original.models.join(', ') : t('common:rules.everything')),
+        meta: { wide: true },
+      },
+      {
+        id: 'limits',
+        header: t('common:rules.limits'),
+        cell: ({ row }) => row.original.limits.map(words).join(', ') || '–',
+        meta: { wide: true, width: 'minmax(140px, 1.3fr)' },
+      },
+      { id: 'expires', header: t('expires'), cell: ({ row }) => (row.original.expires_at ? format.ago(row.original.expires_at) : t('never')), meta: { wide: true, width: '130px' } },
+    ],
+    [t, format, words],
+  );
+
+  return (
+    <>
+      <PageHeader title={t('common:screens.keys')} about={t('about')}>
+        <Button leftSection={<IconPlus size={16} />} onClick={() => setSearch({ new: '1' })}>
+          {t('make')}
+        </Button>
+      </PageHeader>
+      <Group mb="sm" gap="xs">
+        <TextInput
+          aria-label={t('common:search')}
+          placeholder={t('common:search')}
+          leftSection={<IconSearch size={16} />}
+          value={typed}
+          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
+        />
+        <Select
+          aria-label={t('state')}
+          data={[
+            { value: '', label: t('common:all') },
+            { value: 'true', label: t('common:enabled') },
+            { value: 'false', label: t('common:disabled') },
+          ]}
+          value={search.enabled}
+          onChange={(enabled) => setSearch({ enabled: enabled ?? '' })}
+          allowDeselect={false}
+          w={130}
+        />
+        {(search.user || search.team) && (
+          <Button variant="default" size="compact-sm" onClick={() => setSearch({ user: '', team: '' })}>
+            {t('showAll')}
+          </Button>
+        )}
+      </Group>
+      <DataTable
+        label={t('common:screens.keys')}
+        list={list}
+        columns={columns}
+        id={(key) => key.id}
+        onOpen={(key) => setSearch({ id: key.id })}
+        empty={
+          <Empty title={search.q || search.enabled || search.user || search.team ? t('noneFound') : t('none')} action={<Button onClick={() => setSearch({ new: '1' })}>{t('make')}</Button>}>
+            {t('noneText')}
+          </Empty>
+        }
+      />
+      {open && !editing && (
+        <KeyDrawer of={open} onClose={() => setSearch({ id: '' })} onEdit={() => setEditing(true)} onRotated={(key) => setMade({ key, rotated: true })} />
+      )}
+      {open && editing && (
+        <KeyEditor
+          key={`${open.id}-${editing}`}
+          of={open}
+          onClose={() => setEditing(false)}
+          onDone={() => setEditing(false)}
+          onTake={() => (setEditing(false), void refresh('/admin/api/keys'))}
+        />
+      )}
+      {search.new && (
+        <KeyEditor onClose={() => setSearch({ new: '' })} onDone={(key) => (setSearch({ new: '' }), setMade({ key, rotated: false }))} onTake={() => undefined} />
+      )}
+      {made && <KeyMade made={made.key} rotated={made.rotated} onClose={() => setMade(null)} />}
+    </>
+  );
 }

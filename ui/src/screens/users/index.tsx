@@ -1,8 +1,83 @@
+import { Badge, Button, Group, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconPlus, IconSearch } from '@tabler/icons-react';
+import type { ColumnDef } from '@tanstack/react-table';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useList } from '../../api/list';
+import { useRefresh } from '../../api/query';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
+import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useLimitWords } from '../../widgets/rules/RulesSummary';
+import { useSearch } from '../../widgets/search';
+import type { User } from './user';
+import { UserDrawer } from './UserDrawer';
+import { UserEditor } from './UserEditor';
 
-export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.users')} />;
+/** The people who sign in or have keys. */
+export default function Users() {
+  const { t } = useTranslation(['users', 'common']);
+  const format = useFormat();
+  const words = useLimitWords();
+  const refresh = useRefresh();
+  const [search, setSearch] = useSearch({ q: '', team: '', id: '', new: '' });
+  const [typed, setTyped] = useState(search.q);
+  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
+  const list = useList('/admin/api/users', 'users', { q: search.q, team: search.team });
+  const [editing, setEditing] = useState(false);
+  const open = list.rows.find((user) => user.id === search.id);
+  const columns = useMemo<ColumnDef<User>[]>(
+    () => [
+      { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
+      { id: 'role', header: t('role'), cell: ({ row }) => <Badge color={row.original.role === 'admin' ? 'grape' : 'gray'}>{t(`common:roles.${row.original.role}`)}</Badge>, meta: { width: '130px' } },
+      { id: 'team', header: t('team'), cell: ({ row }) => <bdi>{row.original.team?.name ?? '–'}</bdi> },
+      { id: 'state', header: t('state'), cell: ({ row }) => <Badge color={row.original.enabled ? 'teal' : 'gray'}>{row.original.enabled ? t('common:enabled') : t('common:disabled')}</Badge>, meta: { width: '90px' } },
+      { id: 'keys', header: t('keys'), cell: ({ row }) => format.number(row.original.keys), meta: { width: '80px', align: 'right', wide: true } },
+      { id: 'limits', header: t('common:rules.limits'), cell: ({ row }) => row.original.limits.map(words).join(', ') || '–', meta: { wide: true, width: 'minmax(160px, 2fr)' } },
+    ],
+    [t, format, words],
+  );
+  return (
+    <>
+      <PageHeader title={t('common:screens.users')} about={t('about')}>
+        <Button leftSection={<IconPlus size={16} />} onClick={() => setSearch({ new: '1' })}>
+          {t('make')}
+        </Button>
+      </PageHeader>
+      <Group mb="sm" gap="xs">
+        <TextInput
+          aria-label={t('common:search')}
+          placeholder={t('common:search')}
+          leftSection={<IconSearch size={16} />}
+          value={typed}
+          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
+        />
+        {search.team && (
+          <Button variant="default" size="compact-sm" onClick={() => setSearch({ team: '' })}>
+            {t('showAll')}
+          </Button>
+        )}
+      </Group>
+      <DataTable
+        label={t('common:screens.users')}
+        list={list}
+        columns={columns}
+        id={(user) => user.id}
+        onOpen={(user) => setSearch({ id: user.id })}
+        empty={
+          <Empty title={search.q || search.team ? t('noneFound') : t('none')} action={<Button onClick={() => setSearch({ new: '1' })}>{t('make')}</Button>}>
+            {t('noneText')}
+          </Empty>
+        }
+      />
+      {open && !editing && <UserDrawer of={open} onClose={() => setSearch({ id: '' })} onEdit={() => setEditing(true)} />}
+      {open && editing && (
+        <UserEditor of={open} onClose={() => setEditing(false)} onDone={() => setEditing(false)} onTake={() => (setEditing(false), void refresh('/admin/api/users'))} />
+      )}
+      {search.new && <UserEditor onClose={() => setSearch({ new: '' })} onDone={(user) => setSearch({ new: '', id: user.id })} onTake={() => undefined} />}
+    </>
+  );
 }

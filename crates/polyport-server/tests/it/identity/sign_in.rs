@@ -15,7 +15,7 @@ async fn the_first_admin_is_made_with_the_code_of_the_terminal() {
     let running = start_in(tempfile::tempdir().unwrap(), "", &[]).await;
     let code = running.gateway.handle.setup_code().unwrap();
     let (_, offer) = running.ask(&Shown::nothing(), "GET", "setup", Value::Null).await;
-    assert_eq!(offer["needed"], json!(true));
+    assert_eq!((&offer["needed"], &offer["signed_in"]), (&json!(true), &json!(false)));
     assert_eq!(running.ask(&Shown::nothing(), "GET", "users", Value::Null).await.0, 401);
     let (status, refused) = setup(&running, "aaaa-aaaa-aaaa").await;
     assert_eq!((status, text(&refused, "code")), (401, "wrong_code"));
@@ -29,6 +29,8 @@ async fn the_first_admin_is_made_with_the_code_of_the_terminal() {
     let root = shown_by(made).await;
     let (_, who) = running.ask(&root, "GET", "session", Value::Null).await;
     assert_eq!((text(&who, "name"), text(&who, "role")), ("root", "admin"));
+    let (_, offer) = running.ask(&root, "GET", "setup", Value::Null).await;
+    assert_eq!((&offer["needed"], &offer["signed_in"]), (&json!(false), &json!(true)));
     assert_eq!(running.ask(&root, "POST", "teams", json!({ "name": "blue" })).await.0, 201);
     // It is good once.
     assert!(running.gateway.handle.setup_code().is_none());

@@ -46,6 +46,13 @@ async fn a14_lists_hold_what_is_ones_own() {
     assert_eq!(list(&blue.manager, "keys?limit=500&q=red%20").await, Vec::<String>::new());
     assert_eq!(list(&blue.member, "users").await, ["blue member"]);
     assert_eq!(list(&blue.member, "keys").await, ["blue own"]);
+    // Names of models that they may ask for, and not where these lead.
+    running.to("POST", "providers", json!({ "name": "p", "protocol": "chat", "base_url": "http://127.0.0.1:9/v1", "models": ["gpt-4", "gpt-5", "other"] })).await;
+    let mine = async |shown: &Shown| running.ask(shown, "GET", "models?q=gpt", Value::Null).await.1;
+    assert_eq!(names(&mine(&blue.member).await), ["gpt-5"]);
+    assert_eq!(names(&mine(&blue.manager).await), ["gpt-4", "gpt-5"]);
+    let one = &mine(&blue.member).await["models"][0];
+    assert_eq!((&one["providers"], &one["targets"], &one["rule"]), (&json!([]), &json!([]), &Value::Null));
     // What one may not see cannot be asked for in other ways.
     for path in ["users?team=red", "keys?team=red", "keys?user=red%20member", "keys?user=nobody", "users?team=none"] {
         let (status, refused) = running.ask(&blue.manager, "GET", path, Value::Null).await;

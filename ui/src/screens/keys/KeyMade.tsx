@@ -1,0 +1,29 @@
+import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { useTranslation } from 'react-i18next';
+
+import { Code } from '../../widgets/Copy';
+import { SecretOnce } from '../../widgets/SecretOnce';
+import type { Key } from './key';
+
+/** The text of a key, right after it was made or replaced: kept nowhere, so it is gone when this closes. */
+export function KeyMade({ made, rotated, onClose }: { made: Key; rotated: boolean; onClose: () => void }) {
+  const { t } = useTranslation(['keys', 'common']);
+  const text = made.key ?? '';
+  const curl = `curl ${window.location.origin}/v1/chat/completions -H 'authorization: Bearer ${text}' -H 'content-type: application/json' \\\n  -d '{"model":"echo","messages":[{"role":"user","content":"hello"}]}'`;
+  return (
+    <Modal opened onClose={onClose} title={rotated ? t('rotated', { name: made.name }) : t('made', { name: made.name })} closeOnClickOutside={false} closeButtonProps={{ 'aria-label': t('common:close') }}>
+      <Stack>
+        <SecretOnce secret={text} label={t('key')} />
+        <Text size="sm">{t('tryIt')}</Text>
+        <Code text={curl} label={t('tryIt')} />
+        <Group justify="flex-end">
+          <Button component={Link} to="/connect" variant="default" onClick={onClose}>
+            {t('common:screens.connect')}
+          </Button>
+          <Button onClick={onClose}>{t('kept')}</Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

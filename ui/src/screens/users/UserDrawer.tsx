@@ -1,0 +1,102 @@
+import { Badge, Button, Divider, Drawer, Group, Stack } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { api } from '../../api/client';
+import { useChange } from '../../api/query';
+import { useMay, useSession } from '../../app/session';
+import { useAct } from '../../widgets/act';
+import { Confirm } from '../../widgets/confirm';
+import { Facts } from '../../widgets/Facts';
+import { useFormat } from '../../widgets/format';
+import { RulesSummary } from '../../widgets/rules/RulesSummary';
+import { PasswordDialog } from './PasswordDialog';
+import type { User } from './user';
+
+const REFRESHES = ['/admin/api/users', '/admin/api/teams', '/admin/api/keys', '/admin/api/quotas', '/admin/api/requests'];
+
+type Asked = 'delete' | 'forget' | 'signOut' | 'password' | null;
+
+/** Everything about a user, and what can be done. */
+export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => void; onEdit: () => void }) {
+  const { t } = useTranslation(['users', 'common']);
+  const format = useFormat();
+  const session = useSession();
+  const admin = useMay()('admin');
+  const [asked, setAsked] = useState<Asked>(null);
+  const path = { params: { path: { id: of.id } } };
+  const toggle = useAct(() => api.POST(of.enabled ? '/admin/api/users/{id}/disable' : '/admin/api/users/{id}/enable', path), {
+    refreshes: REFRESHES,
+    done: t('common:saved'),
+  });
+  const acts = {
+    delete: useChange(() => api.DELETE('/admin/api/users/{id}', path), { refreshes: REFRESHES, onDone: onClose }),
+    forget: useChange(() => api.POST('/admin/api/users/{id}/forget', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
+    signOut: useChange(() => api.DELETE('/admin/api/users/{id}/sessions', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
+  };
+  return (
+    <>
+      <Drawer opened onClose={onClose} title={<bdi>{of.name}</bdi>} closeButtonProps={{ 'aria-label': t('common:close') }}>
+        <Stack>
+          <Facts
+            facts={[
+              [t('role'), <Badge key="r">{t(`common:roles.${of.role}`)}</Badge>],
+              [t('team'), of.team && <bdi>{of.team.name ?? of.team.id}</bdi>],
+              [t('state'), of.enabled ? t('common:enabled') : t('common:disabled')],
+              [t('keys'), <Link key="k" to="/keys" search={{ user: of.id } as never}>{format.number(of.keys)}</Link>],
+              [t('created'), format.time(of.created_at)],
+              ['ID', <code key="id">{of.id}</code>],
+            ]}
+          />
+          <Divider />
+          <RulesSummary rules={of} />
+          <Divider />
+          <Group gap="xs">
+            <Button onClick={onEdit}>{t('common:edit')}</Button>
+            {admin && (
+              <Button variant="default" onClick={() => setAsked('password')}>
+                {t('setPassword')}
+              </Button>
+            )}
+            <Button variant="default" loading={toggle.isPending} onClick={() => toggle.run()}>
+              {of.enabled ? t('common:disable') : t('common:enable')}
+            </Button>
+            <Button variant="default" component={Link} to="/requests" search={{ user: of.id } as never}>
+              {t('common:screens.requests')}
+            </Button>
+          </Group>
+          {admin && (
+            <Group gap="xs">
+              <Button variant="outline" color="red.8" onClick={() => setAsked('signOut')}>
+                {t('signOut')}
+              </Button>
+              <Button variant="outline" color="red.8" onClick={() => setAsked('forget')}>
+                {t('forget')}
+              </Button>
+              <Button variant="outline" color="red.8" onClick={() => setAsked('delete')} disabled={session.id === of.id}>
+                {t('common:delete')}
+              </Button>
+            </Group>
+          )}
+        </Stack>
+      </Drawer>
+      {asked === 'password' && <PasswordDialog of={of} onClose={() => setAsked(null)} />}
+      {(['delete', 'forget', 'signOut'] as const).map((act) => (
+        <Confirm
+          key={act}
+          opened={asked === act}
+          onClose={() => (setAsked(null), acts[act].reset())}
+          title={t(`${act}Title`, { name: of.name })}
+          action={act === 'delete' ? t('common:delete') : t(act)}
+          onConfirm={() => acts[act].mutate()}
+          pending={acts[act].isPending}
+          problem={acts[act].error}
+          typed={act === 'signOut' ? undefined : of.name}
+        >
+          {t(`${act}Text`)}
+        </Confirm>
+      ))}
+    </>
+  );
+}

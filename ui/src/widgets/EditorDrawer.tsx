@@ -1,0 +1,64 @@
+import { Button, Drawer, Group, Stack } from '@mantine/core';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { Problem } from '../api/problem';
+import { ConflictAlert } from './ConflictAlert';
+import { Confirm } from './confirm';
+import { ProblemAlert } from './ProblemAlert';
+
+interface Props {
+  opened: boolean;
+  title: ReactNode;
+  onClose: () => void;
+  editor: {
+    dirty: boolean;
+    saving: boolean;
+    problem: Problem | null;
+    conflict: boolean;
+    submit: () => void;
+    replace: () => void;
+  };
+  /** Shows what is there now, in place of what was typed. */
+  onTake: () => void;
+  /** Fields that show their own mistakes. */
+  fields?: string[];
+  action?: string;
+  children: ReactNode;
+}
+
+/** A drawer with a form: it asks before it throws away what was typed, and explains what went wrong beside the button. */
+export function EditorDrawer({ opened, title, onClose, editor, onTake, fields, action, children }: Props) {
+  const { t } = useTranslation();
+  const [leaving, setLeaving] = useState(false);
+  const close = () => (editor.dirty ? setLeaving(true) : onClose());
+  return (
+    <>
+      <Drawer opened={opened} onClose={close} title={title} closeButtonProps={{ 'aria-label': t('close') }}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            editor.submit();
+          }}
+        >
+          <Stack>
+            {children}
+            {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
+            <ProblemAlert problem={editor.problem} shownElsewhere={fields} />
+            <Group justify="flex-end">
+              <Button variant="default" onClick={close}>
+                {t('cancel')}
+              </Button>
+              <Button type="submit" loading={editor.saving}>
+                {action ?? t('save')}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Drawer>
+      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={() => (setLeaving(false), onClose())}>
+        {t('leave.text')}
+      </Confirm>
+    </>
+  );
+}

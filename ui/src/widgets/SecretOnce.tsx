@@ -1,0 +1,20 @@
+import { Alert, Group, Stack, Text } from '@mantine/core';
+import { IconEyeOff } from '@tabler/icons-react';
+import { useTranslation } from 'react-i18next';
+
+import { Code } from './Copy';
+
+/** A secret that was just made: it is shown now and never again. */
+export function SecretOnce({ secret, label }: { secret: string; label: string }) {
+  const { t } = useTranslation();
+  return (
+    <Stack gap="xs">
+      <Alert color="orange" variant="light" icon={<IconEyeOff />}>
+        <Text size="sm">{t('secretOnce')}</Text>
+      </Alert>
+      <Group grow>
+        <Code text={secret} label={label} />
+      </Group>
+    </Stack>
+  );
+}
