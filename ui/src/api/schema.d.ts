@@ -4302,7 +4302,7 @@ export interface components {
                  * @description Single quirks that differ from the table.
                  * @default {}
                  */
-                quirks: components["schemas"]["ConfigProfile"];
+                quirks?: components["schemas"]["ConfigProfile"];
                 /** @description Headers to add to every request. Values may be `env:NAME` or `file:PATH`. */
                 headers?: {
                     [key: string]: string;
@@ -4317,7 +4317,7 @@ export interface components {
                  * @description Models it is known to serve: clients may ask for them without an entry in `models`.
                  * @default []
                  */
-                models: string[];
+                models?: string[];
                 /** @description How long to wait for it, where `limits` does not fit. */
                 timeouts?: components["schemas"]["ConfigTimeouts"];
                 /**
@@ -4382,7 +4382,7 @@ export interface components {
                  *     say all at once.
                  * @default
                  */
-                key: string;
+                key?: string;
                 /**
                  * @description AWS: the access key id that belongs to it. Requests are signed then.
                  * @example env:AWS_ACCESS_KEY_ID
