@@ -49,6 +49,8 @@ interface Props<Row> {
   rowHeight?: number;
   /** Pixels of the whole; otherwise what is left of the window. */
   height?: number | string;
+  /** How rows are marked: `fresh` ones have just come, `current` is the one that is open beside the list. */
+  mark?: (row: Row) => 'fresh' | 'current' | undefined;
   /** Says what else stands under the table, such as how many there are. */
   footer?: ReactNode;
 }
@@ -155,6 +157,7 @@ export function DataTable<Row>(props: Props<Row>) {
                   className={classes.row}
                   data-open={onOpen ? true : undefined}
                   data-selected={row.getIsSelected() || undefined}
+                  data-mark={props.mark?.(row.original)}
                   tabIndex={onOpen ? 0 : undefined}
                   style={{ gridTemplateColumns: template, height: rowHeight, position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }}
                   onClick={onOpen && ((event) => !isControl(event.target) && onOpen(row.original))}
