@@ -1,0 +1,144 @@
+import { Button, Group, NumberInput, Pill, Popover, SegmentedControl, Select, SimpleGrid, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconFilter, IconSearch } from '@tabler/icons-react';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { useList } from '../../api/list';
+import { useMay } from '../../app/session';
+import type { Row } from './figures';
+import { FILTERS, type Filter, fromLocal, OUTCOMES, RANGES, type Search, toLocal } from './filters';
+import { PickName, PickSubject } from './Pick';
+
+interface Props {
+  search: Search;
+  onChange: (next: Partial<Search>) => void;
+  /** What is listed: who may not ask for all names is offered those. */
+  rows: Row[];
+}
+
+const STATUS = ['2xx', '4xx', '5xx', '400', '401', '402', '403', '404', '408', '413', '429', '499', '500', '502', '503', '504', '529'];
+
+/** What is looked for. Everything stands in the address. */
+export function Filters({ search, onChange, rows }: Props) {
+  const { t } = useTranslation(['requests', 'common']);
+  const [text, setText] = useState(search.q);
+  const look = useDebouncedCallback((q: string) => onChange({ q }), 300);
+  useEffect(() => setText(search.q), [search.q]);
+  const given = FILTERS.filter((name) => search[name] !== '' && name !== 'q');
+  return (
+    <>
+      <Group gap="xs" mb="xs">
+        <TextInput
+          w={{ base: '100%', xs: 260 }}
+          aria-label={t('filters.q')}
+          placeholder={t('filters.q')}
+          leftSection={<IconSearch size={16} />}
+          value={text}
+          onChange={(event) => {
+            setText(event.currentTarget.value);
+            look(event.currentTarget.value);
+          }}
+        />
+        <Range search={search} onChange={onChange} />
+        <SegmentedControl
+          aria-label={t('filters.failed')}
+          value={search.failed}
+          onChange={(failed) => onChange({ failed })}
+          data={[
+            { value: '', label: t('common:all') },
+            { value: 'true', label: t('filters.onlyFailed') },
+            { value: 'false', label: t('filters.onlyGood') },
+          ]}
+        />
+        <Popover width={460} position="bottom-start" trapFocus withinPortal shadow="md">
+          <Popover.Target>
+            <Button variant="default" leftSection={<IconFilter size={16} />}>
+              {t('filters.more')}
+            </Button>
+          </Popover.Target>
+          <Popover.Dropdown maw="94vw">
+            <More search={search} onChange={onChange} rows={rows} />
+          </Popover.Dropdown>
+        </Popover>
+      </Group>
+      {given.length > 0 && (
+        <Group gap={6} mb="xs">
+          {given.map((name) => (
+            <Pill key={name} withRemoveButton onRemove={() => onChange({ [name]: '' })} removeButtonProps={{ 'aria-label': t('filters.remove', { name: t(`filters.${name}`) }) }}>
+              {t(`filters.${name}`)}: <bdi><Value name={name} search={search} rows={rows} /></bdi>
+            </Pill>
+          ))}
+          <Button size="compact-xs" variant="subtle" onClick={() => onChange(Object.fromEntries(FILTERS.map((name) => [name, ''])))}>
+            {t('filters.clear')}
+          </Button>
+        </Group>
+      )}
+    </>
+  );
+}
+
+/** A filter's value in words. Ids are named where a row that is listed tells the name. */
+function Value({ name, search, rows }: { name: Filter; search: Search; rows: Row[] }) {
+  const { t } = useTranslation(['requests', 'common']);
+  const value = search[name];
+  if (name === 'failed') return t(value === 'true' ? 'filters.onlyFailed' : 'filters.onlyGood');
+  if (name === 'protocol') return t(`common:protocols.${value}`, { defaultValue: value });
+  if (name === 'outcome') return t(`outcomes.${value}`, { defaultValue: value });
+  if (name === 'min_duration_ms') return `${value} ms`;
+  const member = name === 'of_key' ? 'key' : name;
+  if (member === 'key' || member === 'user' || member === 'team') return rows.map((row) => row[member]).find((one) => one?.id === value)?.name ?? value;
+  return value;
+}
+
+function Range({ search, onChange }: Pick<Props, 'search' | 'onChange'>) {
+  const { t } = useTranslation(['requests', 'common']);
+  const own = search.range === 'own' || search.from !== '' || search.to !== '';
+  return (
+    <>
+      <Select
+        w={170}
+        aria-label={t('filters.range')}
+        allowDeselect={false}
+        value={own ? 'own' : search.range in RANGES ? search.range : 'all'}
+        onChange={(range) => onChange({ range: range ?? 'all', ...(range === 'own' ? {} : { from: '', to: '' }) })}
+        data={['all', ...Object.keys(RANGES), 'own'].map((value) => ({ value, label: t(`ranges.${value}`) }))}
+      />
+      {own && (
+        <Group gap={4} wrap="nowrap">
+          {(['from', 'to'] as const).map((name) => (
+            <TextInput key={name} type="datetime-local" w={190} aria-label={t(`filters.${name}`)} title={t(`filters.${name}`)} value={toLocal(search[name])}
+              onChange={(event) => onChange({ range: 'own', [name]: fromLocal(event.currentTarget.value) })} />
+          ))}
+        </Group>
+      )}
+    </>
+  );
+}
+
+function More({ search, onChange, rows }: Props) {
+  const { t } = useTranslation(['requests', 'common']);
+  const may = useMay();
+  const admin = may('admin');
+  const models = useList('/admin/api/models', 'models', {}, { enabled: admin, pageSize: 500 });
+  const providers = useList('/admin/api/providers', 'providers', {}, { enabled: admin, pageSize: 500 });
+  const names = (listed: { name: string }[], seen: string[]) => [...new Set([...listed.map(({ name }) => name), ...seen])].sort();
+  const set = (name: Filter) => (value: string) => onChange({ [name]: value });
+  return (
+    <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
+      <PickName label={t('filters.model')} value={search.model} onChange={set('model')} names={names(models.rows, rows.map(({ model }) => model))} />
+      <PickName label={t('filters.provider')} value={search.provider} onChange={set('provider')}
+        names={names(providers.rows, rows.flatMap(({ attempts }) => attempts.map(({ provider }) => provider)))} />
+      <PickSubject list="keys" label={t('filters.of_key')} value={search.of_key} onChange={set('of_key')} />
+      {may('manager') && <PickSubject list="users" label={t('filters.user')} value={search.user} onChange={set('user')} />}
+      {admin && <PickSubject list="teams" label={t('filters.team')} value={search.team} onChange={set('team')} />}
+      <Select label={t('filters.protocol')} size="xs" clearable value={search.protocol || null} onChange={(value) => set('protocol')(value ?? '')}
+        data={['chat', 'responses', 'messages', 'gemini'].map((value) => ({ value, label: t(`common:protocols.${value}`) }))} />
+      <PickName label={t('filters.status')} value={search.status} onChange={set('status')} names={STATUS} />
+      <Select label={t('filters.outcome')} size="xs" clearable searchable value={search.outcome || null} onChange={(value) => set('outcome')(value ?? '')}
+        data={OUTCOMES.map((value) => ({ value, label: t(`outcomes.${value}`) }))} />
+      <NumberInput label={t('filters.min_duration_ms')} size="xs" min={0} max={4_294_967_295} step={1000} suffix=" ms" thousandSeparator allowDecimal={false} clampBehavior="strict"
+        value={search.min_duration_ms === '' ? '' : Number(search.min_duration_ms)} onChange={(value) => set('min_duration_ms')(value === '' ? '' : String(value))} />
+    </SimpleGrid>
+  );
+}

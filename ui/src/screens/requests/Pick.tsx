@@ -1,0 +1,72 @@
+import { Autocomplete, Select } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import { getJson, useList } from '../../api/list';
+
+interface Named {
+  id: string;
+  name: string;
+}
+
+/** One of the users, teams or keys, found by what is typed; the address holds its id. */
+export function PickSubject({ list, label, value, onChange }: { list: 'users' | 'teams' | 'keys'; label: string; value: string; onChange: (id: string) => void }) {
+  const [typed, setTyped] = useState('');
+  const [q] = useDebouncedValue(typed, 250);
+  const path = `/admin/api/${list}` as const;
+  const { rows } = useList(path, list, { q }, { pageSize: 50 });
+  const found = rows as unknown as Named[];
+  const known = found.some((one) => one.id === value);
+  // A link may name one that is not among those on the first page.
+  const { data: chosen } = useQuery({
+    queryKey: ['get', `${path}/${value}`],
+    queryFn: ({ signal }) => getJson<Named>(`${path}/${encodeURIComponent(value)}`, {}, signal),
+    enabled: value !== '' && !known,
+    retry: false,
+  });
+  const options = found.map(({ id, name }) => ({ value: id, label: name }));
+  if (value !== '' && !known) options.unshift({ value, label: chosen?.name ?? value });
+  return (
+    <Select
+      label={label}
+      size="xs"
+      searchable
+      clearable
+      data={options}
+      filter={({ options }) => options}
+      value={value || null}
+      onChange={(id) => onChange(id ?? '')}
+      onSearchChange={(text) => setTyped(options.some((option) => option.label === text) ? '' : text)}
+      limit={50}
+      comboboxProps={{ withinPortal: true }}
+    />
+  );
+}
+
+/** A name, of those that are known or any other. */
+export function PickName({ label, names, value, onChange }: { label: string; names: string[]; value: string; onChange: (name: string) => void }) {
+  const [text, setText] = useState(value);
+  const [before, setBefore] = useState(value);
+  if (value !== before) {
+    setBefore(value);
+    setText(value);
+  }
+  return (
+    <Autocomplete
+      label={label}
+      size="xs"
+      data={names}
+      value={text}
+      onChange={setText}
+      onOptionSubmit={onChange}
+      onBlur={() => text.trim() !== value && onChange(text.trim())}
+      onKeyDown={(event) => event.key === 'Enter' && onChange(text.trim())}
+      limit={50}
+      clearable
+      onClear={() => onChange('')}
+      openOnFocus={false}
+      comboboxProps={{ withinPortal: true }}
+    />
+  );
+}

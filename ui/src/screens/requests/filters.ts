@@ -1,0 +1,92 @@
+import type { Query } from '../../api/list';
+
+/**
+ * What the screen shows, as it stands in the address. Filters have the names that they have in the admin API, so that other screens can
+ * link here with what they know.
+ */
+export const SEARCH = {
+  range: 'all', from: '', to: '', q: '', model: '', provider: '', credential: '', user: '', team: '', of_key: '', protocol: '', status: '',
+  outcome: '', failed: '', min_duration_ms: '', live: '', id: '',
+};
+export type Search = typeof SEARCH;
+export type Filter = Exclude<keyof Search, 'range' | 'live' | 'id' | 'from' | 'to'>;
+
+/** Filters that can be taken away one by one, in the order in which they are shown. */
+export const FILTERS: readonly Filter[] = [
+  'q', 'model', 'provider', 'credential', 'user', 'team', 'of_key', 'protocol', 'status', 'outcome', 'failed', 'min_duration_ms',
+];
+
+const MINUTE = 60_000;
+
+/** Ranges that end now, in milliseconds. */
+export const RANGES: Record<string, number> = {
+  '15m': 15 * MINUTE, '1h': 60 * MINUTE, '6h': 360 * MINUTE, '24h': 1440 * MINUTE, '7d': 7 * 1440 * MINUTE, '30d': 30 * 1440 * MINUTE,
+};
+
+/** What the gateway knows as ways a request can end, besides having been answered: kinds of errors. */
+export const OUTCOMES = [
+  'answered', 'client_gone', 'rate_limited', 'rate_limited_window', 'local_rate', 'local_quota', 'overloaded', 'capacity_model', 'server_error',
+  'timeout', 'transport', 'upstream_protocol', 'untrusted', 'auth_invalid', 'account_broken', 'permission_denied', 'client_auth', 'model_not_found',
+  'no_upstream', 'bad_request', 'context_too_long', 'too_large', 'policy_refused', 'tool_use_failed', 'not_found', 'method_not_allowed',
+  'unsupported_media_type', 'request_timeout', 'internal', 'unknown',
+] as const;
+
+/** Whether a request went wrong, as the filter `failed` means it. */
+export function hasFailed(outcome: string): boolean {
+  return outcome !== 'answered' && outcome !== 'client_gone';
+}
+
+/** The times between which requests are looked for. A range that does not say both ends is open there. */
+export function bounds(search: Pick<Search, 'range' | 'from' | 'to'>, now: number): { from?: number | string; to?: number | string } {
+  if (search.range === 'own' || search.from || search.to) return { from: search.from || undefined, to: search.to || undefined };
+  const length = RANGES[search.range];
+  return length === undefined ? {} : { from: now - length };
+}
+
+/** The filters as the API takes them. */
+export function toQuery(search: Search, now: number): Query {
+  const query: Query = { ...bounds(search, now) };
+  for (const name of FILTERS) if (search[name] !== '') query[name] = search[name].trim();
+  return query;
+}
+
+/** What is followed: the live endpoint takes every filter but times and the search, which {@link fits} does. */
+export function toLiveQuery(search: Search): Query {
+  const { from: _from, to: _to, q: _q, ...query } = toQuery(search, 0);
+  return query;
+}
+
+interface Named {
+  name?: string | null;
+}
+
+/** Whether a request that has just ended holds the text that is searched for, in what the list searches as well. */
+export function fits(
+  row: { model: string; error?: string | null; upstream_id?: string | null; key?: Named | null; user?: Named | null; team?: Named | null },
+  q: string,
+): boolean {
+  const wanted = q.trim().toLowerCase();
+  if (wanted === '') return true;
+  return [row.model, row.error, row.upstream_id, row.key?.name, row.user?.name, row.team?.name].some((text) => text?.toLowerCase().includes(wanted));
+}
+
+/** Whether requests that end now can be among those that are looked for. */
+export function canFollow(search: Search, now: number): boolean {
+  const { to } = bounds(search, now);
+  return to === undefined || new Date(/^\d+$/.test(String(to)) ? Number(to) : to).getTime() > now;
+}
+
+/** `2026-11-29T22:30` of the reader's zone, for inputs of a time; Unix milliseconds or RFC 3339. */
+export function toLocal(at: string): string {
+  if (at === '') return '';
+  const date = new Date(/^\d+$/.test(at) ? Number(at) : at);
+  if (Number.isNaN(date.getTime())) return '';
+  const two = (value: number) => String(value).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** What was chosen in such an input, as RFC 3339; empty if it is no time. */
+export function fromLocal(text: string): string {
+  const date = new Date(text);
+  return text === '' || Number.isNaN(date.getTime()) ? '' : date.toISOString();
+}
