@@ -1,4 +1,4 @@
-import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
+import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import { authHeaders } from './client';
@@ -84,3 +84,35 @@ export function useList<P extends keyof paths & string, M extends string>(
     },
   };
 }
+
+/** Entries that a list is read whole up to: lists that are longer are looked at page by page. */
+const WHOLE = 20_000;
+
+/** All of a list, for what has to be put in order, counted or chosen from. Not for lists that grow with use. */
+export function useAll<P extends keyof paths & string, M extends string>(
+  path: P,
+  member: M,
+  query: Query = {},
+  options: { enabled?: boolean; refetchInterval?: number | false; staleTime?: number } = {},
+) {
+  type Row = RowOf<P, M>;
+  const { data, error, isPending, isFetching, refetch } = useQuery({
+    queryKey: ['get', path, 'all', query],
+    placeholderData: keepPreviousData,
+    ...options,
+    queryFn: async ({ signal }): Promise<Row[]> => {
+      const rows: Row[] = [];
+      for (let after: string | null = null; rows.length < WHOLE; ) {
+        const page: Record<string, unknown> = await getJson(path, { limit: 500, ...query, after }, signal);
+        rows.push(...((page[member] ?? []) as Row[]));
+        after = (page.next ?? null) as string | null;
+        if (after === null) break;
+      }
+      return rows;
+    },
+  });
+  return { rows: data ?? (NOTHING as Row[]), error: error as Problem | null, isPending, isFetching, refetch };
+}
+
+/** Always the same one, so that what depends on it is not worked out anew. */
+const NOTHING: never[] = [];

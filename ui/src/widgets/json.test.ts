@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { differences } from './diff';
-import { type JsonMistake, lineText, plainLines, prettyText, readJson, seenLines, writeJson } from './json';
+import { type JsonMistake, lineAt, lineText, plainLines, prettyText, readJson, seenLines, writeJson } from './json';
 
 function lines(text: string) {
   const read = readJson(text);
@@ -70,6 +70,7 @@ describe('readJson', () => {
     expect(deep(100_000)[0]?.end).toBeUndefined();
     const read = readJson(`[${'1,'.repeat(500)}1]`, 100);
     expect(read).toMatchObject({ left: 403 });
+    expect(lines(JSON.stringify(['y"'.repeat(10_000_000)]))).toHaveLength(3);
     expect(mistake(`["${'a'.repeat(2_000_000)}`).kind).toBe('string');
     expect(lines(`["${'a\\n'.repeat(700_000)}"]`)).toHaveLength(3);
   });
@@ -81,6 +82,17 @@ describe('lines', () => {
     expect(all[1]).toMatchObject({ name: '"a"', end: 4, count: 2 });
     expect(seenLines(all, new Set([1])).map((at) => lineText(all[at]!))).toEqual(['{', '"a": [', '"b": {', '"c": [', '3', ']', '}', '}']);
     expect(seenLines(all, new Set([0, 1]))).toEqual([0]);
+  });
+
+  it('are found by pointers', () => {
+    const text = '{"a/b": [1, {"c": [3]}], "d": 4}';
+    const all = lines(text);
+    const found = (pointer: string) => lineText(all[lineAt(all, pointer)]!);
+    expect(found('#/a~1b/1/c/0')).toBe('3');
+    expect(found('/d')).toBe('"d": 4');
+    expect(found('/a~1b/1/x/y')).toBe('{');
+    expect(lineAt(all, '')).toBe(0);
+    expect(text.slice(all[lineAt(all, '/d')]!.at)).toBe('"d": 4}');
   });
 
   it('of plain text are its lines', () => {

@@ -9,6 +9,8 @@ export interface JsonLine {
   text: string;
   kind: 'string' | 'number' | 'word' | 'open' | 'close' | 'empty';
   comma: boolean;
+  /** Where it begins in the text that was read. */
+  at: number;
   /** Of what opens something: the line that closes it. */
   end?: number;
   /** How many members or entries it holds. */
@@ -31,8 +33,10 @@ export type JsonRead = { lines: JsonLine[]; /** Lines that were left out because
 export const MOST_LINES = 150_000;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const SPACE = /[ \t\r\n]*/y;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 const WORDS = ['true', 'false', 'null'];
 
 /** Cuts JSON into pretty lines, or says where it is none. */
@@ -54,17 +58,18 @@ export function readJson(text: string, most = MOST_LINES): JsonRead {
   };
   /** The end of the string that begins here, or what is wrong with it. */
   const string = (): JsonRead | null => {
-    STRING.lastIndex = at;
-    if (STRING.exec(text)) {
-      at = STRING.lastIndex;
-      return null;
-    }
+    // By hand: engines keep a place on their stack for every repetition of a pattern, and texts have megabytes.
     for (let look = at + 1; look < text.length; look += 1) {
       const code = text.charCodeAt(look);
+      if (code === QUOTE) {
+        at = look + 1;
+        return null;
+      }
       if (code < 0x20) return wrong('control', look);
-      if (code === 0x5c) {
-        if (!/^\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/.test(text.slice(look, look + 6))) return wrong('escape', look);
-        look += 1;
+      if (code === BACKSLASH) {
+        ESCAPE.lastIndex = look;
+        if (!ESCAPE.test(text)) return wrong('escape', look);
+        look = ESCAPE.lastIndex - 1;
       }
     }
     return { mistake: { kind: 'string', ...place(text, at) } };
@@ -74,6 +79,7 @@ export function readJson(text: string, most = MOST_LINES): JsonRead {
     // A value is expected here; in an object, its name before it.
     space();
     let name: string | undefined;
+    const from = at;
     const around = open.at(-1);
     if (around?.closer === '}') {
       if (text[at] !== '"') return wrong('name');
@@ -95,16 +101,16 @@ export function readJson(text: string, most = MOST_LINES): JsonRead {
       at += 1;
       space();
       if (text[at] !== closer) {
-        push({ depth, name, text: first, kind: 'open', comma: false });
+        push({ depth, name, text: first, kind: 'open', comma: false, at: from });
         open.push({ closer, line: left > 0 ? -1 : lines.length - 1, count: 0 });
         continue;
       }
       at += 1;
-      push({ depth, name, text: first + closer, kind: 'empty', comma: false });
+      push({ depth, name, text: first + closer, kind: 'empty', comma: false, at: from });
     } else if (first === '"') {
       const bad = string();
       if (bad) return bad;
-      push({ depth, name, text: text.slice(start, at), kind: 'string', comma: false });
+      push({ depth, name, text: text.slice(start, at), kind: 'string', comma: false, at: from });
     } else {
       NUMBER.lastIndex = at;
       const word = WORDS.find((word) => text.startsWith(word, at));
@@ -112,7 +118,7 @@ export function readJson(text: string, most = MOST_LINES): JsonRead {
       else if (first !== undefined && /[-\d]/.test(first) && NUMBER.exec(text)) at = NUMBER.lastIndex;
       else return wrong(first === '-' ? 'number' : 'value');
       if (/[\w.+-]/.test(text[at] ?? '')) return wrong(word ? 'value' : 'number', start);
-      push({ depth, name, text: text.slice(start, at), kind: word ? 'word' : 'number', comma: false });
+      push({ depth, name, text: text.slice(start, at), kind: word ? 'word' : 'number', comma: false, at: from });
     }
     // Behind a value: a comma, or the ends of what surrounds it.
     for (;;) {
@@ -128,7 +134,7 @@ export function readJson(text: string, most = MOST_LINES): JsonRead {
       if (text[at] !== around.closer) return wrong('comma');
       at += 1;
       open.pop();
-      push({ depth: open.length, text: around.closer, kind: 'close', comma: false });
+      push({ depth: open.length, text: around.closer, kind: 'close', comma: false, at: at - 1 });
       const opener = lines[around.line];
       if (opener && left === 0) Object.assign(opener, { end: lines.length - 1, count: around.count });
     }
@@ -157,7 +163,7 @@ export function writeJson(value: unknown): string {
 /** Lines of text that is no JSON, in the same form. */
 export function plainLines(text: string, most = MOST_LINES): { lines: JsonLine[]; left: number } {
   const all = text.split(/\r\n|\n|\r/);
-  const lines = all.slice(0, most).map((text): JsonLine => ({ depth: 0, text, kind: 'word', comma: false }));
+  const lines = all.slice(0, most).map((text): JsonLine => ({ depth: 0, text, kind: 'word', comma: false, at: 0 }));
   return { lines, left: all.length - lines.length };
 }
 
@@ -180,4 +186,26 @@ export function seenLines(lines: JsonLine[], folded: ReadonlySet<number>): numbe
     if (end !== undefined && folded.has(at)) at = end;
   }
   return seen;
+}
+
+/** The line of what a JSON Pointer (`/messages/0/content`) names, or of the nearest thing around it that is there. */
+export function lineAt(lines: JsonLine[], pointer: string): number {
+  let here = 0;
+  const steps = pointer.replace(/^#?\/?/, '').split('/').filter(Boolean);
+  for (const step of steps) {
+    const opener = lines[here];
+    if (opener?.end === undefined) break;
+    const name = JSON.stringify(step.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const isList = opener.text === '[';
+    let found = -1;
+    for (let at = here + 1, entry = 0; at < opener.end; at = (lines[at]?.end ?? at) + 1, entry += 1) {
+      if (isList ? String(entry) === step : lines[at]?.name === name) {
+        found = at;
+        break;
+      }
+    }
+    if (found < 0) break;
+    here = found;
+  }
+  return here;
 }

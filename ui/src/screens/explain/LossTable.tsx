@@ -1,0 +1,59 @@
+import { Badge, Code, Table, Text } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+
+/** One thing that a target cannot express. */
+export interface Loss {
+  code: string;
+  action: string;
+  severity: string;
+  path: string;
+  detail: string;
+}
+
+const COLOURS: Record<string, string> = { info: 'gray', warn: 'orange', error: 'red' };
+
+/** What is lost on the way to a provider or back, and what was done about it. */
+export function LossTable({ losses, onPath }: { losses: Loss[]; onPath?: (path: string) => void }) {
+  const { t } = useTranslation(['explain', 'common']);
+  return (
+    <Table.ScrollContainer minWidth={560} type="native">
+      <Table aria-label={t('loss.title')}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t('loss.path')}</Table.Th>
+            <Table.Th>{t('loss.action')}</Table.Th>
+            <Table.Th>{t('loss.why')}</Table.Th>
+            <Table.Th>{t('loss.weight')}</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {losses.map((loss, at) => (
+            <Table.Tr key={at}>
+              <Table.Td>
+                {onPath ? (
+                  <Code component="button" style={{ border: 0, cursor: 'pointer', textAlign: 'start' }} onClick={() => onPath(loss.path)} aria-label={t('loss.show', { path: loss.path })}>
+                    {loss.path}
+                  </Code>
+                ) : (
+                  <Code>{loss.path}</Code>
+                )}
+              </Table.Td>
+              <Table.Td>{t(`loss.actions.${loss.action}`, { defaultValue: loss.action })}</Table.Td>
+              <Table.Td>
+                <Text size="sm">{t(`loss.codes.${loss.code.replaceAll('.', '_')}`, { defaultValue: loss.code })}</Text>
+                {loss.detail && (
+                  <Text size="xs" c="dimmed" component="bdi">
+                    {loss.detail}
+                  </Text>
+                )}
+              </Table.Td>
+              <Table.Td>
+                <Badge color={COLOURS[loss.severity] ?? 'gray'}>{t(`loss.severities.${loss.severity}`, { defaultValue: loss.severity })}</Badge>
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
