@@ -1,0 +1,64 @@
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Stretches of time that end now. */
+export const SPANS = { '15m': 15 * MINUTE, '1h': HOUR, '6h': 6 * HOUR, '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY, '90d': 90 * DAY, '365d': 365 * DAY } as const;
+export type Span = keyof typeof SPANS;
+
+/** What stands in the address: the name of a span, and, where the reader chose a stretch of their own, its ends as RFC 3339. */
+export interface RangeSearch {
+  range: string;
+  from: string;
+  to: string;
+}
+
+/** A stretch of time, in Unix milliseconds. */
+export interface Range {
+  from: number;
+  to: number;
+  /** It ends now, and moves on. */
+  moving: boolean;
+}
+
+export function isSpan(text: string): text is Span {
+  return Object.hasOwn(SPANS, text);
+}
+
+/** Reads an address that somebody may have typed: what makes no sense is passed over. */
+export function rangeOf(search: RangeSearch, usual: Span, now = Date.now()): Range {
+  const [from, to] = [Date.parse(search.from), Date.parse(search.to)];
+  if (from < to) return { from, to, moving: false };
+  return { from: now - SPANS[isSpan(search.range) ? search.range : usual], to: now, moving: true };
+}
+
+/** Whether the reader chose a stretch of their own. */
+export function isOwn(search: RangeSearch): boolean {
+  return Date.parse(search.from) < Date.parse(search.to);
+}
+
+/** What the address says of a stretch. */
+export function ownRange(from: number, to: number): Pick<RangeSearch, 'from' | 'to'> {
+  // A stretch shorter than a minute holds nothing that is summed up.
+  const end = Math.max(to, from + MINUTE);
+  return { from: new Date(from).toISOString(), to: new Date(end).toISOString() };
+}
+
+/** How often what is shown of it should be asked for again, in milliseconds. */
+export function pace({ from, to, moving }: Range): number | false {
+  if (!moving) return false;
+  const length = to - from;
+  return length <= 2 * HOUR ? 10_000 : length <= DAY ? 30_000 : 5 * MINUTE;
+}
+
+/** The longest period of sums that meets the ends of a stretch well enough. */
+export function periodOf({ from, to }: Range): 'minute' | 'hour' | 'day' {
+  const length = to - from;
+  return length <= 6 * HOUR ? 'minute' : length <= 4 * DAY ? 'hour' : 'day';
+}
+
+/** As `<input type="datetime-local">` has it: in the reader's zone, without naming it. */
+export function localText(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? '' : new Date(ms - date.getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
+}
