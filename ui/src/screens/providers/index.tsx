@@ -1,22 +1,114 @@
-import { Button } from '@mantine/core';
-import { IconPlus } from '@tabler/icons-react';
-import { useState } from 'react';
+import { Button, Group, Select, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconPlus, IconSearch } from '@tabler/icons-react';
+import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useList } from '../../api/list';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useSearch } from '../../widgets/search';
 import { AddProvider } from './AddProvider';
+import { type Provider, useColumns } from './columns';
+import { DeleteProvider } from './DeleteProvider';
+import { Detail } from './Detail';
 
-export default function Screen() {
+const STATES = ['ready', 'cooling', 'exhausted', 'refreshing', 'invalid', 'disabled'];
+const ORIGINS = ['file', 'database', 'environment', 'discovered', 'built_in'];
+const PROTOCOLS = ['chat', 'responses', 'messages', 'gemini'];
+
+/** The services that answer. */
+export default function Providers() {
   const { t } = useTranslation(['providers', 'common']);
-  const [adding, setAdding] = useState(false);
+  const [search, set] = useSearch({ q: '', state: '', origin: '', protocol: '', open: '', tab: 'overview', add: '' });
+  const { q, state, origin, protocol } = search;
+  const [text, setText] = useState(q);
+  const [deleting, setDeleting] = useState<Provider | null>(null);
+  const look = useDebouncedCallback((q: string) => set({ q }), 250);
+  const list = useList('/admin/api/providers', 'providers', { q, state, origin, protocol }, { refetchInterval: 5_000 });
+  const open = useCallback((name: string, tab = 'overview') => set({ open: name, tab }), [set]);
+  const columns = useColumns(open, setDeleting);
+  const filtered = Boolean(q || state || origin || protocol);
+  const pick = (name: 'state' | 'origin' | 'protocol', values: string[], words: string) => (
+    <Select
+      size="xs"
+      w={150}
+      clearable
+      aria-label={t(`columns.${name}`)}
+      placeholder={t(`columns.${name}`)}
+      value={search[name] || null}
+      onChange={(value) => set({ [name]: value ?? '' })}
+      data={values.map((value) => ({ value, label: t(`common:${words}.${value}`) }))}
+    />
+  );
   return (
     <>
       <PageHeader title={t('common:screens.providers')} about={t('about')}>
-        <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>
+        <Button leftSection={<IconPlus size={16} />} onClick={() => set({ add: '1' })}>
           {t('add')}
         </Button>
       </PageHeader>
-      <AddProvider opened={adding} onClose={() => setAdding(false)} />
+      <Group gap="xs" mb="sm">
+        <TextInput
+          size="xs"
+          flex={1}
+          miw={160}
+          maw={320}
+          value={text}
+          onChange={(event) => {
+            setText(event.currentTarget.value);
+            look(event.currentTarget.value);
+          }}
+          placeholder={t('common:search')}
+          aria-label={t('common:search')}
+          leftSection={<IconSearch size={14} />}
+        />
+        {pick('state', STATES, 'states')}
+        {pick('protocol', PROTOCOLS, 'protocols')}
+        {pick('origin', ORIGINS, 'origins')}
+      </Group>
+      <DataTable
+        label={t('common:screens.providers')}
+        list={list}
+        columns={columns}
+        id={(row) => row.name}
+        sortable={!list.hasMore}
+        onOpen={(row) => open(row.name)}
+        empty={
+          filtered ? (
+            <Empty
+              title={t('empty.filtered')}
+              action={
+                <Button
+                  variant="default"
+                  size="xs"
+                  onClick={() => {
+                    setText('');
+                    set({ q: '', state: '', origin: '', protocol: '' });
+                  }}
+                >
+                  {t('empty.clear')}
+                </Button>
+              }
+            />
+          ) : (
+            <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: '1' })}>{t('add')}</Button>}>
+              {t('empty.text')}
+            </Empty>
+          )
+        }
+      />
+      <AddProvider opened={search.add !== ''} onClose={() => set({ add: '' })} />
+      <Detail name={search.open} tab={search.tab} onTab={(tab) => set({ tab })} onClose={() => set({ open: '', tab: 'overview' })} onDelete={setDeleting} />
+      <DeleteProvider
+        provider={deleting}
+        onClose={() => setDeleting(null)}
+        onDone={() => {
+          setDeleting(null);
+          set({ open: '', tab: 'overview' });
+        }}
+      />
     </>
   );
 }

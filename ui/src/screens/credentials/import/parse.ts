@@ -7,6 +7,8 @@ export interface Item {
   at: number;
   entry?: Record<string, unknown>;
   wrong?: 'json' | 'shape' | 'empty';
+  /** What stands there, where it cannot be read. */
+  raw?: string;
 }
 
 /** What was pasted or dropped, as far as it was understood. */
@@ -60,7 +62,7 @@ export function ofObject(from: Record<string, unknown>): Record<string, unknown>
 function ofValue(value: unknown, at: number, kind: LineKind): Item {
   if (typeof value === 'string') return value.trim() ? { at, entry: ofLine(value, kind) } : { at, wrong: 'empty' };
   const entry = isObject(value) ? ofObject(value) : undefined;
-  return entry ? { at, entry } : { at, wrong: 'shape' };
+  return entry ? { at, entry } : { at, wrong: 'shape', raw: JSON.stringify(value) };
 }
 
 /** A JSON value: a list, an object with lists, or one account. */
@@ -125,7 +127,7 @@ function ofJsonLine(line: string, at: number, kind: LineKind, into: Parsed): voi
   try {
     flatten(JSON.parse(line.replace(/,$/, '')), at, kind, into);
   } catch {
-    into.items.push({ at, wrong: 'json' });
+    into.items.push({ at, wrong: 'json', raw: line });
   }
 }
 

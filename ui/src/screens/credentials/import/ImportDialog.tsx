@@ -1,0 +1,145 @@
+import { Button, Checkbox, Group, Modal, SegmentedControl, Select, Stack, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { type ReactNode, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { getJson } from '../../../api/list';
+import { ImportResults } from './ImportResults';
+import type { LineKind } from './parse';
+import { SecretInput } from './SecretInput';
+import { type Send, sendCredentials, useImport } from './useImport';
+
+interface Props {
+  opened: boolean;
+  onClose: () => void;
+  /** Whose they are, where that is not to be chosen. */
+  provider?: string;
+  /** Refresh tokens alone, sent this way. */
+  tokens?: { send: Send; most: number; hydrate: boolean; onHydrate: (on: boolean) => void };
+}
+
+/** Many keys or accounts at once: pasted or dropped, sent in parts, with what became of each. */
+export function ImportDialog({ opened, onClose, ...rest }: Props) {
+  const { t } = useTranslation(['credentials', 'common']);
+  const [busy, setBusy] = useState(false);
+  return (
+    <Modal
+      opened={opened}
+      onClose={() => {
+        // What was pasted or is on its way is not lost by a stray key.
+        if (!busy || window.confirm(t('import.leave'))) onClose();
+      }}
+      closeOnClickOutside={false}
+      title={rest.tokens ? t('import.tokensTitle') : t('import.title')}
+      size={820}
+    >
+      <Import {...rest} onBusy={setBusy} onClose={onClose} />
+    </Modal>
+  );
+}
+
+/** Everything that was typed lives here, and goes with it. */
+function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opened'> & { onBusy: (busy: boolean) => void }) {
+  const { t } = useTranslation(['credentials', 'common']);
+  const [provider, setProvider] = useState(given ?? '');
+  const [kind, setKind] = useState<LineKind>(tokens ? 'refresh_token' : 'key');
+  const [text, setText] = useState('');
+  const options = useMemo(
+    () => ({
+      most: tokens?.most,
+      words: { json: t('import.wrong.json'), shape: t('import.wrong.shape'), empty: t('import.wrong.empty') },
+      refreshes: ['/admin/api/credentials', '/admin/api/providers', '/admin/api/tokens'],
+    }),
+    [t, tokens?.most],
+  );
+  const work = useImport(tokens?.send ?? sendCredentials, options);
+  const providers = useQuery({
+    queryKey: ['get', '/admin/api/providers', 'names'],
+    queryFn: ({ signal }) => getJson<{ providers: { name: string; origin: string }[] }>('/admin/api/providers', { limit: 500 }, signal),
+    enabled: given === undefined,
+  });
+  const names = (providers.data?.providers ?? []).filter((one) => one.origin !== 'built_in').map((one) => one.name);
+  const write = (text: string) => {
+    setText(text);
+    onBusy(text !== '');
+  };
+
+  if (work.phase !== 'input') {
+    return (
+      <ImportResults
+        work={work}
+        provider={provider}
+        onMore={() => {
+          work.clear();
+          write('');
+        }}
+        onBack={() => work.clear()}
+        onClose={() => {
+          onBusy(false);
+          onClose();
+        }}
+      />
+    );
+  }
+  const choice: ReactNode = given === undefined && (
+    <Select
+      label={t('import.provider')}
+      description={tokens ? t('import.providerTokens') : undefined}
+      placeholder={tokens ? t('import.providerOnly') : t('import.providerPick')}
+      required={!tokens}
+      searchable
+      clearable={tokens !== undefined}
+      data={names}
+      value={provider || null}
+      onChange={(name) => setProvider(name ?? '')}
+      nothingFoundMessage={t('import.noProvider')}
+      data-autofocus
+    />
+  );
+  return (
+    <form
+      autoComplete="off"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void work.start(text, kind, provider);
+      }}
+    >
+      <Stack gap="sm">
+        {choice}
+        {!tokens && (
+          <div>
+            <Text size="sm" fw={500} mb={4}>
+              {t('import.kind')}
+            </Text>
+            <SegmentedControl
+              value={kind}
+              onChange={(kind) => setKind(kind as LineKind)}
+              aria-label={t('import.kind')}
+              data={[
+                { value: 'key', label: t('import.keys') },
+                { value: 'refresh_token', label: t('import.accounts') },
+              ]}
+            />
+          </div>
+        )}
+        <SecretInput label={t('import.text')} description={t('import.textHint')} rows={9} value={text} onChange={write} autoFocus={given !== undefined} />
+        {tokens && (
+          <Checkbox
+            label={t('import.hydrate')}
+            description={t('import.hydrateHint')}
+            checked={tokens.hydrate}
+            onChange={(event) => tokens.onHydrate(event.currentTarget.checked)}
+          />
+        )}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            {t('common:cancel')}
+          </Button>
+          <Button type="submit" disabled={!text.trim() || (!tokens && !provider)}>
+            {t('import.start')}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
