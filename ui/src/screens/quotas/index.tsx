@@ -72,7 +72,7 @@ export default function Quotas() {
         },
         meta: { width: '190px' },
       },
-      { id: 'left', header: t('left'), cell: ({ row }) => String(row.original.left), meta: { width: '120px', align: 'right', wide: true } },
+      { id: 'left', header: t('left'), cell: ({ row: { original: { left } } }) => (typeof left === 'number' ? format.number(left) : left), meta: { width: '120px', align: 'right', wide: true } },
       { id: 'resets', header: t('resets'), cell: ({ row }) => (row.original.resets_at ? format.ago(row.original.resets_at) : '–'), meta: { width: '140px', wide: true } },
     ],
     [t, format, words],
