@@ -4,8 +4,9 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useExpired } from '../../api/auth';
 import { sessionQuery, setupQuery } from '../../app/session';
-import { SignInAgain } from '../../app/shell/SignInAgain';
+import SignInAgain from '../../app/shell/SignInAgain';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
 import { Waiting } from '../../widgets/Waiting';
 import { AddProviderSteps } from '../providers/AddProvider';
@@ -16,6 +17,7 @@ import { FirstKey } from './FirstKey';
 export default function Setup() {
   const { t } = useTranslation(['setup', 'common']);
   const navigate = useNavigate();
+  const expired = useExpired();
   const session = useQuery(sessionQuery);
   const setup = useQuery(setupQuery);
   // Where the reader went; until then, where the gateway is.
@@ -57,7 +59,7 @@ export default function Setup() {
           )}
           {step >= 2 && <FirstKey onDone={finish} />}
         </Stack>
-        {inside && <SignInAgain />}
+        {inside && expired && <SignInAgain />}
       </Card>
     </Center>
   );
