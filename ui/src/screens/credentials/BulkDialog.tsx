@@ -24,7 +24,7 @@ export function BulkDialog({ bulk }: { bulk: ReturnType<typeof useBulk> }) {
       {
         id: 'result',
         header: t('import.result'),
-        meta: { width: '120px' },
+        meta: { width: '140px' },
         cell: ({ row: { original } }) => <Badge color={COLOURS[original.result]}>{t(`bulk.results.${original.result}`)}</Badge>,
       },
       {

@@ -64,7 +64,7 @@ export function useColumns(): ColumnDef<Credential>[] {
         meta: { width: 'minmax(130px, 1fr)', wide: true },
         cell: ({ row: { original } }) => <Codes of={original} most={3} />,
       },
-      { id: 'used', header: t('columns.used'), meta: { width: '112px', wide: true }, cell: ({ row: { original } }) => <span title={format.time(original.last_used)}>{format.ago(original.last_used)}</span> },
+      { id: 'used', header: t('columns.used'), meta: { width: '126px', wide: true }, cell: ({ row: { original } }) => <span title={format.time(original.last_used)}>{format.ago(original.last_used)}</span> },
       { id: 'flight', header: t('columns.inFlight'), meta: { width: '76px', align: 'right', wide: true }, cell: ({ row: { original } }) => format.number(original.in_flight) },
       { id: 'quota', header: t('columns.quota'), meta: { width: '112px', wide: true }, cell: ({ row: { original } }) => <QuotaLeft buckets={original.quota?.buckets} /> },
       {
