@@ -1,4 +1,4 @@
-import './app/first.css';
+import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
 import './app/app.css';
 

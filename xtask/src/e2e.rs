@@ -81,6 +81,14 @@ pub(crate) fn clients() -> Result<()> {
     node_tests("clients", &["clients.test.mjs", "launch.test.mjs"])
 }
 
+/// The admin page in a browser, every screen of it.
+pub(crate) fn pages() -> Result<()> {
+    shell::run("cargo", &["build", "--locked", "--quiet", "--package", "polyport"])?;
+    let place = "tests/e2e/pages";
+    install(place, &["ci"])?;
+    shell::run_command(Command::new("node").current_dir(place).arg("run.mjs"))
+}
+
 /// The recipe for PM2.
 pub(crate) fn pm2() -> Result<()> {
     let place = copied("pm2", &["ecosystem.config.cjs".into()])?;
@@ -151,7 +159,7 @@ fn copied(folder: &str, more: &[String]) -> Result<String> {
 }
 
 /// Installs the packages, if the lock has changed since.
-fn install(place: &str, command: &[&str]) -> Result<()> {
+pub(crate) fn install(place: &str, command: &[&str]) -> Result<()> {
     let lock = std::fs::read(Path::new(place).join("package-lock.json"))?;
     let stamp = Path::new(place).join("node_modules/.installed");
     if std::fs::read(&stamp).ok().as_deref() != Some(&lock) {

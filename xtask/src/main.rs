@@ -14,6 +14,7 @@ mod prometheus;
 mod proto;
 mod shell;
 mod test;
+mod ui;
 
 use clap::{Parser, Subcommand};
 

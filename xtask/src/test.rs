@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{book, delivery, e2e, prometheus, shell};
+use crate::{book, delivery, e2e, prometheus, shell, ui};
 
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only these steps (comma separated): fmt, clippy, doc, book, unit, openapi, prometheus, delivery, sdk-python, sdk-node, clients, llama
+    /// Run only these steps (comma separated): fmt, clippy, doc, book, unit, ui, pages, openapi, prometheus, delivery, sdk-python, sdk-node, clients, llama
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -24,6 +24,8 @@ const STEPS: &[Step] = &[
     ("doc", doc),
     ("book", book::run),
     ("unit", unit),
+    ("ui", ui::run),
+    ("pages", e2e::pages),
     ("openapi", e2e::openapi),
     ("prometheus", prometheus::run),
     ("delivery", delivery::run),
@@ -55,8 +57,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Programs the tests need, and the Debian package each comes from.
-const PROGRAMS: &[(&str, &str)] =
-    &[("cc", "gcc libc6-dev"), ("git", "git"), ("python3", "python3 python3-venv"), ("node", "nodejs"), ("npm", "npm")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("cc", "gcc libc6-dev"),
+    ("git", "git"),
+    ("python3", "python3 python3-venv"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("chromium", "chromium fonts-noto-cjk fonts-noto-color-emoji"),
+];
 
 fn tools() -> Result<()> {
     let missing: Vec<&str> =

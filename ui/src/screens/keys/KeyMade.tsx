@@ -3,7 +3,6 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { Code } from '../../widgets/Copy';
-import { curlLine } from '../../widgets/curl';
 import { SecretOnce } from '../../widgets/SecretOnce';
 import type { Key } from './key';
 
@@ -11,7 +10,7 @@ import type { Key } from './key';
 export function KeyMade({ made, rotated, onClose }: { made: Key; rotated: boolean; onClose: () => void }) {
   const { t } = useTranslation(['keys', 'common']);
   const text = made.key ?? '';
-  const curl = curlLine(window.location.origin, 'echo', text);
+  const curl = `curl ${window.location.origin}/v1/chat/completions -H 'authorization: Bearer ${text}' -H 'content-type: application/json' \\\n  -d '{"model":"echo","messages":[{"role":"user","content":"hello"}]}'`;
   return (
     <Modal opened onClose={onClose} title={rotated ? t('rotated', { name: made.name }) : t('made', { name: made.name })} closeOnClickOutside={false} closeButtonProps={{ 'aria-label': t('common:close') }}>
       <Stack>

@@ -1,0 +1,76 @@
+// Signing in, out, and in again where one was.
+import { words } from "../walk.mjs";
+
+const t = words("en");
+
+async function signIn(walk, within, { name, password }) {
+  if (name !== undefined) await within.getByRole("textbox", { name: t("signIn.name") }).fill(name);
+  await within.getByRole("textbox", { name: t("signIn.password") }).fill(password);
+  await within.getByRole("button", { name: t("signIn.do"), exact: true }).click();
+}
+
+export default {
+  "a wrong password is told, what was typed stays, and the right one leads to where one wanted": async (walk) => {
+    await walk.session(walk.admin);
+    walk.expect(/answered: 401 POST .*\/session$/, /console: .*401/);
+    const page = await walk.open("/requests?q=lost", { as: null });
+    await page.waitForURL(/\/admin\/sign-in\?to=/);
+    await signIn(walk, page, { name: walk.admin.name, password: "not the password" });
+    await page.getByText(t("problems.sign_in_failed")).waitFor();
+    walk.assert.equal(await page.getByRole("textbox", { name: t("signIn.name") }).inputValue(), walk.admin.name);
+    await walk.axe(page);
+    await signIn(walk, page, { password: walk.admin.password });
+    await page.waitForURL(/\/admin\/requests\?q=lost$/);
+    await walk.settled(page);
+    // Nothing that opens the gateway lies where scripts or other users of the machine find it.
+    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+    walk.assert(!kept.includes(walk.admin.password) && !/csrf|polyport=/i.test(kept), kept);
+  },
+
+  "who signs out is out, and the way back opens nothing": async (walk) => {
+    const user = await walk.user("leaves");
+    const page = await walk.open("/account", { as: user });
+    await page.getByRole("button", { name: t("shell.account"), exact: true }).click();
+    await page.getByRole("menuitem", { name: t("shell.signOut") }).click();
+    await page.waitForURL(/\/admin\/sign-in/);
+    await page.goBack();
+    await page.waitForURL(/\/admin\/sign-in/);
+    const session = await walk.session(user);
+    walk.assert(session.cookie, "the one before has ended, so this is another");
+  },
+
+  "A12: signed out elsewhere, the page asks to sign in again and stays where it is": async (walk) => {
+    walk.expect(/answered: 401 /, /console: .*401/);
+    const user = await walk.user("guest", "manager");
+    const page = await walk.open("/users?q=guest", { as: user });
+    await walk.api("DELETE", `users/${user.name}/sessions`);
+    // The next thing that the page asks shows that it is out.
+    await page.getByRole("navigation", { name: t("shell.navigation") }).getByRole("link", { name: t("screens.requests") }).click();
+    const dialog = page.getByRole("dialog", { name: t("signIn.again") });
+    await dialog.waitFor();
+    await walk.axe(page);
+    await walk.shot(page, "sign-in-again");
+    walk.assert.equal(await dialog.getByRole("textbox", { name: t("signIn.name") }).inputValue(), user.name);
+    await signIn(walk, dialog, { password: user.password });
+    await dialog.waitFor({ state: "hidden" });
+    await page.waitForURL(/\/admin\/requests/);
+    await walk.settled(page);
+  },
+
+  "A12: another password and another role end what was open at once": async (walk) => {
+    const user = await walk.user("demoted", "manager");
+    const [before, beside] = [await walk.session(user), walk.assert];
+    await walk.api("PATCH", `users/${user.name}`, { role: "member" });
+    const { ask } = await import("../start.mjs");
+    const status = async (session) => (await ask(walk.gateway, "GET", "users", undefined, { session })).status;
+    beside.equal(await status(before), 401);
+    const next = await walk.session(user);
+    await walk.api("PUT", `users/${user.name}/password`, { password: "yet another password", must_change: false });
+    beside.equal(await status(next), 401);
+    await walk.session({ ...user, password: "yet another password" });
+  },
+
+  "the way in looks right": async (walk) => {
+    await walk.look("sign-in", "/sign-in", { as: null });
+  },
+};

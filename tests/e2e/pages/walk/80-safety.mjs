@@ -1,0 +1,102 @@
+// What strangers put into names, and what their pages try.
+import { ask } from "../start.mjs";
+
+/** Each would set `window.pwned` if it were anything but text. */
+const HOSTILE = [
+  `<img src=x onerror="window.pwned=1">`,
+  `"><script>window.pwned=1</script>`,
+  `javascript:window.pwned=1`,
+  `{{constructor.constructor('window.pwned=1')()}}`,
+  `\u202egnp.\u2066\u202d🏴‍☠️ עברית العربية`,
+];
+
+async function plant(walk) {
+  const key = await walk.key();
+  for (const [at, name] of HOSTILE.entries()) {
+    await ask(walk.gateway, "POST", "teams", { name: `${name}${at}` });
+    await ask(walk.gateway, "POST", "users", { name: `${name}${at}` });
+    await ask(walk.gateway, "POST", "keys", { name: `${name}${at}` });
+    await ask(walk.gateway, "POST", "pools", { name: `${name}${at}`, targets: [`file-chat/${name}`] });
+    await ask(walk.gateway, "POST", "routes", { name: `${name}${at}`, match: { model: name }, to: "file-chat/fast-1" });
+    await walk.client("chat", `chat-fast-${name}`, name, { key, more: { user: name } });
+    await walk.client("chat", name, name, { key });
+  }
+  const captured = await walk.key("captured", { capture: true });
+  await walk.client("chat", "chat-fast-1", HOSTILE.join(" "), { key: captured });
+}
+
+export default {
+  "A10: what others wrote is text on every screen": async (walk) => {
+    await plant(walk);
+    for (const { name, path } of walk.screens) {
+      const page = await walk.open(path);
+      const told = await page.evaluate(() => ({ pwned: window.pwned, images: document.querySelectorAll("img[src=x]").length }));
+      walk.assert.deepEqual(told, { images: 0 }, name);
+      await walk.close(page);
+    }
+  },
+
+  "A10: names in addresses are text as well": async (walk) => {
+    for (const name of HOSTILE) {
+      for (const path of [`/requests?q=${encodeURIComponent(name)}`, `/${encodeURIComponent(name)}`, `/sign-in?to=${encodeURIComponent(name)}`]) {
+        const page = await walk.open(path);
+        walk.assert.equal(await page.evaluate(() => window.pwned), undefined, path);
+        await walk.close(page);
+      }
+    }
+    // Nobody is led to another site by a link to the way in.
+    for (const to of ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:window.pwned=1"]) {
+      const page = await walk.open(`/sign-in?to=${encodeURIComponent(to)}`, { as: null });
+      await page.getByRole("textbox", { name: "Name" }).fill(walk.admin.name);
+      await page.getByRole("textbox", { name: "Password" }).fill(walk.admin.password);
+      await page.getByRole("button", { name: "Sign in", exact: true }).click();
+      await page.getByRole("banner").waitFor();
+      walk.assert(page.url().startsWith(`${walk.url}/admin`), page.url());
+      await walk.close(page);
+    }
+  },
+
+  "A11: no site can put the page in a frame": async (walk) => {
+    walk.expect(/frame-ancestors/, /ERR_BLOCKED_BY_RESPONSE/);
+    walk.fakes.pages.set("/framing", `<!doctype html><title>x</title><iframe src="${walk.url}/admin/" width="900" height="600"></iframe>`);
+    const page = await walk.open("", { site: `${walk.fakes.url}/framing` });
+    const refused = await page.waitForEvent("console", { predicate: (message) => message.text().includes("frame-ancestors"), timeout: 5000 }).catch(() => null);
+    const frame = page.frames().find((one) => one !== page.mainFrame());
+    const inside = await frame.evaluate(() => document.querySelector("#root") !== null).catch(() => false);
+    walk.assert(!inside, "the page is shown in the frame");
+    walk.assert(refused !== null || frame.url().startsWith("chrome-error:"), `neither refused nor empty: ${frame.url()}`);
+  },
+
+  "A11: what other sites ask for is refused, with the cookie as well": async (walk) => {
+    walk.expect(/.*/);
+    const session = await walk.session(walk.admin);
+    walk.fakes.pages.set("/forging", "<!doctype html><title>x</title>");
+    const page = await walk.open("", { site: `${walk.fakes.url}/forging` });
+    const asked = await page.evaluate(async (url) => {
+      const body = JSON.stringify({ name: "forged" });
+      const results = [];
+      for (const [mode, type] of [["cors", "application/json"], ["no-cors", "text/plain"]]) {
+        const answer = await fetch(`${url}/admin/api/teams`, { method: "POST", mode, credentials: "include", headers: { "content-type": type }, body }).catch(() => null);
+        results.push(answer && answer.status);
+      }
+      const read = await fetch(`${url}/admin/api/users`, { credentials: "include" }).then((answer) => answer.text()).catch(() => null);
+      return { results, read };
+    }, walk.url);
+    walk.assert.deepEqual(asked, { results: [null, 0], read: null });
+    // The same without a browser in between, which could not be made to leave these out.
+    for (const headers of [
+      { origin: "http://evil.example" },
+      { origin: "null" },
+      { origin: walk.fakes.url },
+      { "sec-fetch-site": "cross-site" },
+      { host: "evil.example" },
+    ]) {
+      const { status } = await ask(walk.gateway, "POST", "teams", { name: "forged" }, { session, headers });
+      walk.assert(status >= 400 && status < 500, `${JSON.stringify(headers)}: ${status}`);
+    }
+    const { status } = await ask(walk.gateway, "POST", "teams", { name: "forged" }, { session: { ...session, csrf: "guessed" } });
+    walk.assert.equal(status, 403);
+    const { body } = await ask(walk.gateway, "GET", "teams");
+    walk.assert(!JSON.stringify(body).includes("forged"), "a site of somebody else made a team");
+  },
+};
