@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_protocol::resolve::ResolveContext;
-use polyport_protocol::{Capabilities, RequestHead, decode_request, encode_request, estimate, resolve};
+use polyport_protocol::{Capabilities, DecodeError, RequestHead, decode_request, encode_request, estimate, resolve};
 use polyport_provider::Call;
 use polyport_routing::{
     Attempt, Barred, Excluded, Fleet, Guided, Hints, Millis, NoRoute, Resolved, Rule, Sticky, Target, Walk,
@@ -136,7 +136,7 @@ pub enum Unexplained {
     NoRoute(NoRoute),
     /// Its body is none of the protocol.
     #[error("the request: {0}")]
-    Body(String),
+    Body(DecodeError),
 }
 
 impl From<Unexplained> for Fault {
@@ -235,8 +235,7 @@ fn convert(
 ) -> Result<Converted, Unexplained> {
     let gemini = asked.protocol == ClientProtocol::Gemini;
     let head = RequestHead { model: gemini.then(|| asked.model.clone()), ..RequestHead::default() };
-    let request: Request =
-        decode_request(asked.protocol, &head, body.clone()).map_err(|error| Unexplained::Body(error.to_string()))?;
+    let request: Request = decode_request(asked.protocol, &head, body.clone()).map_err(Unexplained::Body)?;
     let input_tokens = estimate::input_tokens(&request);
     let read = |body: &[u8]| serde_json::from_slice(body).unwrap_or_default();
     if as_it_is(provider, asked) {
@@ -250,7 +249,8 @@ fn convert(
     let (request, _) = resolve(&to, request, &context, &mut losses);
     let encoded = encode_request(&to, &request, &mut losses);
     if let Some(fault) = encoded.fault {
-        return Err(Unexplained::Body(fault.message));
+        let path = fault.param.unwrap_or_default();
+        return Err(Unexplained::Body(DecodeError::at(path, fault.message)));
     }
     let losses = losses.entries().to_vec();
     Ok(Converted { input_tokens, unchanged: false, losses, body: read(&encoded.body) })

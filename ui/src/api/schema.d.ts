@@ -3675,6 +3675,8 @@ export interface components {
             address?: string | null;
             /** @description Models it is known to serve. */
             models?: string[] | null;
+            /** @description The quirk table of its server, by which its prices are found as well. */
+            quirks?: string | null;
             /**
              * Format: uint
              * @description How many keys and accounts it has.

@@ -3,7 +3,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet,
 import { queryClient } from '../api/query';
 import { Crash } from './Crash';
 import { NotFound } from './NotFound';
-import { SCREENS } from './screens';
+import { type Screen, SCREENS } from './screens';
 import { sessionQuery, setupQuery } from './session';
 import { Shell } from './shell/Shell';
 
@@ -24,14 +24,21 @@ const inside = createRoute({
   },
 });
 
+/** A screen, and the styles that the first one does without. */
+const later = (load: Screen['load']) =>
+  lazyRouteComponent(async () => {
+    const [screen] = await Promise.all([load(), import('./more.css')]);
+    return screen;
+  });
+
 /** The search of every screen is its own affair: read with `useSearch` of `widgets/search`. */
 const screens = SCREENS.map((screen) =>
-  createRoute({ getParentRoute: () => inside, path: screen.path, component: lazyRouteComponent(screen.load) }),
+  createRoute({ getParentRoute: () => inside, path: screen.path, component: screen.path === '/' ? lazyRouteComponent(screen.load) : later(screen.load) }),
 );
 
 const outside = [
   createRoute({ getParentRoute: () => root, path: '/sign-in', component: lazyRouteComponent(() => import('../screens/sign-in')) }),
-  createRoute({ getParentRoute: () => root, path: '/setup', component: lazyRouteComponent(() => import('../screens/setup')) }),
+  createRoute({ getParentRoute: () => root, path: '/setup', component: later(() => import('../screens/setup')) }),
 ];
 
 export const router = createRouter({

@@ -7,11 +7,7 @@ export const SPANS = { '15m': 15 * MINUTE, '1h': HOUR, '6h': 6 * HOUR, '24h': DA
 export type Span = keyof typeof SPANS;
 
 /** What stands in the address: the name of a span, and, where the reader chose a stretch of their own, its ends as RFC 3339. */
-export interface RangeSearch {
-  range: string;
-  from: string;
-  to: string;
-}
+export type RangeSearch = { range: string; from: string; to: string };
 
 /** A stretch of time, in Unix milliseconds. */
 export interface Range {

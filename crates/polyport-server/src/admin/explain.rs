@@ -5,15 +5,20 @@ use polyport_types::{ClientProtocol, Fault};
 use serde_json::{Map, Value};
 
 use super::{Refusal, View};
-use crate::explain::{Question, explain};
+use crate::explain::{Question, Unexplained, explain};
 
 /// The members of a question.
 pub(super) const MEMBERS: [&str; 5] = ["model", "protocol", "headers", "caller", "body"];
 
 pub(super) fn answer(view: &View, asked: &Map<String, Value>) -> Result<Value, Refusal> {
     let question = question(asked)?;
-    let explained =
-        explain(&view.runtime.config, &view.fleet, Some(&view.app.sticky), view.now, &question).map_err(Fault::from)?;
+    let explained = explain(&view.runtime.config, &view.fleet, Some(&view.app.sticky), view.now, &question);
+    let explained = explained.map_err(|why| match &why {
+        Unexplained::Body(mistake) => {
+            Refusal::member(format!("body.{}", mistake.path).trim_end_matches('.'), &*mistake.message)
+        }
+        Unexplained::NoRoute(_) => Fault::from(why).into(),
+    })?;
     serde_json::to_value(&explained).map_err(|_| crate::relay::admit::internal().into())
 }
 

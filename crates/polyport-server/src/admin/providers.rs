@@ -38,6 +38,7 @@ fn in_force(view: &View, provider: &Provider) -> Value {
         "enabled": true,
         "origin": provider.origin.as_str(),
         "models": provider.models,
+        "quirks": provider.table,
         "credentials": provider.credentials().len(),
         "key_missing": matches!(&provider.service, Service::Http(http) if http.missing_credential),
     });

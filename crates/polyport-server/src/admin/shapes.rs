@@ -134,6 +134,8 @@ pub(super) struct Provider {
     address: Option<String>,
     /// Models it is known to serve.
     models: Option<Vec<String>>,
+    /// The quirk table of its server, by which its prices are found as well.
+    quirks: Option<String>,
     /// How many keys and accounts it has.
     credentials: Option<usize>,
     /// It needs a key and has none.

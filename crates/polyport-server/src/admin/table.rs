@@ -323,7 +323,7 @@ mod tests {
             let used = ["requests", "ledger", "usage", "quotas"].contains(&list) && endpoint.method == Method::GET;
             let own = used
                 || ["teams", "users", "keys", "session", "setup", "oidc", "openapi.json"].contains(&list)
-                || endpoint.ask == Ask::Pools;
+                || [Ask::Pools, Ask::Models].contains(&endpoint.ask);
             assert!(own, "{} {}", endpoint.method, endpoint.path);
             let changes_teams = list == "teams" && endpoint.method != Method::GET;
             assert!(!changes_teams, "{} {}", endpoint.method, endpoint.path);

@@ -302,6 +302,9 @@ async fn explain_foresees_the_first_choice_and_changes_nothing() {
         let (found, body) = status_and_body(post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked).await).await;
         assert_eq!((found, body["detail"].as_str().unwrap()), (status, words));
     }
+    let asked = json!({"model": "up/m", "body": {"model": "m", "messages": [{"role": "user", "content": 4}]}});
+    let (found, body) = status_and_body(post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked).await).await;
+    assert_eq!((found, &body["errors"][0]["pointer"]), (400, &json!("#/body/messages/0/content")));
     let unknown = post(gateway.address, "/admin/api/explain", &AS_ADMIN, &json!({"model": "nobody"})).await;
     assert_eq!(unknown.status, 404);
 }

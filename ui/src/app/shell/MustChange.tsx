@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { PasswordForm } from '../../widgets/PasswordForm';
 
 /** A password that others may know opens nothing but the change of it. */
-export function MustChange() {
+export default function MustChange() {
   const { t } = useTranslation();
   return (
     <Card maw={460} mx="auto" mt="xl" withBorder>

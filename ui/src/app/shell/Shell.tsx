@@ -1,22 +1,26 @@
 import { AppShell, Box, Burger, Group, ScrollArea } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
-import { Suspense, useEffect, useRef } from 'react';
+import { lazy, Suspense, useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useExpired } from '../../api/auth';
 import { Waiting } from '../../widgets/Waiting';
 import { useSession } from '../session';
 import { Health } from './Health';
 import { Navigation } from './Navigation';
 import classes from './Shell.module.css';
-import { SignInAgain } from './SignInAgain';
 import { Tools } from './Tools';
-import { MustChange } from './MustChange';
+
+// Seldom seen: they are fetched when they are.
+const SignInAgain = lazy(() => import('./SignInAgain'));
+const MustChange = lazy(() => import('./MustChange'));
 
 /** What surrounds every screen: navigation, the gateway's state, language, colours, and who one is. */
 export function Shell() {
   const { t } = useTranslation();
   const session = useSession();
+  const expired = useExpired();
   const [open, { toggle, close }] = useDisclosure();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const main = useRef<HTMLElement>(null);
@@ -61,7 +65,11 @@ export function Shell() {
           <Suspense fallback={<Waiting />}>{session.must_change ? <MustChange /> : <Outlet />}</Suspense>
         </Box>
       </AppShell.Main>
-      <SignInAgain />
+      {expired && (
+        <Suspense>
+          <SignInAgain />
+        </Suspense>
+      )}
     </AppShell>
   );
 }

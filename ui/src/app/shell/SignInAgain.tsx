@@ -1,18 +1,16 @@
 import { Modal, Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
-import { useExpired } from '../../api/auth';
 import { queryClient } from '../../api/query';
 import { SignInForm } from '../../widgets/SignInForm';
 import { useSession } from '../session';
 
 /** The session has ended while the page was open: signing in again goes on where one was, with everything that was typed. */
-export function SignInAgain() {
+export default function SignInAgain() {
   const { t } = useTranslation();
   const session = useSession();
-  const expired = useExpired();
   return (
-    <Modal opened={expired} onClose={() => undefined} withCloseButton={false} closeOnEscape={false} title={t('signIn.again')} size="sm">
+    <Modal opened onClose={() => undefined} withCloseButton={false} closeOnEscape={false} title={t('signIn.again')} size="sm">
       <Text size="sm" mb="md">
         {t('signIn.againText')}
       </Text>

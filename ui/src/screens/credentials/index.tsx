@@ -1,8 +1,108 @@
+import { Button, Text } from '@mantine/core';
+import { IconFileImport } from '@tabler/icons-react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useList } from '../../api/list';
+import { Confirm } from '../../widgets/confirm';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useSearch } from '../../widgets/search';
+import type { Act } from './acts';
+import { BulkBar } from './BulkBar';
+import { BulkDialog } from './BulkDialog';
+import { useColumns } from './columns';
+import { Detail } from './Detail';
+import { Filters, type Filter, NO_FILTER } from './Filters';
+import { ImportDialog } from './import/ImportDialog';
+import { Statistics } from './Statistics';
+import { useBulk } from './useBulk';
+import { useSelection } from './useSelection';
 
-export default function Screen() {
+/** More than these are not deleted without typing the number. */
+const FEW = 5;
+
+/** The keys and accounts of all providers. */
+export default function Credentials() {
   const { t } = useTranslation(['credentials', 'common']);
-  return <PageHeader title={t('common:screens.credentials')} />;
+  const [search, set] = useSearch({ ...NO_FILTER, open: '', tab: 'overview', add: '' });
+  const { q, provider, state, kind, origin } = search;
+  const filter: Filter = { q, provider, state, kind, origin };
+  const list = useList('/admin/api/credentials', 'credentials', filter, { refetchInterval: 10_000 });
+  const columns = useColumns();
+  const picked = useSelection(filter, list.rows);
+  const bulk = useBulk();
+  const [deleting, setDeleting] = useState<{ id: string; label: string }[]>([]);
+  const change = (next: Partial<Filter>) => {
+    picked.clear();
+    set(next);
+  };
+  const run = (act: Act) => {
+    if (act === 'delete') setDeleting(picked.targets());
+    else void bulk.run(act, picked.targets());
+  };
+  const filtered = Object.values(filter).some(Boolean);
+  const more = list.hasMore && picked.count >= list.rows.length;
+  return (
+    <>
+      <PageHeader title={t('common:screens.credentials')} about={t('about')}>
+        <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: '1' })}>
+          {t('add')}
+        </Button>
+      </PageHeader>
+      <Statistics state={state} onState={(state) => change({ state })} />
+      <Filters filter={filter} onChange={change} />
+      <BulkBar count={picked.count} onAct={run} onClear={picked.clear} onAll={more ? () => void picked.pickAll() : undefined} pickingAll={picked.picking} />
+      <DataTable
+        label={t('common:screens.credentials')}
+        list={list}
+        columns={columns}
+        id={(row) => row.id}
+        rowHeight={46}
+        height="calc(100dvh - 330px)"
+        onOpen={(row) => set({ open: row.id })}
+        selection={picked.selection}
+        onSelection={picked.setSelection}
+        empty={
+          filtered ? (
+            <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => change(NO_FILTER)}>{t('empty.clear')}</Button>} />
+          ) : (
+            <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: '1' })}>{t('add')}</Button>}>
+              {t('empty.text')}
+            </Empty>
+          )
+        }
+      />
+      <Detail
+        id={search.open}
+        tab={search.tab}
+        onTab={(tab) => set({ tab })}
+        onClose={() => set({ open: '', tab: 'overview' })}
+        onDelete={({ id, label }) => setDeleting([{ id, label }])}
+      />
+      <ImportDialog opened={search.add !== ''} onClose={() => set({ add: '' })} />
+      <Confirm
+        opened={deleting.length > 0}
+        onClose={() => setDeleting([])}
+        title={t('delete.title', { count: deleting.length })}
+        action={t('common:delete')}
+        typed={deleting.length > FEW ? String(deleting.length) : undefined}
+        onConfirm={() => {
+          const targets = deleting;
+          setDeleting([]);
+          set({ open: '', tab: 'overview' });
+          void bulk.run('delete', targets, picked.drop);
+        }}
+      >
+        {deleting.length === 1 && (
+          <Text size="sm" fw={600} mb={4}>
+            <bdi>{deleting[0]?.label}</bdi>
+          </Text>
+        )}
+        {t('delete.text')}
+      </Confirm>
+      <BulkDialog bulk={bulk} />
+    </>
+  );
 }

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { Code } from '../../widgets/Copy';
+import { curlLine } from '../../widgets/curl';
 import { SecretOnce } from '../../widgets/SecretOnce';
 import type { Key } from './key';
 
@@ -10,7 +11,7 @@ import type { Key } from './key';
 export function KeyMade({ made, rotated, onClose }: { made: Key; rotated: boolean; onClose: () => void }) {
   const { t } = useTranslation(['keys', 'common']);
   const text = made.key ?? '';
-  const curl = `curl ${window.location.origin}/v1/chat/completions -H 'authorization: Bearer ${text}' -H 'content-type: application/json' \\\n  -d '{"model":"echo","messages":[{"role":"user","content":"hello"}]}'`;
+  const curl = curlLine(window.location.origin, 'echo', text);
   return (
     <Modal opened onClose={onClose} title={rotated ? t('rotated', { name: made.name }) : t('made', { name: made.name })} closeOnClickOutside={false} closeButtonProps={{ 'aria-label': t('common:close') }}>
       <Stack>

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Stack, Text, TextInput, VisuallyHidden } from '@mantine/core';
 import { IconListSearch, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { ColumnDef } from '@tanstack/react-table';
@@ -77,8 +77,8 @@ export function DetailModels({ provider }: { provider: Provider }) {
         ? [
             {
               id: 'serve',
-              header: '',
-              meta: { width: '92px' },
+              header: () => <VisuallyHidden>{t('columns.actions')}</VisuallyHidden>,
+              meta: { width: '112px', align: 'right' },
               cell: ({ row: { original } }: { row: { original: Row } }) => (
                 <Button size="compact-xs" variant="default" loading={serve.isPending && serve.variables.model === original.model} onClick={() => serve.mutate({ model: original.model, on: !original.served })}>
                   {original.served ? t('models.remove') : t('models.serve')}

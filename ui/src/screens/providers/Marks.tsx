@@ -20,10 +20,11 @@ export function Standing({ of }: { of: Pick<Provider, 'state' | 'until' | 'cause
         <Tooltip label={problems.map((problem) => [problem.message, problem.remedy].filter(Boolean).join('. ')).join('\n') || t('marks.notInForce')} multiline maw={420}>
           <Badge color="red">{t('marks.notInForce')}</Badge>
         </Tooltip>
+      ) : of.key_missing && of.enabled ? (
+        <Badge color="orange">{t('marks.keyMissing')}</Badge>
       ) : (
         <StateBadge state={of.enabled ? of.state : 'disabled'} until={of.until} reason={[of.cause, of.reason].filter(Boolean).join(': ') || null} />
       )}
-      {of.key_missing && <Badge color="orange">{t('marks.keyMissing')}</Badge>}
       {of.passed_over && (
         <Tooltip label={t('marks.passedOverText')} multiline maw={320}>
           <Badge color="orange">{t('marks.passedOver')}</Badge>

@@ -1,4 +1,5 @@
-import { Anchor, Badge, Text, VisuallyHidden } from '@mantine/core';
+import { Anchor, Badge, Group, Text, Tooltip, VisuallyHidden } from '@mantine/core';
+import { IconLock } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo } from 'react';
@@ -21,39 +22,44 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
         id: 'name',
         accessorKey: 'name',
         header: t('columns.name'),
-        meta: { width: 'minmax(130px, 1.3fr)' },
+        meta: { width: 'minmax(140px, 1.3fr)' },
         cell: ({ row: { original } }) => (
-          <Text size="sm" fw={600} truncate title={original.name}>
-            <bdi>{original.name}</bdi>
-          </Text>
+          <>
+            <Group gap={4} wrap="nowrap">
+              <Text size="sm" fw={600} truncate title={original.name} lh={1.25}>
+                <bdi>{original.name}</bdi>
+              </Text>
+              {original.origin !== 'database' && (
+                <Tooltip label={`${t('columns.origin')}: ${t(`common:origins.${original.origin}`)}`}>
+                  <IconLock size={13} aria-label={t(`common:origins.${original.origin}`)} />
+                </Tooltip>
+              )}
+            </Group>
+            <Text size="xs" c="dimmed" truncate lh={1.25}>
+              {original.protocol ? t(`common:protocols.${original.protocol}`, { defaultValue: original.protocol }) : '–'}
+            </Text>
+          </>
         ),
       },
       {
         id: 'state',
         accessorFn: (row) => (row.enabled ? (row.state ?? '') : 'disabled'),
         header: t('columns.state'),
-        meta: { width: 'minmax(110px, 1fr)' },
+        meta: { width: 'minmax(150px, 1fr)' },
         cell: ({ row: { original } }) => <Standing of={original} />,
-      },
-      {
-        id: 'protocol',
-        accessorKey: 'protocol',
-        header: t('columns.protocol'),
-        meta: { width: 'minmax(130px, 0.9fr)', wide: true },
-        cell: ({ row: { original } }) => (original.protocol ? t(`common:protocols.${original.protocol}`, { defaultValue: original.protocol }) : '–'),
       },
       {
         id: 'address',
         accessorKey: 'address',
         header: t('columns.address'),
-        meta: { width: 'minmax(150px, 1.3fr)', wide: true },
+        meta: { width: 'minmax(140px, 1.2fr)', wide: true },
         cell: ({ row: { original } }) => <span title={original.address ?? undefined}>{original.address ?? '–'}</span>,
       },
       {
         id: 'models',
         accessorFn: (row) => row.models?.length ?? 0,
         header: t('columns.models'),
-        meta: { width: '84px', align: 'right', wide: true },
+        meta: { width: '76px', align: 'right', wide: true },
         cell: ({ row: { original } }) => (
           <Anchor component="button" size="sm" onClick={() => onOpen(original.name, 'models')} aria-label={`${t('columns.models')}: ${original.name}`}>
             {format.number(original.models?.length ?? 0)}
@@ -75,14 +81,14 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
         id: 'in_flight',
         accessorFn: (row) => row.in_flight ?? 0,
         header: t('columns.inFlight'),
-        meta: { width: '88px', align: 'right', wide: true },
+        meta: { width: '80px', align: 'right', wide: true },
         cell: ({ row: { original } }) => format.number(original.in_flight),
       },
       {
         id: 'resting',
         accessorFn: (row) => row.resting_models?.length ?? 0,
         header: t('columns.resting'),
-        meta: { width: '92px', align: 'right', wide: true },
+        meta: { width: '84px', align: 'right', wide: true },
         cell: ({ row: { original } }) => {
           const resting = original.resting_models?.length ?? 0;
           return resting > 0 ? <Badge color="orange">{format.number(resting)}</Badge> : <Text size="sm" c="dimmed">–</Text>;
@@ -92,14 +98,14 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
         id: 'probe',
         accessorFn: (row) => row.probe?.last?.at ?? 0,
         header: t('columns.probe'),
-        meta: { width: 'minmax(150px, 1fr)', wide: true },
+        meta: { width: 'minmax(140px, 1fr)', wide: true },
         cell: ({ row: { original } }) => <LastCheck check={original.probe?.last} />,
       },
       {
         id: 'learned',
         accessorFn: (row) => row.learned?.length ?? 0,
         header: t('columns.learned'),
-        meta: { width: '84px', align: 'right', wide: true },
+        meta: { width: '76px', align: 'right', wide: true },
         cell: ({ row: { original } }) => {
           const learned = original.learned?.length ?? 0;
           return learned > 0 ? (
@@ -110,13 +116,6 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
             <Text size="sm" c="dimmed">–</Text>
           );
         },
-      },
-      {
-        id: 'origin',
-        accessorKey: 'origin',
-        header: t('columns.origin'),
-        meta: { width: 'minmax(100px, 0.8fr)', wide: true },
-        cell: ({ row: { original } }) => <Text size="xs" c="dimmed">{t(`common:origins.${original.origin}`)}</Text>,
       },
       {
         id: 'menu',

@@ -1,8 +1,113 @@
+import { Group, NativeSelect, Progress, Text, TextInput, Tooltip } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconSearch } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import type { ColumnDef } from '@tanstack/react-table';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import type { Schemas } from '../../api/client';
+import { useList } from '../../api/list';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
+import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useLimitWords } from '../../widgets/rules/RulesSummary';
+import type { Limit } from '../../widgets/rules/rules';
+import { useSearch } from '../../widgets/search';
+import { colourOf, usedShare } from './standing';
 
-export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.quotas')} />;
+type Standing = Schemas['QuotaStanding'];
+
+const SCREENS: Record<string, string> = { key: '/keys', user: '/users', team: '/teams' };
+
+/** Every limit, and how much of it is left. */
+export default function Quotas() {
+  const { t } = useTranslation(['quotas', 'common']);
+  const format = useFormat();
+  const words = useLimitWords();
+  const [search, setSearch] = useSearch({ q: '', what: '', window: '' });
+  const [typed, setTyped] = useState(search.q);
+  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
+  const list = useList('/admin/api/quotas', 'quotas', search, { refetchInterval: 10_000 });
+  const columns = useMemo<ColumnDef<Standing>[]>(
+    () => [
+      {
+        id: 'of',
+        header: t('of'),
+        cell: ({ row: { original: quota } }) => {
+          const name = <bdi>{quota.of.name ?? quota.of.id}</bdi>;
+          const to = SCREENS[quota.of.kind];
+          return (
+            <>
+              <Text span size="xs" c="dimmed">
+                {t(`kinds.${quota.of.kind}`, { defaultValue: quota.of.kind })}{' '}
+              </Text>
+              {to ? (
+                <Link to={to} search={{ id: quota.of.id } as never}>
+                  {name}
+                </Link>
+              ) : (
+                name
+              )}
+            </>
+          );
+        },
+        meta: { width: 'minmax(150px, 1.2fr)' },
+      },
+      { id: 'limit', header: t('limit'), cell: ({ row }) => <bdi>{words(row.original as unknown as Limit)}</bdi>, meta: { width: 'minmax(170px, 1.4fr)' } },
+      {
+        id: 'used',
+        header: t('used'),
+        cell: ({ row: { original: quota } }) => {
+          const share = usedShare(quota.amount, quota.left);
+          return (
+            <Tooltip label={t('leftOf', { left: quota.left, amount: quota.amount })}>
+              <Group gap="xs" wrap="nowrap">
+                <Progress value={share * 100} color={colourOf(share)} w={110} aria-label={t('used')} />
+                <Text size="sm">{format.percent(share, 0)}</Text>
+              </Group>
+            </Tooltip>
+          );
+        },
+        meta: { width: '190px' },
+      },
+      { id: 'left', header: t('left'), cell: ({ row: { original: { left } } }) => (typeof left === 'number' ? format.number(left) : left), meta: { width: '120px', align: 'right', wide: true } },
+      { id: 'resets', header: t('resets'), cell: ({ row }) => (row.original.resets_at ? format.ago(row.original.resets_at) : '–'), meta: { width: '140px', wide: true } },
+    ],
+    [t, format, words],
+  );
+  return (
+    <>
+      <PageHeader title={t('common:screens.quotas')} about={t('about')} />
+      <Group mb="sm" gap="xs">
+        <TextInput
+          aria-label={t('common:search')}
+          placeholder={t('common:search')}
+          leftSection={<IconSearch size={16} />}
+          value={typed}
+          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
+        />
+        <NativeSelect
+          aria-label={t('common:rules.what')}
+          data={[{ value: '', label: t('common:all') }, ...(['requests', 'tokens', 'money', 'concurrency'] as const).map((what) => ({ value: what, label: t(`common:rules.of.${what}`) }))]}
+          value={search.what}
+          onChange={(event) => setSearch({ what: event.currentTarget.value })}
+        />
+        <NativeSelect
+          aria-label={t('common:rules.per')}
+          data={[{ value: '', label: t('common:all') }, ...(['minute', 'day', 'month', 'total'] as const).map((window) => ({ value: window, label: t(`common:rules.windows.${window}`) }))]}
+          value={search.window}
+          onChange={(event) => setSearch({ window: event.currentTarget.value })}
+        />
+      </Group>
+      <DataTable
+        label={t('common:screens.quotas')}
+        list={list}
+        columns={columns}
+        id={(quota) => quota.id}
+        empty={<Empty title={search.q || search.what || search.window ? t('noneFound') : t('none')}>{t('noneText')}</Empty>}
+      />
+    </>
+  );
 }

@@ -1,8 +1,189 @@
+import { ActionIcon, Badge, Button, Drawer, Group, Switch, Text, TextInput, Tooltip } from '@mantine/core';
+import { IconAlertTriangle, IconHelpHexagon, IconPlus, IconSearch } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import type { ColumnDef } from '@tanstack/react-table';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { api } from '../../api/client';
+import { useAll } from '../../api/list';
+import { useAct } from '../../widgets/act';
+import { Confirm } from '../../widgets/confirm';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useSearch } from '../../widgets/search';
+import { sample } from './pattern';
+import { EMPTY, inOrder, isFirst, keyOf, priorityOf, type Route, toOf, whenOf } from './route';
+import { RouteEditor } from './RouteEditor';
+import { REFRESHES } from './save';
+import { WhenText } from './WhenText';
 
+/** The rules that look at a request, in the order in which they are asked. */
 export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.routes')} />;
+  const { t } = useTranslation(['routes', 'common']);
+  const [search, setSearch] = useSearch({ q: '', open: '' });
+  const [dirty, setDirty] = useState(false);
+  const [leaving, setLeaving] = useState(false);
+  const list = useAll('/admin/api/routes', 'routes', {}, { refetchInterval: 15_000 });
+  const turn = useAct(
+    ({ route, on }: { route: Route; on: boolean }) => {
+      const path = { params: { path: { id: keyOf(route) } } };
+      return on ? api.POST('/admin/api/routes/{id}/enable', path) : api.POST('/admin/api/routes/{id}/disable', path);
+    },
+    { refreshes: REFRESHES },
+  );
+  const all = useMemo(() => inOrder(list.rows).map((route, at) => ({ route, order: route.index == null ? null : at + 1 })), [list.rows]);
+  const rows = useMemo(() => {
+    const q = search.q.trim().toLowerCase();
+    return q === '' ? all : all.filter(({ route }) => JSON.stringify([route.name, whenOf(route), toOf(route)]).toLowerCase().includes(q));
+  }, [all, search.q]);
+  const open = all.find(({ route }) => keyOf(route) === search.open || String(route.index) === search.open)?.route;
+  const shut = () => {
+    setDirty(false);
+    setLeaving(false);
+    setSearch({ open: '' });
+  };
+
+  const columns = useMemo<ColumnDef<(typeof all)[number], unknown>[]>(
+    () => [
+      {
+        id: 'order',
+        header: t('columns.order'),
+        meta: { width: '92px' },
+        cell: ({ row: { original } }) =>
+          original.order === null ? (
+            <Badge color={original.route.enabled === false ? 'gray' : 'red'} leftSection={original.route.enabled === false ? undefined : <IconAlertTriangle size={11} />}>
+              {original.route.enabled === false ? t('common:disabled') : t('broken')}
+            </Badge>
+          ) : (
+            <Group gap={6} wrap="nowrap">
+              <Text size="sm" fw={600}>
+                {original.order}
+              </Text>
+              {isFirst(original.route) && (
+                <Tooltip label={t('firstHint')} multiline maw={280}>
+                  <Badge color="grape" size="sm">
+                    {t('first')}
+                  </Badge>
+                </Tooltip>
+              )}
+            </Group>
+          ),
+      },
+      {
+        id: 'when',
+        header: t('columns.when'),
+        meta: { width: 'minmax(220px, 3fr)' },
+        cell: ({ row: { original } }) => (
+          <div style={{ lineHeight: 1.25 }}>
+            <div style={{ overflow: 'hidden', textOverflow: 'ellipsis' }}>
+              <WhenText when={whenOf(original.route)} />
+            </div>
+            {original.route.name && (
+              <Text size="xs" c="dimmed" component="bdi">
+                {original.route.name}
+              </Text>
+            )}
+          </div>
+        ),
+      },
+      { id: 'to', header: t('columns.to'), meta: { width: 'minmax(140px, 2fr)' }, cell: ({ row: { original } }) => <bdi>→ {toOf(original.route)}</bdi> },
+      { id: 'priority', header: t('columns.priority'), meta: { width: '76px', align: 'right', wide: true }, cell: ({ row: { original } }) => priorityOf(original.route) },
+      {
+        id: 'mode',
+        header: t('columns.mode'),
+        meta: { width: '110px', wide: true },
+        cell: ({ row: { original } }) => (
+          <Text size="sm" c={original.route.mode ? undefined : 'dimmed'}>
+            {original.route.mode ? t(`modes.${original.route.mode}`) : t('modes.usual')}
+          </Text>
+        ),
+      },
+      { id: 'keys', header: t('columns.keys'), meta: { width: '100px', wide: true }, cell: ({ row: { original } }) => <bdi>{original.route.keys?.join(', ') || '–'}</bdi> },
+      { id: 'origin', header: t('columns.origin'), meta: { width: '130px', wide: true }, cell: ({ row: { original } }) => t(`common:origins.${original.route.origin}`) },
+      {
+        id: 'on',
+        header: t('columns.on'),
+        meta: { width: '64px', wide: true },
+        cell: ({ row: { original: { route } } }) =>
+          route.origin === 'database' ? (
+            <Switch
+              size="sm"
+              checked={route.enabled !== false}
+              onChange={(event) => turn.run({ route, on: event.currentTarget.checked })}
+              aria-label={t('turn', { name: route.name ?? toOf(route) })}
+            />
+          ) : null,
+      },
+      {
+        id: 'try',
+        header: '',
+        meta: { width: '52px' },
+        cell: ({ row: { original } }) => {
+          const when = whenOf(original.route);
+          return (
+            <Tooltip label={t('try.do')}>
+              <ActionIcon
+                component={Link}
+                to="/explain"
+                search={{ model: sample(when.model, when.keywords, []), ...(when.protocol ? { protocol: when.protocol } : {}) } as never}
+                variant="subtle"
+                color="gray"
+                aria-label={t('try.do')}
+              >
+                <IconHelpHexagon size={17} />
+              </ActionIcon>
+            </Tooltip>
+          );
+        },
+      },
+    ],
+    [t, turn.run],
+  );
+
+  return (
+    <>
+      <PageHeader title={t('common:screens.routes')} about={t('about')}>
+        <Button leftSection={<IconPlus size={16} />} onClick={() => setSearch({ open: 'new' })}>
+          {t('make')}
+        </Button>
+      </PageHeader>
+      <Group mb="sm">
+        <TextInput leftSection={<IconSearch size={15} />} placeholder={t('search')} aria-label={t('search')} value={search.q} onChange={(event) => setSearch({ q: event.currentTarget.value })} w={{ base: '100%', xs: 300 }} />
+      </Group>
+      <DataTable
+        label={t('common:screens.routes')}
+        list={{ ...list, rows }}
+        columns={columns}
+        id={({ route }) => keyOf(route)}
+        rowHeight={52}
+        onOpen={({ route }) => setSearch({ open: keyOf(route) })}
+        empty={
+          search.q !== '' ? (
+            <Empty title={t('nothing.title')}>{t('nothing.text')}</Empty>
+          ) : (
+            <Empty title={t('empty.title')} action={<Button onClick={() => setSearch({ open: 'new' })}>{t('make')}</Button>}>
+              {t('empty.text')}
+            </Empty>
+          )
+        }
+        footer={
+          <Text size="xs" c="dimmed">
+            {t('orderHint')}
+          </Text>
+        }
+      />
+      <Drawer opened={open !== undefined || search.open === 'new'} onClose={() => (dirty ? setLeaving(true) : shut())} size="min(680px, 100%)" title={open ? (open.name ?? t('route', { to: toOf(open) })) : t('make')}>
+        {open ? (
+          <RouteEditor key={keyOf(open)} route={open} onDirty={setDirty} onDone={shut} reload={list.refetch} />
+        ) : search.open === 'new' ? (
+          <RouteEditor key="new" initial={EMPTY} onDirty={setDirty} onDone={shut} reload={list.refetch} />
+        ) : null}
+      </Drawer>
+      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={shut}>
+        {t('leave.text')}
+      </Confirm>
+    </>
+  );
 }

@@ -1,3 +1,66 @@
+import { Button, Card, Center, Group, Stack, Stepper, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { useExpired } from '../../api/auth';
+import { sessionQuery, setupQuery } from '../../app/session';
+import SignInAgain from '../../app/shell/SignInAgain';
+import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
+import { Waiting } from '../../widgets/Waiting';
+import { AddProviderSteps } from '../providers/AddProvider';
+import { FirstAdmin } from './FirstAdmin';
+import { FirstKey } from './FirstKey';
+
+/** From a gateway that was just started to a client that works: first admin, first provider, first key. */
 export default function Setup() {
-  return null;
+  const { t } = useTranslation(['setup', 'common']);
+  const navigate = useNavigate();
+  const expired = useExpired();
+  const session = useQuery(sessionQuery);
+  const setup = useQuery(setupQuery);
+  // Where the reader went; until then, where the gateway is.
+  const [chosen, setChosen] = useState<number | null>(null);
+  if (session.isPending || setup.isPending) return <Waiting />;
+  const inside = session.data !== undefined && session.data.kind !== 'nobody';
+  const step = inside ? Math.max(chosen ?? 1, 1) : 0;
+  const finish = () => void navigate({ to: '/' });
+  return (
+    <Center p="md" component="main">
+      <Card withBorder w="100%" maw={880} padding="lg" my="md" style={{ overflow: 'visible' }}>
+        <Stack>
+          <Group justify="space-between" wrap="nowrap">
+            <Group gap="xs" wrap="nowrap">
+              <img src="/admin/polyport.svg" width={30} height={30} alt="" />
+              <Title order={1}>{t('title')}</Title>
+            </Group>
+            <Group gap={0} wrap="nowrap">
+              <LanguageMenu />
+              <ColourSwitch />
+            </Group>
+          </Group>
+          <Stepper active={step} size="sm" allowNextStepsSelect={false} onStepClick={inside ? (at) => at > 0 && setChosen(at) : undefined} wrap>
+            <Stepper.Step label={t('steps.admin')} />
+            <Stepper.Step label={t('steps.provider')} />
+            <Stepper.Step label={t('steps.client')} />
+          </Stepper>
+          {step === 0 && <FirstAdmin needed={setup.data?.needed ?? false} onDone={() => setChosen(1)} />}
+          {step === 1 && (
+            <>
+              <Text size="sm">{t('providerText')}</Text>
+              <AddProviderSteps onDone={() => setChosen(2)} />
+              <Group justify="flex-end">
+                <Button variant="subtle" onClick={() => setChosen(2)}>
+                  {t('later')}
+                </Button>
+              </Group>
+            </>
+          )}
+          {step >= 2 && <FirstKey onDone={finish} />}
+        </Stack>
+        {inside && expired && <SignInAgain />}
+      </Card>
+    </Center>
+  );
 }

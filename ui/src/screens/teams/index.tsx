@@ -1,8 +1,83 @@
+import { Badge, Button, Group, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconPlus, IconSearch } from '@tabler/icons-react';
+import type { ColumnDef } from '@tanstack/react-table';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useList } from '../../api/list';
+import { useRefresh } from '../../api/query';
+import { useMay } from '../../app/session';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
+import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useLimitWords } from '../../widgets/rules/RulesSummary';
+import { useSearch } from '../../widgets/search';
+import type { Team } from './team';
+import { TeamDrawer } from './TeamDrawer';
+import { TeamEditor } from './TeamEditor';
 
-export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.teams')} />;
+/** Teams: what their members and keys may do together. */
+export default function Teams() {
+  const { t } = useTranslation(['teams', 'common']);
+  const format = useFormat();
+  const words = useLimitWords();
+  const refresh = useRefresh();
+  const admin = useMay()('admin');
+  const [search, setSearch] = useSearch({ q: '', id: '', new: '' });
+  const [typed, setTyped] = useState(search.q);
+  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
+  const list = useList('/admin/api/teams', 'teams', { q: search.q });
+  const [editing, setEditing] = useState(false);
+  const open = list.rows.find((team) => team.id === search.id);
+  const columns = useMemo<ColumnDef<Team>[]>(
+    () => [
+      { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
+      { id: 'state', header: t('state'), cell: ({ row }) => <Badge color={row.original.enabled ? 'teal' : 'gray'}>{row.original.enabled ? t('common:enabled') : t('common:disabled')}</Badge>, meta: { width: '90px' } },
+      { id: 'users', header: t('users'), cell: ({ row }) => format.number(row.original.users), meta: { width: '90px', align: 'right' } },
+      { id: 'keys', header: t('keys'), cell: ({ row }) => format.number(row.original.keys), meta: { width: '90px', align: 'right', wide: true } },
+      { id: 'models', header: t('common:rules.models'), cell: ({ row }) => row.original.models.join(', ') || t('common:rules.everything'), meta: { wide: true } },
+      { id: 'limits', header: t('common:rules.limits'), cell: ({ row }) => row.original.limits.map(words).join(', ') || '–', meta: { wide: true, width: 'minmax(160px, 2fr)' } },
+    ],
+    [t, format, words],
+  );
+  const make = admin && (
+    <Button leftSection={<IconPlus size={16} />} onClick={() => setSearch({ new: '1' })}>
+      {t('make')}
+    </Button>
+  );
+  return (
+    <>
+      <PageHeader title={t('common:screens.teams')} about={t('about')}>
+        {make}
+      </PageHeader>
+      <Group mb="sm" gap="xs">
+        <TextInput
+          aria-label={t('common:search')}
+          placeholder={t('common:search')}
+          leftSection={<IconSearch size={16} />}
+          value={typed}
+          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
+        />
+      </Group>
+      <DataTable
+        label={t('common:screens.teams')}
+        list={list}
+        columns={columns}
+        id={(team) => team.id}
+        onOpen={(team) => setSearch({ id: team.id })}
+        empty={
+          <Empty title={search.q ? t('noneFound') : t('none')} action={make}>
+            {t('noneText')}
+          </Empty>
+        }
+      />
+      {open && !editing && <TeamDrawer of={open} onClose={() => setSearch({ id: '' })} onEdit={() => setEditing(true)} />}
+      {open && editing && (
+        <TeamEditor of={open} onClose={() => setEditing(false)} onDone={() => setEditing(false)} onTake={() => (setEditing(false), void refresh('/admin/api/teams'))} />
+      )}
+      {search.new && <TeamEditor onClose={() => setSearch({ new: '' })} onDone={(team) => setSearch({ new: '', id: team.id })} onTake={() => undefined} />}
+    </>
+  );
 }

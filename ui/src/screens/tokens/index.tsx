@@ -1,8 +1,165 @@
+import { Button, Group, Select, Tabs, Text, TextInput } from '@mantine/core';
+import { IconFileImport, IconRefresh, IconSearch, IconTrash } from '@tabler/icons-react';
+import type { RowSelectionState } from '@tanstack/react-table';
+import { useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { api, type Schemas } from '../../api/client';
+import { Problem } from '../../api/problem';
+import { useChange } from '../../api/query';
+import { useTell } from '../../widgets/act';
+import { Confirm } from '../../widgets/confirm';
+import { DataTable } from '../../widgets/DataTable';
+import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
+import { useSearch } from '../../widgets/search';
+import { ImportDialog } from '../credentials/import/ImportDialog';
+import { postJson, type Send } from '../credentials/import/useImport';
+import { useColumns } from './columns';
+import { Events } from './Events';
+import { PoolStanding } from './Standing';
+import { narrowed, parts, type Token } from './tokens';
+import { type TokenAct, useRefreshAll, useTokenAct, useTokens } from './useTokens';
 
-export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.tokens')} />;
+/** One call deletes so many. */
+const MOST = 10_000;
+
+/** Accounts as those know them who looked after pools of refresh tokens before. */
+export default function Tokens() {
+  const { t } = useTranslation(['tokens', 'common']);
+  const tell = useTell();
+  const [search, set] = useSearch({ q: '', status: '', provider: '', tab: 'tokens', add: '' });
+  const pool = useTokens();
+  const [selection, setSelection] = useState<RowSelectionState>({});
+  const [hydrate, setHydrate] = useState(true);
+  const [deleting, setDeleting] = useState<Token[]>([]);
+  const [refreshing, setRefreshing] = useState(false);
+  const single = useTokenAct();
+  const refreshAll = useRefreshAll();
+  const { run } = single;
+  const onAct = useCallback((token: Token, what: TokenAct) => (what === 'delete' ? setDeleting([token]) : run({ token, what })), [run]);
+  const columns = useColumns(onAct, single.isPending ? single.variables.token.id : undefined);
+  const tokens = useMemo(() => pool.list.data ?? [], [pool.list.data]);
+  const { q, status, provider } = search;
+  const rows = useMemo(() => narrowed(tokens, { q, status, provider }), [tokens, q, status, provider]);
+  const providers = useMemo(() => [...new Set(tokens.map((token) => token.provider))], [tokens]);
+  const picked = useMemo(() => tokens.filter((token) => selection[String(token.id)]), [tokens, selection]);
+  const send = useCallback<Send>(
+    async (entries, provider, signal) => {
+      // Only texts are given an access token at once; names come with accounts.
+      const plain = hydrate && entries.every((entry) => Object.keys(entry).join() === 'refresh_token');
+      const body = plain ? { tokens: entries.map((entry) => entry.refresh_token) } : { accounts: entries.map(({ name, ...entry }) => ({ ...entry, email: name })) };
+      type Told = { data: { results: Awaited<ReturnType<Send>>['results']; hydrated?: number; hydrate_failed?: number } };
+      return (await postJson<Told>('/admin/api/tokens/batch-import', provider ? { provider } : {}, body, signal)).data;
+    },
+    [hydrate],
+  );
+  const remove = useChange(
+    async (ids: number[]) => {
+      const sum: Schemas['TokensDeleted'] = { requested: 0, deleted: 0, missing: 0, refused: [] };
+      for (const part of parts(ids, MOST)) {
+        const told = (await api.POST('/admin/api/tokens/batch-delete', { body: { ids: part } })).data?.data;
+        if (!told) continue;
+        sum.requested += told.requested;
+        sum.deleted += told.deleted;
+        sum.missing += told.missing;
+        sum.refused.push(...told.refused);
+      }
+      return sum;
+    },
+    {
+      refreshes: ['/admin/api/tokens', '/admin/api/credentials'],
+      onDone: (sum) => {
+        setDeleting([]);
+        setSelection({});
+        if (sum.refused.length > 0) tell.problem(new Problem({ code: 'declared_elsewhere', title: t('delete.refused', { count: sum.refused.length }), detail: sum.refused[0]?.detail }));
+        if (sum.deleted > 0) tell.done(t('delete.done', { count: sum.deleted }));
+      },
+    },
+  );
+  return (
+    <>
+      <PageHeader title={t('common:screens.tokens')} about={t('about')}>
+        <Button variant="default" leftSection={<IconRefresh size={16} />} loading={refreshAll.isPending} disabled={tokens.length === 0} onClick={() => setRefreshing(true)}>
+          {t('refreshAll.do')}
+        </Button>
+        <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: '1' })}>
+          {t('add')}
+        </Button>
+      </PageHeader>
+      <PoolStanding pool={pool} status={status} onStatus={(status) => set({ status })} />
+      <Tabs value={search.tab} onChange={(tab) => set({ tab: tab ?? 'tokens' })} keepMounted={false}>
+        <Tabs.List mb="sm">
+          <Tabs.Tab value="tokens">{t('tabs.tokens')}</Tabs.Tab>
+          <Tabs.Tab value="events">{t('tabs.events')}</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="tokens">
+          <Group gap="xs" mb="sm">
+            <TextInput size="xs" flex={1} miw={160} maw={320} value={q} onChange={(event) => set({ q: event.currentTarget.value })} placeholder={t('search')} aria-label={t('search')} leftSection={<IconSearch size={14} />} />
+            {providers.length > 1 && (
+              <Select size="xs" w={160} clearable aria-label={t('columns.provider')} placeholder={t('columns.provider')} value={provider || null} data={providers} onChange={(value) => set({ provider: value ?? '' })} />
+            )}
+            {picked.length > 0 && (
+              <Button size="xs" variant="light" color="red" leftSection={<IconTrash size={14} />} onClick={() => setDeleting(picked)}>
+                {t('delete.picked', { count: picked.length })}
+              </Button>
+            )}
+          </Group>
+          <DataTable
+            label={t('common:screens.tokens')}
+            list={{ rows, isPending: pool.list.isPending, error: pool.list.error && Problem.of(pool.list.error), refetch: pool.list.refetch }}
+            columns={columns}
+            id={(row) => String(row.id)}
+            rowHeight={46}
+            height="calc(100dvh - 440px)"
+            sortable
+            selection={selection}
+            onSelection={setSelection}
+            empty={
+              tokens.length > 0 ? (
+                <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => set({ q: '', status: '', provider: '' })}>{t('empty.clear')}</Button>} />
+              ) : (
+                <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: '1' })}>{t('add')}</Button>}>
+                  {t('empty.text')}
+                </Empty>
+              )
+            }
+          />
+        </Tabs.Panel>
+        <Tabs.Panel value="events">
+          <Events tokens={tokens} />
+        </Tabs.Panel>
+      </Tabs>
+      <ImportDialog opened={search.add !== ''} onClose={() => set({ add: '' })} tokens={{ send, most: hydrate ? 60 : 5_000, hydrate, onHydrate: setHydrate }} />
+      <Confirm
+        opened={refreshing}
+        onClose={() => setRefreshing(false)}
+        title={t('refreshAll.do')}
+        action={t('refreshAll.go')}
+        onConfirm={() => {
+          setRefreshing(false);
+          refreshAll.mutate(undefined, { onSuccess: (told) => tell.done(t('refreshAll.done', { success: told.success, failed: told.failed, total: told.total })), onError: tell.problem });
+        }}
+      >
+        {t('refreshAll.text')}
+      </Confirm>
+      <Confirm
+        opened={deleting.length > 0}
+        onClose={() => setDeleting([])}
+        title={t('delete.title', { count: deleting.length })}
+        action={t('common:delete')}
+        typed={deleting.length > 1 ? String(deleting.length) : undefined}
+        pending={remove.isPending}
+        problem={remove.error}
+        onConfirm={() => remove.mutate(deleting.map((token) => token.id))}
+      >
+        {deleting.length === 1 && (
+          <Text size="sm" fw={600} mb={4}>
+            <bdi>{deleting[0]?.email}</bdi>
+          </Text>
+        )}
+        {t('delete.text')}
+      </Confirm>
+    </>
+  );
 }

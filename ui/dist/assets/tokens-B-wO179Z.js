@@ -1,1 +1,0 @@
-import{t as e,v as t}from"./useTranslation-C31U6uxJ.js";import{t as n}from"./PageHeader-klLFIUBt.js";var r=t();function i(){let{t}=e();return(0,r.jsx)(n,{title:t(`screens.tokens`)})}export{i as default};

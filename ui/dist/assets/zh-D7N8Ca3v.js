@@ -1,0 +1,1 @@
+var e={colours:`配色`,looks:`界面`,means:`登录方式`,meansOf:{oidc:`身份提供方`,password:`密码`,setup:`初始化代码`},password:`密码`,passwordChanged:`密码已修改，其他设备已退出登录。`,passwordText:`修改密码后，其他设备上的登录会话将全部结束。`,role:`角色`,schemes:{auto:`跟随系统`,dark:`深色`,light:`浅色`},session:`当前会话`,since:`登录时间`,team:`团队`,until:`最晚有效至`};export{e as default};

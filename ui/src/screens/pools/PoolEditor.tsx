@@ -1,0 +1,141 @@
+import { Alert, Badge, Button, Group, Stack, Text } from '@mantine/core';
+import { IconArrowBackUp, IconArrowForwardUp, IconDeviceFloppy, IconLock } from '@tabler/icons-react';
+import { useEffect, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { api, ifMatch } from '../../api/client';
+import { useChange, useRefresh } from '../../api/query';
+import { useTell } from '../../widgets/act';
+import { ConflictAlert } from '../../widgets/ConflictAlert';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { go, redo, start, undo } from './history';
+import { definitionOf, type Draft, draftOf, emptyDraft, type Pool, same } from './pool';
+import { PoolForm } from './PoolForm';
+import { PoolHead } from './PoolHead';
+import classes from './Pools.module.css';
+
+interface Props {
+  /** The pool; nothing where one is made. */
+  pool?: Pool;
+  initial?: Draft;
+  pools: Pool[];
+  onDirty: (dirty: boolean) => void;
+  onDone: (name: string) => void;
+  onGone: () => void;
+}
+
+const REFRESHES = ['/admin/api/pools', '/admin/api/models', '/admin/api/routes', '/admin/api/problems'];
+
+/** A pool, changed as a whole: every step can be taken back until it is saved. */
+export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Props) {
+  const { t } = useTranslation(['pools', 'common']);
+  const tell = useTell();
+  const refresh = useRefresh();
+  // What the pool was like when the changes began; what others do meanwhile shows when it is saved.
+  const [base, setBase] = useState(pool);
+  const [saved, setSaved] = useState(() => (pool ? draftOf(pool) : (initial ?? emptyDraft('', []))));
+  const [history, setHistory] = useState(() => start(saved));
+  const draft = history.now;
+  const dirty = !same(draft, saved) || (!pool && draft.rows.length > 1);
+  const readOnly = pool !== undefined && pool.origin !== 'database';
+  useEffect(() => onDirty(dirty), [dirty, onDirty]);
+  useEffect(() => {
+    if (!dirty) return undefined;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener('beforeunload', warn);
+    return () => window.removeEventListener('beforeunload', warn);
+  }, [dirty]);
+  const take = (next: Pool) => {
+    const draft = draftOf(next);
+    setBase(next);
+    setSaved(draft);
+    setHistory(start(draft));
+  };
+  // Somebody else's change is taken over at once where nothing of one's own would be lost.
+  useEffect(() => {
+    if (pool && base && pool.revision !== base.revision && !dirty) take(pool);
+  }, [pool, base, dirty]);
+
+  const save = useChange<{ anyway: boolean }, Pool>(
+    async ({ anyway }) => {
+      if (!base) return (await api.POST('/admin/api/pools', { body: definitionOf(draft, false) as never })).data as Pool;
+      const { data } = await api.PATCH('/admin/api/pools/{id}', {
+        params: { path: { id: base.id ?? base.name } },
+        headers: anyway ? {} : ifMatch(base.revision),
+        body: definitionOf(draft, true) as never,
+      });
+      return data as Pool;
+    },
+    {
+      refreshes: REFRESHES,
+      onDone: (pool) => {
+        take(pool);
+        tell.done(t('saved', { name: pool.name }));
+        onDone(pool.name);
+      },
+    },
+  );
+  const conflict = save.error?.status === 412;
+  const lookAgain = async () => {
+    save.reset();
+    const { data } = await api.GET('/admin/api/pools/{id}', { params: { path: { id: base?.id ?? draft.name } } });
+    take(data as Pool);
+    await refresh('/admin/api/pools');
+  };
+  const change = (next: Partial<Draft>, joins = false) => {
+    if (save.error) save.reset();
+    setHistory((history) => go(history, { ...history.now, ...next }, joins && history.past.length > 0 && lastJoined.is === Object.keys(next).join()));
+    lastJoined.is = joins ? Object.keys(next).join() : '';
+  };
+  const [lastJoined] = useState({ is: '' });
+  const definition = useMemo(() => ({ ...definitionOf(draft, false), name: draft.name.trim() || 'new' }), [draft]);
+  const ready = draft.name.trim() !== '' && draft.rows.some((row) => row.kind === 'target');
+
+  return (
+    <Stack
+      gap="md"
+      onKeyDown={(event) => {
+        if (!(event.ctrlKey || event.metaKey) || readOnly || event.target instanceof HTMLInputElement) return;
+        if (event.key === 'z' && !event.shiftKey) setHistory(undo);
+        else if (event.key === 'y' || (event.key.toLowerCase() === 'z' && event.shiftKey)) setHistory(redo);
+        else return;
+        event.preventDefault();
+      }}
+    >
+      {readOnly && (
+        <Alert color="gray" variant="light" icon={<IconLock size={18} />}>
+          {t('fileOwned')}
+        </Alert>
+      )}
+      {pool && <PoolHead pool={pool} onGone={onGone} refreshes={REFRESHES} />}
+      <PoolForm draft={draft} change={change} making={!pool} readOnly={readOnly} pools={pools} definition={definition} errors={save.error && !conflict ? save.error.fieldErrors() : {}} />
+      {conflict && <ConflictAlert onTake={() => void lookAgain()} onReplace={() => save.mutate({ anyway: true })} pending={save.isPending} />}
+      {!conflict && <ProblemAlert problem={save.error} />}
+      {!readOnly && (
+        <div className={classes.unsaved}>
+          <Group justify="space-between" gap="xs">
+            <Group gap={4}>
+              <Button variant="subtle" color="gray" size="xs" leftSection={<IconArrowBackUp size={15} />} disabled={history.past.length === 0} onClick={() => setHistory(undo)}>
+                {t('undo')}
+              </Button>
+              <Button variant="subtle" color="gray" size="xs" leftSection={<IconArrowForwardUp size={15} />} disabled={history.future.length === 0} onClick={() => setHistory(redo)}>
+                {t('redo')}
+              </Button>
+              {dirty ? <Badge color="orange">{t('unsaved')}</Badge> : <Text size="xs" c="dimmed">{pool ? t('allSaved') : ''}</Text>}
+            </Group>
+            <Group gap="xs">
+              {dirty && pool && (
+                <Button variant="default" size="xs" onClick={() => setHistory((history) => go(history, saved))}>
+                  {t('discard')}
+                </Button>
+              )}
+              <Button size="xs" leftSection={<IconDeviceFloppy size={15} />} disabled={!ready || (pool !== undefined && !dirty)} loading={save.isPending && !conflict} onClick={() => save.mutate({ anyway: false })}>
+                {pool ? t('common:save') : t('create')}
+              </Button>
+            </Group>
+          </Group>
+        </div>
+      )}
+    </Stack>
+  );
+}

@@ -1,0 +1,63 @@
+import { Group, Loader, Text } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+
+import { api } from '../../api/client';
+import { Problem } from '../../api/problem';
+import { colourOf } from './colours';
+import classes from './Pools.module.css';
+
+interface Turns {
+  turns: { provider: string; model: string }[];
+}
+
+/** Whose turn it would be, twelve requests in a row, as the router itself works it out for what is not saved yet. */
+export function Preview({ definition, providers, turns = 12 }: { definition: Record<string, unknown>; providers: string[]; turns?: number }) {
+  const { t } = useTranslation(['pools', 'common']);
+  const [asked] = useDebouncedValue(JSON.stringify(definition), 250);
+  const any = Array.isArray(definition.targets) && definition.targets.length > 0;
+  const { data, error, isFetching } = useQuery({
+    queryKey: ['post', '/admin/api/pools/preview', asked, turns],
+    queryFn: async () => (await api.POST('/admin/api/pools/preview' as never, { body: { pool: JSON.parse(asked), turns } } as never)).data as unknown as Turns,
+    enabled: any,
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+  const problem = error ? Problem.of(error) : null;
+  return (
+    <div>
+      <Group gap="xs" mb={6}>
+        <Text size="sm" fw={600}>
+          {t('preview.title', { count: turns })}
+        </Text>
+        {isFetching && <Loader size={12} />}
+      </Group>
+      {!any ? (
+        <Text size="sm" c="dimmed">
+          {t('preview.empty')}
+        </Text>
+      ) : problem ? (
+        <Text size="sm" c="dimmed">
+          {problem.status === 404 || problem.status === 405 ? t('preview.none') : problem.detail || t('preview.none')}
+        </Text>
+      ) : (
+        <ol className={classes.strip} aria-label={t('preview.title', { count: turns })}>
+          {data?.turns.map((turn, at) => (
+            <li key={at} className={classes.turn}>
+              <b style={{ background: `var(--mantine-color-${colourOf(providers, turn.provider)}-light)`, color: `var(--mantine-color-${colourOf(providers, turn.provider)}-light-color)` }}>{at + 1}</b>
+              <span>
+                <bdi>
+                  {turn.provider}/{turn.model}
+                </bdi>
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+      <Text size="xs" c="dimmed" mt={6}>
+        {t('preview.about')}
+      </Text>
+    </div>
+  );
+}

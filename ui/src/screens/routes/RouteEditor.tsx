@@ -1,0 +1,150 @@
+import { Alert, Badge, Button, Collapse, Group, List, Stack, Switch, Text, UnstyledButton } from '@mantine/core';
+import { IconAlertTriangle, IconChevronDown, IconChevronRight, IconLock, IconTrash } from '@tabler/icons-react';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { api } from '../../api/client';
+import { useChange } from '../../api/query';
+import { useAct, useTell } from '../../widgets/act';
+import { ConflictAlert } from '../../widgets/ConflictAlert';
+import { Confirm } from '../../widgets/confirm';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useEditor } from '../../widgets/useEditor';
+import { RareFields } from './RareFields';
+import { type Draft, draftOf, EMPTY, keyOf, type Route, TIME } from './route';
+import { REFRESHES, saveRoute } from './save';
+import { TryRoute } from './TryRoute';
+import { WhenFields } from './WhenFields';
+
+interface Props {
+  /** The route; nothing where one is made. */
+  route?: Route;
+  initial?: Draft;
+  onDirty: (dirty: boolean) => void;
+  onDone: () => void;
+  reload: () => unknown;
+}
+
+/** A route, as a form. What is rarely changed is folded. */
+export function RouteEditor(props: Props) {
+  // Looking at what is there now begins anew with it.
+  const [round, setRound] = useState({ at: 0, route: props.route });
+  const again = async () => {
+    const { data } = await api.GET('/admin/api/routes/{id}', { params: { path: { id: props.route ? keyOf(props.route) : '' } } });
+    props.reload();
+    setRound(({ at }) => ({ at: at + 1, route: data as Route }));
+  };
+  return <Form key={round.at} {...props} route={round.route} onTake={() => void again()} />;
+}
+
+/** Which times are none. */
+export function wrongTimes(draft: Draft): (keyof Draft)[] {
+  return (['patience', 'maxWait', 'minDelay'] as const).filter((name) => draft[name].trim() !== '' && !TIME.test(draft[name].trim()));
+}
+
+function Form({ route, initial, onDirty, onDone, onTake }: Props & { onTake: () => void }) {
+  const { t } = useTranslation(['routes', 'common']);
+  const tell = useTell();
+  const start = route ? draftOf(route) : (initial ?? EMPTY);
+  const readOnly = route !== undefined && route.origin !== 'database';
+  const [rare, setRare] = useState(JSON.stringify(rareOf(start)) !== JSON.stringify(rareOf(EMPTY)));
+  const [asking, setAsking] = useState(false);
+  const editor = useEditor<Draft, Route>({
+    initial: start,
+    revision: route?.revision,
+    save: (draft, revision) => saveRoute(draft, route, revision),
+    refreshes: REFRESHES,
+    onDone: () => {
+      tell.done(t('saved'));
+      onDirty(false);
+      onDone();
+    },
+    valid: (draft) => draft.to.trim() !== '' && wrongTimes(draft).length === 0,
+  });
+  const { draft, dirty } = editor;
+  useEffect(() => onDirty(dirty && !readOnly), [dirty, readOnly, onDirty]);
+  const path = { params: { path: { id: route?.id ?? '' } } };
+  const turn = useAct((on: boolean) => (on ? api.POST('/admin/api/routes/{id}/enable', path) : api.POST('/admin/api/routes/{id}/disable', path)), { refreshes: REFRESHES });
+  const remove = useChange<void>(() => api.DELETE('/admin/api/routes/{id}', path), { refreshes: REFRESHES, onDone: () => (onDirty(false), onDone()) });
+  return (
+    <Stack gap="md">
+      {readOnly && (
+        <Alert color="gray" variant="light" icon={<IconLock size={18} />}>
+          {t('fileOwned')}
+        </Alert>
+      )}
+      {route && route.enabled !== false && (route.problems?.length ?? 0) > 0 && (
+        <Alert color="red" variant="light" icon={<IconAlertTriangle />} title={t('broken')}>
+          <List size="sm">
+            {route.problems?.map((problem, at) => (
+              <List.Item key={at}>
+                {problem.path && <code>{problem.path} </code>}
+                {problem.message}
+                {problem.remedy && <> — {problem.remedy}</>}
+              </List.Item>
+            ))}
+          </List>
+        </Alert>
+      )}
+      {!readOnly && (
+        <Group justify="space-between">
+          <Switch
+            label={t('inUse')}
+            checked={route ? route.enabled !== false : draft.enabled}
+            onChange={(event) => (route ? turn.run(event.currentTarget.checked) : editor.set({ enabled: event.currentTarget.checked }))}
+            disabled={turn.isPending}
+          />
+          {route && (
+            <Button variant="subtle" color="red" size="xs" leftSection={<IconTrash size={15} />} onClick={() => setAsking(true)}>
+              {t('common:delete')}
+            </Button>
+          )}
+        </Group>
+      )}
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          editor.submit();
+        }}
+      >
+        <Stack gap="md">
+          <WhenFields draft={draft} set={editor.set} errors={editor.fieldErrors} touched={editor.touched} readOnly={readOnly} />
+          <div>
+            <UnstyledButton onClick={() => setRare(!rare)} aria-expanded={rare} mb="xs">
+              <Group gap={6}>
+                {rare ? <IconChevronDown size={16} /> : <IconChevronRight size={16} />}
+                <Text size="sm" fw={600}>
+                  {t('rare.title')}
+                </Text>
+                <Text size="xs" c="dimmed">
+                  {t('rare.about')}
+                </Text>
+              </Group>
+            </UnstyledButton>
+            <Collapse expanded={rare}>
+              <RareFields draft={draft} set={editor.set} errors={editor.fieldErrors} readOnly={readOnly} />
+            </Collapse>
+          </div>
+          {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
+          <ProblemAlert problem={editor.problem} />
+          {!readOnly && (
+            <Group justify="flex-end">
+              {dirty && <Badge color="orange">{t('unsaved')}</Badge>}
+              <Button type="submit" loading={editor.saving && !editor.conflict} disabled={route !== undefined && !dirty}>
+                {route ? t('common:save') : t('create')}
+              </Button>
+            </Group>
+          )}
+        </Stack>
+      </form>
+      <TryRoute draft={draft} index={route?.index ?? null} saved={route !== undefined && !dirty} />
+      <Confirm opened={asking} onClose={() => (setAsking(false), remove.reset())} title={t('remove.title')} action={t('common:delete')} onConfirm={() => remove.mutate()} pending={remove.isPending} problem={remove.error}>
+        {t('remove.text')}
+      </Confirm>
+    </Stack>
+  );
+}
+
+function rareOf({ mode, keys, attempts, patience, maxWait, hedge, disconnect, capture }: Draft): unknown[] {
+  return [mode, keys, attempts, patience, maxWait, hedge, disconnect, capture];
+}

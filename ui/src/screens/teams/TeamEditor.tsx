@@ -1,0 +1,43 @@
+import { TextInput } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+
+import { EditorDrawer } from '../../widgets/EditorDrawer';
+import { RulesFields } from '../../widgets/rules/RulesFields';
+import { amountProblem } from '../../widgets/rules/rules';
+import { useEditor } from '../../widgets/useEditor';
+import { draft, saveTeam, type Team, type TeamDraft } from './team';
+
+/** Makes a team, or changes one. */
+export function TeamEditor({ of, onClose, onDone, onTake }: { of?: Team; onClose: () => void; onDone: (team: Team) => void; onTake: () => void }) {
+  const { t } = useTranslation(['teams', 'common']);
+  const editor = useEditor<TeamDraft, Team>({
+    initial: draft(of),
+    revision: of?.revision,
+    save: (draft, revision) => saveTeam(draft, of, revision),
+    refreshes: ['/admin/api/teams', '/admin/api/users', '/admin/api/keys', '/admin/api/quotas'],
+    onDone,
+    valid: ({ name, limits }) => name.trim() !== '' && limits.every(({ what, amount }) => !amountProblem(what, amount)),
+  });
+  const { draft: values, set, fieldErrors, touched } = editor;
+  return (
+    <EditorDrawer
+      opened
+      title={of ? t('change', { name: of.name }) : t('make')}
+      action={of ? undefined : t('make')}
+      onClose={onClose}
+      editor={editor}
+      onTake={onTake}
+      fields={['name']}
+    >
+      <TextInput
+        label={t('name')}
+        data-autofocus
+        required
+        value={values.name}
+        error={fieldErrors.name ?? (touched && !values.name.trim() ? t('nameNeeded') : undefined)}
+        onChange={(event) => set({ name: event.currentTarget.value })}
+      />
+      <RulesFields value={values} onChange={set} errors={fieldErrors} touched={touched} />
+    </EditorDrawer>
+  );
+}

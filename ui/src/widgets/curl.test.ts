@@ -1,0 +1,10 @@
+import { expect, it } from 'vitest';
+
+import { curlLine } from './curl';
+
+it('is safe to paste whatever the model is called', () => {
+  expect(curlLine('http://h', "it's", 'pp-1')).toBe(
+    `curl http://h/v1/chat/completions -H 'authorization: Bearer pp-1' -H 'content-type: application/json' \\\n  -d '{"model":"it'\\''s","messages":[{"role":"user","content":"hello"}]}'`,
+  );
+  expect(curlLine('http://h', 'echo', undefined)).not.toContain('authorization');
+});

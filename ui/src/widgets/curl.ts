@@ -1,0 +1,7 @@
+/** A line for a POSIX shell that asks a model. */
+export function curlLine(origin: string, model: string, key: string | undefined): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }] });
+  const auth = key ? ` -H ${quoted(`authorization: Bearer ${key}`)}` : '';
+  return `curl ${origin}/v1/chat/completions${auth} -H 'content-type: application/json' \\\n  -d ${quoted(body)}`;
+}
