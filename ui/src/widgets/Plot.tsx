@@ -13,6 +13,8 @@ const PlotCanvas = lazy(() => import('./PlotCanvas'));
 
 export interface PlotProps {
   title: string;
+  /** Of its title. */
+  order?: 2 | 3;
   /** Beside the title, such as a switch of what is shown. */
   children?: ReactNode;
   /** Unix milliseconds, in order. */
@@ -74,7 +76,7 @@ export function Plot(props: PlotProps) {
     <section aria-label={title}>
       <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
         <Group gap="xs">
-          <Title order={3} size="0.92rem">
+          <Title order={props.order ?? 2} size="0.92rem">
             {title}
           </Title>
           {props.children}

@@ -19,7 +19,7 @@ export function RangePicker({ spans, usual, search, onChange }: Props) {
   const format = useFormat();
   const [open, setOpen] = useState(false);
   const own = isOwn(search);
-  const data = spans.map((span) => ({ value: span, label: t(`range.${span}`) }));
+  const data = spans.map((span) => ({ value: span, label: span === 'all' ? t('all') : t(`range.${span}`) }));
   const value = own ? '' : isSpan(search.range) ? search.range : usual;
   const choose = (range: string | null) => range && onChange({ range, from: '', to: '' });
   const { from, to } = rangeOf(search, usual);

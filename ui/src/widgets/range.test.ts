@@ -18,6 +18,7 @@ describe('rangeOf', () => {
     expect(rangeOf({ ...none, from: '2026-11-02', to: '2026-11-01' }, '24h', now)).toEqual(usual);
     expect(rangeOf({ ...none, from: 'x', to: '9e999' }, '24h', now)).toEqual(usual);
     expect(isOwn({ ...none, from: '2026-11-02' })).toBe(false);
+    expect(localText(rangeOf({ ...none, range: 'all' }, '24h', now).from)).toBe('');
   });
 });
 

@@ -41,7 +41,7 @@ export function Plots({ search, onZoom, onReset }: Props) {
   const money = (value: number | null) => (value === null ? format.money(null) : format.number(value, value !== 0 && Math.abs(value) < 1 ? 6 : 2));
   const duration = (value: number | null) => format.duration(value);
   const short = (value: number) => format.short(value);
-  const same = { times: shown.times, group: 'dashboard', onZoom, onReset } satisfies Partial<PlotProps>;
+  const same = { order: 3, times: shown.times, group: 'dashboard', onZoom, onReset } satisfies Partial<PlotProps>;
   const errors = data.total.error_rate === null ? '' : ` · ${t('errorsOf', { rate: format.percent(data.total.error_rate) })}`;
   return (
     <>

@@ -1,4 +1,4 @@
-import { ActionIcon, Text, Tooltip } from '@mantine/core';
+import { ActionIcon, Text, Tooltip, VisuallyHidden } from '@mantine/core';
 import { IconListSearch } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
@@ -93,7 +93,7 @@ export function columns({ t, format, by, measure, currency, earlier, credentials
     },
     ...changed,
     {
-      id: 'go', header: () => <span aria-label={t('toRequests')} />, enableSorting: false, meta: { width: '44px' },
+      id: 'go', header: () => <VisuallyHidden>{t('toRequests')}</VisuallyHidden>, enableSorting: false, meta: { width: '44px' },
       cell: ({ row: { original } }) => {
         const only = filtersOf(original, by);
         return only ? (

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+
+import document from '../../../../docs/openapi.json';
+import { ACTIONS, actionWords, type Entry, hasDetail, linkTo, objectName, partsOf } from './audit';
+import en from './en.json';
+
+const entry = (more: Partial<Entry>): Entry => ({ id: '1', at: 0, actor: { kind: 'user', name: 'ada' }, action: 'x', status: 200, request: 'req_1', detail: {}, ...more });
+
+/** What the page does with words, with those of English. */
+const t = (key: string, options: Record<string, unknown>) => {
+  const found = key.split('.').reduce<unknown>((words, part) => (words as Record<string, unknown> | undefined)?.[part], en);
+  return String(found ?? options.defaultValue).replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => String(options[name]));
+};
+
+describe('actions', () => {
+  const operations = new Set(Object.values(document.paths).flatMap((path) => Object.values(path as object).map((one: { operationId?: string }) => one.operationId)));
+
+  it('are operations of the API, and have words', () => {
+    expect(ACTIONS.filter((action) => !operations.has(action))).toEqual([]);
+    expect(ACTIONS.filter((action) => actionWords(action, t) === action)).toEqual([]);
+  });
+
+  it('that nobody knows go by their own name', () => {
+    expect(actionWords('createProvider', t)).toBe('Create provider');
+    expect(actionWords('signIn', t)).toBe('Sign in');
+    expect(actionWords('doSomethingNew', t)).toBe('doSomethingNew');
+    expect(partsOf('explain')).toBeNull();
+  });
+});
+
+describe('objects', () => {
+  it('go by their names', () => {
+    expect(objectName(entry({ object: '01-a', detail: { name: 'ada' } }))).toBe('ada');
+    expect(objectName(entry({ object: '01-a', detail: { name: 5 } }))).toBe('01-a');
+    expect(objectName(entry({ detail: 'x' }))).toBeNull();
+  });
+
+  it('are linked as long as they are there', () => {
+    expect(linkTo(entry({ object_kind: 'users', object: '01', action: 'changeUser' }))).toEqual({ to: '/users', search: { id: '01' } });
+    expect(linkTo(entry({ object_kind: 'users', object: '01', action: 'deleteUser' }))).toBeNull();
+    expect(linkTo(entry({ object_kind: 'session', action: 'signIn' }))).toBeNull();
+  });
+});
+
+describe('hasDetail', () => {
+  it('knows what is nothing', () => {
+    expect([{}, [], null, { a: 1 }, [1], 'x'].map(hasDetail)).toEqual([false, false, false, true, true, true]);
+  });
+});
