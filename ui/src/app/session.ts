@@ -62,8 +62,16 @@ export function useStatus() {
   });
 }
 
+const leaving = new Set<() => Promise<void>>();
+
+/** What is to be done while one is still signed in: to give back what was made for this session, and to forget what was typed. */
+export function beforeSignOut(act: () => Promise<void>): void {
+  leaving.add(act);
+}
+
 /** Leaves: nothing that was read stays in memory. */
 export async function signOut(): Promise<void> {
+  await Promise.allSettled([...leaving].map((act) => act()));
   try {
     if (!authStore.get().adminKey) await api.DELETE('/admin/api/session');
   } finally {

@@ -1,8 +1,90 @@
+import { SegmentedControl, Switch } from '@mantine/core';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { PageHeader } from '../../widgets/PageHeader';
+import { useSearch } from '../../widgets/search';
+import { useClientKey } from './clientKey';
+import { Compare } from './Compare';
+import { Composer } from './Composer';
+import { takeOver } from './handover';
+import { Inspector } from './Inspector';
+import { KeyBadge, KeyNeeded } from './KeyBar';
+import { LaneHead } from './LaneHead';
+import classes from './Playground.module.css';
+import { isProtocol } from './protocols/neutral';
+import { RawEditor } from './RawEditor';
+import { Talk } from './Talk';
+import { useModels } from './useModels';
+import { usePlayground } from './usePlayground';
 
-export default function Screen() {
-  const { t } = useTranslation();
-  return <PageHeader title={t('screens.playground')} />;
+/** Asks models as clients do, in each of their protocols, and shows what goes over the wire. */
+export default function PlaygroundScreen() {
+  const { t } = useTranslation(['playground', 'requests', 'common']);
+  const [search, setSearch] = useSearch({ model: '', protocol: '', tab: 'settings' });
+  const client = useClientKey();
+  const play = usePlayground(client.key);
+  const models = useModels(client.key, client.state === 'open');
+  const { lanes, raw } = play;
+  const two = lanes.length > 1;
+  const refused = lanes.some((lane) => lane.last?.fault === 'client_auth');
+  const ready = (client.state === 'open' || client.state === 'held') && lanes.every((lane) => lane.model.trim() !== '');
+
+  // A request from elsewhere, and what the address asks for, are taken up once.
+  const begun = useRef(false);
+  useEffect(() => {
+    if (begun.current) return;
+    begun.current = true;
+    const handed = takeOver();
+    if (handed) play.takeUp(handed);
+    else if (search.model || isProtocol(search.protocol)) play.setTarget(0, { ...(search.model && { model: search.model }), ...(isProtocol(search.protocol) && { protocol: search.protocol }) });
+    setSearch({ model: '', protocol: '' });
+  });
+  // Something is asked for at once: a newcomer has to choose nothing.
+  useEffect(() => {
+    const first = models[0];
+    if (first && lanes[0]?.model === '' && !search.model) play.setTarget(0, { model: first });
+  }, [models, lanes, search.model, play]);
+
+  return (
+    <>
+      <PageHeader title={t('common:screens.playground')} about={t('about')}>
+        <KeyBadge client={client} />
+        <Switch label={t('compare.on')} checked={two} disabled={raw !== null} onChange={(event) => play.compare(event.currentTarget.checked)} />
+        <SegmentedControl
+          aria-label={t('mode.label')}
+          value={raw === null ? 'talk' : 'raw'}
+          onChange={(value) => play.toRaw(value === 'raw')}
+          data={[{ value: 'talk', label: t('mode.talk') }, { value: 'raw', label: t('mode.raw') }]}
+        />
+      </PageHeader>
+      <KeyNeeded client={client} refused={refused} />
+      <div className={classes.grid}>
+        <div className={classes.lanes}>
+          <div className={classes.lanes} data-two={two || undefined}>
+            {lanes.map((lane, at) => {
+              const label = two ? `${'AB'[at] ?? ''} · ` : '';
+              return (
+                <div key={at} className={classes.lane}>
+                  <LaneHead lane={lane} label={label} models={models} onTarget={(next) => play.setTarget(at, next)} onClose={two && at === 1 ? () => play.compare(false) : undefined} />
+                  <Talk
+                    lane={lane}
+                    label={`${label}${t('talk.label')}`}
+                    raw={raw !== null}
+                    onEdit={(id) => play.edit(at, id)}
+                    onResend={(id) => play.resend(at, id)}
+                    onAgain={() => play.again(at)}
+                    onResults={(results) => play.giveResults(at, results)}
+                  />
+                </div>
+              );
+            })}
+          </div>
+          {two && <Compare lanes={lanes} />}
+          {raw === null ? <Composer play={play} ready={ready} /> : <RawEditor play={play} ready={ready} />}
+        </div>
+        <Inspector play={play} tab={search.tab} onTab={(tab) => setSearch({ tab })} caller={client.held?.made?.name} />
+      </div>
+    </>
+  );
 }

@@ -1,0 +1,177 @@
+import { ActionIcon, Button, Group, Loader, Stack, Text, Textarea, Tooltip } from '@mantine/core';
+import { IconPencil, IconReload, IconSend } from '@tabler/icons-react';
+import { useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { useFormat, useNow } from '../../widgets/format';
+import { type Lane, openCalls, type Said } from './conversation';
+import type { Exchange } from './exchange';
+import { Facts } from './Facts';
+import { Failure } from './Failure';
+import { Parts } from './Parts';
+import classes from './Playground.module.css';
+import type { ToolCall } from './protocols/neutral';
+
+interface Props {
+  lane: Lane;
+  label: string;
+  raw: boolean;
+  onEdit: (id: number) => void;
+  onResend: (id: number) => void;
+  onAgain: () => void;
+  onResults: (results: string[]) => void;
+}
+
+/** A conversation with one target. */
+export function Talk({ lane, label, raw, onEdit, onResend, onAgain, onResults }: Props) {
+  const { t } = useTranslation(['playground', 'common']);
+  const scroller = useRef<HTMLDivElement>(null);
+  const { running, last } = lane;
+  const turns = raw ? [] : lane.turns;
+  // What comes is followed, unless the reader has scrolled up.
+  const following = useRef(true);
+  useEffect(() => {
+    const [box, content] = [scroller.current, scroller.current?.firstElementChild];
+    if (!box || !content) return undefined;
+    const observer = new ResizeObserver(() => {
+      if (following.current) box.scrollTop = box.scrollHeight;
+    });
+    observer.observe(content);
+    return () => observer.disconnect();
+  }, []);
+  const failed = last && (last.state === 'failed' || (last.state === 'stopped' && last.answer.parts.length === 0)) ? last : null;
+  const calls = running || raw ? [] : openCalls(lane);
+  const empty = turns.length === 0 && !running && !last;
+  return (
+    <div
+      ref={scroller}
+      className={classes.scroller}
+      role="region"
+      tabIndex={0}
+      aria-label={label}
+      onScroll={({ currentTarget: box }) => (following.current = box.scrollHeight - box.scrollTop - box.clientHeight < 48)}
+    >
+      <div className={classes.talk}>
+      {empty && (
+        <Stack gap={4} align="center" py="xl">
+          <Text fw={600}>{t(raw ? 'talk.emptyRaw' : 'talk.empty')}</Text>
+          <Text size="sm" c="dimmed" ta="center" maw={420}>
+            {t(raw ? 'talk.emptyRawText' : 'talk.emptyText')}
+          </Text>
+        </Stack>
+      )}
+      {turns.map((turn) => (
+        <Turn key={`${turn.id}-${turn.role}`} turn={turn} onEdit={onEdit} onResend={onResend} />
+      ))}
+      {raw && last && !running && !failed && (
+        <div className={classes.turn}>
+          <Parts parts={last.answer.parts} />
+          {last.answer.parts.length === 0 && <Text size="sm" c="dimmed">{t('answer.empty')}</Text>}
+          <Facts exchange={last} />
+        </div>
+      )}
+      {running && <Running exchange={running} />}
+      {failed && (
+        <div className={classes.turn}>
+          {failed.answer.parts.length > 0 && <Parts parts={failed.answer.parts} />}
+          <Failure exchange={failed} onAgain={onAgain} />
+        </div>
+      )}
+      {calls.length > 0 && <Results key={lane.turns.at(-1)?.id} calls={calls} onGive={onResults} />}
+      </div>
+    </div>
+  );
+}
+
+function Turn({ turn, onEdit, onResend }: { turn: Said; onEdit: (id: number) => void; onResend: (id: number) => void }) {
+  const { t } = useTranslation(['playground', 'common']);
+  if (turn.role === 'assistant') {
+    return (
+      <div className={classes.turn} data-role="assistant">
+        <Parts parts={turn.parts} />
+        {turn.parts.length === 0 && <Text size="sm" c="dimmed">{t('answer.empty')}</Text>}
+        {turn.exchange && <Facts exchange={turn.exchange} />}
+      </div>
+    );
+  }
+  const results = turn.parts.some((part) => part.kind === 'result');
+  return (
+    <div className={classes.turn} data-role="user">
+      <div className={classes.bubble}>
+        <Parts parts={turn.parts} />
+      </div>
+      <Group gap={2} justify="flex-end">
+        {!results && (
+          <Tooltip label={t('talk.edit')}>
+            <ActionIcon variant="subtle" color="gray" aria-label={t('talk.edit')} onClick={() => onEdit(turn.id)}>
+              <IconPencil size={15} />
+            </ActionIcon>
+          </Tooltip>
+        )}
+        <Tooltip label={t('talk.resend')}>
+          <ActionIcon variant="subtle" color="gray" aria-label={t('talk.resend')} onClick={() => onResend(turn.id)}>
+            <IconReload size={15} />
+          </ActionIcon>
+        </Tooltip>
+      </Group>
+    </div>
+  );
+}
+
+function Running({ exchange }: { exchange: Exchange }) {
+  const { t } = useTranslation(['playground', 'common']);
+  return (
+    <div className={classes.turn} data-role="assistant" aria-busy="true">
+      <Parts parts={exchange.answer.parts} live />
+      {exchange.answer.parts.length === 0 && (
+        <Group gap="xs" role="status">
+          <Loader size={14} type="dots" />
+          <Text size="sm" c="dimmed">
+            {t('talk.waiting')} <Since />
+          </Text>
+        </Group>
+      )}
+    </div>
+  );
+}
+
+/** How long one has waited. */
+function Since() {
+  const [started] = useState(Date.now);
+  const format = useFormat();
+  const now = useNow(500);
+  const waited = Math.max(0, Math.floor((now - started) / 1000)) * 1000;
+  return waited >= 1000 ? <>{format.duration(waited)}</> : null;
+}
+
+/** The reader plays the tools. */
+function Results({ calls, onGive }: { calls: ToolCall[]; onGive: (results: string[]) => void }) {
+  const { t } = useTranslation(['playground', 'common']);
+  const [typed, setTyped] = useState<string[]>(() => calls.map(() => ''));
+  return (
+    <form
+      className={classes.card}
+      onSubmit={(event) => {
+        event.preventDefault();
+        onGive(typed);
+      }}
+    >
+      {calls.map((call, at) => (
+        <Textarea
+          key={at}
+          size="xs"
+          autosize
+          minRows={1}
+          maxRows={8}
+          label={<>{t('talk.resultOf')} <bdi>{call.name}</bdi></>}
+          placeholder='{"degrees": 21, "sky": "clear"}'
+          value={typed[at]}
+          onChange={(event) => setTyped(typed.with(at, event.currentTarget.value))}
+        />
+      ))}
+      <Button type="submit" size="xs" leftSection={<IconSend size={14} />} style={{ justifySelf: 'start' }}>
+        {t('talk.giveResults', { count: calls.length })}
+      </Button>
+    </form>
+  );
+}

@@ -1,0 +1,24 @@
+import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
+
+import { useList } from '../../api/list';
+import { useMay } from '../../app/session';
+import { dict, list, text } from './protocols/json';
+
+/** The names that may be asked for: what the gateway tells the holder of the key, or, as long as there is none, what admins see. */
+export function useModels(key: string | null, open: boolean): string[] {
+  const may = useMay();
+  const asked = useQuery({
+    // The key stands in no query: whose list it is, is told by whether there is one.
+    queryKey: ['playground', 'models', key !== null, open],
+    queryFn: async ({ signal }) => {
+      const response = await fetch('/v1/models', { credentials: 'omit', signal, headers: key ? { authorization: `Bearer ${key}` } : {} });
+      if (!response.ok) return [];
+      return list(dict(await response.json()).data).map((model) => text(dict(model).id)).filter(Boolean);
+    },
+    enabled: key !== null || open,
+    retry: false,
+  });
+  const admin = useList('/admin/api/models', 'models', {}, { enabled: may('admin') && key === null && !open, pageSize: 500 });
+  return useMemo(() => [...new Set(asked.data ?? admin.rows.map(({ name }) => name))].filter((name) => !name.includes('*')).sort(), [asked.data, admin.rows]);
+}
