@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::definitions::{CREDENTIAL_SECRETS, Definition, Definitions, Kind, Standing};
+use crate::config::settings::{self, HOOKS, Settings};
 use crate::config::{Config, Live, Place, Problem, Problems};
 use crate::tasks;
 
@@ -20,6 +21,9 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// Before the names of switches among the settings.
 const SWITCH: &str = "enabled/";
+
+/// The name of the settings among what is declared.
+const SETTINGS: &str = "settings";
 
 /// The id of a definition that is not written yet.
 const UNWRITTEN: &str = "";
@@ -50,6 +54,8 @@ pub(crate) enum Rejected {
     Several(Vec<(Arc<Definition>, Vec<Problem>)>),
     /// Others could not be in force any more.
     Needed(Vec<(Arc<Definition>, Problem)>),
+    /// These settings have mistakes.
+    Settings(Vec<Problem>),
     /// The configuration cannot be checked now.
     File(Problems),
 }
@@ -188,9 +194,19 @@ impl Registry {
             let store::Route { name, enabled, definition } = stored.value.clone();
             list.push(Arc::new(definition_of(Kind::Route, &stored, &name, enabled, definition)));
         }
+        let mut settings = Settings::default();
+        if let Some(stored) = self.store.declared().list().await?.into_iter().find(|one| one.value.name == SETTINGS) {
+            settings.value = stored.value.definition;
+            match secrets.remove(&stored.id).map(opened) {
+                None => {}
+                Some(Ok(text)) => merge(&mut settings.value, serde_json::from_str(&text).unwrap_or_default()),
+                Some(Err(why)) => settings.locked = Some(why),
+            }
+            (settings.id, settings.revision) = (stored.id.into(), stored.revision);
+        }
         let switches = self.store.settings().list().await?.into_iter();
         let switches = switches.filter_map(|(name, on)| Some((name.strip_prefix(SWITCH)?.to_owned(), on.as_bool()?)));
-        Ok((changes, Definitions { list, switches: switches.collect::<BTreeMap<_, _>>() }))
+        Ok((changes, Definitions { list, switches: switches.collect::<BTreeMap<_, _>>(), settings }))
     }
 
     /// Makes one. Its id, revision and times are not yet known.
@@ -392,6 +408,58 @@ impl Registry {
         Ok(())
     }
 
+    /// What is read, and when.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Changes settings, if they have this revision or none is named. `change` makes the new ones of those that are there.
+    pub(crate) async fn set<R: From<Rejected>>(
+        &self,
+        app: &App,
+        revision: Option<i64>,
+        change: impl FnOnce(&Value) -> Result<Value, R>,
+    ) -> Result<(), R> {
+        let seen = self.seen.lock().await;
+        let present = self.present();
+        let before = &present.settings;
+        if let Some(stale) = revision.filter(|revision| *revision != before.revision) {
+            tracing::debug!(revision = stale, "settings were changed meanwhile");
+            return Err(Rejected::Stale(before.revision).into());
+        }
+        let value = change(&before.value)?;
+        if value == before.value {
+            return Ok(());
+        }
+        // Whoever says what the hooks are heals what cannot be read.
+        let hooks = |value: &Value| HOOKS.iter().try_fold(value, |value, key| value.get(key)).cloned();
+        let locked = before.locked.clone().filter(|_| hooks(&value).is_none());
+        let after = Settings { value, locked, ..before.clone() };
+        let mut changed = (*present).clone();
+        changed.settings = after.clone();
+        let judged = self.judge(changed.clone()).await?;
+        settled(&judged, &present, &after).map_err(Rejected::Settings)?;
+        self.others_stay(&judged, UNWRITTEN)?;
+        let (open, sealed) = split_hooks(&after.value);
+        let sealed = sealed.or_else(|| split_hooks(&before.value).1.map(|_| Secret::new("{}".to_owned())));
+        let row = store::Declared { name: SETTINGS.to_owned(), definition: open };
+        let table = self.store.declared();
+        let written = match (before.revision, sealed.filter(|_| after.locked.is_none())) {
+            (0, Some(sealed)) => table.create_with(row, &sealed).await,
+            (0, None) => table.create(row).await,
+            (revision, Some(sealed)) => table.update_with(&before.id, revision, row, &sealed).await,
+            (revision, None) => table.update(&before.id, revision, row).await,
+        };
+        let written = written.map_err(|error| match error {
+            // Another process was faster with the first one.
+            Error::Taken { .. } => Rejected::Stale(1),
+            other => other.into(),
+        })?;
+        changed.settings = Settings { id: written.id.into(), revision: written.revision, ..after };
+        self.bring_in(app, seen, changed).await;
+        Ok(())
+    }
+
     /// The configuration as it would be.
     async fn judge(&self, definitions: Definitions) -> Result<Config, Rejected> {
         let live = Arc::clone(&self.live);
@@ -492,6 +560,34 @@ impl Registry {
         // It is compared with the database the next time, as others may have changed something meanwhile.
         *seen = -1;
     }
+}
+
+/// Whether all settings are in force but for those that were not before, and have not been changed.
+fn settled(judged: &Config, before: &Definitions, after: &Settings) -> Result<(), Vec<Problem>> {
+    let of = |settings: &Settings| {
+        settings.all().into_iter().map(|(path, value)| (path, value.clone())).collect::<HashMap<_, _>>()
+    };
+    let (old, new) = (of(&before.settings), of(after));
+    let mut problems = Vec::new();
+    for (id, standing) in &judged.declared.out {
+        let Some(path) = settings::path_of(id) else { continue };
+        let kept = new.get(path).is_some_and(|value| old.get(path) == Some(value));
+        let hidden = after.locked.is_some() && path == HOOKS.join(".");
+        if !kept && !hidden {
+            problems.extend(standing.problems().iter().cloned());
+        }
+    }
+    problems.sort_by(|one, other| one.path.cmp(&other.path));
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// What may be read of settings, and what is sealed of them.
+fn split_hooks(value: &Value) -> (Value, Option<Secret>) {
+    let mut open = if value.is_object() { value.clone() } else { Value::Object(Map::new()) };
+    let [section, list] = HOOKS;
+    let hooks = open.get_mut(section).and_then(Value::as_object_mut).and_then(|section| section.remove(list));
+    let sealed = hooks.map(|hooks| Secret::new(serde_json::json!({ section: { list: hooks } }).to_string()));
+    (open, sealed)
 }
 
 fn fits(before: &Definition, revision: Option<i64>) -> Result<(), Rejected> {

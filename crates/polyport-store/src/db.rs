@@ -13,6 +13,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::audit::Audit;
 use crate::credentials::Credentials;
+use crate::declared::Declared;
 use crate::engine::Engine;
 use crate::error::{Error, OpenError};
 use crate::health::HealthTable;
@@ -191,6 +192,12 @@ impl Store {
     /// Routes that are not declared in the configuration file.
     #[must_use]
     pub fn routes(&self) -> Table<'_, Route> {
+        Table::new(self)
+    }
+
+    /// What is declared beside those.
+    #[must_use]
+    pub fn declared(&self) -> Table<'_, Declared> {
         Table::new(self)
     }
 

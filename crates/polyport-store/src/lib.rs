@@ -6,7 +6,7 @@
 //! | `engine`, `location`, `lock`, `migrate` | where the database is, one process per file, the schema |
 //! | [`key`], `seal` | the master key, and values that only it opens |
 //! | [`table`] | objects with a revision: list, get, create, update, delete |
-//! | [`providers`], [`credentials`], [`pools`], [`routes`] | those objects |
+//! | [`providers`], [`credentials`], [`pools`], [`routes`], [`declared`] | those objects |
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`identity`] | how people sign in, and where they are signed in |
 //! | [`audit`] | what was done |
@@ -26,6 +26,7 @@ mod backup;
 pub mod batch;
 pub mod credentials;
 pub mod db;
+pub mod declared;
 mod engine;
 pub mod error;
 pub mod foreign;
@@ -55,6 +56,7 @@ pub use backup::{RestoreError, Restored, backup, restore};
 pub use batch::{Batch, Made};
 pub use credentials::{Credential, Credentials, NewCredential};
 pub use db::{Store, Timeouts};
+pub use declared::Declared;
 pub use error::{Error, OpenError};
 pub use health::{Health, Tally};
 pub use identity::{Identities, NewSession, Password, Session, Subject};

@@ -13,6 +13,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0003_definitions.sql"),
     include_str!("../migrations/0004_people.sql"),
     include_str!("../migrations/0005_identity.sql"),
+    include_str!("../migrations/0006_declared.sql"),
 ];
 
 /// Any number that other programs do not use for their locks.

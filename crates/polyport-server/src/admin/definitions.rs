@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::people::LONGEST_NAME;
 use super::refusal::{Flaw, pointer};
-use super::{Answer, Refusal, View, What, credentials, extend, providers, routing, shown};
+use super::{Answer, Refusal, View, What, credentials, extend, providers, routing, settings, shown};
 use crate::config::definitions::{CREDENTIAL_SECRETS, Definition, path_within, switch_of_provider};
 use crate::config::{Origin, Problem};
 use crate::registry::{Registry, Rejected, SECRET_MEMBERS, merge};
@@ -140,6 +140,11 @@ pub(super) fn problems(view: &View) -> Vec<Value> {
             extend(&mut shown, problem);
             all.push(shown);
         }
+    }
+    for (path, problem) in settings::problems(view) {
+        let mut shown = json!({ "kind": "setting", "id": path, "name": path });
+        extend(&mut shown, problem);
+        all.push(shown);
     }
     all
 }
@@ -473,6 +478,7 @@ pub(super) fn refusal(_: &View, rejected: Rejected) -> Refusal {
             let refusal = Refusal::new(StatusCode::CONFLICT, "referenced", words);
             Refusal { errors: errors.collect(), ..refusal }
         }
+        Rejected::Settings(problems) => settings::mistaken(&problems),
         Rejected::File(problems) => {
             let words = format!("the configuration file cannot be checked now, so nothing was changed: {problems}");
             Refusal::new(StatusCode::CONFLICT, "configuration", words)

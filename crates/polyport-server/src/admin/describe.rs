@@ -139,6 +139,16 @@ pub(super) fn described(ask: Ask) -> Described {
             statuses: &[503],
             ..say("Everything that the database declares, without secrets", Nothing, Answers::Plain("Export"))
         },
+        Ask::Settings => {
+            say("Every setting: what is in force, who says so, and what may stand there", Nothing, Answers::One("Settings"))
+        }
+        Ask::Set => Described {
+            statuses: &[412],
+            ..say("Changes what the database says, below the configuration file", Sends::Json("ChangeSettings"), Answers::One("Settings"))
+        },
+        Ask::Configuration => {
+            say("The configuration file as it is written, without secrets", Nothing, Answers::Plain("Configuration"))
+        }
         Ask::Usage(about) => usage(about),
         Ask::Download => {
             let kinds = Answers::Written(&["application/jsonl", "text/csv; charset=utf-8"]);

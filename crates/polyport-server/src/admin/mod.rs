@@ -19,6 +19,7 @@
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`usage`] | requests, the ledger, sums, and what is left of limits |
 //! | [`openapi`], `…shapes` | the OpenAPI document, and the shapes of what is taken and answered |
+//! | [`settings`] | what is set, who says so, and the configuration file as it is written |
 //! | [`explain`] | what would happen to a request |
 //! | [`status`] | the gateway as it is now |
 //! | [`stats`] | counts by key, for clients as well |
@@ -43,6 +44,8 @@ mod refusal;
 mod routing;
 mod session;
 mod setup_shapes;
+mod settings;
+mod settings_shapes;
 mod shapes;
 pub(crate) mod stats;
 mod status;
@@ -120,6 +123,9 @@ enum Ask {
     Audit,
     Door(session::Ask),
     Export,
+    Settings,
+    Set,
+    Configuration,
     OpenApi,
     People(people::Kind, people::Ask),
     Tokens(tokens::Ask),
@@ -382,6 +388,12 @@ async fn answer(
         Ask::Prices => query.page("prices", prices::all())?,
         Ask::Presets => query.page("presets", presets::all())?,
         Ask::Export => export::answer(view).await?,
+        Ask::Settings => return Ok(settings::all(view)),
+        Ask::Set => {
+            let revision = definitions::revision(head)?;
+            return settings::change(view, revision, read(view, head, body).await?).await;
+        }
+        Ask::Configuration => settings::configuration(view).await?,
         Ask::OpenApi => return Ok(Answer { text: Some(openapi::text()), ..Value::Null.into() }),
         Ask::People(kind, about) => {
             let revision = definitions::revision(head)?;

@@ -12,7 +12,8 @@ use super::describe::{Answers, CLIENTS, Described, Sends, described};
 use super::query::{LARGEST_PAGE, Parameter, Takes, parameters};
 use super::refusal::{self, CODES};
 use super::table::{Endpoint, TABLE, Who};
-use super::{ROOT, people_shapes, setup_shapes, shapes, token_shapes, tokens, usage_shapes};
+use super::{ROOT, people_shapes, settings_shapes, setup_shapes, shapes, token_shapes, tokens, usage_shapes};
+use crate::config::leaves::{below, leaves};
 use crate::config::reference::json_schema;
 
 /// Where components stand.
@@ -97,7 +98,8 @@ fn operation(endpoint: &Endpoint) -> Value {
         given.push(in_path("id", "Its id, or its name where names are unique."));
     }
     given.extend(parameters(endpoint.ask).iter().map(parameter));
-    let conditional = matches!(endpoint.method.as_str(), "PATCH" | "DELETE") && has_id && !tokens;
+    let whole = endpoint.path == "settings";
+    let conditional = matches!(endpoint.method.as_str(), "PATCH" | "DELETE") && (has_id || whole) && !tokens;
     if conditional {
         let about = "The `ETag` of an earlier answer: the change is made only if nobody made one since.";
         given.push(json!({ "name": "If-Match", "in": "header", "required": false, "description": about, "schema": { "type": "string" } }));
@@ -106,7 +108,7 @@ fn operation(endpoint: &Endpoint) -> Value {
     let (status, schema) = answer(&answers);
     let mut headers = json!({ "x-request-id": header("The id of the request.", true) });
     if matches!(answers, Answers::One(_) | Answers::Made(_)) {
-        let always = endpoint.path.ends_with("{id}") || matches!(answers, Answers::Made(_));
+        let always = whole || endpoint.path.ends_with("{id}") || matches!(answers, Answers::Made(_));
         super::extend(&mut headers, json!({ "etag": header("What `If-Match` compares.", always) }));
     }
     if matches!(answers, Answers::Began(_)) {
@@ -282,6 +284,8 @@ fn components() -> Map<String, Value> {
         add::<shapes::Explanation>,
         add::<shapes::Deleted>,
         add::<shapes::Export>,
+        add::<settings_shapes::Settings>,
+        add::<settings_shapes::Configuration>,
         add::<usage_shapes::Request>,
         add::<usage_shapes::LedgerLine>,
         add::<usage_shapes::Usage>,
@@ -404,6 +408,17 @@ fn declared(schemas: &mut Map<String, Value>) {
         schemas.insert(format!("Change{name}"), patch(&body));
         schemas.insert(format!("New{name}"), body);
     }
+    let mut sections: Map<String, Value> = Map::new();
+    for (name, section) in config.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let kind = section.get("type").and_then(Value::as_str).unwrap_or("object");
+        let about = section.get("description");
+        if leaves().iter().any(|leaf| leaf.editable && below(&leaf.path, name)) {
+            sections.insert(name.clone(), json!({ "type": [kind, "null"], "description": about }));
+        }
+    }
+    let about = "A merge patch in the words of the configuration file: `null` takes away what the database says.";
+    let body = json!({ "type": "object", "description": about, "additionalProperties": false, "properties": sections });
+    schemas.insert("ChangeSettings".to_owned(), body);
     let entry = json!({ "anyOf": [{ "type": "string" }, { "type": "object" }] });
     let entries = json!({ "type": ["array", "null"], "items": entry });
     schemas.insert(

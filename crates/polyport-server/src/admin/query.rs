@@ -59,7 +59,7 @@ pub(super) const STATES: [&str; 6] = ["ready", "cooling", "exhausted", "refreshi
 pub(super) const ORIGINS: [&str; 5] = ["file", "database", "environment", "discovered", "built_in"];
 const PROTOCOL: Parameter =
     word("protocol", &["chat", "responses", "messages", "gemini"], "Only those that speak this protocol.");
-const KINDS: [&str; 4] = ["provider", "credential", "pool", "route"];
+const KINDS: [&str; 5] = ["provider", "credential", "pool", "route", "setting"];
 
 const ORDER: Parameter = word("order", &["newest", "oldest"], "Which come first. Default: newest.");
 const FROM: Parameter = text("from", "Not before this time: RFC 3339, or Unix milliseconds.");

@@ -429,7 +429,7 @@ pub(super) struct Match {
 /// Something of the database that is not in force though it should be.
 #[derive(JsonSchema)]
 pub(super) struct DeclaredProblem {
-    #[schemars(extend("enum" = ["provider", "credential", "pool", "route"]))]
+    #[schemars(extend("enum" = ["provider", "credential", "pool", "route", "setting"]))]
     kind: String,
     id: String,
     name: String,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::file;
 use super::problem::{InDatabase, Place, Problem, Weight};
 use super::read::read;
+use super::settings::Settings;
 use super::tree::{Entry, Kind as Shape, Node, Step, show_path};
 
 /// Where credentials stand in the tree; the file has no such section.
@@ -134,7 +135,7 @@ impl Definition {
 }
 
 /// Whoever may use the admin API shall not read the machine's environment and files with it.
-fn only_in_the_file(value: &Value, path: &mut Vec<Step>, place: &Place, problems: &mut Vec<Problem>) {
+pub(super) fn only_in_the_file(value: &Value, path: &mut Vec<Step>, place: &Place, problems: &mut Vec<Problem>) {
     match value {
         Value::String(text) => {
             let head = text.trim_start().split(':').next().unwrap_or_default();
@@ -169,6 +170,8 @@ pub(crate) struct Definitions {
     pub(crate) list: Vec<Arc<Definition>>,
     /// What operators switched on or off of what is declared elsewhere, by [`switch_of_provider`] and [`switch_of_credential`].
     pub(crate) switches: BTreeMap<String, bool>,
+    /// What stands under the file.
+    pub(crate) settings: Settings,
 }
 
 /// The switch of a provider that is not of the database.
@@ -204,7 +207,7 @@ impl Definitions {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.switches.is_empty()
+        self.list.is_empty() && self.switches.is_empty() && self.settings.is_empty()
     }
 }
 
@@ -239,7 +242,7 @@ pub(crate) struct Declared {
 impl Declared {
     /// Judges by what can be said before all is looked at together.
     pub(super) fn new(definitions: &Arc<Definitions>, tree: &Node, file: &str) -> Self {
-        let mut out = HashMap::new();
+        let mut out = definitions.settings.misread();
         for definition in &definitions.list {
             let section = match definition.kind {
                 Kind::Provider => "providers",
@@ -265,6 +268,14 @@ impl Declared {
     fn good(&self, kind: Kind) -> impl Iterator<Item = &Arc<Definition>> {
         let list = self.definitions.list.iter();
         list.filter(move |definition| definition.kind == kind && !self.out.contains_key(&definition.id))
+    }
+
+    /// Puts settings below what is written, which wins.
+    pub(super) fn lay_under(&self, tree: &mut Node) {
+        if let Some(mut settings) = self.definitions.settings.node(&self.out) {
+            settings.lay(std::mem::replace(tree, Node::map(Place::Default)));
+            *tree = settings;
+        }
     }
 
     /// Puts providers, pools and routes where the file has them.
@@ -315,6 +326,13 @@ impl Declared {
             }
         }
         found
+    }
+
+    /// No setting is in force, for this reason. False if none was.
+    pub(super) fn refuse_settings(&mut self, reason: &Problem) -> bool {
+        let before = self.out.len();
+        self.definitions.settings.refuse(reason, &mut self.out);
+        self.out.len() > before
     }
 
     /// Nothing of it is in force, for this reason.

@@ -211,6 +211,7 @@ fn single_underscore(name: &str, keys: &str) -> Option<Problem> {
         "LOG",
         "METRICS",
         "TELEMETRY",
+        "NOTIFICATIONS",
     ];
     let rest = sections.iter().find_map(|section| Some((section, keys.strip_prefix(section)?.strip_prefix('_')?)));
     let (section, rest) = rest?;

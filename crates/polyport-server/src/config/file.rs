@@ -11,6 +11,7 @@ use super::custom::CustomHttp;
 use super::daily::Daily;
 use super::local::file::{Process, Server as LocalServer};
 use super::money::{Accounting, Disconnect};
+use super::notifications::NotificationsFile;
 use super::oidc::OidcFile;
 use super::telemetry::{MetricsFile, TelemetryFile};
 use super::units::{Named, Rate, Several, Short, Size, Span};
@@ -71,6 +72,8 @@ pub(super) struct File {
     pub(super) telemetry: TelemetryFile,
     /// Prices, what budgets are counted in, and limits that callers share.
     pub(super) accounting: Accounting,
+    /// Messages to other programs when something needs somebody.
+    pub(super) notifications: NotificationsFile,
 }
 
 /// Where to listen and what answers carry.

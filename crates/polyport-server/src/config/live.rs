@@ -117,6 +117,11 @@ impl Live {
         self.current.load_full()
     }
 
+    /// Where it comes from; `None` of one that never changes.
+    pub(super) fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
+    }
+
     /// A receiver that wakes after every change; its value counts them.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {

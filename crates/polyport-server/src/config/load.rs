@@ -18,7 +18,7 @@ use super::profile::{self, Layer};
 use super::provider::Provider;
 use super::services::{self, Checked, Defaults};
 use super::tree::{self, Node};
-use super::{Config, data, models, money, read, resilience, store, telemetry};
+use super::{Config, data, models, money, notifications, read, resilience, store, telemetry};
 
 /// A larger file is no configuration.
 pub(super) const LARGEST_FILE: u64 = 8 << 20;
@@ -173,6 +173,13 @@ impl Source {
             return Ok(Node::map(Place::Default));
         };
         let name: Arc<Path> = file.as_path().into();
+        tree::parse(&self.read_text()?, &name).map_err(|problem| Problems(vec![problem]))
+    }
+
+    /// The text of the configuration file; nothing where there is none.
+    pub(super) fn read_text(&self) -> Result<String, Problems> {
+        let Some(file) = &self.file else { return Ok(String::new()) };
+        let name: Arc<Path> = file.as_path().into();
         let refused = |message: String| {
             let problem = Problem::error(Place::file(&name, 1, 1), message);
             Err(Problems(vec![problem.remedy("give another one with --config, or run without one")]))
@@ -190,9 +197,7 @@ impl Source {
         };
         match str::from_utf8(&bytes) {
             // Some editors begin a text with a mark of its encoding.
-            Ok(text) => {
-                tree::parse(text.trim_start_matches('\u{feff}'), &name).map_err(|problem| Problems(vec![problem]))
-            }
+            Ok(text) => Ok(text.trim_start_matches('\u{feff}').to_owned()),
             Err(error) => {
                 let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
                 let line = good.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
@@ -233,6 +238,7 @@ impl Source {
                 let first = problems.iter().find(|problem| problem.weight == Weight::Error).cloned();
                 if !declared.take_out(problems)
                     && let Some(reason) = first
+                    && !declared.refuse_settings(&reason)
                 {
                     tracing::error!("with what the database declares, the configuration has a mistake: {reason}");
                     declared.refuse_all(&reason);
@@ -254,6 +260,7 @@ impl Source {
     ) -> Result<Loaded, Problems> {
         // Who adds a provider to those that were found still has these.
         let finds = tree.get("providers").is_none_or(|providers| providers.is_null() || providers.is_empty());
+        declared.lay_under(&mut tree);
         declared.lay_over(&mut tree);
         let mut file: File = read::read(&mut tree, &mut problems);
         for (name, provider) in &mut file.providers.0 {
@@ -283,6 +290,7 @@ impl Source {
             return Err(problems);
         }
         files.extend(self.file.as_ref().map(|file| self.environment.folder.join(file)));
+        config.tree = Arc::new(tree);
         Ok(Loaded { config, warnings: problems, files, discover, written: Written::default() })
     }
 
@@ -351,6 +359,7 @@ impl Source {
             catalog,
             disabled,
             declared,
+            tree: Arc::new(Node::map(Place::Default)),
             limits,
             store: store::settings(file, &self.environment, context),
             retry: resilience::retry(file, context),
@@ -368,6 +377,7 @@ impl Source {
             metrics: telemetry::metrics(&file.metrics, &access, context),
             traces: telemetry::traces(&file.telemetry.otlp, context),
             money: money::money(file, context),
+            notifications: notifications::notifications(file, &defaults.reach, context),
             quotas: money::quotas(file, context),
             keep: money::keep(file, context),
             addresses: file.accounting.addresses.unwrap_or_default(),

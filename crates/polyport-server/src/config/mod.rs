@@ -17,11 +17,14 @@ pub(crate) mod definitions;
 pub mod discover;
 mod env;
 mod file;
+pub(crate) mod leaves;
 mod live;
 mod load;
 mod local;
+pub(crate) mod mask;
 mod models;
 mod money;
+mod notifications;
 mod oidc;
 pub mod preset;
 pub mod problem;
@@ -32,10 +35,12 @@ pub mod reference;
 mod resilience;
 mod secret;
 mod services;
+pub(crate) mod settings;
 mod store;
 mod telemetry;
 mod tree;
 mod units;
+mod view;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -59,6 +64,7 @@ pub use env::Environment;
 pub use live::{Live, Reload, Watch};
 pub use load::{Arguments, Loaded, Purpose, Source, Start};
 pub use money::{Addresses, Keep, MoneySettings};
+pub use notifications::{Event, Hook, Notifications};
 pub use oidc::Oidc;
 pub(crate) use oidc::is_safe as is_safe_address;
 pub use preset::{Preset, Wants};
@@ -93,6 +99,8 @@ pub struct Config {
     pub(crate) disabled: Vec<Text>,
     /// What the database declares, and what is not in force of it.
     pub(crate) declared: Declared,
+    /// What was written, with what the database declares.
+    pub(in crate::config) tree: Arc<tree::Node>,
     /// Which targets stand behind which model name.
     pub catalog: Catalog,
     /// Bounds.
@@ -135,6 +143,8 @@ pub struct Config {
     pub addresses: Addresses,
     /// What becomes of answers whose clients have left.
     pub disconnect: Disconnect,
+    /// Who is told when something needs somebody.
+    pub notifications: Notifications,
     /// Limits that the configuration sets.
     pub(crate) quotas: Vec<crate::directory::quotas::Shared>,
     /// Operator's words on what models can do, by `provider/model` or model pattern.
@@ -392,6 +402,7 @@ impl Config {
             providers: providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider))).collect(),
             disabled: Vec::new(),
             declared: Declared::default(),
+            tree: Arc::new(tree::Node::map(Place::Default)),
             catalog,
             limits: Limits::default(),
             retry: RetryPolicy::default(),
@@ -409,6 +420,7 @@ impl Config {
             metrics: MetricsAccess::default(),
             traces: None,
             money: MoneySettings::default(),
+            notifications: Notifications::default(),
             quotas: Vec::new(),
             capture_bytes: money::CAPTURE_BYTES,
             keep: Keep::default(),

@@ -96,6 +96,8 @@ pub fn markdown() -> String {
         ("accounting.prices[]", "Price"),
         ("accounting.quotas[]", "Quota"),
         ("accounting.keep", "KeepTimes"),
+        ("notifications", "NotificationsFile"),
+        ("notifications.webhooks[]", "Webhook"),
     ];
     for (path, name) in sections {
         if let Some(definition) = root.definition(name) {
@@ -198,8 +200,8 @@ impl Reader<'_> {
     }
 }
 
-/// The words of an enumeration.
-fn words(schema: &Value) -> Option<String> {
+/// The words of an enumeration, in back quotes.
+pub(super) fn words(schema: &Value) -> Option<String> {
     let quoted = |value: &Value| value.as_str().map(|word| format!("`{word}`"));
     let listed: Vec<String> = match (schema.get("enum"), schema.get("oneOf")) {
         (Some(Value::Array(values)), _) => values.iter().filter_map(quoted).collect(),
@@ -218,7 +220,7 @@ fn words(schema: &Value) -> Option<String> {
 }
 
 /// Line breaks of a comment are no line breaks of a text.
-fn joined(text: &str) -> String {
+pub(super) fn joined(text: &str) -> String {
     text.replace("\n\n", "\u{0}").replace('\n', " ").replace('\u{0}', "\n\n")
 }
 

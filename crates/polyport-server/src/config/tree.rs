@@ -4,6 +4,7 @@
 //! (`1.10` stays `1.10` where a text is wanted) until [`super::read`] gives it a type.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -294,16 +295,43 @@ fn same_name(a: &str, b: &str) -> bool {
 /// The first mistake of syntax: after one, nothing more can be said.
 pub(super) fn parse(text: &str, file: &Arc<Path>) -> Result<Node, Problem> {
     let at = |location: Location| Place::file(file, location.line(), location.column());
-    let raw: Raw = serde_saphyr::from_str(text).map_err(|error| {
+    let node = raw_of(text, file)?.into_node(text, &at);
+    Ok(if node.is_null() { Node::map(node.place) } else { node })
+}
+
+fn raw_of(text: &str, file: &Arc<Path>) -> Result<Raw, Problem> {
+    let at = |location: Location| Place::file(file, location.line(), location.column());
+    serde_saphyr::from_str(text).map_err(|error| {
         let plain = error.without_snippet();
         let message = plain.to_string();
         // The library adds its own words on the place; ours come first.
         let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches(['\n', ' ', ',', ':']);
         let (message, remedy) = plainly(message);
         Problem::error(plain.location().map_or_else(|| Place::file(file, 1, 1), at), message).remedy(remedy)
-    })?;
-    let node = raw.into_node(text, &at);
-    Ok(if node.is_null() { Node::map(node.place) } else { node })
+    })
+}
+
+/// A text of a document: a value, or a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The way to it; of a key, to its value.
+    pub(super) path: Vec<Step>,
+    pub(super) is_key: bool,
+    pub(super) text: String,
+    /// It stands there without quotes.
+    pub(super) plain: bool,
+    /// Where it stands. What is referred to stands at its anchor.
+    pub(super) range: Range<usize>,
+}
+
+/// All texts of a document, in its order.
+///
+/// # Errors
+/// The first mistake of syntax.
+pub(super) fn marks(text: &str, file: &Arc<Path>) -> Result<Vec<Mark>, Problem> {
+    let mut marks = Vec::new();
+    raw_of(text, file)?.mark(text, &mut Vec::new(), &mut marks);
+    Ok(marks)
 }
 
 /// The parser's words in those of people who write configurations, and what to do.
@@ -333,6 +361,40 @@ enum RawKind {
 }
 
 impl Raw {
+    fn mark(&self, source: &str, path: &mut Vec<Step>, marks: &mut Vec<Mark>) {
+        let range = range_of(self.0.defined);
+        let written = written(source, self.0.defined);
+        let mut scalar = |text: &str, plain: bool, path: &[Step]| {
+            let (path, text) = (path.to_vec(), text.to_owned());
+            marks.push(Mark { path, is_key: false, text, plain, range: range.clone() });
+        };
+        match &self.0.value {
+            RawKind::Typed => scalar(written, true, path),
+            RawKind::Text(text) => scalar(text, !written.starts_with(['"', '\'', '|', '>']), path),
+            RawKind::List(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    path.push(Step::Index(at));
+                    item.mark(source, path, marks);
+                    path.pop();
+                }
+            }
+            RawKind::Map(entries) => {
+                for (key, value) in entries {
+                    let from = marks.len();
+                    key.mark(source, path, marks);
+                    let name = marks.get(from).map(|mark| mark.text.clone()).unwrap_or_default();
+                    path.push(Step::Key(name));
+                    for mark in marks.iter_mut().skip(from) {
+                        mark.path.clone_from(path);
+                        mark.is_key = true;
+                    }
+                    value.mark(source, path, marks);
+                    path.pop();
+                }
+            }
+        }
+    }
+
     fn into_node(self, source: &str, at: &impl Fn(Location) -> Place) -> Node {
         let place = at(self.0.referenced);
         let written = written(source, self.0.defined);
@@ -363,11 +425,14 @@ impl Raw {
 
 /// The source text of a scalar.
 fn written(source: &str, location: Location) -> &str {
+    source.get(range_of(location)).unwrap_or_default().trim()
+}
+
+fn range_of(location: Location) -> Range<usize> {
     let span = location.span();
-    let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) else { return "" };
+    let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) else { return 0..0 };
     let start = usize::try_from(start).unwrap_or(usize::MAX);
-    let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-    source.get(start..end).unwrap_or_default().trim()
+    start..start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX))
 }
 
 impl<'de> Deserialize<'de> for Raw {
