@@ -16,6 +16,7 @@ use polyport_store::Store;
 use polyport_types::Text;
 use polyport_types::{ClientProtocol, Fault};
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Map;
@@ -31,6 +32,7 @@ use crate::identity::Identity;
 use crate::ingress::access::Caller;
 use crate::ingress::idempotency::Idempotency;
 use crate::ledger::{Books, Ledger};
+use crate::notifications::Notifier;
 use crate::observe::metrics::ProviderFigures;
 use crate::observe::{Memory, Metrics, Pressure, Tracer};
 use crate::persist::Persist;
@@ -71,6 +73,10 @@ pub(crate) struct App {
     /// Tells how many log lines were lost.
     pub(crate) lost_lines: LostLines,
     pub(crate) ledger: Ledger,
+    /// The way of messages to other programs.
+    pub(crate) notifier: Notifier,
+    /// The place of whoever copies the database.
+    pub(crate) copying: Arc<Semaphore>,
     pub(crate) idempotency: Idempotency,
     pub(crate) responses: ResponseStore,
     pub(crate) signatures: SignatureTable,
@@ -175,6 +181,11 @@ pub struct SetupError {
 }
 
 impl App {
+    /// A client with these settings; those that are there are used again.
+    pub(crate) fn client(&self, settings: &ClientSettings) -> Result<Client, ClientError> {
+        client(settings, &self.shared.clients)
+    }
+
     pub(crate) fn new(
         config: &Arc<Config>,
         store: Option<Store>,
@@ -219,6 +230,8 @@ impl App {
             tracer,
             lost_lines: LostLines::default(),
             ledger: Ledger::new(books),
+            notifier: Notifier::default(),
+            copying: Arc::new(Semaphore::new(1)),
             idempotency: Idempotency::default(),
             responses,
             signatures: SignatureTable::new(archive.clone()),

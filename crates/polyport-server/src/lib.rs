@@ -41,6 +41,7 @@ pub mod identity;
 mod ingress;
 mod ledger;
 mod listen;
+mod notifications;
 mod observe;
 mod persist;
 mod recorder;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd::{
-    api, conform, connect, credentials, crud, diff, explain, export, health, import, keys, launch, logs, models, pools,
-    providers, record, replay, routes, serve, teams, usage, users,
+    api, conform, connect, credentials, crud, diff, explain, export, health, import, keys, launch, logs, models,
+    notifications, pools, providers, record, replay, routes, serve, settings, teams, usage, users,
 };
 use crate::examples;
 
@@ -93,6 +93,10 @@ pub(crate) enum Command {
     Prices(crud::List),
     /// What the database declares and is not in force, with the reasons
     Problems(crud::List),
+    /// Messages to other programs, and trying an address
+    Notifications(notifications::NotificationsArgs),
+    /// What is set, who says so, and changing it
+    Settings(settings::SettingsArgs),
     /// Write what the database declares, without secrets
     Export(export::ExportArgs),
     /// Start a client that talks to the gateway
@@ -107,7 +111,7 @@ pub(crate) enum Command {
     Import(import::ImportArgs),
     /// Copy the database into a new file, also while a gateway runs
     ///
-    /// Secrets in the copy stay sealed: keep the master key as well. A Postgres database is copied with `pg_dump`.
+    /// A gateway that runs makes the copy, also one at an address (`--url`). Secrets in the copy stay sealed: keep the master key as well. A Postgres database is copied with `pg_dump`.
     Backup {
         /// The new file
         #[arg(value_name = "FILE")]

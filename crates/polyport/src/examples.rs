@@ -152,6 +152,19 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "polyport import ~/.cli-proxy-api config.yaml --as cli-proxy-api",
         ],
     ),
+    ("notifications", &["polyport notifications", "polyport notifications test chat"]),
+    ("notifications list", &["polyport notifications list --where outcome=failed"]),
+    ("notifications test", &["polyport notifications test chat"]),
+    ("settings", &["polyport settings", "polyport settings set limits.requests=500"]),
+    ("settings list", &["polyport settings list limits", "polyport settings list --all"]),
+    (
+        "settings set",
+        &[
+            "polyport settings set accounting.keep.requests=90d sticky=false",
+            "polyport settings set limits.requests=null",
+        ],
+    ),
+    ("settings configuration", &["polyport settings configuration"]),
     ("export", &["polyport export definitions.json"]),
     (
         "launch",

@@ -62,6 +62,8 @@ fn main() -> ExitCode {
         Some(Command::Audit(which)) => cmd::lists::run(&args, &cmd::lists::AUDIT, which),
         Some(Command::Prices(which)) => cmd::lists::run(&args, &cmd::lists::PRICES, which),
         Some(Command::Problems(which)) => cmd::lists::run(&args, &cmd::lists::PROBLEMS, which),
+        Some(Command::Notifications(what)) => cmd::notifications::run(&args, what),
+        Some(Command::Settings(what)) => cmd::settings::run(&args, what),
         Some(Command::Export(what)) => cmd::export::run(&args, what),
         Some(Command::Launch(what)) => cmd::launch::run(&args, what),
         Some(Command::Connect(what)) => cmd::connect::run(&args, what),

@@ -139,16 +139,38 @@ pub(super) fn described(ask: Ask) -> Described {
             statuses: &[503],
             ..say("Everything that the database declares, without secrets", Nothing, Answers::Plain("Export"))
         },
-        Ask::Settings => {
-            say("Every setting: what is in force, who says so, and what may stand there", Nothing, Answers::One("Settings"))
-        }
+        Ask::Settings => say(
+            "Every setting: what is in force, who says so, and what may stand there",
+            Nothing,
+            Answers::One("Settings"),
+        ),
         Ask::Set => Described {
             statuses: &[412],
-            ..say("Changes what the database says, below the configuration file", Sends::Json("ChangeSettings"), Answers::One("Settings"))
+            ..say(
+                "Changes what the database says, below the configuration file",
+                Sends::Json("ChangeSettings"),
+                Answers::One("Settings"),
+            )
         },
         Ask::Configuration => {
             say("The configuration file as it is written, without secrets", Nothing, Answers::Plain("Configuration"))
         }
+        Ask::Backup => say(
+            "A copy of the database, whose secrets stay sealed",
+            Nothing,
+            Answers::Written(&["application/vnd.sqlite3"]),
+        ),
+        Ask::Notifications => {
+            say("Messages that were sent, newest first", Nothing, Answers::List("notifications", "Notification"))
+        }
+        Ask::TestNotification => Described {
+            statuses: &[404],
+            ..say(
+                "Sends a message to one address, once",
+                Sends::Json("NotificationTest"),
+                Answers::Plain("NotificationSent"),
+            )
+        },
         Ask::Usage(about) => usage(about),
         Ask::Download => {
             let kinds = Answers::Written(&["application/jsonl", "text/csv; charset=utf-8"]);

@@ -19,12 +19,15 @@
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`usage`] | requests, the ledger, sums, and what is left of limits |
 //! | [`openapi`], `…shapes` | the OpenAPI document, and the shapes of what is taken and answered |
+//! | [`notifications`] | messages that were sent, and trying an address |
+//! | [`backup`] | the database as a download |
 //! | [`settings`] | what is set, who says so, and the configuration file as it is written |
 //! | [`explain`] | what would happen to a request |
 //! | [`status`] | the gateway as it is now |
 //! | [`stats`] | counts by key, for clients as well |
 
 mod audit;
+mod backup;
 mod credentials;
 mod definitions;
 mod describe;
@@ -32,6 +35,7 @@ mod explain;
 mod export;
 mod import;
 mod models;
+mod notifications;
 mod oidc;
 mod openapi;
 mod people;
@@ -43,16 +47,16 @@ mod query;
 mod refusal;
 mod routing;
 mod session;
-mod setup_shapes;
 mod settings;
 mod settings_shapes;
+mod setup_shapes;
 mod shapes;
 pub(crate) mod stats;
 mod status;
 mod table;
 mod token_shapes;
 mod tokens;
-mod usage;
+pub(crate) mod usage;
 mod usage_shapes;
 mod whole;
 
@@ -126,6 +130,10 @@ enum Ask {
     Settings,
     Set,
     Configuration,
+    /// The database in a file.
+    Backup,
+    Notifications,
+    TestNotification,
     OpenApi,
     People(people::Kind, people::Ask),
     Tokens(tokens::Ask),
@@ -195,11 +203,18 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     let decoded = segments(head.uri.path());
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
     let answered = match let_in(&mut view, &head, &id, find(&head, &segments)).await {
-        Ok((endpoint, _)) if matches!(endpoint.ask, Ask::Download | Ask::Live) => {
-            let written = Query::read(&head, query::parameters(endpoint.ask)).and_then(|query| match endpoint.ask {
-                Ask::Live => usage::live(&view, &query),
-                _ => usage::export(&view, &query),
-            });
+        Ok((endpoint, about)) if matches!(endpoint.ask, Ask::Download | Ask::Live | Ask::Backup) => {
+            let written = match (Query::read(&head, query::parameters(endpoint.ask)), endpoint.ask) {
+                (Err(refusal), _) => Err(refusal),
+                (Ok(query), Ask::Live) => usage::live(&view, &query),
+                (Ok(query), Ask::Backup) => match read(&view, &head, body).await.and_then(|body| members(body, &[])) {
+                    Ok(_) => backup::answer(&view, &query).await,
+                    Err(refusal) => Err(refusal),
+                },
+                (Ok(query), _) => usage::export(&view, &query),
+            };
+            let status = written.as_ref().map_or_else(|refusal| refusal.status, Response::status);
+            note(&view, endpoint, about, &head, &id, (status, None)).await;
             let mut response = written.unwrap_or_else(|refusal| refusal.answer(&id));
             error::name(ClientProtocol::Chat, &id, response.headers_mut());
             guard(response.headers_mut());
@@ -394,6 +409,10 @@ async fn answer(
             return settings::change(view, revision, read(view, head, body).await?).await;
         }
         Ask::Configuration => settings::configuration(view).await?,
+        Ask::Notifications => query.page("notifications", notifications::list(view))?,
+        Ask::TestNotification => {
+            notifications::test(view, &members(read(view, head, body).await?, &notifications::MEMBERS)?).await?
+        }
         Ask::OpenApi => return Ok(Answer { text: Some(openapi::text()), ..Value::Null.into() }),
         Ask::People(kind, about) => {
             let revision = definitions::revision(head)?;
@@ -405,7 +424,7 @@ async fn answer(
             usage::answer(view, about, id, &query).await?
         }
         // They are written as they are read: see `handle`.
-        Ask::Download | Ask::Live => Value::Null,
+        Ask::Download | Ask::Live | Ask::Backup => Value::Null,
         Ask::Tokens(about) => {
             let body = read(view, head, body).await?;
             return tokens::answer(view, about, id, &query, body).await;

@@ -53,7 +53,8 @@ fn document() -> Value {
         let path = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
         super::extend(path, json!({ method: about }));
     }
-    let codes = CODES.map(|(code, title, remedy)| json!({ "code": code, "title": title, "remedy": remedy }));
+    let codes = CODES.iter().map(|(code, title, remedy)| json!({ "code": code, "title": title, "remedy": remedy }));
+    let codes: Vec<Value> = codes.collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -286,6 +287,9 @@ fn components() -> Map<String, Value> {
         add::<shapes::Export>,
         add::<settings_shapes::Settings>,
         add::<settings_shapes::Configuration>,
+        add::<settings_shapes::Notification>,
+        add::<settings_shapes::NotificationTest>,
+        add::<settings_shapes::NotificationSent>,
         add::<usage_shapes::Request>,
         add::<usage_shapes::LedgerLine>,
         add::<usage_shapes::Usage>,

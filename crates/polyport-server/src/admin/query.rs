@@ -61,6 +61,17 @@ const PROTOCOL: Parameter =
     word("protocol", &["chat", "responses", "messages", "gemini"], "Only those that speak this protocol.");
 const KINDS: [&str; 5] = ["provider", "credential", "pool", "route", "setting"];
 
+const EVENTS: [&str; 7] = {
+    let all = crate::config::Event::ALL;
+    let mut words = [""; 7];
+    let mut at = 0;
+    while at < all.len() {
+        words[at] = all[at].as_str();
+        at += 1;
+    }
+    words
+};
+
 const ORDER: Parameter = word("order", &["newest", "oldest"], "Which come first. Default: newest.");
 const FROM: Parameter = text("from", "Not before this time: RFC 3339, or Unix milliseconds.");
 const TO: Parameter = text("to", "Before this time.");
@@ -207,6 +218,26 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
         Ask::Usage(Usage::Requests) => REQUESTS,
         Ask::Live => LIVE,
         Ask::Download => EXPORT,
+        Ask::Backup => {
+            const {
+                &[word(
+                    "of",
+                    &super::backup::OF,
+                    "What is copied: what is declared and kept, or the request log. Default: store.",
+                )]
+            }
+        }
+        Ask::Notifications => {
+            const {
+                &[
+                    LIMIT,
+                    AFTER,
+                    text("webhook", "Only those to this address, by name."),
+                    word("event", &EVENTS, "Only those of this kind."),
+                    word("outcome", &crate::notifications::Outcome::ALL, "Only those that ended so."),
+                ]
+            }
+        }
         Ask::Usage(Usage::Ledger) => {
             const {
                 &[
@@ -396,7 +427,7 @@ fn key_of(one: &Value) -> String {
     let member = |name: &str| one.get(name).filter(|value| !value.is_null()).map(Value::to_string);
     let id = member("id").or_else(|| member("name")).or_else(|| member("index")).unwrap_or_default();
     // Several problems of one thing, several prices of one model.
-    let more = ["path", "provider"].iter().filter_map(|name| member(name)).collect::<Vec<_>>();
+    let more = ["path", "provider", "webhook"].iter().filter_map(|name| member(name)).collect::<Vec<_>>();
     std::iter::once(id).chain(more).collect::<Vec<_>>().join("|")
 }
 

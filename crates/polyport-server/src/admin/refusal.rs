@@ -15,7 +15,7 @@ use crate::id::RequestId;
 use crate::identity::access::Denied;
 
 /// What goes wrong by Polyport's own judgement: its code, a title, and what to do about it.
-pub(super) const CODES: [(&str, &str, &str); 31] = [
+pub(super) const CODES: [(&str, &str, &str); 33] = [
     ("bad_request", "The request is not understood", "Mend what `errors` names, and send it again."),
     (
         "invalid",
@@ -53,6 +53,8 @@ pub(super) const CODES: [(&str, &str, &str); 31] = [
     ("unsupported_media_type", "The body is of another type", "Send JSON as `application/json`."),
     ("refresh_failed", "No token was given", "The service of the account refused, or did not answer."),
     ("quota_failed", "No quota was told", "The service of the account refused, or did not answer."),
+    ("backup_running", "A copy is under way", "Wait until it is read to its end."),
+    ("no_backup", "This database is not copied here", "Copy it with the tools of the server, such as `pg_dump`."),
     ("no_database", "There is no database", "Set `store.url`."),
     ("database_unavailable", "The database is away", "What is in force stays so; try again when it is back."),
 ];

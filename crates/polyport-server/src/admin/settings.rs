@@ -59,6 +59,8 @@ fn told(problem: &Problem) -> Value {
 /// Changes what the database says, with a merge patch in the words of the configuration file.
 pub(super) async fn change(view: &View, revision: Option<i64>, patch: Value) -> Result<Answer, Refusal> {
     let Value::Object(_) = &patch else { return Err(Refusal::bad_request("the body must be a JSON object")) };
+    let given = each(&patch).into_iter().map(|(path, value)| (path.clone(), settings::shown_of(&path, value)));
+    *view.given.lock() = json!({ "changed_settings": given.collect::<Map<_, _>>() });
     may_be_set(view, &patch)?;
     let changed = |before: &Value| {
         let mut after = if before.is_object() { before.clone() } else { Value::Object(Map::new()) };
@@ -117,7 +119,9 @@ fn may_be_set(view: &View, patch: &Value) -> Result<(), Refusal> {
 
 fn elsewhere(place: &Place) -> String {
     match place {
-        Place::File { path, line, .. } => format!("it is set in {} (line {line}), which wins; change it there", path.display()),
+        Place::File { path, line, .. } => {
+            format!("it is set in {} (line {line}), which wins; change it there", path.display())
+        }
         Place::Env(name) => format!("it is set by the environment variable {name}, which wins; change it there"),
         Place::Argument(name) => format!("it is set by {name} of the command line; change it there"),
         Place::Profile(name) => format!("it is set by the profile {name}; set it in the configuration file"),

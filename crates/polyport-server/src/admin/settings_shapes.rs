@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::shapes::Mistake;
+use crate::config::Event;
 use crate::config::leaves::Form;
 use crate::config::settings::Owner;
+use crate::notifications::Outcome;
 
 /// All settings as they are in force.
 #[derive(JsonSchema)]
@@ -79,4 +81,49 @@ pub(super) struct Owners {
     argument: u64,
     database: u64,
     default: u64,
+}
+
+/// A message at one address.
+#[derive(JsonSchema)]
+pub(super) struct Notification {
+    /// Of the message; the same at all addresses.
+    id: String,
+    /// When it happened, Unix milliseconds.
+    at: u64,
+    #[schemars(extend("enum" = Event::ALL.map(Event::as_str)))]
+    event: String,
+    /// The name of the address.
+    webhook: String,
+    /// What was told, in words.
+    text: String,
+    /// How the last attempt ended.
+    #[schemars(extend("enum" = Outcome::ALL))]
+    outcome: String,
+    /// What the address answered.
+    status: Option<u16>,
+    /// Why it was not taken.
+    message: Option<String>,
+    attempts: u32,
+    /// The last attempt.
+    took_ms: u64,
+}
+
+/// Which address is tried.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct NotificationTest {
+    /// Its name in `notifications.webhooks`.
+    webhook: String,
+}
+
+/// How that ended.
+#[derive(JsonSchema)]
+pub(super) struct NotificationSent {
+    #[schemars(extend("enum" = Outcome::ALL))]
+    outcome: String,
+    /// What the address answered.
+    status: Option<u16>,
+    /// Why it was not taken.
+    message: Option<String>,
+    took_ms: u64,
 }

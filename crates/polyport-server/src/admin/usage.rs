@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
-use polyport_accounting::{Limit, Money};
+use polyport_accounting::{Limit, Money, Standing};
 use polyport_store::Error;
 
 use polyport_store::log::{
@@ -487,6 +487,11 @@ fn is_of(app: &App, scope: &Scope, subject: &Subject) -> bool {
 }
 
 fn standings(app: &App, quota: &Quota) -> Vec<Value> {
+    app.ledger.accounts.standings(quota).iter().map(|standing| standing_of(app, quota, standing)).collect()
+}
+
+/// A limit of a quota, and what is left of it.
+pub(crate) fn standing_of(app: &App, quota: &Quota, standing: &Standing) -> Value {
     let directory = app.directory.as_ref();
     let (id, name) = match &quota.subject {
         Subject::Key(id) => (id.to_string(), directory.and_then(|known| known.key_name(id))),
@@ -495,26 +500,23 @@ fn standings(app: &App, quota: &Quota) -> Vec<Value> {
         Subject::Several(names) => (names.to_string(), None),
     };
     let models = quota.models.as_ref().map(|models| models.as_str().to_owned());
-    let shown = |standing: polyport_accounting::Standing| {
-        let limit = serde_json::to_value(standing.limit).unwrap_or_default();
-        let left = match standing.limit {
-            Limit::Money { .. } => money(standing.remaining),
-            _ => u64::try_from(standing.remaining).unwrap_or(u64::MAX).into(),
-        };
-        let place = [quota.subject.kind(), &id, models.as_deref().unwrap_or("*")].join("/");
-        json!({
-            "id": format!("{place}/{}/{}", limit["what"].as_str().unwrap_or_default(), limit["window"].as_str().unwrap_or("now")),
-            "of": { "kind": quota.subject.kind(), "id": id, "name": name },
-            "name": name,
-            "models": models,
-            "what": limit["what"],
-            "window": limit["window"],
-            "amount": limit["amount"],
-            "left": left,
-            "resets_at": standing.reset.map(|at| format!("{at:.0}")),
-        })
+    let limit = serde_json::to_value(standing.limit).unwrap_or_default();
+    let left = match standing.limit {
+        Limit::Money { .. } => money(standing.remaining),
+        _ => u64::try_from(standing.remaining).unwrap_or(u64::MAX).into(),
     };
-    app.ledger.accounts.standings(quota).into_iter().map(shown).collect()
+    let place = [quota.subject.kind(), &id, models.as_deref().unwrap_or("*")].join("/");
+    json!({
+        "id": format!("{place}/{}/{}", limit["what"].as_str().unwrap_or_default(), limit["window"].as_str().unwrap_or("now")),
+        "of": { "kind": quota.subject.kind(), "id": id, "name": name },
+        "name": name,
+        "models": models,
+        "what": limit["what"],
+        "window": limit["window"],
+        "amount": limit["amount"],
+        "left": left,
+        "resets_at": standing.reset.map(|at| format!("{at:.0}")),
+    })
 }
 
 /// All requests of a query, in one answer that is written as it is read.

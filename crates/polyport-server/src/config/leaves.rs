@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::reference::{joined, json_schema, words};
+use super::units::{Size, Span};
 
 /// What has lists of its own in the admin API.
 const APART: [&str; 3] = ["providers", "pools", "routes"];
@@ -192,7 +193,11 @@ fn default_of(about: &str, form: Form) -> Value {
     if let Some((text, rest)) = said.strip_prefix('`').and_then(|said| said.split_once('`')) {
         let whole = rest.is_empty() || rest.starts_with(['.', ';', ',']);
         return match form {
-            Form::Text | Form::Duration | Form::Bytes | Form::Word if whole => text.into(),
+            Form::Duration if whole && Span::parse(text).is_some() => text.into(),
+            Form::Bytes if whole && Size::parse(text).is_some() => text.into(),
+            // In capitals it is the name of a variable.
+            Form::Text if whole && !text.contains(['_', ':']) => text.into(),
+            Form::Word if whole => text.into(),
             Form::List if whole && text.starts_with('[') => {
                 let items = text.trim_matches(['[', ']']).split(',');
                 items.map(|item| Value::from(item.trim())).collect()
@@ -242,12 +247,22 @@ mod tests {
             assert_eq!(leaf.words.is_some(), leaf.form == Form::Word, "{}", leaf.path);
         }
         let of = |path: &str| leaf(path).unwrap_or_else(|| panic!("{path}"));
-        assert_eq!((of("limits.request_body").form, &of("limits.request_body").default), (Form::Bytes, &"32MiB".into()));
+        assert_eq!(
+            (of("limits.request_body").form, &of("limits.request_body").default),
+            (Form::Bytes, &"32MiB".into())
+        );
         assert_eq!((of("limits.requests").form, &of("limits.requests").default), (Form::Number, &4096.into()));
         assert_eq!((of("sticky").form, &of("sticky").default), (Form::Flag, &true.into()));
         assert_eq!(of("translation.losses").words.as_deref().unwrap(), ["lenient", "strict", "off"]);
-        assert_eq!((of("cooldown.window.longest").form, &of("cooldown.window.longest").default), (Form::Duration, &"6h".into()));
-        assert!(of("cooldown.window.first").about.starts_with("A plan window"), "{}", of("cooldown.window.first").about);
+        assert_eq!(
+            (of("cooldown.window.longest").form, &of("cooldown.window.longest").default),
+            (Form::Duration, &"6h".into())
+        );
+        assert!(
+            of("cooldown.window.first").about.starts_with("A plan window"),
+            "{}",
+            of("cooldown.window.first").about
+        );
         assert_eq!((of("accounting.quotas").form, of("access.keys").form), (Form::List, Form::List));
         assert!(of("server.port").restart && !of("server.port").editable && of("limits.connections").restart);
         assert!(!of("access.keys").editable && of("access.audit").editable && !of("access.open").editable);
@@ -271,9 +286,21 @@ mod tests {
             write!(line, "{}{}", leaf.default, " }".repeat(leaf.path.matches('.').count())).unwrap();
             let alone = loaded(&format!("discover: false\n{line}\n"));
             assert_eq!(alone.limits, usual.limits, "{line}");
-            assert_eq!((alone.keep, alone.addresses, alone.disconnect), (usual.keep, usual.addresses, usual.disconnect), "{line}");
-            assert_eq!((alone.retry, alone.budget, alone.capture_bytes), (usual.retry, usual.budget, usual.capture_bytes), "{line}");
-            assert_eq!((alone.sticky, alone.losses, alone.model_echo), (usual.sticky, usual.losses, usual.model_echo), "{line}");
+            assert_eq!(
+                (alone.keep, alone.addresses, alone.disconnect),
+                (usual.keep, usual.addresses, usual.disconnect),
+                "{line}"
+            );
+            assert_eq!(
+                (&alone.retry, alone.budget, alone.capture_bytes),
+                (&usual.retry, usual.budget, usual.capture_bytes),
+                "{line}"
+            );
+            assert_eq!(
+                (alone.sticky, alone.losses, alone.model_echo),
+                (usual.sticky, usual.losses, usual.model_echo),
+                "{line}"
+            );
             assert_eq!(alone.access.sessions, usual.access.sessions, "{line}");
         }
         assert!(told > 60, "{told}");

@@ -90,7 +90,7 @@ impl Guide {
 
     fn step(&self, here: Vec<&'static Value>, path: String, free: bool) -> Self {
         let free = free || here.iter().any(|schema| is_any(schema));
-        Self { covered: self.covered || SECRETS.contains(&path.as_str()), here, path, free }
+        Self { here, path, free, covered: false }
     }
 
     /// In a list; `before` is what stands before it, which may name it.
@@ -111,7 +111,7 @@ impl Guide {
         if self.path == "store.url" && text.contains("://") {
             return address(text, false);
         }
-        if self.covered {
+        if self.covered || SECRETS.contains(&self.path.as_str()) {
             return Some(hidden(text));
         }
         if self.path.ends_with(".auth_format") && !text.contains("{key}") {
@@ -279,13 +279,18 @@ mod tests {
             assert_eq!(Guide::at(path).scalar("env:OPENAI_API_KEY", true), None, "{path}");
             assert_eq!(Guide::at(path).scalar("a 'b'\\\"", true).as_deref(), Some("…"), "{path}");
         }
-        for path in ["limits.request_body", "providers.x.preset", "models.fast", "routes.to", "pools.p.targets"] {
+        for path in ["limits.request_body", "providers.x.preset", "models.fast", "access.networks", "pools.p.targets"] {
             assert_eq!(Guide::at(path).scalar("deepseek", true), None, "{path}");
             let spilt = Guide::at(path).scalar("sk-0123456789abcdef", true).unwrap();
             assert!(!spilt.contains("0123456789"), "{path}: {spilt}");
         }
         assert_eq!(Guide::at("providers.x.process.args").item(Some("--api-key")).scalar("hunter2", true).unwrap(), "…");
         assert_eq!(Guide::at("providers.x.process.args").scalar("--token=hunter2", true).unwrap(), "--token=…");
+        let key = Guide::at("access.keys").item(None);
+        assert_eq!(key.key("name").scalar("laptop", true), None);
+        assert_eq!(key.key("key").scalar(secret, true).as_deref(), Some("can…cdef"));
+        assert_eq!(key.scalar(secret, true).as_deref(), Some("can…cdef"));
+        assert_eq!(Guide::at("routes").item(None).key("to").scalar("fast", true), None);
         assert_eq!(Guide::at("providers.x.process.args").item(Some("--seed")).scalar("7", true), None);
     }
 
@@ -295,8 +300,16 @@ mod tests {
             ("https://api.example.com/v1", false, None),
             ("postgres://polyport:hunter2@db:5432/polyport", false, Some("postgres://polyport:…@db:5432/polyport")),
             ("http://hunter2@proxy:8080", false, Some("http://…:…@proxy:8080")),
-            ("https://a/v1?key=hunter2&api-version=2026-01-01", false, Some("https://a/v1?key=…&api-version=2026-01-01")),
-            ("https://hooks.example.com/services/T01/B02/hunter2hunter2", true, Some("https://hooks.example.com/…ter2")),
+            (
+                "https://a/v1?key=hunter2&api-version=2026-01-01",
+                false,
+                Some("https://a/v1?key=…&api-version=2026-01-01"),
+            ),
+            (
+                "https://hooks.example.com/services/T01/B02/hunter2hunter2",
+                true,
+                Some("https://hooks.example.com/…ter2"),
+            ),
             ("https://hooks.example.com/", true, None),
             ("https://a/x#hunter2", false, Some("https://a/x#…")),
             ("no address", false, None),

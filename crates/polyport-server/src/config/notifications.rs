@@ -99,7 +99,7 @@ impl Event {
 
     /// The word for programs.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::CredentialInvalid => "credential.invalid",
             Self::CredentialExhausted => "credential.exhausted",
@@ -174,7 +174,11 @@ pub(super) fn notifications(file: &File, reach: &Reach, context: &mut Context<'_
     let given = &file.notifications;
     let near = given.budget_percent.unwrap_or(NEAR);
     if !(1..100).contains(&near) {
-        context.error(&steps!["notifications", "budget_percent"], "this is no share below 100", "give a number from 1 to 99");
+        context.error(
+            &steps!["notifications", "budget_percent"],
+            "this is no share below 100",
+            "give a number from 1 to 99",
+        );
     }
     let mut hooks: Vec<Arc<Hook>> = Vec::new();
     if given.webhooks.len() > MOST_HOOKS {
@@ -241,8 +245,15 @@ fn hook(given: &Webhook, at: usize, reach: &Reach, context: &mut Context<'_>) ->
             return None;
         }
     };
-    if key.as_ref().is_some_and(|key| key.expose().strip_prefix(PREFIX).is_some_and(|text| STANDARD.decode(text).is_err())) {
-        context.error(&path("secret"), "what stands behind `whsec_` is no base64", "copy it whole, or give another text");
+    if key
+        .as_ref()
+        .is_some_and(|key| key.expose().strip_prefix(PREFIX).is_some_and(|text| STANDARD.decode(text).is_err()))
+    {
+        context.error(
+            &path("secret"),
+            "what stands behind `whsec_` is no base64",
+            "copy it whole, or give another text",
+        );
     }
     let enabled = given.enabled.unwrap_or(true);
     Some(Hook { name: name.into(), uri, reach, key, events: given.events.clone(), enabled })
@@ -271,7 +282,10 @@ mod tests {
         assert_eq!((found.near, found.hooks.len()), (90, 2));
         let [chat, two] = found.hooks.as_slice() else { panic!() };
         assert!(chat.hears(Event::QuotaNear) && !chat.hears(Event::ProviderUp) && !two.hears(Event::ProviderUp));
-        assert_eq!((chat.uri.to_string(), two.uri.to_string()), ("https://a.example/x".into(), "http://127.0.0.1:9/x?y=z".into()));
+        assert_eq!(
+            (chat.uri.to_string(), two.uri.to_string()),
+            ("https://a.example/x".into(), "http://127.0.0.1:9/x?y=z".into())
+        );
         assert_eq!((chat.key_bytes(), two.key_bytes()), (None, Some(vec![0, 1, 2])));
         for (section, words) in [
             ("{ webhooks: [{ url: 'https://a' }] }", "webhooks[0].name: a name"),

@@ -213,6 +213,11 @@ fn written<'c>(config: &'c Config, path: &str) -> Option<&'c Node> {
     (!node.is_null()).then_some(node)
 }
 
+/// What may be shown of a value that somebody gives.
+pub(crate) fn shown_of(path: &str, value: &Value) -> Value {
+    Guide::at(path).shown(&Node::of_json(value, &Place::Default))
+}
+
 fn value_of(leaf: &Leaf, node: &Node) -> Value {
     let guide = Guide::at(&leaf.path);
     match (&node.kind, leaf.form) {

@@ -137,7 +137,8 @@ fn comments(text: &str, marks: &[Mark]) -> Vec<Range<usize>> {
             if c == '#' && blank {
                 // The last one that begins before it reaches the furthest, as they do not overlap.
                 let next = taken.partition_point(|range| range.start <= here);
-                let inside = next.checked_sub(1).and_then(|last| taken.get(last)).is_some_and(|range| range.contains(&here));
+                let inside =
+                    next.checked_sub(1).and_then(|last| taken.get(last)).is_some_and(|range| range.contains(&here));
                 if !inside {
                     found.push(here..at + line.trim_end_matches(['\n', '\r']).len());
                     break;
@@ -157,9 +158,10 @@ fn clean(comment: &str) -> String {
         let name = name.trim();
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.\"'".contains(c));
         let value = value.trim();
-        let is_reference = value.trim_matches(['"', '\'', '[', ']', ' ']).split_once(':').is_some_and(|(head, _)| {
-            head == "env" || head == "file"
-        });
+        let is_reference = value
+            .trim_matches(['"', '\'', '[', ']', ' '])
+            .split_once(':')
+            .is_some_and(|(head, _)| head == "env" || head == "file");
         if is_name && is_secret(name) && !value.is_empty() && !is_reference {
             let head = comment.strip_suffix(value).or_else(|| comment.trim_end().strip_suffix(value));
             return format!("{}…", head.unwrap_or("# "));
@@ -167,8 +169,9 @@ fn clean(comment: &str) -> String {
     }
     let mut out = String::with_capacity(comment.len());
     let mut word = String::new();
-    let mut put = |word: &mut String, out: &mut String| {
-        let (digit, letter) = (word.contains(|c: char| c.is_ascii_digit()), word.contains(|c: char| c.is_ascii_alphabetic()));
+    let put = |word: &mut String, out: &mut String| {
+        let (digit, letter) =
+            (word.contains(|c: char| c.is_ascii_digit()), word.contains(|c: char| c.is_ascii_alphabetic()));
         let key = word.len() >= LONGEST_WORD && digit && letter;
         out.push_str(if key { "…" } else { word });
         word.clear();

@@ -12,7 +12,7 @@ use crate::id::RequestId;
 use crate::ingress::peer::Peer;
 
 /// Members of bodies whose values are written down. Of all others it is said that they were given: they may be secrets, or hold some.
-const SHOWN: [&str; 34] = [
+const SHOWN: [&str; 35] = [
     "name",
     "enabled",
     "role",
@@ -47,6 +47,7 @@ const SHOWN: [&str; 34] = [
     "label",
     "order",
     "kind",
+    "changed_settings",
 ];
 
 /// Longest detail, in bytes.

@@ -46,6 +46,16 @@ pub(crate) struct Ticket {
     tightest: Tightest,
 }
 
+/// Why nothing was taken.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    /// What the client is told.
+    pub(crate) fault: Fault,
+    /// Whose limit it is.
+    pub(crate) quota: Option<Quota>,
+    pub(crate) limit: Limit,
+}
+
 /// What a subject used in a window, from the log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before {
@@ -110,7 +120,7 @@ impl Accounts {
         &self,
         quotas: impl Iterator<Item = &'q Quota>,
         estimate: Use,
-    ) -> Result<Option<Ticket>, Fault> {
+    ) -> Result<Option<Ticket>, Box<Denied>> {
         let mut quotas: Vec<&Quota> = quotas.collect();
         quotas.dedup_by(|a, b| a.subject == b.subject && a.models == b.models);
         if quotas.is_empty() {
@@ -126,7 +136,7 @@ impl Accounts {
                 places.push(place);
             }
         }
-        let taken = open.with(&places, |accounts| {
+        let taken: Result<_, Refused> = open.with(&places, |accounts| {
             let reservation = reserve(accounts, now, estimate)?;
             let accounts: Vec<&Account> = accounts.iter().map(|account| &**account).collect();
             Ok((reservation, Tightest::of(&accounts, now)))
@@ -134,7 +144,11 @@ impl Accounts {
         drop(open);
         match taken {
             Ok((reservation, tightest)) => Ok(Some(Ticket { places, reservation, tightest })),
-            Err(refused) => Err(fault(&refused, quotas.get(refused.account).copied(), now)),
+            Err(refused) => {
+                let quota = quotas.get(refused.account).copied();
+                let fault = fault(&refused, quota, now);
+                Err(Box::new(Denied { fault, quota: quota.cloned(), limit: refused.limit }))
+            }
         }
     }
 
@@ -292,7 +306,7 @@ mod tests {
         let one = Use { tokens: 5, ..Use::default() };
         let tickets: Vec<_> = (0..200).map(|_| accounts.admit([&quota].into_iter(), one)).collect();
         assert_eq!(tickets.iter().filter(|ticket| ticket.is_ok()).count(), 10);
-        let fault = tickets.into_iter().find_map(Result::err).unwrap();
+        let fault = tickets.into_iter().find_map(Result::err).unwrap().fault;
         assert_eq!(fault.class, FaultClass::LocalQuota);
         assert!(fault.message.contains("10 requests in total"), "{}", fault.message);
     }
@@ -303,7 +317,7 @@ mod tests {
         let quota = quota(&[Limit::Tokens { window: Window::Day, amount: 100 }, Limit::Concurrency { amount: 1 }]);
         let estimate = Use { tokens: 80, ..Use::default() };
         let ticket = accounts.admit([&quota].into_iter(), estimate).unwrap().unwrap();
-        assert_eq!(accounts.admit([&quota].into_iter(), estimate).unwrap_err().class, FaultClass::LocalQuota);
+        assert_eq!(accounts.admit([&quota].into_iter(), estimate).unwrap_err().fault.class, FaultClass::LocalQuota);
         accounts.close(ticket, Some(Use { tokens: 10, ..Use::default() }));
         let ticket = accounts.admit([&quota].into_iter(), estimate).unwrap().unwrap();
         let mut headers = HeaderMap::new();

@@ -15,6 +15,7 @@ pub(crate) mod journal;
 pub(crate) mod prices;
 mod recall;
 pub(crate) mod retention;
+pub(crate) mod touched;
 pub(crate) mod tries;
 pub(crate) mod writer;
 
@@ -31,13 +32,15 @@ use polyport_types::Fault;
 use tokio::sync::broadcast;
 
 use crate::app::{App, Runtime};
-use crate::config::Config;
+use crate::config::{Config, Event};
 use crate::directory::quotas::Quota;
 use crate::ingress::access::Caller;
+use crate::notifications::Notifier;
 use crate::tasks;
 use accounts::{Accounts, Ticket};
 use journal::{Intent, Journal};
 use prices::Prices;
+use touched::Touched;
 use tries::Estimate;
 
 /// Entries that a slow reader of the live log may be behind.
@@ -48,6 +51,8 @@ const LIVE: usize = 1024;
 pub(crate) struct Ledger {
     pub(crate) accounts: Accounts,
     pub(crate) prices: Prices,
+    /// Limits that were charged lately.
+    pub(crate) touched: Touched,
     /// What happens to the entries of requests.
     books: Option<Books>,
     live: broadcast::Sender<Arc<Entry>>,
@@ -133,7 +138,8 @@ pub(crate) async fn restore(app: &Arc<App>) {
 impl Ledger {
     /// Accounting that keeps entries in `books`, if there are any.
     pub(crate) fn new(books: Option<Books>) -> Self {
-        Self { accounts: Accounts::default(), prices: Prices::default(), books, live: broadcast::Sender::new(LIVE) }
+        let (accounts, prices, touched) = (Accounts::default(), Prices::default(), Touched::default());
+        Self { accounts, prices, touched, books, live: broadcast::Sender::new(LIVE) }
     }
 
     /// The log.
@@ -181,7 +187,17 @@ impl Ledger {
             let cost = cost.and_then(|cost| runtime.config.money.in_budget(cost.total, cost.currency.as_str()));
             need.money = cost.unwrap_or_default();
         }
-        self.accounts.admit(charged.into_iter(), need)
+        let heard =
+            [Event::QuotaNear, Event::QuotaReached].iter().any(|event| Notifier::is_heard(&runtime.config, *event));
+        if heard {
+            self.touched.charge(charged.iter().copied());
+        }
+        self.accounts.admit(charged.into_iter(), need).map_err(|denied| {
+            if let Some(quota) = denied.quota.filter(|_| heard) {
+                self.touched.refuse(&quota, denied.limit);
+            }
+            denied.fault
+        })
     }
 
     /// What is true if the process ends now.

@@ -46,7 +46,7 @@ use crate::ledger::{Books, BooksError};
 use crate::observe::otlp;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
-use crate::{archive, credentials, directory, identity, ledger, persist, registry};
+use crate::{archive, credentials, directory, identity, ledger, notifications, persist, registry};
 use doors::{Doors, Seldom};
 use guard::{GuardLimits, Guarded, Traffic};
 use sockets::Listening;
@@ -446,6 +446,8 @@ fn start_tasks(app: &Arc<App>) {
     if app.tracer.is_some() {
         tasks.spawn(otlp::keep_exporting(Arc::clone(app), app.cut.clone()));
     }
+    tasks.spawn(notifications::keep_sending(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(notifications::keep_watching(Arc::clone(app), app.cut.clone()));
     tasks.spawn(identity::keep_tidy(Arc::clone(app), app.cut.clone()));
     if let Some(archive) = &app.archive {
         tasks.spawn(archive::keep_writing(Arc::clone(archive), app.cut.clone()));

@@ -20,8 +20,8 @@ const KEY: &str = "sk-canary-0123456789abcdef-first";
 /// A gateway with a configuration file and a database in a folder.
 pub(crate) struct Running {
     pub(crate) gateway: Gateway,
-    live: Arc<Live>,
-    store: Store,
+    pub(crate) live: Arc<Live>,
+    pub(crate) store: Store,
 }
 
 fn live(folder: &Path, file: &str) -> Arc<Live> {

@@ -204,6 +204,16 @@ async fn every_endpoint_answers_as_the_document_says() {
     ] {
         document.ask(&running, "GET", path, Value::Null).await;
     }
+    document.ask(&running, "GET", "settings", Value::Null).await;
+    document.ask(&running, "PATCH", "settings", json!({"limits": {"queue": 99}, "sticky": null})).await;
+    document.ask(&running, "PATCH", "settings", json!({"limits": {"queue": "many"}})).await;
+    document.ask(&running, "PATCH", "settings", json!({"server": {"port": 1}})).await;
+    document.ask(&running, "GET", "configuration", Value::Null).await;
+    let hook = json!({"name": "chat", "url": format!("{url}/hook")});
+    document.ask(&running, "PATCH", "settings", json!({"notifications": {"webhooks": [hook]}})).await;
+    document.ask(&running, "POST", "notifications/test", json!({"webhook": "chat"})).await;
+    document.ask(&running, "POST", "notifications/test", json!({"webhook": "nobody"})).await;
+    document.ask(&running, "GET", "notifications", Value::Null).await;
     let whole = json!({
         "providers": [{ "name": "moved", "base_url": "http://127.0.0.1:9/v1" }],
         "credentials": [{ "provider": "moved", "key": "sk-moved-0123456789" }],
@@ -266,6 +276,7 @@ async fn every_endpoint_answers_as_the_document_says() {
             "askQuotaOfCredential",
             "exportRequests",
             "followRequests",
+            "backUp",
             "setUp",
             "goElsewhere",
             "comeBack",

@@ -102,7 +102,7 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn assignment(text: &str) -> Result<(String, Value), String> {
+pub(crate) fn assignment(text: &str) -> Result<(String, Value), String> {
     let (path, value) = pair(text).map_err(|_| "write it as PATH=VALUE, such as timeouts.first_byte=5m".to_owned())?;
     let value =
         if value.trim().is_empty() { Value::from("") } else { yaml(&value).map_err(|error| error.to_string())? };

@@ -1,26 +1,28 @@
 //! `polyport backup`, `polyport restore` and `polyport store`.
 
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use polyport_server::config::{Config, Purpose, Source, master_key};
 use polyport_store::{MasterKey, Restored, Rotated};
 use serde_json::json;
 
 use crate::args::Args;
+use crate::gateway::Gateway;
 use crate::out;
 
 /// Holds the key to rotate to.
 const NEW_KEY: &str = "POLYPORT_NEW_MASTER_KEY";
 
 pub(crate) fn backup(args: &Args, to: &Path, log: Option<&Path>) -> Result<ExitCode> {
-    let (config, _) = configured(args)?;
     let progress = out::spinner(args, "copying");
     let copied = wait(async {
-        polyport_store::backup(config.store_url().expose(), to).await?;
+        let Some(gateway) = Gateway::that_runs(args).await? else { return copy(args, to, log).await };
+        download(&gateway, "backup", to).await?;
         if let Some(log) = log {
-            polyport_store::backup(&config.log_url(), log).await?;
+            download(&gateway, "backup?of=log", log).await?;
         }
         Ok(())
     });
@@ -32,6 +34,43 @@ pub(crate) fn backup(args: &Args, to: &Path, log: Option<&Path>) -> Result<ExitC
         out::line(&format!("copied to {}; its secrets are sealed, so keep the master key as well", to.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Copies what no gateway uses.
+async fn copy(args: &Args, to: &Path, log: Option<&Path>) -> Result<()> {
+    let (config, _) = configured(args)?;
+    polyport_store::backup(config.store_url().expose(), to).await?;
+    if let Some(log) = log {
+        polyport_store::backup(&config.log_url(), log).await?;
+    }
+    Ok(())
+}
+
+/// Writes the copy that a gateway makes into a new file; none is left where it breaks off.
+async fn download(gateway: &Gateway, path: &str, to: &Path) -> Result<()> {
+    if to.exists() {
+        bail!("{} is there already; give the name of a new file", to.display());
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    // What an earlier one left behind.
+    std::fs::remove_file(&part).ok();
+    let mut file = out::new_file(&part)?;
+    let written = async {
+        let mut answer = gateway.made(path).await?;
+        while let Some(chunk) = answer.chunk().await? {
+            file.write_all(&chunk)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&part, to)?;
+        anyhow::Ok(())
+    };
+    if let Err(error) = written.await {
+        std::fs::remove_file(&part).ok();
+        return Err(error).with_context(|| to.display().to_string());
+    }
+    Ok(())
 }
 
 pub(crate) fn restore(args: &Args, from: &Path, any_key: bool) -> Result<ExitCode> {

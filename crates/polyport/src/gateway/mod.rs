@@ -11,6 +11,7 @@ mod way;
 
 use anyhow::{Context as _, Result};
 use http::{HeaderValue, Method, Request};
+use polyport_server::config::Environment;
 use serde_json::{Map, Value};
 
 use crate::args::Args;
@@ -61,9 +62,18 @@ impl Gateway {
     /// Why it cannot be reached, and what to do.
     pub(crate) async fn reach(args: &Args, aim: Aim) -> Result<Self> {
         let source = crate::cmd::source(args);
-        let actor = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| source.environment.get(name));
-        let actor = actor.and_then(|name| HeaderValue::from_str(name).ok());
+        let actor = actor_of(&source.environment);
         Ok(Self { way: Way::find(args, source, aim).await?, actor })
+    }
+
+    /// The gateway that runs, if one does. Where none does, nothing is opened.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub(crate) async fn that_runs(args: &Args) -> Result<Option<Self>> {
+        let source = crate::cmd::source(args);
+        let way = Way::of_gateway(args, &source).await?;
+        Ok(way.map(|way| Self { way, actor: actor_of(&source.environment) }))
     }
 
     /// Whether a gateway runs there.
@@ -123,6 +133,14 @@ impl Gateway {
         self.ask(Method::GET, path, None).await?.good().await
     }
 
+    /// Has something made that comes piece by piece.
+    ///
+    /// # Errors
+    /// As those of [`Gateway::get`].
+    pub(crate) async fn made(&self, path: &str) -> Result<Answer> {
+        self.ask(Method::POST, path, None).await?.good().await
+    }
+
     /// All rows of a list, or as many as are wanted.
     ///
     /// # Errors
@@ -171,6 +189,12 @@ impl Gateway {
             bench.close().await;
         }
     }
+}
+
+/// Who asks.
+fn actor_of(environment: &Environment) -> Option<HeaderValue> {
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| environment.get(name));
+    name.and_then(|name| HeaderValue::from_str(name).ok())
 }
 
 /// Parameters of a request.

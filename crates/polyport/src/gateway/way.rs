@@ -53,6 +53,16 @@ pub(super) struct Address {
 }
 
 impl Way {
+    /// The gateway that runs: at an address that is named, or with the data folder. The database is not opened.
+    pub(super) async fn of_gateway(args: &Args, source: &Source) -> Result<Option<Self>> {
+        let key = args.admin_key.clone().or_else(|| key_of(&source.environment));
+        if let Some(url) = args.url.as_deref().or_else(|| source.environment.get("POLYPORT_URL")) {
+            return Ok(Some(Self::Address(Address::new(url, key)?.into())));
+        }
+        let loaded = source.load(&[], Purpose::Inspect).map_err(|problems| crate::cmd::refused(&problems))?;
+        Ok(socket_in(&loaded.config.data).await)
+    }
+
     pub(super) async fn find(args: &Args, source: Source, aim: Aim) -> Result<Self> {
         let key = args.admin_key.clone().or_else(|| key_of(&source.environment));
         let given = args.url.as_deref().or_else(|| source.environment.get("POLYPORT_URL"));

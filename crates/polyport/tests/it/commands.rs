@@ -113,6 +113,19 @@ users forget ada
 audit --limit 3
 prices --where provider=openai --where model=gpt-5
 problems
+settings
+settings list limits.requests
+settings set limits.requests=500 accounting.keep.requests=90d
+settings set limits.requests=many
+settings set server.port=1
+settings set log.file=x
+settings list limits.requests
+settings set limits.requests=null accounting=null
+settings configuration
+settings set notifications.webhooks=[{name: chat, url: 'http://127.0.0.1:9/canary-hook'}]
+notifications
+notifications list --where outcome=failed
+notifications test nobody
 export definitions.json
 export
 api GET credentials/readiness
