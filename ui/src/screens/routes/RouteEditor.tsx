@@ -126,7 +126,7 @@ function Form({ route, initial, onDirty, onDone, onTake }: Props & { onTake: () 
             </Collapse>
           </div>
           {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
-          <ProblemAlert problem={editor.problem} />
+          <ProblemAlert problem={editor.problem} shownElsewhere={Object.keys(editor.fieldErrors)} />
           {!readOnly && (
             <Group justify="flex-end">
               {dirty && <Badge color="orange">{t('unsaved')}</Badge>}

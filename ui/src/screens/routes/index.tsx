@@ -1,4 +1,5 @@
-import { ActionIcon, Badge, Button, Drawer, Group, Switch, Text, TextInput, Tooltip } from '@mantine/core';
+import { ActionIcon, Badge, Button, Drawer, Group, Switch, Text, TextInput, Tooltip, VisuallyHidden } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
 import { IconAlertTriangle, IconHelpHexagon, IconPlus, IconSearch } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
@@ -25,6 +26,7 @@ export default function Screen() {
   const [search, setSearch] = useSearch({ q: '', open: '' });
   const [dirty, setDirty] = useState(false);
   const [leaving, setLeaving] = useState(false);
+  const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const list = useAll('/admin/api/routes', 'routes', {}, { refetchInterval: 15_000 });
   const turn = useAct(
     ({ route, on }: { route: Route; on: boolean }) => {
@@ -50,7 +52,7 @@ export default function Screen() {
       {
         id: 'order',
         header: t('columns.order'),
-        meta: { width: '92px' },
+        meta: { width: '86px' },
         cell: ({ row: { original } }) =>
           original.order === null ? (
             <Badge color={original.route.enabled === false ? 'gray' : 'red'} leftSection={original.route.enabled === false ? undefined : <IconAlertTriangle size={11} />}>
@@ -74,34 +76,33 @@ export default function Screen() {
       {
         id: 'when',
         header: t('columns.when'),
-        meta: { width: 'minmax(220px, 3fr)' },
+        meta: { width: 'minmax(200px, 5fr)' },
         cell: ({ row: { original } }) => (
-          <div style={{ lineHeight: 1.25 }}>
-            <div style={{ overflow: 'hidden', textOverflow: 'ellipsis' }}>
+          <div style={{ lineHeight: 1.25, whiteSpace: 'normal' }}>
+            <Text size="sm" lineClamp={original.route.name || narrow ? 1 : 2}>
               <WhenText when={whenOf(original.route)} />
-            </div>
-            {original.route.name && (
-              <Text size="xs" c="dimmed" component="bdi">
-                {original.route.name}
-              </Text>
-            )}
+            </Text>
+            <Text size="xs" c="dimmed" lineClamp={1}>
+              {narrow && <bdi>→ {toOf(original.route)} </bdi>}
+              {original.route.name && <bdi>{original.route.name}</bdi>}
+            </Text>
           </div>
         ),
       },
-      { id: 'to', header: t('columns.to'), meta: { width: 'minmax(140px, 2fr)' }, cell: ({ row: { original } }) => <bdi>→ {toOf(original.route)}</bdi> },
+      { id: 'to', header: t('columns.to'), meta: { width: 'minmax(140px, 2fr)', wide: true }, cell: ({ row: { original } }) => <bdi>→ {toOf(original.route)}</bdi> },
       { id: 'priority', header: t('columns.priority'), meta: { width: '76px', align: 'right', wide: true }, cell: ({ row: { original } }) => priorityOf(original.route) },
       {
         id: 'mode',
         header: t('columns.mode'),
-        meta: { width: '110px', wide: true },
+        meta: { width: '104px', wide: true },
         cell: ({ row: { original } }) => (
           <Text size="sm" c={original.route.mode ? undefined : 'dimmed'}>
             {original.route.mode ? t(`modes.${original.route.mode}`) : t('modes.usual')}
           </Text>
         ),
       },
-      { id: 'keys', header: t('columns.keys'), meta: { width: '100px', wide: true }, cell: ({ row: { original } }) => <bdi>{original.route.keys?.join(', ') || '–'}</bdi> },
-      { id: 'origin', header: t('columns.origin'), meta: { width: '130px', wide: true }, cell: ({ row: { original } }) => t(`common:origins.${original.route.origin}`) },
+      { id: 'keys', header: t('columns.keys'), meta: { width: '80px', wide: true }, cell: ({ row: { original } }) => <bdi>{original.route.keys?.join(', ') || '–'}</bdi> },
+      { id: 'origin', header: t('columns.origin'), meta: { width: '142px', wide: true }, cell: ({ row: { original } }) => t(`common:origins.${original.route.origin}`) },
       {
         id: 'on',
         header: t('columns.on'),
@@ -118,7 +119,7 @@ export default function Screen() {
       },
       {
         id: 'try',
-        header: '',
+        header: () => <VisuallyHidden>{t('common:screens.explain')}</VisuallyHidden>,
         meta: { width: '52px' },
         cell: ({ row: { original } }) => {
           const when = whenOf(original.route);
@@ -139,7 +140,7 @@ export default function Screen() {
         },
       },
     ],
-    [t, turn.run],
+    [t, turn.run, narrow],
   );
 
   return (
