@@ -1,4 +1,4 @@
-import { Badge, Button, createTheme, Drawer, type MantineColorsTuple, Modal, Table, Tooltip } from '@mantine/core';
+import { Badge, Button, createTheme, Drawer, type MantineColorsTuple, Menu, Modal, Notification, Table, Tooltip } from '@mantine/core';
 import i18next from 'i18next';
 
 /** Sea water in a harbour: the page's own colour. White text on the 8th and darker has a contrast of at least 4.5:1. */
@@ -41,6 +41,9 @@ export const theme = createTheme({
     Button: Button.extend({ defaultProps: { size: 'sm' } }),
     Drawer: Drawer.extend({ defaultProps: { ...sheet, position: 'right', size: 'xl', overlayProps: { backgroundOpacity: 0.35 } } }),
     Modal: Modal.extend({ defaultProps: { ...sheet, size: 'lg', overlayProps: { backgroundOpacity: 0.45 } } }),
+    // Menus hold items alone, and the first one has the focus.
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: sheet.closeButtonProps } }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 6, highlightOnHover: true } }),
     Tooltip: Tooltip.extend({ defaultProps: { withArrow: true, openDelay: 250 } }),
   },

@@ -60,7 +60,7 @@ export function BulkBar({ count, onAct, onClear, onAll, pickingAll }: Props) {
           </Menu.Target>
           <Menu.Dropdown>
             {BULK.map((act) => (
-              <Menu.Item key={act} color={act === 'delete' ? 'red' : undefined} onClick={() => onAct(act)}>
+              <Menu.Item key={act} c={act === 'delete' ? 'var(--mantine-color-red-light-color)' : undefined} onClick={() => onAct(act)}>
                 {t(`acts.${act}`)}
               </Menu.Item>
             ))}

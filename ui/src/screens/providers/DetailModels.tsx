@@ -5,9 +5,8 @@ import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { api, type Schemas } from '../../api/client';
-import { useChange } from '../../api/query';
-import { useTell } from '../../widgets/act';
+import { api, ifMatch, type Schemas } from '../../api/client';
+import { useAct } from '../../widgets/act';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
@@ -25,7 +24,6 @@ interface Row {
 /** The models of a provider: what is declared, what it says it has, what rests. */
 export function DetailModels({ provider }: { provider: Provider }) {
   const { t } = useTranslation(['providers', 'common']);
-  const tell = useTell();
   const [text, setText] = useState('');
   const [asked, setAsked] = useState(false);
   const params = { path: { id: provider.name } };
@@ -37,13 +35,6 @@ export function DetailModels({ provider }: { provider: Provider }) {
     staleTime: 0,
     gcTime: 0,
   });
-  const serve = useChange(
-    async ({ model, on }: { model: string; on: boolean }) => {
-      const models = provider.models ?? [];
-      await api.PATCH('/admin/api/providers/{id}', { params, headers: { 'If-Match': `"${provider.revision}"` }, body: { models: on ? [...models, model] : models.filter((one) => one !== model) } });
-    },
-    { refreshes: ['/admin/api/providers', '/admin/api/models'], onDone: (_, { model, on }) => tell.done(t(on ? 'models.served' : 'models.unserved', { model })) },
-  );
   const rows = useMemo(() => {
     const found = new Map<string, Row>();
     const get = (model: string) => {
@@ -80,15 +71,13 @@ export function DetailModels({ provider }: { provider: Provider }) {
               header: () => <VisuallyHidden>{t('columns.actions')}</VisuallyHidden>,
               meta: { width: '112px', align: 'right' },
               cell: ({ row: { original } }: { row: { original: Row } }) => (
-                <Button size="compact-xs" variant="default" loading={serve.isPending && serve.variables.model === original.model} onClick={() => serve.mutate({ model: original.model, on: !original.served })}>
-                  {original.served ? t('models.remove') : t('models.serve')}
-                </Button>
+                <ServeButton provider={provider.name} model={original.model} served={original.served} />
               ),
             } satisfies ColumnDef<Row>,
           ]
         : []),
     ],
-    [t, own.data, changeable, serve],
+    [t, own.data, changeable, provider.name],
   );
   return (
     <Stack gap="sm">
@@ -111,7 +100,6 @@ export function DetailModels({ provider }: { provider: Provider }) {
         </Button>
       </Group>
       <ProblemAlert problem={own.error} onRetry={() => void own.refetch()} />
-      <ProblemAlert problem={serve.error} />
       {own.data && (
         <Text size="xs" c="dimmed" role="status">
           {t('try.models', { count: own.data.models.length })}
@@ -127,5 +115,25 @@ export function DetailModels({ provider }: { provider: Provider }) {
         empty={<Empty title={t('models.nothing')}>{t('models.nothingText')}</Empty>}
       />
     </Stack>
+  );
+}
+
+/** Makes a model one that clients may ask for by its bare name, or takes it out of those. */
+function ServeButton({ provider, model, served }: { provider: string; model: string; served: boolean }) {
+  const { t } = useTranslation(['providers', 'common']);
+  const turn = useAct(
+    async (on: boolean) => {
+      const params = { path: { id: provider } };
+      // What is there now, not what was shown: the list may have been changed with another click a moment ago.
+      const now = (await api.GET('/admin/api/providers/{id}', { params })).data as Provider;
+      const models = (now.models ?? []).filter((one) => one !== model);
+      await api.PATCH('/admin/api/providers/{id}', { params, headers: ifMatch(now.revision), body: { models: on ? [...models, model] : models } });
+    },
+    { refreshes: ['/admin/api/providers', '/admin/api/models'], done: (_, on) => t(on ? 'models.served' : 'models.unserved', { model }) },
+  );
+  return (
+    <Button size="compact-xs" variant="default" loading={turn.isPending} onClick={() => turn.run(!served)}>
+      {served ? t('models.remove') : t('models.serve')}
+    </Button>
   );
 }

@@ -33,7 +33,7 @@ export function RowMenu({ provider, onOpen, onDelete }: { provider: Provider; on
         >
           {provider.enabled ? t('common:disable') : t('common:enable')}
         </Menu.Item>
-        <Menu.Item disabled={!own} color="red" leftSection={<IconTrash size={16} />} onClick={() => onDelete(provider)}>
+        <Menu.Item disabled={!own} c="var(--mantine-color-red-light-color)" leftSection={<IconTrash size={16} />} onClick={() => onDelete(provider)}>
           {t('common:delete')}
         </Menu.Item>
       </Menu.Dropdown>

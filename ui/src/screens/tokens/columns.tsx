@@ -8,10 +8,10 @@ import { useTranslation } from 'react-i18next';
 import { useCountdown, useFormat } from '../../widgets/format';
 import { LeftBar } from '../credentials/columns';
 import { COLOURS, millis, quotaLeft, type Token } from './tokens';
-import type { TokenAct } from './useTokens';
+import { type TokenAct, useTokenAct } from './useTokens';
 
 /** What is told of each token. */
-export function useColumns(onAct: (token: Token, what: TokenAct) => void, busy: number | undefined): ColumnDef<Token>[] {
+export function useColumns(onDelete: (tokens: Token[]) => void): ColumnDef<Token>[] {
   const { t } = useTranslation(['tokens', 'common']);
   const format = useFormat();
   return useMemo(
@@ -38,22 +38,22 @@ export function useColumns(onAct: (token: Token, what: TokenAct) => void, busy: 
         id: 'quota',
         accessorFn: (row) => quotaLeft(row) ?? 2,
         header: t('columns.quota'),
-        meta: { width: '130px', wide: true },
+        meta: { width: '116px', wide: true },
         cell: ({ row: { original } }) => <Quota of={original} />,
       },
-      { id: 'uses', accessorKey: 'use_count', header: t('columns.uses'), meta: { width: '80px', align: 'right', wide: true }, cell: ({ row: { original } }) => format.short(original.use_count) },
+      { id: 'uses', accessorKey: 'use_count', header: t('columns.uses'), meta: { width: '66px', align: 'right', wide: true }, cell: ({ row: { original } }) => format.short(original.use_count) },
       {
         id: 'errors',
         accessorKey: 'error_count',
         header: t('columns.errors'),
-        meta: { width: '80px', align: 'right', wide: true },
+        meta: { width: '72px', align: 'right', wide: true },
         cell: ({ row: { original } }) => <Text size="sm" c={original.error_count > 0 ? 'red' : undefined}>{format.short(original.error_count)}</Text>,
       },
       {
         id: 'error',
         header: t('columns.error'),
         enableSorting: false,
-        meta: { width: 'minmax(130px, 1.3fr)', wide: true },
+        meta: { width: 'minmax(110px, 1.3fr)', wide: true },
         cell: ({ row: { original } }) => <bdi title={original.last_error_message ?? undefined}>{original.last_error_message ?? original.last_error_code ?? ''}</bdi>,
       },
       { id: 'checked', accessorFn: (row) => millis(row.last_check_at) ?? 0, header: t('columns.checked'), meta: { width: '124px', wide: true }, cell: ({ row: { original } }) => format.ago(original.last_check_at) },
@@ -62,10 +62,10 @@ export function useColumns(onAct: (token: Token, what: TokenAct) => void, busy: 
         enableSorting: false,
         header: () => <VisuallyHidden>{t('columns.actions')}</VisuallyHidden>,
         meta: { width: '48px' },
-        cell: ({ row: { original } }) => <RowMenu token={original} onAct={onAct} loading={busy === original.id} />,
+        cell: ({ row: { original } }) => <RowMenu token={original} onDelete={onDelete} />,
       },
     ],
-    [t, format, onAct, busy],
+    [t, format, onDelete],
   );
 }
 
@@ -105,18 +105,19 @@ function Quota({ of }: { of: Token }) {
   );
 }
 
-function RowMenu({ token, onAct, loading }: { token: Token; onAct: (token: Token, what: TokenAct) => void; loading: boolean }) {
+function RowMenu({ token, onDelete }: { token: Token; onDelete: (tokens: Token[]) => void }) {
   const { t } = useTranslation(['tokens', 'common']);
+  const act = useTokenAct();
   const navigate = useNavigate();
-  const item = (what: TokenAct, colour?: string) => (
-    <Menu.Item key={what} color={colour} onClick={() => onAct(token, what)}>
+  const item = (what: TokenAct) => (
+    <Menu.Item key={what} onClick={() => act.run({ token, what })}>
       {t(`acts.${what}`)}
     </Menu.Item>
   );
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" loading={loading} aria-label={`${t('columns.actions')}: ${token.email}`}>
+        <ActionIcon variant="subtle" color="gray" loading={act.isPending} aria-label={`${t('columns.actions')}: ${token.email}`}>
           <IconDotsVertical size={16} />
         </ActionIcon>
       </Menu.Target>
@@ -128,7 +129,9 @@ function RowMenu({ token, onAct, loading }: { token: Token; onAct: (token: Token
         {item(token.status === 'disabled' ? 'activate' : 'disable')}
         <Menu.Item onClick={() => void navigate({ to: '/credentials', search: { open: token.credential } as never })}>{t('acts.open')}</Menu.Item>
         <Menu.Divider />
-        {item('delete', 'red')}
+        <Menu.Item c="var(--mantine-color-red-light-color)" onClick={() => onDelete([token])}>
+          {t('acts.delete')}
+        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -19,7 +19,7 @@ import { useColumns } from './columns';
 import { Events } from './Events';
 import { PoolStanding } from './Standing';
 import { narrowed, parts, type Token } from './tokens';
-import { type TokenAct, useRefreshAll, useTokenAct, useTokens } from './useTokens';
+import { useRefreshAll, useTokens } from './useTokens';
 
 /** One call deletes so many. */
 const MOST = 10_000;
@@ -34,11 +34,8 @@ export default function Tokens() {
   const [hydrate, setHydrate] = useState(true);
   const [deleting, setDeleting] = useState<Token[]>([]);
   const [refreshing, setRefreshing] = useState(false);
-  const single = useTokenAct();
   const refreshAll = useRefreshAll();
-  const { run } = single;
-  const onAct = useCallback((token: Token, what: TokenAct) => (what === 'delete' ? setDeleting([token]) : run({ token, what })), [run]);
-  const columns = useColumns(onAct, single.isPending ? single.variables.token.id : undefined);
+  const columns = useColumns(setDeleting);
   const tokens = useMemo(() => pool.list.data ?? [], [pool.list.data]);
   const { q, status, provider } = search;
   const rows = useMemo(() => narrowed(tokens, { q, status, provider }), [tokens, q, status, provider]);
