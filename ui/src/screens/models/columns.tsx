@@ -5,7 +5,7 @@ import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { RuleText } from '../explain/RuleText';
+import { readRule } from '../explain/rule';
 import { sample } from '../routes/pattern';
 import { toOf, whenOf } from '../routes/route';
 import { type Entry, type Price, priceOf, textOf } from './model';
@@ -23,8 +23,14 @@ interface Known {
 /** The columns of the list of models. */
 export function useColumns({ prices, services, ownerOf, narrow }: Known): ColumnDef<Entry, unknown>[] {
   const { t } = useTranslation(['models', 'common']);
-  return useMemo(
-    () => [
+  return useMemo(() => {
+    const because = (entry: Entry): string => {
+      if (entry.kind === 'rule') return t(entry.route.enabled === false ? 'because.routeOff' : 'because.route');
+      const rule = entry.model.rule ? readRule(entry.model.rule) : ({ kind: 'model', name: '' } as const);
+      if (rule.kind === 'other') return rule.text;
+      return t(`because.${rule.kind}`, { name: 'name' in rule ? rule.name : '', word: 'word' in rule ? rule.word : '' });
+    };
+    return [
       {
         id: 'name',
         header: t('columns.name'),
@@ -54,7 +60,7 @@ export function useColumns({ prices, services, ownerOf, narrow }: Known): Column
         meta: { width: 'minmax(130px, 2fr)', wide: true },
         cell: ({ row: { original: entry } }) => (
           <Text size="xs" c="dimmed" truncate>
-            {entry.kind === 'rule' ? (entry.route.enabled === false ? t('ruleOff') : t('byRoute')) : entry.model.rule ? <RuleText text={entry.model.rule} plain /> : t('patternRule')}
+            {because(entry)}
           </Text>
         ),
       },
@@ -104,9 +110,8 @@ export function useColumns({ prices, services, ownerOf, narrow }: Known): Column
           );
         },
       },
-    ],
-    [t, prices, services, ownerOf, narrow],
-  );
+    ];
+  }, [t, prices, services, ownerOf, narrow]);
 }
 
 /** Where a name leads, in a line: the first target and how many more there are. */

@@ -3,18 +3,20 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
-import { api } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { Problem } from '../../api/problem';
+import { wordKey } from '../explain/rule';
 import { colourOf } from './colours';
 import classes from './Pools.module.css';
 
 interface Turns {
   turns: { provider: string; model: string }[];
+  excluded?: Schemas['Excluded'][] | null;
 }
 
 /** Whose turn it would be, twelve requests in a row, as the router itself works it out for what is not saved yet. */
 export function Preview({ definition, providers, turns = 12 }: { definition: Record<string, unknown>; providers: string[]; turns?: number }) {
-  const { t } = useTranslation(['pools', 'common']);
+  const { t } = useTranslation(['pools', 'explain', 'common']);
   const [asked] = useDebouncedValue(JSON.stringify(definition), 250);
   const any = Array.isArray(definition.targets) && definition.targets.length > 0;
   const { data, error, isFetching } = useQuery({
@@ -54,6 +56,16 @@ export function Preview({ definition, providers, turns = 12 }: { definition: Rec
             </li>
           ))}
         </ol>
+      )}
+      {any && !problem && (data?.excluded ?? []).length > 0 && (
+        <Text size="xs" mt={6} c="dimmed" component="div">
+          {t('preview.excluded')}{' '}
+          {[...new Set((data?.excluded ?? []).map((one) => `${one.provider}/${one.model}${one.key && one.key !== 'no key' ? ` (${one.key})` : ''}: ${t(`explain:whys.${wordKey(one.why)}`, { defaultValue: one.why })}`))].slice(0, 5).map((text) => (
+            <div key={text}>
+              <bdi>{text}</bdi>
+            </div>
+          ))}
+        </Text>
       )}
       <Text size="xs" c="dimmed" mt={6}>
         {t('preview.about')}
