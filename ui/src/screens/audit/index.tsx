@@ -113,7 +113,7 @@ function Typed({ label, value, onChange }: { label: string; value: string; onCha
 
 function columns(t: (key: string, options?: Record<string, unknown>) => string, format: Format): ColumnDef<Entry, unknown>[] {
   return [
-    { id: 'at', header: t('at'), meta: { width: '190px' }, cell: ({ row }) => <span title={format.ago(row.original.at)}>{format.time(row.original.at)}</span> },
+    { id: 'at', header: t('at'), meta: { width: '225px' }, cell: ({ row }) => <span title={format.ago(row.original.at)}>{format.time(row.original.at)}</span> },
     { id: 'actor', header: t('actor'), meta: { width: 'minmax(120px, 1fr)' }, cell: ({ row }) => <ActorName entry={row.original} /> },
     { id: 'action', header: t('what'), meta: { width: 'minmax(150px, 1.2fr)' }, cell: ({ row }) => actionWords(row.original.action, t as never) },
     {
@@ -123,7 +123,7 @@ function columns(t: (key: string, options?: Record<string, unknown>) => string, 
         return name && <bdi title={row.original.object ?? undefined}>{name}</bdi>;
       },
     },
-    { id: 'result', header: t('result'), meta: { width: '120px' }, cell: ({ row }) => <Result entry={row.original} /> },
+    { id: 'result', header: t('result'), meta: { width: '145px' }, cell: ({ row }) => <Result entry={row.original} /> },
     { id: 'address', header: t('address'), meta: { width: '150px', wide: true }, cell: ({ row }) => row.original.address },
   ];
 }
