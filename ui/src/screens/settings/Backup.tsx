@@ -1,0 +1,85 @@
+import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
+import { IconDownload, IconInfoCircle } from '@tabler/icons-react';
+import { useTranslation } from 'react-i18next';
+
+import { authHeaders } from '../../api/client';
+import { authStore } from '../../api/auth';
+import { Problem } from '../../api/problem';
+import { useChange } from '../../api/query';
+import { useStatus } from '../../app/session';
+import { Code } from '../../widgets/Copy';
+import { download, fileName } from '../../widgets/csv';
+import { Panel } from '../../widgets/Panel';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
+
+/** Fetches a copy; the gateway names it. */
+async function fetchCopy(of: 'store' | 'log'): Promise<void> {
+  let response: Response;
+  try {
+    response = await fetch(`/admin/api/backup?of=${of}`, { method: 'POST', headers: authHeaders('POST') });
+    if (!response.ok) throw await Problem.from(response);
+    const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '')?.[1];
+    download(named ?? fileName(of === 'log' ? 'log' : 'backup', 'db'), await response.blob());
+  } catch (error) {
+    const problem = error instanceof Problem ? error : Problem.offline(error);
+    if (problem.signedOut) authStore.expire();
+    throw problem;
+  }
+}
+
+/** A copy of everything, and how it is put back. */
+export function Backup() {
+  const { t } = useTranslation(['settings', 'common']);
+  const status = useStatus().data;
+  const copy = useChange(fetchCopy);
+  const postgres = status?.database === 'postgres';
+  return (
+    <Stack gap="md">
+      <Panel title={t('backup.title')}>
+        <Stack gap="sm">
+          <Text size="sm">{t('backup.about')}</Text>
+          <List size="sm">
+            {(['declared', 'people', 'settings', 'audit'] as const).map((part) => (
+              <List.Item key={part}>{t(`backup.${part}`)}</List.Item>
+            ))}
+          </List>
+          <Alert variant="light" color="orange" icon={<IconInfoCircle />}>
+            {t('backup.key')}
+          </Alert>
+          {postgres ? (
+            <>
+              <Text size="sm">{t('backup.postgres')}</Text>
+              <Code text="pg_dump --format=custom --file=polyport.dump polyport" label={t('backup.command')} />
+            </>
+          ) : (
+            <Group gap="sm">
+              <Button leftSection={<IconDownload size={16} />} loading={copy.isPending && copy.variables === 'store'} disabled={copy.isPending} onClick={() => copy.mutate('store')}>
+                {t('backup.download')}
+              </Button>
+              <Button variant="default" leftSection={<IconDownload size={16} />} loading={copy.isPending && copy.variables === 'log'} disabled={copy.isPending} onClick={() => copy.mutate('log')}>
+                {t('backup.downloadLog')}
+              </Button>
+            </Group>
+          )}
+          <ProblemAlert problem={copy.error} />
+          {!postgres && (
+            <>
+              <Text size="sm" c="dimmed">
+                {t('backup.large')}
+              </Text>
+              <Code text="polyport backup polyport-backup.db" label={t('backup.command')} />
+            </>
+          )}
+        </Stack>
+      </Panel>
+      {!postgres && (
+        <Panel title={t('backup.restore')}>
+          <Text size="sm" mb="sm">
+            {t('backup.restoreText')}
+          </Text>
+          <Code text="polyport restore polyport-backup.db" label={t('backup.command')} />
+        </Panel>
+      )}
+    </Stack>
+  );
+}

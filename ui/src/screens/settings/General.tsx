@@ -1,0 +1,155 @@
+import { Button, Group, Select, Switch, Text, TextInput, UnstyledButton } from '@mantine/core';
+import { IconSearch } from '@tabler/icons-react';
+import { useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { useTell } from '../../widgets/act';
+import { ConflictAlert } from '../../widgets/ConflictAlert';
+import { Empty } from '../../widgets/Empty';
+import { Panel } from '../../widgets/Panel';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { Waiting } from '../../widgets/Waiting';
+import { useAbout } from './about';
+import { Row } from './Row';
+import classes from './Row.module.css';
+import { changed, type Draft, type Drafts, errorsBy, matches, patchOf, sections, type Setting } from './settings';
+import { useSaveSettings, useSettings } from './useSettings';
+
+interface Props {
+  q: string;
+  section: string;
+  onChange: (next: { q?: string; section?: string }) => void;
+}
+
+/** Every setting. Changes are collected, and saved together or not at all. */
+export function General({ q, section, onChange }: Props) {
+  const { t } = useTranslation(['settings', 'common']);
+  const tell = useTell();
+  const about = useAbout();
+  const { data, error, refetch, isPending } = useSettings();
+  const [drafts, setDrafts] = useState<Drafts>(new Map());
+  const [own, setOwn] = useState(false);
+  const [tried, setTried] = useState(false);
+  const save = useSaveSettings(() => {
+    setDrafts(new Map());
+    setTried(false);
+    tell.done(t('common:saved'));
+  });
+  const settings = data?.settings ?? NONE;
+  const text = useDeferredValue(q.trim());
+  const all = useMemo(
+    () => sections(settings, (one) => (text === '' || matches(one, text, about(one))) && (!own || one.owner !== 'default' || drafts.has(one.path))),
+    [settings, text, own, about, drafts],
+  );
+  const { patch, mistakes } = useMemo(() => patchOf(settings, drafts), [settings, drafts]);
+  const refused = useMemo(() => (save.error ? errorsBy(settings, save.error.fieldErrors()) : {}), [save.error, settings]);
+  const { reset } = save;
+  const change = useCallback(
+    (setting: Setting, draft: Draft | null) => {
+      setDrafts((before) => changed(before, setting, draft));
+      reset();
+    },
+    [reset],
+  );
+
+  if (isPending) return <Waiting />;
+  if (!data) return <ProblemAlert problem={error} onRetry={() => void refetch()} />;
+
+  // What is looked for may be anywhere; otherwise one section is shown at a time.
+  const current = all.find(({ name }) => name === section)?.name ?? all[0]?.name;
+  const shown = text !== '' || own ? all : all.filter(({ name }) => name === current);
+  const name = (section: string) => t(`sections.${section}`, { defaultValue: section });
+  const errorOf = (path: string) => refused[path] ?? (tried && mistakes[path] ? t(`mistakes.${mistakes[path]}`) : undefined);
+  const send = (revision?: number) => {
+    setTried(true);
+    if (Object.keys(mistakes).length === 0) save.mutate({ patch, revision });
+  };
+  const stale = save.error?.code === 'stale';
+  const places = new Set(all.flatMap(({ settings }) => settings.map(({ path }) => path)));
+  const elsewhere = Object.keys(refused).filter((path) => !places.has(path));
+
+  return (
+    <>
+      <Group mb="md" gap="md">
+        <TextInput
+          size="sm"
+          w={{ base: '100%', sm: 320 }}
+          leftSection={<IconSearch size={16} />}
+          placeholder={t('search')}
+          aria-label={t('search')}
+          value={q}
+          onChange={(event) => onChange({ q: event.currentTarget.value })}
+        />
+        <Switch size="sm" label={t('onlySet')} checked={own} onChange={(event) => setOwn(event.currentTarget.checked)} />
+        <Select
+          hiddenFrom="md"
+          size="sm"
+          w="100%"
+          aria-label={t('section')}
+          data={all.map((one) => ({ value: one.name, label: name(one.name) }))}
+          value={current ?? null}
+          onChange={(section) => section && onChange({ section })}
+          allowDeselect={false}
+          disabled={text !== ''}
+        />
+      </Group>
+      <div className={classes.layout}>
+        <nav className={classes.sections} aria-label={t('section')}>
+          {all.map((one) => (
+            <UnstyledButton
+              key={one.name}
+              className={classes.section}
+              aria-current={text === '' && !own && one.name === current ? 'true' : undefined}
+              onClick={() => (setOwn(false), onChange({ section: one.name, q: '' }))}
+            >
+              {name(one.name)}
+              <Text span inherit c="dimmed">
+                {one.settings.filter(({ path }) => drafts.has(path)).length > 0 ? '●' : one.settings.length}
+              </Text>
+            </UnstyledButton>
+          ))}
+        </nav>
+        <div>
+          {shown.length === 0 && <Empty title={t('noneFits')} />}
+          {shown.map((one) => (
+            <div key={one.name} style={{ marginBottom: 16 }}>
+              <Panel title={name(one.name)}>
+                {one.settings.map((setting) => (
+                  <Row key={setting.path} setting={setting} about={about(setting)} draft={drafts.get(setting.path)} error={errorOf(setting.path)} onChange={change} />
+                ))}
+              </Panel>
+            </div>
+          ))}
+          {stale ? (
+            <ConflictAlert onTake={() => (save.reset(), void refetch())} onReplace={() => send()} pending={save.isPending} />
+          ) : (
+            <ProblemAlert problem={save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {}).filter((path) => !elsewhere.includes(path))} />
+          )}
+          {drafts.size > 0 && (
+            <Group className={classes.bar} justify="space-between" role="region" aria-label={t('unsaved', { count: drafts.size })}>
+              <Text size="sm">
+                {t('unsaved', { count: drafts.size })}
+                {tried && Object.keys(mistakes).length > 0 && (
+                  <Text span inherit c="var(--mantine-color-error)">
+                    {' '}
+                    {t('mistakesLeft', { count: Object.keys(mistakes).length })}
+                  </Text>
+                )}
+              </Text>
+              <Group gap="xs">
+                <Button variant="default" size="xs" onClick={() => (setDrafts(new Map()), setTried(false), save.reset())}>
+                  {t('discard')}
+                </Button>
+                <Button size="xs" loading={save.isPending} onClick={() => send(data.revision)}>
+                  {t('saveAll')}
+                </Button>
+              </Group>
+            </Group>
+          )}
+        </div>
+      </div>
+    </>
+  );
+}
+
+const NONE: Setting[] = [];
