@@ -921,6 +921,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every setting: what is in force, who says so, and what may stand there */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what the database says, below the configuration file */
+        patch: operations["changeSettings"];
+        trace?: never;
+    };
+    "/admin/api/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The configuration file as it is written, without secrets */
+        get: operations["getConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A copy of the database, whose secrets stay sealed */
+        post: operations["backUp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages that were sent, newest first */
+        get: operations["listNotifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/notifications/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a message to one address, once */
+        post: operations["testNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/openapi.json": {
         parameters: {
             query?: never;
@@ -1710,6 +1796,32 @@ export interface components {
             name?: string;
             /** @description Whether it is used. Default: true. */
             enabled?: boolean;
+        };
+        /** @description A merge patch in the words of the configuration file: `null` takes away what the database says. */
+        ChangeSettings: {
+            /** @description Who may use the gateway. */
+            access?: Record<string, never> | null;
+            /**
+             * @description Conversations stay with the key and target whose prompt cache is warm, as long as these can serve: known by the id a client sends
+             *     (`x-session-id`, `prompt_cache_key`, Claude Code's session) or by a long common beginning. Default: true.
+             */
+            sticky?: boolean | null;
+            /** @description What happens to requests on their way to another protocol. */
+            translation?: Record<string, never> | null;
+            /** @description Bounds on sizes, numbers and times. */
+            limits?: Record<string, never> | null;
+            /** @description How failed attempts are repeated. */
+            retry?: Record<string, never> | null;
+            /** @description A second attempt where the first is slow to begin; off where this is not given. */
+            hedge?: Record<string, never> | null;
+            /** @description How long what failed is left alone where its provider does not say. */
+            cooldown?: Record<string, never> | null;
+            /** @description Health checks on a timer. */
+            probes?: Record<string, never> | null;
+            /** @description Prices, what budgets are counted in, and limits that callers share. */
+            accounting?: Record<string, never> | null;
+            /** @description Messages to other programs when something needs somebody. */
+            notifications?: Record<string, never> | null;
         };
         /** @description A team to be made. */
         ChangeTeam: {
@@ -2695,6 +2807,24 @@ export interface components {
          * @enum {string}
          */
         ConfigUsageRule: "standard" | "reasoning_outside";
+        /** @description The configuration as it was written. */
+        Configuration: {
+            /** @description The file. */
+            path?: string | null;
+            /** @description As it is written, without secrets. */
+            text?: string | null;
+            /** @description Why there is no text. */
+            reason?: string | null;
+            /**
+             * Format: uint64
+             * @description When it was read last, Unix milliseconds.
+             */
+            read_at: number;
+            /** @description Why what was read last is not in force. */
+            problems: components["schemas"]["Misread"][];
+            /** @description How many settings are set where. */
+            owners: components["schemas"]["Owners"];
+        };
         /** @description Where a conversation was answered last. */
         Conversation: {
             place: string;
@@ -2862,7 +2992,7 @@ export interface components {
         /** @description Something of the database that is not in force though it should be. */
         DeclaredProblem: {
             /** @enum {string} */
-            kind: "provider" | "credential" | "pool" | "route";
+            kind: "provider" | "credential" | "pool" | "route" | "setting";
             id: string;
             name: string;
             /** @description Where: `targets[0]`. */
@@ -3117,6 +3247,15 @@ export interface components {
                 [key: string]: string;
             };
             caller: string[];
+        };
+        /** @description A mistake in the configuration. */
+        Misread: {
+            /** @description File, line and column, or a variable. */
+            place: string;
+            /** @description Where: `targets[0]`. */
+            path: string;
+            message: string;
+            remedy: string;
         };
         /** @description A mistake in what is declared. */
         Mistake: {
@@ -3458,6 +3597,75 @@ export interface components {
             team?: string | null;
             /** @description What they may do at this API. Default: member. */
             role?: components["schemas"]["Role"] | null;
+        };
+        /** @description A message at one address. */
+        Notification: {
+            /** @description Of the message; the same at all addresses. */
+            id: string;
+            /**
+             * Format: uint64
+             * @description When it happened, Unix milliseconds.
+             */
+            at: number;
+            /** @enum {string} */
+            event: "credential.invalid" | "credential.exhausted" | "provider.down" | "provider.up" | "quota.near" | "quota.reached" | "configuration.refused";
+            /** @description The name of the address. */
+            webhook: string;
+            /** @description What was told, in words. */
+            text: string;
+            /**
+             * @description How the last attempt ended.
+             * @enum {string}
+             */
+            outcome: "delivered" | "failed" | "timeout";
+            /**
+             * Format: uint16
+             * @description What the address answered.
+             */
+            status?: number | null;
+            /** @description Why it was not taken. */
+            message?: string | null;
+            /** Format: uint32 */
+            attempts: number;
+            /**
+             * Format: uint64
+             * @description The last attempt.
+             */
+            took_ms: number;
+        };
+        /** @description How that ended. */
+        NotificationSent: {
+            /** @enum {string} */
+            outcome: "delivered" | "failed" | "timeout";
+            /**
+             * Format: uint16
+             * @description What the address answered.
+             */
+            status?: number | null;
+            /** @description Why it was not taken. */
+            message?: string | null;
+            /** Format: uint64 */
+            took_ms: number;
+        };
+        /** @description Which address is tried. */
+        NotificationTest: {
+            /** @description Its name in `notifications.webhooks`. */
+            webhook: string;
+        };
+        /** @description How many settings are set where. */
+        Owners: {
+            /** Format: uint64 */
+            file: number;
+            /** Format: uint64 */
+            profile: number;
+            /** Format: uint64 */
+            environment: number;
+            /** Format: uint64 */
+            argument: number;
+            /** Format: uint64 */
+            database: number;
+            /** Format: uint64 */
+            default: number;
         };
         /** @description How many over time. */
         Pace: {
@@ -3890,6 +4098,44 @@ export interface components {
         SessionsEnded: {
             /** Format: uint64 */
             ended: number;
+        };
+        /** @description A setting. */
+        Setting: {
+            /** @description `accounting.keep.requests`: the keys of the configuration file. */
+            path: string;
+            /** @description What is in force, without secrets; null where nothing is set and the default is no single value. */
+            value: unknown;
+            /** @description What holds where nobody says anything; null where that is no single value: `about` tells more. */
+            default: unknown;
+            /**
+             * @description Who says so.
+             * @enum {string}
+             */
+            owner: "file" | "profile" | "environment" | "argument" | "database" | "default";
+            /**
+             * @description What may stand there.
+             * @enum {string}
+             */
+            kind: "flag" | "number" | "text" | "duration" | "bytes" | "word" | "list" | "map";
+            /** @description The words that may stand there. */
+            words?: string[] | null;
+            /** @description What the reference says. */
+            about: string;
+            /** @description A change waits for a restart. */
+            restart: boolean;
+            /** @description It can be changed here. */
+            editable: boolean;
+        };
+        /** @description All settings as they are in force. */
+        Settings: {
+            /**
+             * Format: int64
+             * @description What `If-Match` compares; 0 as long as the database says nothing.
+             */
+            revision: number;
+            settings: components["schemas"]["Setting"][];
+            /** @description What the database says of settings and is not in force. */
+            problems: components["schemas"]["Mistake"][];
         };
         /** @description Whether the first admin has to be made. */
         Setup: {
@@ -7654,7 +7900,7 @@ export interface operations {
                 /** @description Only those whose name holds this text, in any case. */
                 q?: string;
                 /** @description Only those of this kind of thing. */
-                kind?: "provider" | "credential" | "pool" | "route";
+                kind?: "provider" | "credential" | "pool" | "route" | "setting";
             };
             header?: never;
             path?: never;
@@ -7742,6 +7988,215 @@ export interface operations {
             400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    /** @description What `If-Match` compares. */
+                    etag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    changeSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of an earlier answer: the change is made only if nobody made one since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeSettings"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    /** @description What `If-Match` compares. */
+                    etag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            412: components["responses"]["412"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    getConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    backUp: {
+        parameters: {
+            query?: {
+                /** @description What is copied: what is declared and kept, or the request log. Default: store. */
+                of?: "store" | "log";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.sqlite3": string;
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    listNotifications: {
+        parameters: {
+            query?: {
+                /** @description Entries of a page. Default: 100. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Only those to this address, by name. */
+                webhook?: string;
+                /** @description Only those of this kind. */
+                event?: "credential.invalid" | "credential.exhausted" | "provider.down" | "provider.up" | "quota.near" | "quota.reached" | "configuration.refused";
+                /** @description Only those that ended so. */
+                outcome?: "delivered" | "failed" | "timeout";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        notifications: components["schemas"]["Notification"][];
+                        /** @description The `after` of the page behind this one. */
+                        next: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    testNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotificationTest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationSent"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
             429: components["responses"]["429"];
             503: components["responses"]["503"];
         };
