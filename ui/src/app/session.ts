@@ -53,12 +53,13 @@ export function useMay(): (role: Role) => boolean {
   return (least) => RANK[role] >= RANK[least];
 }
 
-/** The gateway's own state, looked at now and then. */
-export function useStatus() {
+/** The gateway's own state, looked at now and then. Only admins may. */
+export function useStatus(enabled = true) {
   return useQuery({
     queryKey: ['get', '/admin/api/status'],
     queryFn: async () => (await api.GET('/admin/api/status')).data as Schemas['Status'],
     refetchInterval: 15_000,
+    enabled,
   });
 }
 

@@ -25,7 +25,11 @@ export function Composer({ play, ready }: { play: PlaygroundState; ready: boolea
     play.set({ images: [...images, ...read.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))] });
   };
   const nothing = input.trim() === '' && images.length === 0;
-  const send = () => ready && !busy && !nothing && play.send();
+  const send = () => {
+    if (!ready || busy || nothing) return;
+    setRefused([]);
+    play.send();
+  };
   const onDrop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);

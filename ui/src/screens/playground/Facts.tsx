@@ -3,6 +3,7 @@ import { IconAlertTriangle, IconListSearch } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
+import { useMay } from '../../app/session';
 import { useFormat } from '../../widgets/format';
 import { readLossHeader } from '../requests/losses';
 import type { Exchange } from './exchange';
@@ -13,6 +14,7 @@ import { useLogged } from './useCost';
 export function Facts({ exchange }: { exchange: Exchange }) {
   const { t } = useTranslation(['playground', 'requests', 'common']);
   const format = useFormat();
+  const may = useMay();
   const { answer, firstMs, totalMs, requestId, state } = exchange;
   const logged = useLogged(requestId, totalMs !== null);
   const usage = answer.usage;
@@ -61,7 +63,8 @@ export function Facts({ exchange }: { exchange: Exchange }) {
           </Badge>
         </Tooltip>
       )}
-      {requestId && (
+      {/* What was asked without a key is nobody's: only admins see it. */}
+      {requestId && (logged || may('admin')) && (
         <Anchor component={Link} to="/requests" search={{ id: requestId } as never} size="xs">
           <IconListSearch size={13} style={{ verticalAlign: '-2px' }} /> {t('facts.entry')}
         </Anchor>

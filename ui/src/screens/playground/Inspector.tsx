@@ -66,18 +66,13 @@ export function Inspector({ play, tab, onTab, caller }: Props) {
         <Tabs.Panel value="events">
           <Events exchange={shown} />
         </Tabs.Panel>
-        <Tabs.Panel value="converted">{lane && <Converted protocol={lane.protocol} model={modelOf(wire?.body, lane.model)} body={wire?.body ?? null} caller={caller} />}</Tabs.Panel>
+        <Tabs.Panel value="converted">{lane && <Converted protocol={lane.protocol} model={play.modelOf(lane)} body={wire?.body ?? null} caller={caller} />}</Tabs.Panel>
         <Tabs.Panel value="code">
           {lane && wire && <Snippets asked={{ protocol: lane.protocol, address: window.location.origin, path: wire.path, model: lane.model, stream: wire.stream, body: wire.body }} />}
         </Tabs.Panel>
       </Tabs>
     </Panel>
   );
-}
-
-/** A body that is written by hand may name another model. */
-function modelOf(body: Record<string, unknown> | undefined, model: string): string {
-  return typeof body?.model === 'string' ? body.model : model;
 }
 
 function Snippets({ asked }: { asked: Parameters<typeof snippet>[1] }) {

@@ -7,8 +7,10 @@ import classes from './Playground.module.css';
 import { isProtocol, PROTOCOLS } from './protocols/neutral';
 
 /** Which protocol is spoken, and which model is asked for. */
-export function LaneHead({ lane, label, models, onTarget, onClose }: {
+export function LaneHead({ lane, model, label, models, onTarget, onClose }: {
   lane: Lane;
+  /** In a body that is written by hand the model may stand there. */
+  model: string;
   label: string;
   models: string[];
   onTarget: (next: { protocol?: Lane['protocol']; model?: string }) => void;
@@ -17,23 +19,26 @@ export function LaneHead({ lane, label, models, onTarget, onClose }: {
   const { t } = useTranslation(['playground', 'common']);
   return (
     <div className={classes.head}>
-      <Select
-        aria-label={`${label}${t('target.protocol')}`}
-        data={PROTOCOLS.map((value) => ({ value, label: t(`common:protocols.${value}`) }))}
-        value={lane.protocol}
-        allowDeselect={false}
-        onChange={(value) => value && isProtocol(value) && onTarget({ protocol: value })}
-      />
+      <div className={classes.protocol}>
+        <Select
+          aria-label={`${label}${t('target.protocol')}`}
+          data={PROTOCOLS.map((value) => ({ value, label: t(`common:protocols.${value}`) }))}
+          value={lane.protocol}
+          allowDeselect={false}
+          onChange={(value) => value && isProtocol(value) && onTarget({ protocol: value })}
+        />
+      </div>
       <Autocomplete
+        className={classes.model}
         aria-label={`${label}${t('target.model')}`}
         placeholder={t('target.placeholder')}
         data={models}
-        value={lane.model}
+        value={model}
         onChange={(model) => onTarget({ model })}
         limit={100}
         maxDropdownHeight={320}
-        openOnFocus={lane.model === ''}
-        error={lane.model.trim() === ''}
+        openOnFocus={model === ''}
+        error={model.trim() === ''}
       />
       {onClose && (
         <Tooltip label={t('target.close')}>

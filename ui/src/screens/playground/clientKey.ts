@@ -52,8 +52,8 @@ export type KeyState = 'unknown' | 'open' | 'needed' | 'held';
 export function useClientKey() {
   const session = useSession();
   const may = useMay();
-  const status = useStatus();
   const admin = may('admin');
+  const status = useStatus(admin);
   const now = useSyncExternalStore(subscribe, () => held);
   // Others may not look at the gateway's state: they find out by asking as anybody.
   const asked = useQuery({

@@ -28,7 +28,7 @@ export default function PlaygroundScreen() {
   const { lanes, raw } = play;
   const two = lanes.length > 1;
   const refused = lanes.some((lane) => lane.last?.fault === 'client_auth');
-  const ready = (client.state === 'open' || client.state === 'held') && lanes.every((lane) => lane.model.trim() !== '');
+  const ready = (client.state === 'open' || client.state === 'held') && lanes.every((lane) => play.modelOf(lane).trim() !== '');
 
   // A request from elsewhere, and what the address asks for, are taken up once.
   const begun = useRef(false);
@@ -59,14 +59,14 @@ export default function PlaygroundScreen() {
         />
       </PageHeader>
       <KeyNeeded client={client} refused={refused} />
-      <div className={classes.grid}>
+      <div className={classes.grid} data-two={two || undefined}>
         <div className={classes.lanes}>
           <div className={classes.lanes} data-two={two || undefined}>
             {lanes.map((lane, at) => {
               const label = two ? `${'AB'[at] ?? ''} · ` : '';
               return (
                 <div key={at} className={classes.lane}>
-                  <LaneHead lane={lane} label={label} models={models} onTarget={(next) => play.setTarget(at, next)} onClose={two && at === 1 ? () => play.compare(false) : undefined} />
+                  <LaneHead lane={lane} model={play.modelOf(lane)} label={label} models={models} onTarget={(next) => play.setTarget(at, next)} onClose={two && at === 1 ? () => play.compare(false) : undefined} />
                   <Talk
                     lane={lane}
                     label={`${label}${t('talk.label')}`}
@@ -80,8 +80,8 @@ export default function PlaygroundScreen() {
               );
             })}
           </div>
-          {two && <Compare lanes={lanes} />}
           {raw === null ? <Composer play={play} ready={ready} /> : <RawEditor play={play} ready={ready} />}
+          {two && <Compare lanes={lanes} />}
         </div>
         <Inspector play={play} tab={search.tab} onTab={(tab) => setSearch({ tab })} caller={client.held?.made?.name} />
       </div>

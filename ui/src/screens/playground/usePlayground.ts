@@ -52,6 +52,19 @@ function tools(): Tool[] | null {
   return 'tools' in read ? read.tools : null;
 }
 
+/** Which model is asked for: protocols but Gemini say it in the body. */
+function modelOf(lane: Lane, { raw }: Playground): string {
+  if (raw === null || lane.protocol === 'gemini') return lane.model;
+  const read = readRaw(raw);
+  return 'body' in read && typeof read.body.model === 'string' ? read.body.model : lane.model;
+}
+
+/** A body that is written by hand with another model in it; as it was if it cannot be read. */
+function withModel(raw: string, model: string): string {
+  const read = readRaw(raw);
+  return 'body' in read ? JSON.stringify({ ...read.body, model }, null, 2) : raw;
+}
+
 /** The request that a lane would send now. */
 export function wireOf(lane: Lane, { settings, raw }: Playground): { path: string; body: Record<string, unknown>; stream: boolean } | null {
   if (raw !== null) {
@@ -75,7 +88,7 @@ async function ask(at: number, key: string | null): Promise<void> {
   const controller = new AbortController();
   running.set(at, controller);
   const { raw } = state;
-  const model = raw !== null && typeof wire.body.model === 'string' ? wire.body.model : lane.model;
+  const model = modelOf(lane, state);
   // By hand: as it was written, to the last character.
   const sent = { protocol: lane.protocol, model, path: wire.path, body: raw ?? JSON.stringify(wire.body), key };
   const current = () => running.get(at) === controller;
@@ -100,7 +113,11 @@ export function usePlayground(key: string | null) {
     busy: now.lanes.some((lane) => lane.running !== null),
     set,
     setSettings: (next: Partial<Settings>) => set({ settings: { ...state.settings, ...next } }),
-    setTarget: (at: number, next: { protocol?: ClientProtocol; model?: string }) => setLane(at, (lane) => ({ ...lane, ...next })),
+    setTarget: (at: number, next: { protocol?: ClientProtocol; model?: string }) => {
+      setLane(at, (lane) => ({ ...lane, ...next }));
+      if (state.raw !== null && next.model !== undefined && state.lanes[at]?.protocol !== 'gemini') set({ raw: withModel(state.raw, next.model) });
+    },
+    modelOf: (lane: Lane) => modelOf(lane, state),
     /** Says what was typed to every target. */
     send: () => {
       if (state.raw !== null) return void ask(0, latest.current);

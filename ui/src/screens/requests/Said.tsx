@@ -36,7 +36,7 @@ export function Said({ row }: { row: Row }) {
           <Trans
             t={t}
             i18nKey="said.byKey"
-            components={{ keys: <Anchor component={Link} to="/keys" search={{ q: row.key.name ?? '' } as never} size="sm" inherit /> }}
+            components={{ keys: <Anchor component={Link} to="/keys" search={{ id: row.key.id } as never} size="sm" inherit /> }}
           />
         ) : (
           t('said.byAnyKey')
