@@ -1,0 +1,132 @@
+// Pools: the three tiers, targets in order, and what others change meanwhile.
+import { words } from "../walk.mjs";
+
+const t = words("en", "pools");
+const OPUS = { tier: "advanced", targets: ["file-messages/messages-fast-1"] };
+
+/** A tier's pool that is not there yet. */
+async function missing(walk, tier) {
+  const { pools } = await walk.api("GET", "pools");
+  for (const pool of pools.filter((pool) => pool.tier === tier && pool.origin === "database")) {
+    await walk.api("PATCH", `pools/${pool.id}`, { tier: null });
+  }
+}
+
+export default {
+  "a tier is set up: models of a provider are ticked, and haiku answers": async (walk) => {
+    await missing(walk, "tool");
+    const { pools } = await walk.api("GET", "pools");
+    const name = pools.some((pool) => pool.name === "haiku") ? "walk-haiku" : "haiku";
+    const page = await walk.open("/pools");
+    await page.locator("[data-missing=tool]").getByRole("button", { name: t("missing.make") }).click();
+    const editor = page.getByRole("dialog", { name: t("make") });
+    await editor.getByRole("textbox", { name: t("form.name") }).fill(name);
+    await editor.getByRole("button", { name: t("list.add") }).click();
+    const choice = page.getByRole("dialog", { name: t("add.title") });
+    await choice.getByRole("combobox", { name: t("add.provider") }).click();
+    await page.getByRole("option", { name: "file-chat" }).click();
+    await choice.getByRole("checkbox", { name: "file-chat/chat-fast-1", exact: true }).check();
+    await choice.getByRole("checkbox", { name: "file-chat/chat-deep-1", exact: true }).check();
+    // One that no list has is chosen as it is typed.
+    await choice.getByRole("textbox", { name: t("common:search") }).fill("file-gemini/gemini-fast-1");
+    const typed = choice.getByRole("button", { name: t("add.byHand", { target: "file-gemini/gemini-fast-1" }) });
+    const listed = choice.getByRole("checkbox", { name: "file-gemini/gemini-fast-1", exact: true });
+    await typed.or(listed).first().click();
+    await choice.getByRole("button", { name: t("add.do_other", { count: 3 }) }).click();
+    await choice.waitFor({ state: "detached" });
+    await walk.settled(page);
+    await walk.axe(page);
+    await editor.getByRole("button", { name: t("create") }).click();
+    await page.locator(`[data-pool="${name}"]`).waitFor();
+    const told = await walk.api("POST", "explain", { model: "claude-haiku-4-5-20251001" });
+    walk.assert.match(told.rule, new RegExp(`pool \`${name}\``));
+  },
+
+  "the two-level order is shown while the pool is changed: providers take turns, then their models": async (walk) => {
+    await walk.api("POST", "pools", { name: "walk-turns", targets: ["file-chat/chat-fast-1", "file-chat/chat-deep-1", "file-messages/messages-fast-1"] });
+    const page = await walk.open("/pools?open=walk-turns");
+    const strip = page.getByRole("list", { name: t("preview.title_other", { count: 12 }) }).getByRole("listitem");
+    await strip.first().waitFor();
+    walk.assert.equal(await strip.count(), 12);
+    const turns = (await strip.allInnerTexts()).map((text) => text.replace(/^\d+\s*/, ""));
+    const providers = turns.map((turn) => turn.split("/")[0]);
+    for (let at = 1; at < 12; at += 1) walk.assert.notEqual(providers[at], providers[at - 1], turns.join(" "));
+    const chat = turns.filter((turn) => turn.startsWith("file-chat/"));
+    for (let at = 1; at < chat.length; at += 1) walk.assert.notEqual(chat[at], chat[at - 1], turns.join(" "));
+    // What is not saved counts as well.
+    await page.getByRole("button", { name: t("list.removeOf", { target: "file-messages/messages-fast-1" }) }).click();
+    await strip.filter({ hasText: "file-messages" }).first().waitFor({ state: "detached" });
+    await page.getByText(t("unsaved")).waitFor();
+    await page.getByRole("button", { name: t("undo") }).click();
+    await strip.filter({ hasText: "file-messages" }).first().waitFor();
+    await page.getByText(t("allSaved")).waitFor();
+  },
+
+  "targets are moved with the keyboard alone, and it is said": async (walk) => {
+    await walk.api("POST", "pools", { name: "walk-keys", targets: ["file-chat/chat-fast-1", "file-messages/messages-fast-1"] });
+    const page = await walk.open("/pools?open=walk-keys");
+    await page.getByRole("button", { name: t("list.move", { target: "file-chat/chat-fast-1" }) }).focus();
+    const said = page.locator("[role=status][aria-live=assertive]");
+    await page.keyboard.press("Space");
+    await said.getByText(t("drag.start", { target: "file-chat/chat-fast-1", place: 1, of: 2, priority: 1 })).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await said.getByText(t("drag.over", { target: "file-chat/chat-fast-1", place: 2, of: 2, priority: 1 })).waitFor();
+    // Past the end of the group: a priority of its own.
+    await page.keyboard.press("ArrowDown");
+    await said.getByText(t("drag.over", { target: "file-chat/chat-fast-1", place: 1, of: 1, priority: 2 })).waitFor();
+    await page.keyboard.press("Space");
+    await page.getByRole("button", { name: t("common:save"), exact: true }).click();
+    await page.getByText(t("allSaved")).waitFor();
+    const pool = await walk.api("GET", "pools/walk-keys");
+    walk.assert.deepEqual(pool.targets.map(({ target, priority }) => `${target} ${priority}`), ["file-messages/messages-fast-1 1", "file-chat/chat-fast-1 2"]);
+  },
+
+  "what somebody else changed meanwhile is not overwritten unasked": async (walk) => {
+    walk.expect(/answered: 412 PATCH/, /console: .*412/);
+    const made = await walk.api("POST", "pools", { name: "walk-stale", targets: ["file-chat/chat-fast-1"] });
+    const page = await walk.open("/pools?open=walk-stale");
+    const weight = page.getByRole("textbox", { name: t("list.weightOf", { target: "file-chat/chat-fast-1" }) });
+    await weight.fill("7");
+    await walk.api("PATCH", `pools/${made.id}`, { strategy: "ordered" });
+    await page.getByRole("button", { name: t("common:save"), exact: true }).click();
+    await page.getByText(t("common:conflict.title")).waitFor();
+    walk.assert.equal(await weight.inputValue(), "7");
+    await walk.axe(page);
+    await page.getByRole("button", { name: t("common:conflict.replace") }).click();
+    await page.getByText(t("allSaved")).waitFor();
+    const pool = await walk.api("GET", "pools/walk-stale");
+    walk.assert.equal(pool.targets[0].weight, 7);
+  },
+
+  "one that a route leads to is not deleted, and it is said why": async (walk) => {
+    walk.expect(/answered: 409 DELETE/, /console: .*409/);
+    await walk.api("POST", "pools", { name: "walk-needed", targets: ["file-chat/chat-fast-1"] });
+    await walk.api("POST", "routes", { name: "walk-needs", match: { model: "walk-needs-*" }, to: "walk-needed" });
+    const page = await walk.open("/pools?open=walk-needed");
+    await page.getByRole("button", { name: t("common:delete") }).click();
+    const asks = page.getByRole("dialog", { name: t("remove.title", { name: "walk-needed" }) });
+    await asks.getByRole("button", { name: t("common:delete") }).click();
+    await asks.getByText(/walk-needs/).first().waitFor();
+    await asks.getByRole("link", { name: t("remove.routes") }).click();
+    await page.getByRole("row", { name: /walk-needs/ }).waitFor();
+  },
+
+  "unsaved changes are not left by mistake": async (walk) => {
+    await walk.api("POST", "pools", { name: "walk-leave", ...OPUS, tier: undefined });
+    const page = await walk.open("/pools?open=walk-leave");
+    await page.getByRole("textbox", { name: t("list.weightOf", { target: "file-messages/messages-fast-1" }) }).fill("3");
+    await page.getByText(t("unsaved")).waitFor();
+    await page.keyboard.press("Escape");
+    const asks = page.getByRole("dialog", { name: t("leave.title") });
+    await asks.getByRole("button", { name: t("leave.do") }).click();
+    await page.waitForURL(/\/pools$/);
+    walk.assert.equal((await walk.api("GET", "pools/walk-leave")).targets[0].weight, 1);
+  },
+
+  "it looks right": async (walk) => {
+    await walk.look("pools", "/pools");
+    await walk.look("pools-open", "/pools?open=walk-turns", { namespace: "pools" });
+    await walk.look("pools-phone", "/pools?open=walk-turns", { namespace: "pools", size: "phone" });
+    await walk.look("pools-add", "/pools?open=walk-turns", { namespace: "pools", act: (page, t) => page.getByRole("button", { name: t("list.add") }).click() });
+  },
+};
