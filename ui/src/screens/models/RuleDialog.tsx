@@ -31,7 +31,8 @@ function Form({ name, onClose }: { name: string; onClose: () => void }) {
   const [form, setForm] = useState<RuleForm>(name.includes('*') ? 'glob' : 'alias');
   const [text, setText] = useState(name);
   const [to, setTo] = useState('');
-  const [first, setFirst] = useState(false);
+  // Who comes from a name wants just that one answered otherwise, whatever declares it.
+  const [first, setFirst] = useState(name !== '');
   const models = useAll('/admin/api/models', 'models', {}, { staleTime: 30_000 });
   const routes = useAll('/admin/api/routes', 'routes', {}, { staleTime: 30_000 });
   const when = useMemo(() => whenOfForm(form, text), [form, text]);

@@ -34,14 +34,19 @@ export function useColumns({ prices, services, ownerOf, narrow }: Known): Column
       {
         id: 'name',
         header: t('columns.name'),
-        meta: { width: 'minmax(170px, 3fr)' },
+        meta: { width: 'minmax(130px, 3fr)' },
         cell: ({ row: { original: entry } }) => (
-          <>
-            <Text size="sm" ff="monospace" component="bdi" truncate display="block">
-              {entry.kind === 'rule' ? textOf(whenOf(entry.route)) : entry.model.name}
+          // Long names are cut, and do not widen the table.
+          <div style={{ width: 0, minWidth: '100%' }}>
+            <Text size="sm" ff="monospace" component="bdi" truncate display="block" title={nameOf(entry)}>
+              {nameOf(entry)}
             </Text>
-            {narrow && <Text size="xs" c="dimmed" truncate>{leads(entry)}</Text>}
-          </>
+            {narrow && (
+              <Text size="xs" c="dimmed" truncate>
+                {leads(entry)}
+              </Text>
+            )}
+          </div>
         ),
       },
       {
@@ -53,7 +58,7 @@ export function useColumns({ prices, services, ownerOf, narrow }: Known): Column
           return <Badge color={COLOURS[kind] ?? 'gray'}>{t(`kinds.${kind}`)}</Badge>;
         },
       },
-      { id: 'leads', header: t('columns.leads'), meta: { width: 'minmax(170px, 3fr)', wide: true }, cell: ({ row: { original: entry } }) => <bdi title={leads(entry)}>{leads(entry)}</bdi> },
+      { id: 'leads', header: t('columns.leads'), meta: { width: 'minmax(170px, 3fr)', wide: true }, cell: ({ row: { original: entry } }) => <Text size="sm" truncate w={0} miw="100%" component="bdi" display="block" title={leads(entry)}>{leads(entry)}</Text> },
       {
         id: 'rule',
         header: t('columns.rule'),
@@ -112,6 +117,10 @@ export function useColumns({ prices, services, ownerOf, narrow }: Known): Column
       },
     ];
   }, [t, prices, services, ownerOf, narrow]);
+}
+
+function nameOf(entry: Entry): string {
+  return entry.kind === 'rule' ? textOf(whenOf(entry.route)) : entry.model.name;
 }
 
 /** Where a name leads, in a line: the first target and how many more there are. */

@@ -78,7 +78,8 @@ export default function Screen() {
         header: t('columns.when'),
         meta: { width: 'minmax(200px, 5fr)' },
         cell: ({ row: { original } }) => (
-          <div style={{ lineHeight: 1.25, whiteSpace: 'normal' }}>
+          // Long conditions are cut, and do not widen the table.
+          <div style={{ lineHeight: 1.25, whiteSpace: 'normal', width: 0, minWidth: '100%' }}>
             <Text size="sm" lineClamp={original.route.name || narrow ? 1 : 2}>
               <WhenText when={whenOf(original.route)} />
             </Text>
@@ -89,7 +90,7 @@ export default function Screen() {
           </div>
         ),
       },
-      { id: 'to', header: t('columns.to'), meta: { width: 'minmax(140px, 2fr)', wide: true }, cell: ({ row: { original } }) => <bdi>→ {toOf(original.route)}</bdi> },
+      { id: 'to', header: t('columns.to'), meta: { width: 'minmax(120px, 2fr)', wide: true }, cell: ({ row: { original } }) => <Text size="sm" truncate w={0} miw="100%" component="bdi" display="block" title={toOf(original.route)}>→ {toOf(original.route)}</Text> },
       { id: 'priority', header: t('columns.priority'), meta: { width: '76px', align: 'right', wide: true }, cell: ({ row: { original } }) => priorityOf(original.route) },
       {
         id: 'mode',
