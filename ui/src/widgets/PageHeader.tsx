@@ -8,7 +8,7 @@ export function PageHeader({ title, about, children }: { title: string; about?: 
   }, [title]);
   return (
     <Group justify="space-between" align="flex-start" mb="md" gap="sm">
-      <div>
+      <div style={{ flex: '1 1 260px', minWidth: 0 }}>
         <Title order={1}>{title}</Title>
         {about && (
           <Text size="sm" c="dimmed" maw={720}>
