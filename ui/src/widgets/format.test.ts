@@ -25,6 +25,10 @@ describe('makeFormat', () => {
     expect(en.money({})).toBe('–');
   });
 
+  it('writes axes with the digits that matter', () => {
+    expect([0, 0.00002, 0.025, 0.30000000000000004, 40, 12_500].map(en.axis)).toEqual(['0', '0.00002', '0.025', '0.3', '40', '12.5K']);
+  });
+
   it('follows the language', () => {
     expect(zh.short(12_000)).toBe('1.2万');
     expect(en.short(12_000)).toBe('12K');

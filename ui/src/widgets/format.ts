@@ -9,6 +9,8 @@ export interface Format {
   number: (value: number | null | undefined, digits?: number) => string;
   /** `12.3K`: where there is little room. */
   short: (value: number | null | undefined) => string;
+  /** Beside an axis: short where it is great, with the digits that matter where it is small. */
+  axis: (value: number) => string;
   /** A share of one: `98.2 %`. */
   percent: (share: number | null | undefined, digits?: number) => string;
   /** Milliseconds: `820 ms`, `1.4 s`, `3 min 5 s`. */
@@ -41,6 +43,7 @@ export function makeFormat(language: string): Format {
   return {
     number: (value, digits = 0) => given(value, (value) => number(value, digits)),
     short: (value) => given(value, (value) => short.format(value)),
+    axis: (value) => (Math.abs(value) >= 1000 ? short.format(value) : number(value, value !== 0 && Math.abs(value) < 0.0001 ? 9 : 6)),
     percent: (share, digits = 1) =>
       given(share, (share) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: digits }).format(share)),
     duration: (ms) => given(ms, (ms) => writeDuration(ms, number)),

@@ -33,7 +33,8 @@ describe('pace and period', () => {
     const of = (hours: number, moving = true) => ({ from: now - hours * 3_600_000, to: now, moving });
     expect([1, 24, 720].map((hours) => pace(of(hours)))).toEqual([10_000, 30_000, 300_000]);
     expect(pace(of(1, false))).toBe(false);
-    expect([1, 24, 720].map((hours) => periodOf(of(hours)))).toEqual(['minute', 'hour', 'day']);
+    expect([1, 24, 720].map((hours) => periodOf(of(hours), now))).toEqual(['minute', 'hour', 'day']);
+    expect(periodOf(of(1), now + 3 * 86_400_000)).toBe('hour');
   });
 });
 

@@ -47,10 +47,11 @@ export function pace({ from, to, moving }: Range): number | false {
   return length <= 2 * HOUR ? 10_000 : length <= DAY ? 30_000 : 5 * MINUTE;
 }
 
-/** The longest period of sums that meets the ends of a stretch well enough. */
-export function periodOf({ from, to }: Range): 'minute' | 'hour' | 'day' {
+/** The longest period of sums that meets the ends of a stretch well enough and is still kept where nobody says otherwise. */
+export function periodOf({ from, to }: Range, now = Date.now()): 'minute' | 'hour' | 'day' {
   const length = to - from;
-  return length <= 6 * HOUR ? 'minute' : length <= 4 * DAY ? 'hour' : 'day';
+  if (length <= 6 * HOUR && from >= now - 2 * DAY) return 'minute';
+  return length <= 4 * DAY && from >= now - 60 * DAY ? 'hour' : 'day';
 }
 
 /** As `<input type="datetime-local">` has it: in the reader's zone, without naming it. */

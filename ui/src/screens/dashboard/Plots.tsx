@@ -40,7 +40,7 @@ export function Plots({ search, onZoom, onReset }: Props) {
   if (!data || !shown) return <ProblemAlert problem={error} onRetry={() => void refetch()} />;
   const money = (value: number | null) => (value === null ? format.money(null) : format.number(value, value !== 0 && Math.abs(value) < 1 ? 6 : 2));
   const duration = (value: number | null) => format.duration(value);
-  const short = (value: number) => format.short(value);
+  const short = format.axis;
   const same = { order: 3, times: shown.times, group: 'dashboard', onZoom, onReset } satisfies Partial<PlotProps>;
   const errors = data.total.error_rate === null ? '' : ` · ${t('errorsOf', { rate: format.percent(data.total.error_rate) })}`;
   return (
@@ -74,10 +74,10 @@ export function Plots({ search, onZoom, onReset }: Props) {
           </Plot>
         </Panel>
         <Panel>
-          <Plot {...same} title={t('latency')} series={shown.latency} write={duration} writeShort={duration} nothing={t('noLatency')} />
+          <Plot {...same} title={t('latency')} series={shown.latency} write={duration} writeShort={duration} nothing={t(data.total.ok > 0 ? 'unknownTimes' : 'noLatency')} />
         </Panel>
         <Panel>
-          <Plot {...same} title={t('firstToken')} series={shown.firstToken} write={duration} writeShort={duration} nothing={t('noFirstToken')} />
+          <Plot {...same} title={t('firstToken')} series={shown.firstToken} write={duration} writeShort={duration} nothing={t(data.total.ok > 0 && data.total.latency_ms === null ? 'unknownTimes' : 'noFirstToken')} />
         </Panel>
         <Panel>
           <Plot

@@ -94,7 +94,7 @@ export default function Usage() {
             times={starts}
             series={found.pending ? [] : series}
             write={write}
-            writeShort={(value) => format.short(value)}
+            writeShort={format.axis}
             onZoom={(from, to) => setSearch(ownRange(from, to))}
             onReset={isOwn(search) ? () => setSearch({ from: '', to: '' }) : undefined}
             nothing={found.pending ? t('common:waiting') : t('nothing')}

@@ -28,19 +28,23 @@ export function startsOf({ from, to }: Pick<Range, 'from' | 'to'>, period: Perio
   return starts;
 }
 
-/** Periods that make sense for a stretch of this length: more than a few, and not too many to tell apart. */
-export function periodsFor({ from, to }: Pick<Range, 'from' | 'to'>): Period[] {
+/** How long sums are kept where nobody says otherwise (`accounting.keep`): those of longer periods reach further back. */
+const KEPT: Record<Period, number> = { minute: 2 * LENGTH.day, hour: 60 * LENGTH.day, day: 800 * LENGTH.day, month: Infinity };
+
+/** Periods that make sense for a stretch of this length: still kept, more than a few, and not too many to tell apart. */
+export function periodsFor({ from, to }: Pick<Range, 'from' | 'to'>, now = Date.now()): Period[] {
   const length = to - from;
-  const fitting = PERIODS.filter((period) => {
+  const kept = PERIODS.filter((period) => from >= now - KEPT[period]);
+  const fitting = kept.filter((period) => {
     const count = length / (period === 'month' ? 30 * LENGTH.day : LENGTH[period]);
     return count >= 1.5 && count <= 800;
   });
-  return fitting.length > 0 ? fitting : [length < LENGTH.hour ? 'minute' : 'month'];
+  return fitting.length > 0 ? fitting : length < LENGTH.day ? kept.slice(0, 1) : ['month'];
 }
 
 /** The period a stretch is shown in: the reader's choice where it fits, otherwise about thirty columns. */
-export function periodFor(range: Pick<Range, 'from' | 'to'>, chosen: string): Period {
-  const fitting = periodsFor(range);
+export function periodFor(range: Pick<Range, 'from' | 'to'>, chosen: string, now = Date.now()): Period {
+  const fitting = periodsFor(range, now);
   const wanted = fitting.find((period) => period === chosen);
   const usual = range.to - range.from <= 6 * LENGTH.hour ? 'minute' : range.to - range.from <= 4 * LENGTH.day ? 'hour' : range.to - range.from <= 200 * LENGTH.day ? 'day' : 'month';
   return wanted ?? fitting.find((period) => period === usual) ?? (fitting[0] as Period);

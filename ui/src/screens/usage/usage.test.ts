@@ -17,13 +17,20 @@ describe('periods', () => {
   });
 
   it('fit the stretch, whatever was chosen', () => {
+    const now = at('2026-12-01T00:00:00Z');
     const month = range('2026-11-01T00:00:00Z', '2026-12-01T00:00:00Z');
-    expect(periodsFor(month)).toEqual(['hour', 'day']);
-    expect([periodFor(month, ''), periodFor(month, 'hour'), periodFor(month, 'minute')]).toEqual(['day', 'hour', 'day']);
-    expect(periodFor(range('2026-11-01T00:00:00Z', '2026-11-01T01:00:00Z'), '')).toBe('minute');
-    expect(periodFor(range('2020-01-01T00:00:00Z', '2026-11-01T00:00:00Z'), '')).toBe('month');
-    expect(periodFor(range('1000-01-01T00:00:00Z', '2026-11-01T00:00:00Z'), '')).toBe('month');
-    expect(periodFor(range('2026-11-01T00:00:00Z', '2026-11-01T00:00:30Z'), '')).toBe('minute');
+    expect(periodsFor(month, now)).toEqual(['hour', 'day']);
+    expect(['', 'hour', 'minute'].map((chosen) => periodFor(month, chosen, now))).toEqual(['day', 'hour', 'day']);
+    expect(periodFor(range('2026-11-30T23:00:00Z', '2026-12-01T00:00:00Z'), '', now)).toBe('minute');
+    expect(periodFor(range('2026-11-30T23:59:30Z', '2026-12-01T00:00:00Z'), '', now)).toBe('minute');
+    expect(periodFor(range('2020-01-01T00:00:00Z', '2026-11-01T00:00:00Z'), '', now)).toBe('month');
+    expect(periodFor(range('1000-01-01T00:00:00Z', '2026-11-01T00:00:00Z'), '', now)).toBe('month');
+  });
+
+  it('reach as far back as sums are kept', () => {
+    const now = at('2026-12-01T00:00:00Z');
+    expect(periodFor(range('2026-11-20T10:00:00Z', '2026-11-20T11:00:00Z'), 'minute', now)).toBe('hour');
+    expect(periodFor(range('2026-05-20T10:00:00Z', '2026-05-20T15:00:00Z'), '', now)).toBe('day');
   });
 
   it('before a stretch are as many', () => {
