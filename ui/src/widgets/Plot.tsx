@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { tagOf } from '../app/i18n';
 import { csv, download, fileName } from './csv';
 import { useFormat } from './format';
-import { coloursOf, isKnown, type PlotKind, type PlotSeries } from './plot';
+import { coloursOf, isKnown, type PlotKind, type PlotSeries, stepTo } from './plot';
 import classes from './Plot.module.css';
 
 const PlotCanvas = lazy(() => import('./PlotCanvas'));
@@ -65,11 +65,11 @@ export function Plot(props: PlotProps) {
     download(fileName(title), csv([t('plot.time'), ...shown.map(({ label }) => label)], rows));
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const move = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity }[event.key];
     if (event.key === 'Escape') setAt(null);
-    if (move === undefined || times.length === 0) return;
+    const next = stepTo(event.key, at, times.length);
+    if (next === null) return;
     event.preventDefault();
-    setAt((before) => Math.min(times.length - 1, Math.max(0, before === null ? (move > 0 ? 0 : times.length - 1) : before + move)));
+    setAt(next);
   };
 
   return (
@@ -140,7 +140,7 @@ function PlotTable({ height, label, times, shown, write }: { height: number; lab
   const format = useFormat();
   const rows = times.map((time, at) => ({ time, at })).reverse().slice(0, ROWS);
   return (
-    <div className={classes.table} style={{ height }} tabIndex={0} role="region" aria-label={label}>
+    <div className={classes.table} style={{ height }} tabIndex={0} role="group" aria-label={label}>
       <Table verticalSpacing={3}>
         <Table.Thead>
           <Table.Tr>

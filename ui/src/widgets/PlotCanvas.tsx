@@ -3,7 +3,7 @@ import 'uplot/dist/uPlot.min.css';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 
-import { AXES, lonely, type PlotKind, type Scheme, stacked, stepOf, timeLabels, valueRange } from './plot';
+import { AXES, barAt, lonely, type PlotKind, type Scheme, stacked, stepOf, timeLabels, valueRange } from './plot';
 
 interface Props {
   times: number[];
@@ -59,8 +59,12 @@ export default function PlotCanvas(props: Props) {
   useEffect(() => {
     const made = plot.current;
     const time = props.at === null ? undefined : props.times[props.at];
-    if (!made || made.cursor.idx === props.at || time === undefined) return;
-    made.setCursor({ left: made.valToPos(time, 'x'), top: 10 }, false);
+    if (!made || time === undefined) return;
+    const left = made.cursor.left ?? -1;
+    const pointed = left < 0 ? null : kind === 'bars' ? barAt(made.data[0], made.posToVal(left, 'x')) : made.cursor.idx;
+    if (pointed === props.at) return;
+    // A little to the right: there its bar is.
+    made.setCursor({ left: made.valToPos(time, 'x') + (kind === 'bars' ? 1 : 0), top: 10 }, false);
   }, [props.at, props.times]);
 
   return <div ref={place} style={{ height, touchAction: 'pan-y' }} aria-hidden />;
@@ -109,7 +113,7 @@ function optionsOf(props: { current: Props }, width: number): uPlot.Options {
     cursor: {
       y: false,
       drag: { x: props.current.onZoom !== undefined, y: false, setScale: false },
-      points: { size: 7, width: 2 },
+      points: bars ? { show: false } : { size: 7, width: 2 },
       ...(group && { sync: { key: group, setSeries: false, filters: { pub: (type: string) => type === 'mousemove' || type === 'mouseleave' } } }),
     },
     series: [
@@ -124,7 +128,13 @@ function optionsOf(props: { current: Props }, width: number): uPlot.Options {
       })),
     ],
     hooks: {
-      setCursor: [(plot) => props.current.onPoint(plot.cursor.left != null && plot.cursor.left >= 0 ? (plot.cursor.idx ?? null) : null)],
+      setCursor: [
+        (plot) => {
+          const { left, idx } = plot.cursor;
+          if (left == null || left < 0) props.current.onPoint(null);
+          else props.current.onPoint(bars ? barAt(plot.data[0], plot.posToVal(left, 'x')) : (idx ?? null));
+        },
+      ],
       setSelect: [
         (plot) => {
           if (plot.select.width < 4) return;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { coloursOf, isKnown, lonely, stacked, timeLabels, valueRange } from './plot';
+import { barAt, coloursOf, isKnown, lonely, stacked, stepTo, timeLabels, valueRange } from './plot';
 
 /** Relative luminance (WCAG 2.2). */
 function luminance(hex: string): number {
@@ -71,5 +71,19 @@ describe('valueRange', () => {
     expect(valueRange(0)).toEqual([0, 1]);
     expect(valueRange(100)).toEqual([0, 108]);
     expect(valueRange(0.2, 1)).toEqual([0, 1]);
+  });
+});
+
+describe('barAt', () => {
+  it('finds what a time is in', () => {
+    expect([5, 10, 19, 20, 99].map((time) => barAt([10, 20, 30], time))).toEqual([null, 0, 0, 1, 2]);
+    expect(barAt([], 5)).toBeNull();
+  });
+});
+
+describe('stepTo', () => {
+  it('goes from value to value with the keys', () => {
+    expect([stepTo('End', null, 5), stepTo('ArrowLeft', 4, 5), stepTo('ArrowLeft', null, 5), stepTo('ArrowRight', null, 5)]).toEqual([4, 3, 4, 0]);
+    expect([stepTo('PageDown', 1, 5), stepTo('Home', 3, 5), stepTo('ArrowRight', 4, 5), stepTo('a', 1, 5), stepTo('End', null, 0)]).toEqual([4, 0, 4, null, null]);
   });
 });

@@ -78,3 +78,26 @@ export function valueRange(greatest: number | null | undefined, fixed?: number):
   if (fixed !== undefined) return [0, fixed];
   return [0, greatest != null && greatest > 0 ? greatest * 1.08 : 1];
 }
+
+/** The bar at a time: it reaches from its own time to the next one. */
+export function barAt(times: ArrayLike<number>, time: number): number | null {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 ? low - 1 : null;
+}
+
+/** Where a key leads from a value to another one; null for other keys. Nothing is pointed at before: from the newest backwards, from the oldest onwards. */
+export function stepTo(key: string, at: number | null, length: number): number | null {
+  const last = length - 1;
+  if (last < 0) return null;
+  const moves: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
+  if (key === 'Home') return 0;
+  if (key === 'End') return last;
+  const move = moves[key];
+  if (move === undefined) return null;
+  return at === null ? (move > 0 ? 0 : last) : Math.min(last, Math.max(0, at + move));
+}
