@@ -24,7 +24,6 @@ use crate::archive::Archive;
 use crate::clock;
 use crate::config::provider::Service;
 use crate::config::{Config, Live, Provider};
-use crate::credentials::past::Past;
 use crate::credentials::{Credentials, Project};
 use crate::directory::Directory;
 use crate::gate::Gate;
@@ -189,13 +188,13 @@ impl App {
     pub(crate) fn new(
         config: &Arc<Config>,
         store: Option<Store>,
-        past: Past,
+        credentials: Arc<Credentials>,
         registry: Option<Registry>,
         directory: Option<Directory>,
         identity: Identity,
         books: Option<Books>,
     ) -> Result<Self, SetupError> {
-        let (tasks, cut) = (Tasks::default(), CancellationToken::new());
+        let (tasks, cut) = (credentials.tasks().clone(), CancellationToken::new());
         let shared = Shared {
             clients: Mutex::default(),
             gates: Mutex::default(),
@@ -203,8 +202,7 @@ impl App {
             servers: Servers::new(tasks.clone(), cut.clone()),
             recorder: Arc::default(),
         };
-        let resting = past.resting();
-        let credentials = Credentials::new(tasks.clone(), store.clone(), past);
+        let resting = credentials.resting();
         let metrics = Metrics::new();
         metrics.store_up.set(i64::from(store.is_some()));
         let tracer = config.traces.clone().map(Tracer::new).transpose();
@@ -247,6 +245,17 @@ impl App {
             leaving: AtomicBool::new(false),
             cut,
         })
+    }
+
+    /// A gateway beside this one that tries a configuration: it has no database, counts for itself, and listens nowhere.
+    ///
+    /// # Errors
+    /// As [`SetupError`] says.
+    pub(crate) fn aside(&self, config: Config) -> Result<Arc<Self>, SetupError> {
+        let config = Arc::new(Config { traces: None, ..config });
+        // Without a database there is nobody to be found in it.
+        let identity = Identity::without_people();
+        Ok(Arc::new(Self::new(&config, None, self.credentials.aside(), None, None, identity, None)?))
     }
 
     /// What is in force now.

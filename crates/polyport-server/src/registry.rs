@@ -389,6 +389,22 @@ impl Registry {
         Ok((ids, made))
     }
 
+    /// The configuration with these definitions instead of all that the database declares. Nothing is written, and nothing changes.
+    pub(crate) async fn alone(&self, list: Vec<Definition>) -> Result<Config, Rejected> {
+        let list: Vec<Arc<Definition>> = list.into_iter().map(Arc::new).collect();
+        let judged = self.judge(Definitions { list: list.clone(), switches: BTreeMap::new() }).await?;
+        let broken = list.iter().filter_map(|one| {
+            let standing = judged.declared.out.get(&one.id)?;
+            Some((Arc::clone(one), standing.problems().to_vec()))
+        });
+        // What is wrong with a provider is wrong with what belongs to it, too.
+        let mut broken: Vec<_> = broken.collect();
+        if broken.iter().any(|(one, _)| one.kind == Kind::Provider) {
+            broken.retain(|(one, _)| one.kind == Kind::Provider);
+        }
+        if broken.is_empty() { Ok(judged) } else { Err(Rejected::Several(broken)) }
+    }
+
     /// Switches something on or off that the database does not declare; `None` leaves it as it is declared.
     pub(crate) async fn switch(&self, app: &App, name: &str, on: Option<bool>) -> Result<(), Rejected> {
         let seen = self.seen.lock().await;

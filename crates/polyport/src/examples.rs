@@ -47,6 +47,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("providers remove", &["polyport providers remove local"]),
     ("providers enable", &["polyport providers enable openai"]),
     ("providers disable", &["polyport providers disable openai"]),
+    (
+        "providers try",
+        &[
+            "polyport providers try openai --model gpt-5-mini",
+            "polyport providers try --preset deepseek --api-key env:DEEPSEEK_API_KEY",
+        ],
+    ),
     ("providers models", &["polyport providers models openai"]),
     ("providers learned", &["polyport providers learned local"]),
     ("providers forget", &["polyport providers forget local"]),

@@ -131,6 +131,18 @@ pub(super) fn described(ask: Ask) -> Described {
             let answers = Answers::List("presets", "Preset");
             say("Services that are known, and what each asks for", Nothing, answers)
         }
+        Ask::Try => Described {
+            statuses: &[404],
+            ..say(
+                "Whether a provider answers; nothing is declared",
+                Sends::Json("Trial"),
+                Answers::Plain("TrialResult"),
+            )
+        },
+        Ask::Clients => {
+            let answers = Answers::List("clients", "ClientGuide");
+            say("Clients that are known, and what leads each of them here", Nothing, answers)
+        }
         Ask::Explain => Described {
             statuses: &[404],
             ..say("What would happen to a request", Sends::Json("Question"), Answers::Plain("Explanation"))

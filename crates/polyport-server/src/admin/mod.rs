@@ -6,6 +6,8 @@
 //! | [`query`] | parameters, and lists page by page |
 //! | [`refusal`] | why there is no answer |
 //! | [`providers`] | services that answer, and their own lists of models |
+//! | [`trial`] | whether a provider answers, before it is declared |
+//! | [`clients`] | what leads clients here |
 //! | [`presets`] | services that are known |
 //! | [`credentials`] | keys and accounts: state, counts, switching, refreshing, probing |
 //! | [`routing`] | pools and routes |
@@ -28,6 +30,7 @@
 
 mod audit;
 mod backup;
+mod clients;
 mod credentials;
 mod definitions;
 mod describe;
@@ -56,6 +59,7 @@ mod status;
 mod table;
 mod token_shapes;
 mod tokens;
+mod trial;
 pub(crate) mod usage;
 mod usage_shapes;
 mod whole;
@@ -123,6 +127,8 @@ enum Ask {
     Models,
     Prices,
     Presets,
+    Clients,
+    Try,
     Explain,
     Audit,
     Door(session::Ask),
@@ -331,12 +337,12 @@ fn segments(path: &str) -> Vec<Cow<'_, str>> {
 
 /// The endpoint that is asked, and what its path is about.
 fn find<'a>(head: &Parts, segments: &[&'a str]) -> Result<(&'static Endpoint, &'a str), Refusal> {
+    let asked = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+    if let Some(found) = table::asked(asked, segments) {
+        return Ok(found);
+    }
     let place = table::find(segments)
         .ok_or_else(|| Refusal::not_found(format!("there is no `{}` here", shown(head.uri.path()))))?;
-    let asked = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-    if let Some(endpoint) = place.endpoints().find(|endpoint| endpoint.method == *asked) {
-        return Ok((endpoint, place.id));
-    }
     let methods: Vec<&str> = place.endpoints().map(|endpoint| endpoint.method.as_str()).collect();
     let are = if methods.len() == 1 { "is" } else { "are" };
     let words = format!("{} is not possible here, {} {are}", head.method, methods.join(", "));
@@ -402,6 +408,8 @@ async fn answer(
         Ask::Models => query.page("models", models::all(view))?,
         Ask::Prices => query.page("prices", prices::all())?,
         Ask::Presets => query.page("presets", presets::all())?,
+        // The model is no filter: it is filled in.
+        Ask::Clients => query.without("model").page("clients", clients::list(view, head, &query))?,
         Ask::Export => export::answer(view).await?,
         Ask::Settings => return Ok(settings::all(view)),
         Ask::Set => {
@@ -434,6 +442,7 @@ async fn answer(
             let body = read(view, head, body).await?;
             return session::answer(view, ask, id, head, request, body).await;
         }
+        Ask::Try => trial::answer(view, members(read(view, head, body).await?, &trial::MEMBERS)?).await?,
         Ask::Explain => explain::answer(view, &members(read(view, head, body).await?, &explain::MEMBERS)?)?,
     };
     let mut answer = Answer::from(value);

@@ -7,7 +7,7 @@ use polyport_types::Text;
 use serde_json::{Value, json};
 
 use super::{Refusal, View, What, definitions, extend, state};
-use crate::config::{Origin, Provider, Service};
+use crate::config::{Credential, Origin, Provider, Service};
 use crate::credentials::{Check, probe};
 use crate::relay::learned::Lesson;
 
@@ -106,12 +106,17 @@ pub(super) async fn models(view: &View, name: &str) -> Result<Value, Refusal> {
     if !matches!(provider.service, Service::Http(_)) {
         return Ok(json!({ "provider": name, "models": provider.models }));
     }
+    let credential = best_credential(view, provider);
+    let models = probe::models(&view.runtime, name, credential.map(|credential| &credential.member.id)).await?;
+    Ok(json!({ "provider": name, "models": models }))
+}
+
+/// The first of its credentials that can be used, or the first at all.
+pub(super) fn best_credential<'p>(view: &View, provider: &'p Provider) -> Option<&'p Credential> {
     let credentials = provider.credentials();
-    let usable = view.fleet.provider(name).and_then(|health| {
+    let usable = view.fleet.provider(&provider.name).and_then(|health| {
         let ask = Ask { model: "", now: view.now, turn: 0, among: None };
         (0..credentials.len()).find(|&index| health.roster().barred(index, &ask, &Tried::default()).is_none())
     });
-    let credential = usable.and_then(|index| credentials.get(index)).or_else(|| credentials.first());
-    let models = probe::models(&view.runtime, name, credential.map(|credential| &credential.member.id)).await?;
-    Ok(json!({ "provider": name, "models": models }))
+    usable.and_then(|index| credentials.get(index)).or_else(|| credentials.first())
 }

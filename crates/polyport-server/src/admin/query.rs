@@ -197,6 +197,7 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
                 ]
             }
         }
+        Ask::Clients => const { &[LIMIT, AFTER, Q, PROTOCOL, text("model", "The model they are to use.")] },
         Ask::Models => {
             const { &[LIMIT, AFTER, Q, PROVIDER, word("kind", &super::models::KINDS, "Only those of this kind.")] }
         }
@@ -313,7 +314,7 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
 }
 
 /// The parameters that are given, each of them known and well-formed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Query(Vec<(&'static str, String)>);
 
 impl Query {
@@ -348,6 +349,11 @@ impl Query {
             given.push((parameter.name, value.into_owned()));
         }
         Ok(Self(given))
+    }
+
+    /// The others.
+    pub(super) fn without(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|(known, _)| *known != name).cloned().collect())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

@@ -84,7 +84,7 @@ pub(super) struct ClientGuide {
     command: Option<String>,
     /// Settings that do the same for good.
     files: Vec<ClientFile>,
-    /// It has to be told which model: ask again with `model`.
+    /// It has to be told which model: without `model` the word `MODEL` stands in its place.
     needs_model: bool,
     /// What to do by hand, and what else there is to know.
     notes: Vec<String>,
@@ -104,6 +104,10 @@ pub(super) struct ClientVariable {
 pub(super) struct ClientFile {
     /// As people write it: `~/.claude/settings.json`.
     path: String,
+    /// The same on macOS, where that differs.
+    macos: Option<String>,
+    /// The same on Windows, where that differs.
+    windows: Option<String>,
     #[schemars(extend("enum" = ["json", "jsonc", "toml", "yaml", "dotenv"]))]
     format: String,
     /// What a new file would hold.

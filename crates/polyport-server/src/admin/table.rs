@@ -87,6 +87,7 @@ const fn delete(path: &'static str, operation: &'static str, who: Who, ask: Ask)
 pub(super) static TABLE: &[Endpoint] = &[
     get("providers", "listProviders", Ask::Providers),
     post("providers", "createProvider", Who::Admins, Ask::Create(What::Provider)),
+    post("providers/try", "tryProvider", Who::Admins, Ask::Try),
     get("providers/{id}", "getProvider", Ask::Provider),
     patch("providers/{id}", "changeProvider", Who::Admins, Ask::Change(What::Provider)),
     delete("providers/{id}", "deleteProvider", Who::Admins, Ask::Delete(What::Provider)),
@@ -142,6 +143,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     get_for(Who::Members, "models", "listModels", Ask::Models),
     get("prices", "listPrices", Ask::Prices),
     get("presets", "listPresets", Ask::Presets),
+    get_for(Who::Members, "clients", "listClients", Ask::Clients),
     get_for(Who::Members, "requests", "listRequests", Ask::Usage(Usage::Requests)),
     get_for(Who::Members, "requests/export", "exportRequests", Ask::Download),
     get_for(Who::Members, "requests/live", "followRequests", Ask::Live),
@@ -199,14 +201,12 @@ pub(super) static TABLE: &[Endpoint] = &[
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct Place {
     /// With its methods.
     pub(super) path: &'static str,
-    /// What stands for `{id}`.
-    pub(super) id: &'a str,
 }
 
-impl Place<'_> {
+impl Place {
     /// Its endpoints, one for each method.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
         let path = self.path;
@@ -214,9 +214,16 @@ impl Place<'_> {
     }
 }
 
+/// The endpoint of a method and a path behind [`super::ROOT`], with what stands for `{id}`: a thing may have the name of another path.
+pub(super) fn asked<'a>(method: &Method, segments: &[&'a str]) -> Option<(&'static Endpoint, &'a str)> {
+    let mut of_method = TABLE.iter().filter(|endpoint| endpoint.method == *method);
+    of_method.find_map(|endpoint| Some((endpoint, fits(endpoint.path, segments)?)))
+}
+
 /// The place of a path behind [`super::ROOT`].
-pub(super) fn find<'a>(segments: &[&'a str]) -> Option<Place<'a>> {
-    TABLE.iter().find_map(|endpoint| Some(Place { path: endpoint.path, id: fits(endpoint.path, segments)? }))
+pub(super) fn find(segments: &[&str]) -> Option<Place> {
+    let found = TABLE.iter().find(|endpoint| fits(endpoint.path, segments).is_some());
+    found.map(|endpoint| Place { path: endpoint.path })
 }
 
 /// What a path has in the place of `{id}`, if it fits a pattern.
@@ -283,9 +290,13 @@ mod tests {
 
     #[test]
     fn what_stands_for_the_id_is_told() {
-        assert_eq!(find(&["keys", "7", "rotate"]).unwrap().id, "7");
+        let id = |method, segments: &[&'static str]| asked(&method, segments).map(|(_, id)| id);
+        assert_eq!(id(Method::POST, &["keys", "7", "rotate"]), Some("7"));
         assert_eq!(find(&["credentials", "health"]).unwrap().path, "credentials/health");
-        assert_eq!(find(&["credentials", "heal"]).unwrap().id, "heal");
+        assert_eq!(id(Method::GET, &["credentials", "heal"]), Some("heal"));
+        // A provider may have this name, too.
+        assert_eq!(id(Method::POST, &["providers", "try"]), Some(""));
+        assert_eq!(id(Method::DELETE, &["providers", "try"]), Some("try"));
     }
 
     #[test]
@@ -329,7 +340,7 @@ mod tests {
             let used = ["requests", "ledger", "usage", "quotas"].contains(&list) && endpoint.method == Method::GET;
             let own = used
                 || ["teams", "users", "keys", "session", "setup", "oidc", "openapi.json"].contains(&list)
-                || [Ask::Pools, Ask::Models].contains(&endpoint.ask);
+                || [Ask::Pools, Ask::Models, Ask::Clients].contains(&endpoint.ask);
             assert!(own, "{} {}", endpoint.method, endpoint.path);
             let changes_teams = list == "teams" && endpoint.method != Method::GET;
             assert!(!changes_teams, "{} {}", endpoint.method, endpoint.path);

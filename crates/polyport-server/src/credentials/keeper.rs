@@ -34,7 +34,7 @@ impl Keep for Keeper {
         Box::pin(async move {
             let Some(path) = self.file.clone() else {
                 return match self.credentials.upgrade() {
-                    Some(credentials) => credentials.keep_tokens(&self.root, tokens).await,
+                    Some(credentials) => credentials.keep_tokens(&self.root, before, tokens).await,
                     None => Err(SaveError("the gateway has stopped".into())),
                 };
             };

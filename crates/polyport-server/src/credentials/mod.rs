@@ -28,7 +28,7 @@ use polyport_provider::Client;
 use polyport_provider::auth::{Account, SaveError, Spawn, Tokens};
 use polyport_routing::{Fleet, Member, ProviderSpec, RestPolicy, Strategy};
 use polyport_store::{Lease, Store};
-use polyport_types::Text;
+use polyport_types::{Secret, Text};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::clock;
@@ -56,6 +56,8 @@ pub(crate) struct Credentials {
     past: Mutex<Past>,
     store: Option<Store>,
     tasks: Tasks,
+    /// Those of the gateway, where these are of a configuration that is only tried.
+    elder: Option<Arc<Self>>,
     /// Accounts came or went.
     changed: Notify,
     /// The last health checks, by provider and credential; without one for a provider that needs none.
@@ -84,11 +86,40 @@ impl Credentials {
             past: Mutex::new(past),
             store,
             tasks,
+            elder: None,
             changed: Notify::new(),
             checks: Mutex::default(),
             quotas: Mutex::default(),
             projects: Mutex::default(),
         })
+    }
+
+    /// Those of a configuration that is only tried. Of what it does nothing is kept, except where a token server gives another refresh token for
+    /// the one that was shown: that is good no more, so that the account would be lost.
+    pub(crate) fn aside(self: &Arc<Self>) -> Arc<Self> {
+        let past = self.past.lock().tokens_only();
+        Arc::new(Self {
+            fleet: ArcSwap::default(),
+            accounts: Mutex::default(),
+            past: Mutex::new(past),
+            store: self.store.clone(),
+            tasks: self.tasks.clone(),
+            elder: Some(Arc::clone(self)),
+            changed: Notify::new(),
+            checks: Mutex::default(),
+            quotas: Mutex::default(),
+            projects: Mutex::default(),
+        })
+    }
+
+    /// What runs beside the requests.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// The providers of which something rests that are not configured yet.
+    pub(crate) fn resting(&self) -> Vec<Text> {
+        self.past.lock().resting()
     }
 
     /// The accounts of a provider, by the position of their credentials.
@@ -201,8 +232,14 @@ impl Credentials {
         fleet
     }
 
-    /// Makes the tokens durable that descend from what a configuration declares.
-    async fn keep_tokens(&self, root: &Text, tokens: &Tokens) -> Result<(), SaveError> {
+    /// Makes the tokens durable that descend from what a configuration declares. `before` is the refresh token that was shown for them.
+    async fn keep_tokens(&self, root: &Text, before: &Secret, tokens: &Tokens) -> Result<(), SaveError> {
+        if let Some(elder) = &self.elder {
+            if before.expose() == tokens.refresh.expose() {
+                return Ok(());
+            }
+            elder.past.lock().learn(root.clone(), tokens.clone());
+        }
         if let Some(store) = &self.store {
             let saved = past::save_tokens(store, root, tokens).await;
             saved.map_err(|error| SaveError(error.to_string().into()))?;

@@ -126,6 +126,11 @@ impl Past {
         self.tokens.get(root).cloned()
     }
 
+    /// The tokens alone, for what is no part of the gateway.
+    pub(super) fn tokens_only(&self) -> Self {
+        Self { tokens: self.tokens.clone(), ..Self::default() }
+    }
+
     pub(super) fn learn(&mut self, root: Text, tokens: Tokens) {
         self.tokens.insert(root, tokens);
     }

@@ -30,15 +30,28 @@ pub(super) async fn with_credential<T>(
     credential: Option<&Text>,
     ask: impl AsyncFn(&Slot) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let held =
-        Held { provider: provider.into(), credential: credential.cloned(), model: Text::new(), shown: Text::new() };
-    let gone = || Fault::new(FaultClass::NotFound, "the configuration has just changed; try again");
-    let mut slot = Slot::at(runtime, &held).ok_or_else(gone)?;
-    slot.allow().await?;
+    let mut slot = slot(runtime, provider, credential, Text::new()).await?;
     match ask(&slot).await {
         Err(refused) if refused.class == FaultClass::AuthInvalid && slot.renew().await => ask(&slot).await,
         answered => answered,
     }
+}
+
+/// The way to a model with this credential, ready to be gone.
+///
+/// # Errors
+/// It is configured no more, or its account gets no token.
+pub(crate) async fn slot(
+    runtime: &Runtime,
+    provider: &str,
+    credential: Option<&Text>,
+    model: Text,
+) -> Result<Slot, Fault> {
+    let held = Held { provider: provider.into(), credential: credential.cloned(), model, shown: Text::new() };
+    let gone = || Fault::new(FaultClass::NotFound, "the configuration has just changed; try again");
+    let mut slot = Slot::at(runtime, &held).ok_or_else(gone)?;
+    slot.allow().await?;
+    Ok(slot)
 }
 
 async fn ask(slot: &Slot) -> Result<Vec<String>, Fault> {

@@ -130,7 +130,12 @@ fn shown(given: &Value) -> Value {
         Value::Object(members) => {
             let shown = members.iter().take(100).map(|(name, value)| {
                 let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-                let value = if SHOWN.contains(&name.as_str()) { value.clone() } else { Value::from("…") };
+                let value = match SHOWN.contains(&name.as_str()) {
+                    // A whole definition, which has secrets of its own.
+                    true if name == "provider" && value.is_object() => shown(value),
+                    true => value.clone(),
+                    false => Value::from("…"),
+                };
                 (name, value)
             });
             Value::Object(shown.collect::<Map<_, _>>())

@@ -72,15 +72,19 @@ impl Identity {
                 None => {}
             }
         }
-        let (throttle, guesses) = (Throttle::of_admins(), Throttle::of_clients());
-        Ok(Self {
-            store,
+        Ok(Self { store, setup, ..Self::without_people() })
+    }
+
+    /// Of a gateway without a database.
+    pub(crate) fn without_people() -> Self {
+        Self {
+            store: None,
             hashing: Hashing::default(),
-            throttle,
-            guesses,
-            setup,
+            throttle: Throttle::of_admins(),
+            guesses: Throttle::of_clients(),
+            setup: Setup::closed(),
             issuer: oidc::issuer::Issuer::default(),
-        })
+        }
     }
 }
 

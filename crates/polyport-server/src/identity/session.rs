@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{COOKIE, HOST, ORIGIN};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::config::KeyHash;
@@ -95,13 +96,7 @@ pub(crate) const FOREIGN: &str = "this request comes from a page of another site
 pub(crate) fn is_ours(head: &Parts, on_loopback: bool) -> bool {
     let headers = &head.headers;
     let proxied = Peer::found(head).proxied;
-    let host = match proxied.then(|| text(headers, &FORWARDED_HOST)).flatten() {
-        Some(host) => host,
-        None => match headers.get(HOST) {
-            Some(host) => host.to_str().unwrap_or("?"),
-            None => head.uri.authority().map_or("", |authority| authority.as_str()),
-        },
-    };
+    let host = host_of(head);
     // A name that a hostile resolver points at this machine.
     if on_loopback && !proxied && !is_local_name(host) {
         return false;
@@ -119,6 +114,25 @@ pub(crate) fn is_ours(head: &Parts, on_loopback: bool) -> bool {
             at.is_some_and(|at| at.eq_ignore_ascii_case(host))
         }
     }
+}
+
+/// The name that a request reached the gateway by, or its outermost proxy.
+fn host_of(head: &Parts) -> &str {
+    let headers = &head.headers;
+    match Peer::found(head).proxied.then(|| text(headers, &FORWARDED_HOST)).flatten() {
+        Some(host) => host,
+        None => match headers.get(HOST) {
+            Some(host) => host.to_str().unwrap_or("?"),
+            None => head.uri.authority().map_or("", |authority| authority.as_str()),
+        },
+    }
+}
+
+/// The address that a request reached the gateway by, without a slash at its end; `None` where it does not say so in a way that can be used.
+pub(crate) fn address_of(head: &Parts) -> Option<String> {
+    let authority: Authority = host_of(head).parse().ok()?;
+    let scheme = if is_https(head) { "https" } else { "http" };
+    (!authority.as_str().contains('@') && !authority.host().is_empty()).then(|| format!("{scheme}://{authority}"))
 }
 
 /// Whether a request shows what goes with the cookie.
@@ -147,6 +161,21 @@ mod tests {
             head.extensions.insert(peer);
         }
         head
+    }
+
+    #[test]
+    fn the_address_is_that_of_whoever_asks() {
+        let get = |host: &str| Request::get("/admin/api/clients").header("host", host);
+        let address = |request, peer| address_of(&head(request, peer));
+        assert_eq!(address(get("gw.lan:7659"), None).as_deref(), Some("http://gw.lan:7659"));
+        assert_eq!(address(get("[::1]:7659"), None).as_deref(), Some("http://[::1]:7659"));
+        let outer = get("inner:1").header("x-forwarded-host", "gw.example");
+        assert_eq!(address(outer, Some(proxied(true))).as_deref(), Some("https://gw.example"));
+        let outer = get("inner:1").header("x-forwarded-host", "gw.example");
+        assert_eq!(address(outer, None).as_deref(), Some("http://inner:1"), "only our proxies are believed");
+        for odd in ["", "a b", "user@host", "a/b", "\u{e4}"] {
+            assert_eq!(address(Request::get("/x").header("host", odd), None), None, "{odd}");
+        }
     }
 
     fn proxied(https: bool) -> Peer {

@@ -38,6 +38,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whoever has no key.
+    pub(crate) fn nobody() -> Self {
+        Self { name: Text::new(), counter: None, grant: None }
+    }
+
     /// Whom stored answers and signatures belong to. Names of keys in the database may be the same, their ids are not.
     pub(crate) fn owner(&self) -> &Text {
         self.grant.as_ref().map_or(&self.name, |grant| &grant.id)
@@ -128,7 +133,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
     }
     if is_open(app, runtime) {
         foreign_page(head)?;
-        return Ok(Caller { name: Text::new(), counter: None, grant: None });
+        return Ok(Caller::nobody());
     }
     if presented(head).next().is_some()
         && let Err(wait) = guesses.begin(&[Source::address(here)], now)

@@ -39,6 +39,7 @@ use tracing::{debug, info, warn};
 use crate::app::{App, SetupError};
 use crate::body::Body;
 use crate::config::{Config, Limits, Live};
+use crate::credentials::Credentials;
 use crate::credentials::past::Past;
 use crate::directory::Directory;
 use crate::identity::Identity;
@@ -46,6 +47,7 @@ use crate::ledger::{Books, BooksError};
 use crate::observe::otlp;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
+use crate::tasks::Tasks;
 use crate::{archive, credentials, directory, identity, ledger, notifications, persist, registry};
 use doors::{Doors, Seldom};
 use guard::{GuardLimits, Guarded, Traffic};
@@ -519,7 +521,8 @@ async fn open(
         Some(_) => Some(Books::open(&config, turn).await?),
         None => None,
     };
-    let app = Arc::new(App::new(&config, store, past, registry, directory, identity, books)?);
+    let credentials = Credentials::new(Tasks::default(), store.clone(), past);
+    let app = Arc::new(App::new(&config, store, credentials, registry, directory, identity, books)?);
     ledger::restore(&app).await;
     Ok(app)
 }

@@ -292,6 +292,10 @@ impl Record {
         let n = u16::try_from(tries.made.len() + 1).unwrap_or(u16::MAX);
         self.current = Some(tries.made.len());
         tries.made.push(Try::begin(Attempt { n, ..attempt }, self.estimate, &priced));
+        // What nobody asked for with a key is in no log, and was never meant to be.
+        if self.caller.is_none() {
+            return;
+        }
         let before = tries.intent.take();
         let entry = || self.entry(&tries.made, "unknown".to_owned(), Duration::ZERO);
         tries.intent = self.app.ledger.intend(before, entry);

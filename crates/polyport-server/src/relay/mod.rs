@@ -26,6 +26,7 @@
 //! | [`course`] | which target and credential is next, and what an attempt showed |
 //! | [`deadline`] | how long a request may go without an answer |
 //! | [`drain`] | answers whose client has left |
+//! | [`trial`] | one short request, to see whether a model answers |
 //! | [`limits`] | what a request may use, taken from the limits of its caller |
 //! | [`hedge`] | a second attempt beside a slow first one |
 //! | [`local`] | running a program that answers |
@@ -53,6 +54,7 @@ pub(crate) mod resume;
 pub(crate) mod stream;
 pub(crate) mod tap;
 pub(crate) mod translate;
+pub(crate) mod trial;
 mod useful;
 pub(crate) mod wire;
 

@@ -199,6 +199,8 @@ async fn every_endpoint_answers_as_the_document_says() {
         "status",
         "prices?limit=500",
         "presets",
+        "clients",
+        "clients?model=m&protocol=chat",
         "export",
         "openapi.json",
     ] {
@@ -214,6 +216,13 @@ async fn every_endpoint_answers_as_the_document_says() {
     document.ask(&running, "POST", "notifications/test", json!({"webhook": "chat"})).await;
     document.ask(&running, "POST", "notifications/test", json!({"webhook": "nobody"})).await;
     document.ask(&running, "GET", "notifications", Value::Null).await;
+    let definition = json!({"base_url": url, "proxy": "none"});
+    let tried = json!({"provider": definition, "credential": {"key": "sk-tried-0123456789"}, "model": "m", "timeout_ms": 60000});
+    document.ask(&running, "POST", "providers/try", tried).await;
+    document.ask(&running, "POST", "providers/try", json!({"provider": "file"})).await;
+    document.ask(&running, "POST", "providers/try", json!({"provider": {"base_url": "http://127.0.0.1:9/v1"}})).await;
+    document.ask(&running, "POST", "providers/try", json!({"provider": {"base_url": "nonsense"}})).await;
+    document.ask(&running, "POST", "providers/try", json!({"provider": "nobody"})).await;
     let whole = json!({
         "providers": [{ "name": "moved", "base_url": "http://127.0.0.1:9/v1" }],
         "credentials": [{ "provider": "moved", "key": "sk-moved-0123456789" }],

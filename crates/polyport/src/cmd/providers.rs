@@ -1,5 +1,6 @@
 //! `polyport providers`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -63,6 +64,10 @@ enum Providers {
     /// Declare one, with its keys
     #[command(visible_alias = "create")]
     Add(Add),
+    /// Say whether one answers, also before it is declared
+    ///
+    /// It is asked for its list of models, or with `--model` sends one short request to that. Nothing is kept. The exit code is 1 if it gives no answer.
+    Try(Try),
     /// Ask it for its own list of models, now
     Models(One),
     /// Show what its refusals taught
@@ -96,11 +101,44 @@ struct Add {
     members: Members,
 }
 
+#[derive(Debug, ClapArgs)]
+struct Try {
+    /// The one that is there; with a preset or an address, what the new one is called
+    name: Option<String>,
+    /// A known service; see `polyport providers presets`
+    #[arg(long)]
+    preset: Option<String>,
+    /// What it speaks: chat, responses, messages, gemini
+    #[arg(long)]
+    protocol: Option<String>,
+    /// Its address, with the version
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// A key for it: the text, `env:NAME`, `file:PATH`, or `-` for standard input [default: those that it has]
+    #[arg(long = "api-key", alias = "key", value_name = "KEY")]
+    key: Option<String>,
+    /// The refresh token of an account, written in the same way
+    #[arg(long, value_name = "TOKEN", conflicts_with = "key")]
+    refresh_token: Option<String>,
+    /// The key file of a service account
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "refresh_token"])]
+    key_file: Option<PathBuf>,
+    /// A model of it, which is sent one short request
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Seconds it may take: 1 to 60 [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    members: Members,
+}
+
 pub(crate) fn run(args: &Args, what: &ProvidersArgs) -> Result<ExitCode> {
     let list = Providers::Basic(Basic::List(List::default()));
     match what.what.as_ref().unwrap_or(if what.presets { &Providers::Presets } else { &list }) {
         Providers::Basic(basic) => crud::basic(args, &KIND, basic),
         Providers::Add(new) => add(args, new),
+        Providers::Try(what) => try_it(args, what),
         Providers::Models(One { name }) => gateway::run(args, Aim::Look, async |gateway| {
             let told = KIND.hint(gateway.get(&format!("{}/models", KIND.path(name))).await)?;
             if args.json {
@@ -159,6 +197,52 @@ fn add(args: &Args, new: &Add) -> Result<ExitCode> {
         let shown = gateway.get(&KIND.path(&new.name)).await?;
         crud::done(args, &format!("provider `{}` is there, with {}", new.name, out::count(keys.len(), "key")), &shown);
         Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn try_it(args: &Args, what: &Try) -> Result<ExitCode> {
+    let mut definition = what.members.read()?;
+    definition.extend(object([
+        ("preset", what.preset.as_deref().map(Value::from)),
+        ("protocol", what.protocol.as_deref().map(Value::from)),
+        ("base_url", what.base_url.as_deref().map(Value::from)),
+    ]));
+    let provider: Value = match (&what.name, definition.is_empty()) {
+        (Some(name), true) => name.as_str().into(),
+        (None, true) => bail!("name a provider that is there, or give `--preset` or `--base-url`"),
+        (name, false) => {
+            definition.extend(object([("name", name.as_deref().map(Value::from))]));
+            definition.into()
+        }
+    };
+    let secret = |given: &Option<String>| given.as_deref().map(|given| crud::secret(args, given)).transpose();
+    let file = what.key_file.as_deref().map(crud::text_of).transpose()?;
+    let credential = object([
+        ("key", secret(&what.key)?.map(Value::from)),
+        ("refresh_token", secret(&what.refresh_token)?.map(Value::from)),
+        ("key_file", file.map(Value::from)),
+    ]);
+    let body = object([
+        ("provider", Some(provider)),
+        ("credential", (!credential.is_empty()).then(|| credential.into())),
+        ("model", what.model.as_deref().map(Value::from)),
+        ("timeout_ms", what.timeout.map(|seconds| (seconds * 1000).into())),
+    ]);
+    gateway::run(args, Aim::Look, async |gateway| {
+        let told = KIND.hint(gateway.post("providers/try", &body.into()).await)?;
+        let answered = told["outcome"] == "answered";
+        if args.json {
+            out::json(&told);
+        } else if answered {
+            match told["answer"].as_str() {
+                Some(answer) => out::line(&format!("it answers: {answer}")),
+                None => told["models"].as_array().into_iter().flatten().for_each(|model| out::line(&out::cell(model))),
+            }
+        } else {
+            let words = ["message", "remedy"].iter().filter_map(|member| told[*member].as_str());
+            out::error(&words.collect::<Vec<_>>().join("; "));
+        }
+        Ok(if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 

@@ -35,6 +35,12 @@ providers disable two
 providers enable two
 providers models up
 providers presets
+providers try up
+providers try up --model m-1
+providers try --base-url FAKE/v1 --api-key sk-canary-seven-0123456789 --model m-1 --timeout 30
+providers try --base-url http://127.0.0.1:9/v1
+providers try --base-url nonsense
+providers try nothing
 providers learned up
 providers forget up
 credentials
@@ -129,6 +135,7 @@ notifications test nobody
 export definitions.json
 export
 api GET credentials/readiness
+api GET clients?q=nothing-like-it
 api POST import {\"dry_run\":true,\"teams\":[{\"name\":\"green\"}]}
 api POST providers {\"name\":\"three\",\"base_url\":\"http://127.0.0.1:9/v1\"}
 api GET nowhere
@@ -149,6 +156,7 @@ fn steady(value: &mut Value, folder: &str, fake: &str) {
             for (name, inner) in members.iter_mut() {
                 let differs = [
                     "duration_ms",
+                    "took_ms",
                     "first_token_ms",
                     "uptime_seconds",
                     "tokens_per_second",
