@@ -40,5 +40,6 @@ mod support;
 mod tokens;
 mod traces;
 mod translation;
+mod trying;
 mod ui;
 mod usage;
