@@ -251,8 +251,9 @@ impl App {
     ///
     /// # Errors
     /// As [`SetupError`] says.
-    pub(crate) fn aside(&self, config: Config) -> Result<Arc<Self>, SetupError> {
-        let config = Arc::new(Config { traces: None, ..config });
+    pub(crate) fn aside(&self, mut config: Config) -> Result<Arc<Self>, SetupError> {
+        config.traces = None;
+        let config = Arc::new(config);
         // Without a database there is nobody to be found in it.
         let identity = Identity::without_people();
         Ok(Arc::new(Self::new(&config, None, self.credentials.aside(), None, None, identity, None)?))

@@ -389,10 +389,11 @@ impl Registry {
         Ok((ids, made))
     }
 
-    /// The configuration with these definitions instead of all that the database declares. Nothing is written, and nothing changes.
+    /// The configuration with these definitions instead of all that the database declares beside settings. Nothing is written, and nothing changes.
     pub(crate) async fn alone(&self, list: Vec<Definition>) -> Result<Config, Rejected> {
         let list: Vec<Arc<Definition>> = list.into_iter().map(Arc::new).collect();
-        let judged = self.judge(Definitions { list: list.clone(), switches: BTreeMap::new() }).await?;
+        let settings = self.present().settings.clone();
+        let judged = self.judge(Definitions { list: list.clone(), switches: BTreeMap::new(), settings }).await?;
         let broken = list.iter().filter_map(|one| {
             let standing = judged.declared.out.get(&one.id)?;
             Some((Arc::clone(one), standing.problems().to_vec()))

@@ -174,7 +174,7 @@ impl Tried {
     async fn declared(view: &View, name: &str, list: Vec<Definition>) -> Result<Self, Refusal> {
         let secrets = list.iter().flat_map(secrets_of).collect();
         let judged = definitions::registry(view)?.alone(list).await;
-        let config = judged.map_err(|rejected| refused(view, rejected))?;
+        let mut config = judged.map_err(|rejected| refused(view, rejected))?;
         let found = config.provider(name).map(Arc::clone);
         let provider =
             found.ok_or_else(|| Refusal::member(PROVIDER, "it is switched off in the configuration file"))?;
@@ -184,13 +184,10 @@ impl Tried {
         let (credential, is_account) =
             tried_with.map_or((None, false), |credential| (Some(credential.member.id.clone()), is_account(credential)));
         // All others would only cost time.
-        let only = Config {
-            providers: std::iter::once((provider.name.clone(), Arc::clone(&provider))).collect(),
-            provider_order: vec![provider.name.clone()],
-            ..config
-        };
+        config.providers = std::iter::once((provider.name.clone(), Arc::clone(&provider))).collect();
+        config.provider_order = vec![provider.name.clone()];
         let unfit = |error: crate::SetupError| Refusal::member(PROVIDER, error.to_string());
-        let app = view.app.aside(only).map_err(unfit)?;
+        let app = view.app.aside(config).map_err(unfit)?;
         Ok(Self { runtime: app.runtime_owned(), app, provider, credential, is_account, secrets })
     }
 

@@ -102,7 +102,11 @@ async fn a_wrong_change_is_refused_whole_with_its_place_and_remedy() {
         (json!({"limits": {"quue": 5}}), "#/limits/quue", "unknown key `quue`; did you mean `queue`?"),
         (json!({"accounting": {"keep": {"minutes": "1m"}}}), "#/accounting/keep/minutes", "at least 1 days"),
         (json!({"accounting": {"quotas": [{"what": "wishes", "amount": 1}]}}), "#/accounting/quotas/0/what", ""),
-        (json!({"translation": {"losses": "env:HOME"}}), "#/translation/losses", "named in the configuration file only"),
+        (
+            json!({"translation": {"losses": "env:HOME"}}),
+            "#/translation/losses",
+            "named in the configuration file only",
+        ),
         (json!({"limits": 5}), "#/limits", "expected"),
         (json!({"colour": 5}), "#/colour", "unknown key"),
         (json!({"retry": {"patience": "-1s"}}), "#/retry/patience", "a time with its unit"),
