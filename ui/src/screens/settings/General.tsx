@@ -1,9 +1,9 @@
 import { Button, Group, Select, Switch, Text, TextInput, UnstyledButton } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import { useTimeout } from '@mantine/hooks';
+import { IconCheck, IconSearch } from '@tabler/icons-react';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { useTell } from '../../widgets/act';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { Empty } from '../../widgets/Empty';
 import { Panel } from '../../widgets/Panel';
@@ -24,16 +24,19 @@ interface Props {
 /** Every setting. Changes are collected, and saved together or not at all. */
 export function General({ q, section, onChange }: Props) {
   const { t } = useTranslation(['settings', 'common']);
-  const tell = useTell();
   const about = useAbout();
   const { data, error, refetch, isPending } = useSettings();
   const [drafts, setDrafts] = useState<Drafts>(new Map());
   const [own, setOwn] = useState(false);
   const [tried, setTried] = useState(false);
+  // Said where the bar was: a notification would lie over it.
+  const [saved, setSaved] = useState(false);
+  const forget = useTimeout(() => setSaved(false), 4000);
   const save = useSaveSettings(() => {
     setDrafts(new Map());
     setTried(false);
-    tell.done(t('common:saved'));
+    setSaved(true);
+    forget.start();
   });
   const settings = data?.settings ?? NONE;
   const text = useDeferredValue(q.trim());
@@ -124,6 +127,12 @@ export function General({ q, section, onChange }: Props) {
             <ConflictAlert onTake={() => (save.reset(), void refetch())} onReplace={() => send()} pending={save.isPending} />
           ) : (
             <ProblemAlert problem={save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {}).filter((path) => !elsewhere.includes(path))} />
+          )}
+          {saved && drafts.size === 0 && (
+            <Group className={classes.bar} gap="xs" role="status">
+              <IconCheck size={18} />
+              <Text size="sm">{t('common:saved')}</Text>
+            </Group>
           )}
           {drafts.size > 0 && (
             <Group className={classes.bar} justify="space-between" role="region" aria-label={t('unsaved', { count: drafts.size })}>

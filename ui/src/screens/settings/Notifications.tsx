@@ -154,7 +154,7 @@ function HookRow({ hook, editable, pending, onEdit, onRemove, onSwitch }: RowPro
       </Group>
       <div role="status">
         {sent && (
-          <Text size="sm" mt={6}>
+          <Text size="sm" mt={6} component="div">
             <Badge color={sent.outcome === 'delivered' ? 'teal' : 'red'}>{t(`outcomes.${sent.outcome}`)}</Badge>{' '}
             {[sent.status && `HTTP ${sent.status}`, format.duration(sent.took_ms), sent.message].filter(Boolean).join(' · ')}
           </Text>

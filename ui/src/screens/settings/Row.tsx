@@ -1,4 +1,4 @@
-import { Anchor, Badge, Group, JsonInput, MultiSelect, Select, Switch, TagsInput, Text, TextInput, Tooltip } from '@mantine/core';
+import { Badge, Button, Group, JsonInput, MultiSelect, Select, Switch, TagsInput, Text, TextInput, Tooltip } from '@mantine/core';
 import { memo } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -57,9 +57,9 @@ export const Row = memo(function Row({ setting, about, draft, error, onChange }:
             {usual && widgetOf(setting) !== 'json' ? t('usual', { value: usual }) : ''}
           </Text>
           {back && (
-            <Anchor component="button" type="button" size="xs" onClick={() => onChange(setting, owner === 'database' ? null : draftOf(setting))}>
+            <Button size="compact-xs" variant="subtle" onClick={() => onChange(setting, owner === 'database' ? null : draftOf(setting))}>
               {t(owner === 'database' ? 'toUsual' : 'undo')}
-            </Anchor>
+            </Button>
           )}
         </Group>
       </div>
