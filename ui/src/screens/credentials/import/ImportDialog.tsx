@@ -93,7 +93,6 @@ function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opene
       value={provider || null}
       onChange={(name) => setProvider(name ?? '')}
       nothingFoundMessage={t('import.noProvider')}
-      data-autofocus
     />
   );
   return (
