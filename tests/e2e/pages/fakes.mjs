@@ -75,6 +75,7 @@ async function answer(request, response, requests, pages) {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
     return response.end(page);
   }
+  if (pathname === "/favicon.ico") return response.writeHead(204).end();
   const text = await body(request);
   if (pathname === "/token") return token(response, new URLSearchParams(text));
   const [, protocol, ...rest] = pathname.split("/");

@@ -43,8 +43,9 @@ export const setupQuery = {
 /** The session of who is signed in; only below the shell, which is not shown to others. */
 export function useSession(): Session & { role: Role } {
   const { data } = useSuspenseQuery(sessionQuery);
-  // Holders of admin keys have no role of their own: they may do everything.
-  return { ...data, role: (data.role ?? 'admin') as Role };
+  // Holders of admin keys have no role of their own: they may do everything. Who has just signed out is on the way to another page.
+  const role = (data.role ?? (data.kind === 'nobody' ? 'member' : 'admin')) as Role;
+  return { ...data, role };
 }
 
 /** Whether who is signed in may do what takes this role. */
