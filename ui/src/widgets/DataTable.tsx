@@ -51,6 +51,8 @@ interface Props<Row> {
   height?: number | string;
   /** How rows are marked: `fresh` ones have just come, `current` is the one that is open beside the list. */
   mark?: (row: Row) => 'fresh' | 'current' | undefined;
+  /** Told when the reader scrolls away from the top, and when they are back. */
+  onAway?: (away: boolean) => void;
   /** Says what else stands under the table, such as how many there are. */
   footer?: ReactNode;
 }
@@ -82,6 +84,12 @@ export function DataTable<Row>(props: Props<Row>) {
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 12 });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
+  const away = useRef(false);
+  const onScroll = () => {
+    const now = (scroller.current?.scrollTop ?? 0) > rowHeight / 2;
+    if (now !== away.current) props.onAway?.(now);
+    away.current = now;
+  };
   const { hasMore, loadMore } = list;
   useEffect(() => {
     if (hasMore && last >= rows.length - 20) loadMore?.();
@@ -104,7 +112,7 @@ export function DataTable<Row>(props: Props<Row>) {
 
   return (
     <div className={classes.frame}>
-      <div ref={scroller} className={classes.scroller} style={{ maxHeight: props.height ?? 'calc(100dvh - 260px)' }} tabIndex={0} role="region" aria-label={label}>
+      <div ref={scroller} onScroll={props.onAway && onScroll} className={classes.scroller} style={{ maxHeight: props.height ?? 'calc(100dvh - 260px)' }} tabIndex={0} role="region" aria-label={label}>
         <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className={classes.table}>
           <div role="rowgroup" className={classes.head}>
             {table.getHeaderGroups().map((group) => (

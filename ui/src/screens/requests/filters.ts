@@ -1,4 +1,5 @@
 import type { Query } from '../../api/list';
+import { SPANS } from '../../widgets/range';
 
 /**
  * What the screen shows, as it stands in the address. Filters have the names that they have in the admin API, so that other screens can
@@ -16,12 +17,10 @@ export const FILTERS: readonly Filter[] = [
   'q', 'model', 'provider', 'credential', 'user', 'team', 'of_key', 'protocol', 'status', 'outcome', 'failed', 'min_duration_ms',
 ];
 
-const MINUTE = 60_000;
+const { all: _all, ...ending } = SPANS;
 
 /** Ranges that end now, in milliseconds. */
-export const RANGES: Record<string, number> = {
-  '15m': 15 * MINUTE, '1h': 60 * MINUTE, '6h': 360 * MINUTE, '24h': 1440 * MINUTE, '7d': 7 * 1440 * MINUTE, '30d': 30 * 1440 * MINUTE,
-};
+export const RANGES: Record<string, number> = ending;
 
 /** What the gateway knows as ways a request can end, besides having been answered: kinds of errors. */
 export const OUTCOMES = [

@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Text, Tooltip } from '@mantine/core';
 import { IconRefresh } from '@tabler/icons-react';
-import { useCallback, useMemo, useState } from 'react';
+import { useCallback, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
@@ -33,6 +33,17 @@ export default function Requests() {
   const refresh = useCallback(() => void refetch(), [refetch]);
   const live = useLive(following, toLiveQuery(search), (row) => fits(row, search.q), refresh);
   const rows = useMemo(() => (following ? joined(live.tail, list.rows) : list.rows), [following, live.tail, list.rows]);
+  // Rows do not move under the eyes of who reads further down: what comes waits until they are back.
+  const waits = useRef(false);
+  const onAway = (away: boolean) => {
+    if (away && following && !live.tail.paused) {
+      waits.current = true;
+      live.pause();
+    } else if (!away && waits.current) {
+      waits.current = false;
+      live.resume();
+    }
+  };
   const shown = useMemo(() => columns(t, format), [t, format]);
   const open = (id: string) => setSearch({ id });
   const narrowed = FILTERS.some((name) => search[name] !== '') || search.range !== 'all' || search.from !== '' || search.to !== '';
@@ -55,6 +66,7 @@ export default function Requests() {
         columns={shown}
         id={(row: Row) => row.id}
         rowHeight={52}
+        onAway={onAway}
         onOpen={(row) => open(row.id)}
         mark={(row) => (row.id === search.id ? 'current' : live.isFresh(row) ? 'fresh' : undefined)}
         footer={following && <Text size="xs" c="dimmed">{t('live.newest')}</Text>}
