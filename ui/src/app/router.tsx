@@ -42,6 +42,12 @@ const outside = [
 ];
 
 export const router = createRouter({
+  // Everything in an address is text: `?failed=true`, not `?failed=%22true%22`.
+  parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
+  stringifySearch: (search) => {
+    const given = Object.entries(search).filter(([, value]) => value !== undefined && value !== null);
+    return given.length > 0 ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()}` : '';
+  },
   routeTree: root.addChildren([...outside, inside.addChildren(screens)]),
   basepath: '/admin',
   defaultPreload: 'intent',

@@ -65,7 +65,7 @@ export function Filters({ search, onChange, rows }: Props) {
       {given.length > 0 && (
         <Group gap={6} mb="xs">
           {given.map((name) => (
-            <Pill key={name} withRemoveButton onRemove={() => onChange({ [name]: '' })} removeButtonProps={{ 'aria-label': t('filters.remove', { name: t(`filters.${name}`) }) }}>
+            <Pill key={name} withRemoveButton onRemove={() => onChange({ [name]: '' })} removeButtonProps={{ 'aria-label': t('filters.remove', { name: t(`filters.${name}`) }), 'aria-hidden': false, tabIndex: 0 }}>
               {t(`filters.${name}`)}: <bdi><Value name={name} search={search} rows={rows} /></bdi>
             </Pill>
           ))}
