@@ -11,6 +11,7 @@ import { StrictMode, Suspense } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { queryClient } from './api/query';
+import { closeTopOnly } from './app/escape';
 import { startLanguage } from './app/i18n';
 import { router } from './app/router';
 import { theme } from './app/theme';
@@ -19,6 +20,9 @@ import { Waiting } from './widgets/Waiting';
 // Style elements that libraries make carry the nonce of this answer: the policy allows no others.
 const nonce = document.querySelector<HTMLMetaElement>('meta[property=csp-nonce]')?.nonce ?? '';
 setNonce(nonce);
+
+// Before anything else listens.
+closeTopOnly(window);
 
 await startLanguage();
 

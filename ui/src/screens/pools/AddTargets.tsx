@@ -1,13 +1,11 @@
-import { Badge, Button, Checkbox, Group, Loader, Modal, ScrollArea, Select, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Checkbox, Group, Loader, Modal, Select, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
 import { IconPlus, IconSearch } from '@tabler/icons-react';
-import { useMemo, useState } from 'react';
+import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { OptionList } from './OptionList';
 import { found, useModelsOf, useTargets } from './useTargets';
-
-/** More are not drawn at once; the search narrows. */
-const MOST = 250;
 
 /** Chooses targets: by provider, by search, or typed by hand. */
 export function AddTargets({ opened, onClose, there, except, onAdd }: { opened: boolean; onClose: () => void; there: string[]; except?: string; onAdd: (targets: string[]) => void }) {
@@ -31,11 +29,13 @@ function Choice({ there, except, onAdd }: { there: string[]; except?: string; on
     const fetched = own.models.map((model) => `${provider}/${model}`);
     return [...new Set([...known.targets.filter((target) => target.startsWith(`${provider}/`)), ...fetched])].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   }, [provider, known, own.models, except]);
-  const shown = useMemo(() => found(options, typed), [options, typed]);
+  // The field follows the typing at once, the list when there is time.
+  const searched = useDeferredValue(typed);
+  const shown = useMemo(() => found(options, searched), [options, searched]);
   const text = typed.trim();
   const byHand = text === '' || text.includes(' ') ? '' : provider !== '' && !text.startsWith(`${provider}/`) ? `${provider}/${text}` : text.includes('/') ? text : '';
   const canByHand = byHand !== '' && !options.includes(byHand) && !there.includes(byHand) && !chosen.includes(byHand);
-  const toggle = (target: string) => setChosen((chosen) => (chosen.includes(target) ? chosen.filter((other) => other !== target) : [...chosen, target]));
+  const toggle = useCallback((target: string) => setChosen((chosen) => (chosen.includes(target) ? chosen.filter((other) => other !== target) : [...chosen, target])), []);
   return (
     <Stack gap="sm">
       <SimpleGrid cols={{ base: 1, xs: 2 }}>
@@ -47,7 +47,7 @@ function Choice({ there, except, onAdd }: { there: string[]; except?: string; on
           onChange={(value) => setProvider(value ?? '')}
           allowDeselect={false}
           searchable={known.providers.length > 8}
-          rightSection={own.isFetching ? <Loader size={14} /> : undefined}
+          rightSection={own.isFetching || known.isPending ? <Loader size={14} /> : undefined}
         />
       </SimpleGrid>
       {own.error && (
@@ -59,51 +59,29 @@ function Choice({ there, except, onAdd }: { there: string[]; except?: string; on
         </div>
       )}
       <ProblemAlert problem={known.error} />
-      <ScrollArea.Autosize mah="46dvh" type="auto" viewportProps={{ tabIndex: 0, role: 'group', 'aria-label': t('add.list') }}>
-        <Stack gap={6} p={4}>
-          {canByHand && (
-            <Group>
-              <Button size="xs" variant="light" leftSection={<IconPlus size={14} />} onClick={() => (toggle(byHand), setTyped(''))}>
-                {t('add.byHand', { target: byHand })}
-              </Button>
-            </Group>
-          )}
-          {chosen
-            .filter((target) => !options.includes(target))
-            .map((target) => (
-              <Checkbox key={target} checked onChange={() => toggle(target)} label={<bdi>{target}</bdi>} />
-            ))}
-          {shown.slice(0, MOST).map((target) => (
-            <Checkbox
-              key={target}
-              checked={there.includes(target) || chosen.includes(target)}
-              disabled={there.includes(target)}
-              onChange={() => toggle(target)}
-              label={
-                <Group gap={6}>
-                  <bdi>{target}</bdi>
-                  {!target.includes('/') && <Badge size="sm">{t('add.name')}</Badge>}
-                  {there.includes(target) && (
-                    <Text span size="xs" c="dimmed">
-                      {t('add.there')}
-                    </Text>
-                  )}
-                </Group>
-              }
-            />
-          ))}
-          {shown.length > MOST && (
-            <Text size="xs" c="dimmed">
-              {t('add.more', { count: shown.length - MOST })}
-            </Text>
-          )}
-          {shown.length === 0 && !canByHand && !known.isPending && !own.isFetching && (
-            <Text size="sm" c="dimmed">
-              {t('add.nothing')}
-            </Text>
-          )}
-        </Stack>
-      </ScrollArea.Autosize>
+      {canByHand && (
+        <Group>
+          <Button size="xs" variant="light" leftSection={<IconPlus size={14} />} onClick={() => (toggle(byHand), setTyped(''))}>
+            {t('add.byHand', { target: byHand })}
+          </Button>
+        </Group>
+      )}
+      {chosen
+        .filter((target) => !options.includes(target))
+        .map((target) => (
+          <Checkbox key={target} checked onChange={() => toggle(target)} label={<bdi>{target}</bdi>} />
+        ))}
+      {shown.length > 0 ? (
+        <OptionList options={shown} chosen={chosen} there={there} onToggle={toggle} />
+      ) : (
+        !canByHand &&
+        !known.isPending &&
+        !own.isFetching && (
+          <Text size="sm" c="dimmed">
+            {t('add.nothing')}
+          </Text>
+        )
+      )}
       <Group justify="flex-end">
         <Button onClick={() => onAdd(chosen)} disabled={chosen.length === 0}>
           {t('add.do', { count: chosen.length })}

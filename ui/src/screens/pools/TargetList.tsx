@@ -120,7 +120,7 @@ function Target({ row, share, colour, error, readOnly, weighted, onWeight, onRem
       {readOnly ? (
         <span />
       ) : (
-        <span ref={setActivatorNodeRef} className={classes.handle} {...attributes} {...listeners} aria-label={t('list.move', { target: row.target })} aria-roledescription={t('drag.role')}>
+        <span ref={setActivatorNodeRef} className={classes.handle} {...attributes} {...listeners} aria-label={t('list.move', { target: row.target })} aria-roledescription={t('drag.role')} data-mantine-stop-propagation={isDragging || undefined}>
           <IconGripVertical size={16} />
         </span>
       )}

@@ -7,20 +7,23 @@ import type { Problem } from '../../api/problem';
 /** What requests may be led to: `provider/model` as far as models are known, and the names of pools and declared models. */
 export function useTargets() {
   const providers = useAll('/admin/api/providers', 'providers', {}, { staleTime: 30_000 });
-  const models = useAll('/admin/api/models', 'models', {}, { staleTime: 30_000 });
+  // What providers list is theirs to tell, so the names that are declared are enough.
+  const pools = useAll('/admin/api/models', 'models', { kind: 'pool' }, { staleTime: 30_000 });
+  const models = useAll('/admin/api/models', 'models', { kind: 'model' }, { staleTime: 30_000 });
   return useMemo(() => {
     const served = providers.rows.flatMap(({ name, models }) => (models ?? []).map((model) => `${name}/${model}`));
     // Providers that list nothing are asked for what requests lead to already.
-    const used = models.rows.flatMap(({ targets }) => targets.filter(({ model }) => !model.includes('*')).map(({ provider, model }) => `${provider}/${model}`));
-    const names = models.rows.filter(({ kind }) => kind === 'pool' || kind === 'model').map(({ name }) => name);
+    const declared = [...pools.rows, ...models.rows];
+    const used = declared.flatMap(({ targets }) => targets.filter(({ model }) => !model.includes('*')).map(({ provider, model }) => `${provider}/${model}`));
+    const names = declared.map(({ name }) => name);
     return {
       targets: [...new Set([...served, ...used])].sort((a, b) => a.localeCompare(b, undefined, { numeric: true })),
       names,
       providers: providers.rows.map(({ name }) => name),
       error: providers.error ?? models.error,
-      isPending: providers.isPending || models.isPending,
+      isPending: providers.isPending || pools.isPending || models.isPending,
     };
-  }, [providers.rows, models.rows, providers.error, models.error, providers.isPending, models.isPending]);
+  }, [providers.rows, pools.rows, models.rows, providers.error, models.error, providers.isPending, pools.isPending, models.isPending]);
 }
 
 /** A provider's own list of models, asked for when it is chosen. */

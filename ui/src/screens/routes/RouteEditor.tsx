@@ -11,7 +11,7 @@ import { Confirm } from '../../widgets/confirm';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useEditor } from '../../widgets/useEditor';
 import { RareFields } from './RareFields';
-import { type Draft, draftOf, EMPTY, keyOf, type Route, TIME } from './route';
+import { type Draft, draftOf, EMPTY, isEmpty, keyOf, type Route, TIME } from './route';
 import { REFRESHES, saveRoute } from './save';
 import { TryRoute } from './TryRoute';
 import { WhenFields } from './WhenFields';
@@ -59,7 +59,7 @@ function Form({ route, initial, onDirty, onDone, onTake }: Props & { onTake: () 
       onDirty(false);
       onDone();
     },
-    valid: (draft) => draft.to.trim() !== '' && wrongTimes(draft).length === 0,
+    valid: (draft) => draft.to.trim() !== '' && !isEmpty(draft.when) && wrongTimes(draft).length === 0,
   });
   const { draft, dirty } = editor;
   useEffect(() => onDirty(dirty && !readOnly), [dirty, readOnly, onDirty]);

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useAll } from '../../api/list';
 import { PROTOCOLS } from '../explain/ask';
 import { ModelInput } from '../explain/ModelInput';
-import { type Draft, goesFirst, type When } from './route';
+import { type Draft, goesFirst, isEmpty, type When } from './route';
 import { TargetInput } from './TargetInput';
 
 interface Props {
@@ -74,6 +74,11 @@ export function WhenFields({ draft, set, errors, touched, readOnly }: Props) {
               )}
             </Stack>
           </div>
+          {touched && isEmpty(when) && (
+            <Text size="sm" c="var(--mantine-color-error)" role="alert">
+              {t('form.noCondition')}
+            </Text>
+          )}
         </Stack>
       </Fieldset>
       <Fieldset legend={t('form.then')} disabled={readOnly}>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { contains, matches, sample, stars } from './pattern';
-import { changeOf, definitionOf, draftOf, EMPTY, goesFirst, holds, inOrder, type Route, whenOf } from './route';
+import { changeOf, definitionOf, draftOf, EMPTY, goesFirst, holds, inOrder, isEmpty, type Route, whenOf } from './route';
 
 const FULL: Route = {
   origin: 'database',
@@ -63,6 +63,9 @@ describe('a draft', () => {
     });
     expect(definitionOf({ ...EMPTY, to: 'x' }, true)).toMatchObject({ match: null, mode: null, retry: null, capture: null });
     expect('enabled' in change).toBe(false);
+    expect(definitionOf({ ...EMPTY, name: ' ', to: 'x' }, true).name).toBe('');
+    expect('name' in definitionOf({ ...EMPTY, name: ' ', to: 'x' }, false)).toBe(false);
+    expect([EMPTY.when, { ...EMPTY.when, headers: [{ name: ' ', value: '*' }] }, { ...EMPTY.when, keywords: ['a'] }].map(isEmpty)).toEqual([true, true, false]);
   });
 
   it('of one that is off is read from its definition', () => {

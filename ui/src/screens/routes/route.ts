@@ -130,7 +130,8 @@ export function definitionOf(draft: Draft, change: boolean): Members {
   // A merge patch keeps what it does not name: members of objects are named, too, so that what was taken out goes.
   const whole = (value: Members | null, all: string[]) => (value === null ? null : change ? { ...Object.fromEntries(all.map((name) => [name, null])), ...value } : value);
   const all: Members = {
-    name: given(draft.name),
+    // A name is taken out by an empty one.
+    name: change ? draft.name.trim() : given(draft.name),
     match: whole(
       some({
         model: given(when.model),
@@ -192,6 +193,11 @@ export function holds(when: When, asked: Asked): boolean {
     when.headers.every(({ name, value }) => headers[name.toLowerCase()] !== undefined && matches(value, headers[name.toLowerCase()] ?? '')) &&
     (when.callers.length === 0 || (asked.caller !== undefined && when.callers.some((caller) => matches(caller, asked.caller ?? ''))))
   );
+}
+
+/** Whether there is no condition, which the gateway does not take. */
+export function isEmpty(when: When): boolean {
+  return when.model.trim() === '' && when.keywords.length === 0 && when.protocol === '' && when.callers.length === 0 && when.headers.every(({ name }) => name.trim() === '');
 }
 
 /** Whether a rule looks at nothing but the name of the model. */
