@@ -1756,7 +1756,7 @@ export interface components {
              * @description Default: true.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             models?: (string[] | null) | null;
             pools?: (string[] | null) | null;
             protocols?: (components["schemas"]["Protocol"][] | null) | null;
@@ -1864,7 +1864,7 @@ export interface components {
              * @description Default: true.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             models?: (string[] | null) | null;
             pools?: (string[] | null) | null;
             protocols?: (components["schemas"]["Protocol"][] | null) | null;
@@ -1879,7 +1879,7 @@ export interface components {
              * @description Default: true.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             models?: (string[] | null) | null;
             pools?: (string[] | null) | null;
             protocols?: (components["schemas"]["Protocol"][] | null) | null;
@@ -2078,7 +2078,7 @@ export interface components {
              * @description `input` does not count what was read from a cache or written to one. Default: false.
              * @default false
              */
-            cache_outside: boolean;
+            cache_outside?: boolean;
         };
         /**
          * @description How requests of `adapter: custom_http` are written and its answers read. Texts in `path`, `headers` and `body` are templates in the
@@ -2310,7 +2310,7 @@ export interface components {
              * @description Names of variables that it gets from Polyport's own environment, beside `PATH`, `HOME`, `LANG` and others that hold no secrets.
              * @default []
              */
-            pass_env: string[];
+            pass_env?: string[];
             /** @description Where it runs, relative to the configuration file. May only look at `model` and `path`. Default: the folder of the configuration file. */
             working_directory?: string;
             /** @description How it gets the prompt. Default: `file` or `argument` if `args` look at `file` or `prompt`, otherwise `stdin`. */
@@ -2336,27 +2336,27 @@ export interface components {
              * @description Name of the output token limit (Chat).
              * @default max_tokens
              */
-            limit_field: components["schemas"]["ConfigLimitField"];
+            limit_field?: components["schemas"]["ConfigLimitField"];
             /**
              * @description Ask for usage in streams.
              * @default true
              */
-            stream_usage: boolean;
+            stream_usage?: boolean;
             /**
              * @description Role of instructions (Chat, Responses).
              * @default system
              */
-            system_role: components["schemas"]["ConfigSystemRole"];
+            system_role?: components["schemas"]["ConfigSystemRole"];
             /**
              * @description Only one system message, and only as the first.
              * @default false
              */
-            system_first: boolean;
+            system_first?: boolean;
             /**
              * @description The first message after the instructions must be the user's.
              * @default false
              */
-            user_first: boolean;
+            user_first?: boolean;
             /**
              * @description What the assistant is made to say between the result of a tool and the user, where the server refuses one after the other
              *     (Mistral).
@@ -2366,22 +2366,22 @@ export interface components {
              * @description Neighbouring messages of one role must be joined.
              * @default false
              */
-            merge_same_role: boolean;
+            merge_same_role?: boolean;
             /**
              * @description Content of an assistant message that holds only tool calls.
              * @default null
              */
-            empty_content: components["schemas"]["ConfigEmptyContent"];
+            empty_content?: components["schemas"]["ConfigEmptyContent"];
             /**
              * @description Content that is only text must be a string, not a list.
              * @default true
              */
-            flatten_text: boolean;
+            flatten_text?: boolean;
             /**
              * @description Rule for tool call ids.
              * @default any
              */
-            tool_id: components["schemas"]["ConfigToolIdRule"];
+            tool_id?: components["schemas"]["ConfigToolIdRule"];
             /**
              * @description Tool choices the server takes; others are weakened.
              * @default [
@@ -2391,156 +2391,156 @@ export interface components {
              *       "named"
              *     ]
              */
-            tool_choice: components["schemas"]["ConfigToolChoiceMode"][];
+            tool_choice?: components["schemas"]["ConfigToolChoiceMode"][];
             /** @description Word for "some tool must be used" (Mistral: `any`). */
             required_word?: string;
             /**
              * @description Free-form tools are understood (Chat); others get them as functions with one string.
              * @default false
              */
-            custom_tools: boolean;
+            custom_tools?: boolean;
             /**
              * @description `strict` on tools is understood.
              * @default true
              */
-            strict_tools: boolean;
+            strict_tools?: boolean;
             /**
              * @description How much a schema must be simplified.
              * @default unversioned
              */
-            schema_clean: components["schemas"]["ConfigSchemaClean"];
+            schema_clean?: components["schemas"]["ConfigSchemaClean"];
             /**
              * Format: uint
              * @description Stop sequences the server takes at most (Chat).
              * @default 4
              */
-            max_stop: number;
+            max_stop?: number;
             /**
              * @description What the server calls the service tiers that may be asked of it, by the word of the official API or its own. Empty: the official words.
              * @default {}
              */
-            service_tiers: {
+            service_tiers?: {
                 [key: string]: string;
             };
             /**
              * @description Structured output the server takes.
              * @default schema
              */
-            json_mode: components["schemas"]["ConfigJsonMode"];
+            json_mode?: components["schemas"]["ConfigJsonMode"];
             /**
              * @description `response_format: {type: text}` is refused.
              * @default true
              */
-            omit_text_format: boolean;
+            omit_text_format?: boolean;
             /**
              * @description Where reasoning stands in answers.
              * @default auto
              */
-            reasoning_read: components["schemas"]["ConfigReasoningRead"];
+            reasoning_read?: components["schemas"]["ConfigReasoningRead"];
             /**
              * @description Whether and how reasoning goes back to the server.
              * @default never
              */
-            reasoning_back: components["schemas"]["ConfigReasoningBack"];
+            reasoning_back?: components["schemas"]["ConfigReasoningBack"];
             /**
              * @description Which assistant messages carry it.
              * @default tool_turns
              */
-            reasoning_back_when: components["schemas"]["ConfigReasoningBackWhen"];
+            reasoning_back_when?: components["schemas"]["ConfigReasoningBackWhen"];
             /** @description What stands for reasoning that the client could not carry. */
             reasoning_placeholder?: string;
             /**
              * @description How thinking is switched.
              * @default effort
              */
-            thinking_control: components["schemas"]["ConfigThinkingControl"];
+            thinking_control?: components["schemas"]["ConfigThinkingControl"];
             /**
              * @description `thinking` may hold a budget in tokens (Kimi).
              * @default false
              */
-            thinking_budget: boolean;
+            thinking_budget?: boolean;
             /**
              * @description Who does not stream must not think (`DashScope`): a request to think is asked for as a stream, any other has thinking switched off.
              * @default false
              */
-            thinking_needs_stream: boolean;
+            thinking_needs_stream?: boolean;
             /**
              * @description How usage is counted.
              * @default standard
              */
-            usage_rule: components["schemas"]["ConfigUsageRule"];
+            usage_rule?: components["schemas"]["ConfigUsageRule"];
             /**
              * @description How images may be given.
              * @default url
              */
-            image_input: components["schemas"]["ConfigImageInput"];
+            image_input?: components["schemas"]["ConfigImageInput"];
             /**
              * @description Sound is given as a `data:` address instead of bare base64 (Qwen).
              * @default false
              */
-            audio_data_uri: boolean;
+            audio_data_uri?: boolean;
             /**
              * @description Documents are taken.
              * @default true
              */
-            file_input: boolean;
+            file_input?: boolean;
             /**
              * @description Tool messages carry the function's name.
              * @default false
              */
-            tool_name: boolean;
+            tool_name?: boolean;
             /**
              * @description The last assistant message needs `prefix: true` (Mistral).
              * @default false
              */
-            prefix_last_assistant: boolean;
+            prefix_last_assistant?: boolean;
             /**
              * @description A stream may end without finish reason (Snowflake).
              * @default false
              */
-            may_omit_finish: boolean;
+            may_omit_finish?: boolean;
             /**
              * @description Answers break rules that clients of the protocol rely on, such as the index of tool calls: they are written anew for those, too.
              * @default false
              */
-            loose_answers: boolean;
+            loose_answers?: boolean;
             /**
              * @description Tool calls of a stream come strictly one after the other.
              * @default false
              */
-            sequential_tools: boolean;
+            sequential_tools?: boolean;
             /**
              * @description Tool calls written as text are extracted.
              * @default off
              */
-            text_tool_calls: components["schemas"]["ConfigTextToolCalls"];
+            text_tool_calls?: components["schemas"]["ConfigTextToolCalls"];
             /**
              * @description An exact repetition of a reasoning delta is dropped (xAI).
              * @default false
              */
-            dedupe_reasoning: boolean;
+            dedupe_reasoning?: boolean;
             /**
              * @description Input tokens already include the cached ones (third-party Messages servers).
              * @default false
              */
-            input_includes_cache: boolean;
+            input_includes_cache?: boolean;
             /**
              * @description Request members to leave out.
              * @default []
              */
-            drop: string[];
+            drop?: string[];
             /**
              * @description Request members to rename.
              * @default {}
              */
-            rename: {
+            rename?: {
                 [key: string]: string;
             };
             /**
              * @description Request members to clamp to a range.
              * @default {}
              */
-            clamp: {
+            clamp?: {
                 [key: string]: [
                     number,
                     number
@@ -2550,92 +2550,92 @@ export interface components {
              * @description Vendor members of Chat requests the server understands and that may be forwarded (`top_k`, `chat_template_kwargs`, …).
              * @default []
              */
-            accept: string[];
+            accept?: string[];
             /**
              * @description Vendor members of any name may be forwarded.
              * @default true
              */
-            accept_unknown: boolean;
+            accept_unknown?: boolean;
             /**
              * @description Headers to add.
              * @default {}
              */
-            extra_headers: {
+            extra_headers?: {
                 [key: string]: string;
             };
             /**
              * @description Members to add to the body.
              * @default {}
              */
-            extra_body: {
+            extra_body?: {
                 [key: string]: unknown;
             };
             /**
              * @description `anthropic-beta` flags the server takes; empty takes all.
              * @default []
              */
-            betas: string[];
+            betas?: string[];
             /**
              * @description A 12-hour cache lifetime may be asked for (`OpenAI`).
              * @default false
              */
-            cache_ttl_12h: boolean;
+            cache_ttl_12h?: boolean;
             /**
              * @description Gemini: ids on function calls and responses are accepted.
              * @default true
              */
-            accepts_call_ids: boolean;
+            accepts_call_ids?: boolean;
             /**
              * @description Google: the bypass value for missing signatures is sent as base64 instead of the literal text.
              * @default false
              */
-            sentinel_base64: boolean;
+            sentinel_base64?: boolean;
             /**
              * @description Gemini: use the JSON Schema fields (`parametersJsonSchema`); false uses the OpenAPI form.
              * @default true
              */
-            json_schema_fields: boolean;
+            json_schema_fields?: boolean;
             /**
              * @description The server keeps answers (`store`, `previous_response_id`) and may be asked to.
              * @default false
              */
-            stateful: boolean;
+            stateful?: boolean;
             /**
              * @description Adds a top-level `cache_control` for clients that cannot place markers (Messages).
              * @default true
              */
-            auto_cache: boolean;
+            auto_cache?: boolean;
             /**
              * @description The `authorization` of remote MCP servers may be handed to this provider by clients of other protocols.
              * @default false
              */
-            forward_mcp_authorization: boolean;
+            forward_mcp_authorization?: boolean;
             /**
              * @description The interface that embeddings are asked for by.
              * @default protocol
              */
-            embeddings: components["schemas"]["ConfigEmbeddings"];
+            embeddings?: components["schemas"]["ConfigEmbeddings"];
             /**
              * @description The server has an endpoint that counts tokens.
              * @default false
              */
-            counts_tokens: boolean;
+            counts_tokens?: boolean;
             /**
              * @description Names in its list of models that are not for clients.
              * @default []
              */
-            hidden_models: string[];
+            hidden_models?: string[];
             /**
              * @description Gemini: it takes a whole request to count (`generateContentRequest`); others take contents, instructions, tools and settings.
              * @default true
              */
-            counts_whole_requests: boolean;
+            counts_whole_requests?: boolean;
             /**
              * @description What the server keeps for its clients beside answers, by the first word of the path (`files`, `batches`, `vector_stores`, …);
              *     `*` stands for everything its protocol has.
              * @default []
              */
-            objects: string[];
+            objects?: string[];
         };
         /** @description What a provider speaks. */
         ConfigProtocol: "chat" | "responses" | "messages" | "gemini";
@@ -2648,7 +2648,7 @@ export interface components {
              *     say all at once.
              * @default
              */
-            key: string;
+            key?: string;
             /**
              * @description AWS: the access key id that belongs to it. Requests are signed then.
              * @example env:AWS_ACCESS_KEY_ID
@@ -2733,7 +2733,7 @@ export interface components {
              * @description Names of variables that it gets from Polyport's own environment, beside `PATH`, `HOME`, `LANG` and others that hold no secrets.
              * @default []
              */
-            pass_env: string[];
+            pass_env?: string[];
             /** @description Where it runs, relative to the configuration file. Default: the folder of the configuration file. */
             working_directory?: string;
             /** @description The path that it answers with a status below 300 once it can be asked. Default: `/health`. */
@@ -2756,7 +2756,7 @@ export interface components {
              * @description The expression.
              * @default
              */
-            path: string;
+            path?: string;
             /**
              * @description It counts only where this filter of JSONPath is true of the answer or event.
              * @example @.type == 'text'
@@ -2775,12 +2775,12 @@ export interface components {
              * @description Streams come even where none is asked for. Default: false.
              * @default false
              */
-            always: boolean;
+            always?: boolean;
             /**
              * @description Every event has the whole text so far, not only what is new. Default: false.
              * @default false
              */
-            cumulative: boolean;
+            cumulative?: boolean;
             /** @description Data of the event that ends a stream. Default: `[DONE]`. */
             done?: string;
             /** @description Where things stand in an event. Default: where they stand in a whole answer. */
@@ -2794,7 +2794,7 @@ export interface components {
              * @description `provider/model`, or the name of another model.
              * @default
              */
-            target: string;
+            target?: string;
             /**
              * Format: uint32
              * @description Share among targets of the same priority. Default: 1.
@@ -3371,7 +3371,7 @@ export interface components {
              *     say all at once.
              * @default
              */
-            key: string;
+            key?: string;
             /**
              * @description AWS: the access key id that belongs to it. Requests are signed then.
              * @example env:AWS_ACCESS_KEY_ID
@@ -3400,7 +3400,7 @@ export interface components {
              * @description Default: true.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /** @description Names of models as clients write them; `*` stands for anything. */
             models?: string[] | null;
             pools?: string[] | null;
@@ -3425,7 +3425,7 @@ export interface components {
              * @description They have to choose another one at once. Default: true.
              * @default true
              */
-            must_change: boolean;
+            must_change?: boolean;
         };
         NewPool: {
             /** @description What kind of model it offers: names that hold one of the words of the tier reach it. */
@@ -3438,7 +3438,7 @@ export interface components {
              *       "flash-lite"
              *     ]
              */
-            words: string[];
+            words?: string[];
             /** @description What it consists of. */
             targets: string | components["schemas"]["ConfigTarget"] | (string | components["schemas"]["ConfigTarget"])[];
             /** @description How one of its targets is chosen. Default: `round_robin`. */
@@ -3447,7 +3447,7 @@ export interface components {
              * @description Other pools, tried in order when none of its targets can be.
              * @default []
              */
-            fallbacks: string[];
+            fallbacks?: string[];
             /** @description Its name, which stays. */
             name: string;
             /** @description Whether it is used. Default: true. */
@@ -3503,7 +3503,7 @@ export interface components {
              * @description Single quirks that differ from the table.
              * @default {}
              */
-            quirks: components["schemas"]["ConfigProfile"];
+            quirks?: components["schemas"]["ConfigProfile"];
             /** @description Headers to add to every request. Values may be `env:NAME` or `file:PATH`. */
             headers?: {
                 [key: string]: string;
@@ -3518,7 +3518,7 @@ export interface components {
              * @description Models it is known to serve: clients may ask for them without an entry in `models`.
              * @default []
              */
-            models: string[];
+            models?: string[];
             /** @description How long to wait for it, where `limits` does not fit. */
             timeouts?: components["schemas"]["ConfigTimeouts"];
             /**
@@ -3568,7 +3568,7 @@ export interface components {
              * @description Only these keys of the provider, by name. Default: all.
              * @default []
              */
-            keys: string[];
+            keys?: string[];
             /** @description How failed attempts of its requests are repeated, where `retry` does not fit. */
             retry?: components["schemas"]["ConfigRouteRetry"];
             /** @description A second attempt where the first is slow to begin. Default: `hedge`. */
@@ -3584,7 +3584,7 @@ export interface components {
              * @description Prompts and answers are kept in the request log for some time, without what looks like a key. Default: false.
              * @default false
              */
-            capture: boolean;
+            capture?: boolean;
             /** @description For people. */
             name?: string;
             /** @description Whether it is used. Default: true. */
@@ -3597,7 +3597,7 @@ export interface components {
              * @description Default: true.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /** @description Names of models as clients write them; `*` stands for anything. */
             models?: string[] | null;
             pools?: string[] | null;
@@ -3620,7 +3620,7 @@ export interface components {
              * @description Default: true.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /** @description Names of models as clients write them; `*` stands for anything. */
             models?: string[] | null;
             pools?: string[] | null;
@@ -4588,7 +4588,7 @@ export interface components {
                  * @description Single quirks that differ from the table.
                  * @default {}
                  */
-                quirks: components["schemas"]["ConfigProfile"];
+                quirks?: components["schemas"]["ConfigProfile"];
                 /** @description Headers to add to every request. Values may be `env:NAME` or `file:PATH`. */
                 headers?: {
                     [key: string]: string;
@@ -4603,7 +4603,7 @@ export interface components {
                  * @description Models it is known to serve: clients may ask for them without an entry in `models`.
                  * @default []
                  */
-                models: string[];
+                models?: string[];
                 /** @description How long to wait for it, where `limits` does not fit. */
                 timeouts?: components["schemas"]["ConfigTimeouts"];
                 /**
@@ -4668,7 +4668,7 @@ export interface components {
                  *     say all at once.
                  * @default
                  */
-                key: string;
+                key?: string;
                 /**
                  * @description AWS: the access key id that belongs to it. Requests are signed then.
                  * @example env:AWS_ACCESS_KEY_ID
