@@ -12,7 +12,7 @@ import { Waiting } from '../../widgets/Waiting';
 import { useAbout } from './about';
 import { Row } from './Row';
 import classes from './Row.module.css';
-import { changed, type Draft, type Drafts, errorsBy, matches, patchOf, sections, type Setting } from './settings';
+import { changed, type Draft, type Drafts, errorsBy, matches, patchOf, sectionOf, sections, type Setting } from './settings';
 import { useSaveSettings, useSettings } from './useSettings';
 
 interface Props {
@@ -63,13 +63,18 @@ export function General({ q, section, onChange }: Props) {
   const shown = text !== '' || own ? all : all.filter(({ name }) => name === current);
   const name = (section: string) => t(`sections.${section}`, { defaultValue: section });
   const errorOf = (path: string) => refused[path] ?? (tried && mistakes[path] ? t(`mistakes.${mistakes[path]}`) : undefined);
+  // What is wrong may be far away, or in another section.
+  const reveal = (path: string | undefined) => {
+    if (path === undefined) return;
+    if (text === '' && !own) onChange({ section: sectionOf({ path }) });
+    setTimeout(() => document.querySelector(`[data-setting="${CSS.escape(path)}"]`)?.scrollIntoView({ block: 'center' }));
+  };
   const send = (revision?: number) => {
     setTried(true);
-    if (Object.keys(mistakes).length === 0) save.mutate({ patch, revision });
+    if (Object.keys(mistakes).length > 0) reveal(Object.keys(mistakes)[0]);
+    else save.mutate({ patch, revision }, { onError: (problem) => reveal(Object.keys(errorsBy(settings, problem.fieldErrors()))[0]) });
   };
   const stale = save.error?.code === 'stale';
-  const places = new Set(all.flatMap(({ settings }) => settings.map(({ path }) => path)));
-  const elsewhere = Object.keys(refused).filter((path) => !places.has(path));
 
   return (
     <>
@@ -123,11 +128,6 @@ export function General({ q, section, onChange }: Props) {
               </Panel>
             </div>
           ))}
-          {stale ? (
-            <ConflictAlert onTake={() => (save.reset(), void refetch())} onReplace={() => send()} pending={save.isPending} />
-          ) : (
-            <ProblemAlert problem={save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {}).filter((path) => !elsewhere.includes(path))} />
-          )}
           {saved && drafts.size === 0 && (
             <Group className={classes.bar} gap="xs" role="status">
               <IconCheck size={18} />
@@ -135,25 +135,32 @@ export function General({ q, section, onChange }: Props) {
             </Group>
           )}
           {drafts.size > 0 && (
-            <Group className={classes.bar} justify="space-between" role="region" aria-label={t('unsaved', { count: drafts.size })}>
-              <Text size="sm">
-                {t('unsaved', { count: drafts.size })}
-                {tried && Object.keys(mistakes).length > 0 && (
-                  <Text span inherit c="var(--mantine-color-error)">
-                    {' '}
-                    {t('mistakesLeft', { count: Object.keys(mistakes).length })}
-                  </Text>
-                )}
-              </Text>
-              <Group gap="xs">
-                <Button variant="default" size="xs" onClick={() => (setDrafts(new Map()), setTried(false), save.reset())}>
-                  {t('discard')}
-                </Button>
-                <Button size="xs" loading={save.isPending} onClick={() => send(data.revision)}>
-                  {t('saveAll')}
-                </Button>
+            <section className={classes.bar} aria-label={t('unsaved', { count: drafts.size })}>
+              {stale ? (
+                <ConflictAlert onTake={() => (save.reset(), void refetch())} onReplace={() => send()} pending={save.isPending} />
+              ) : (
+                <ProblemAlert problem={save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {})} />
+              )}
+              <Group justify="space-between" mt={save.error ? 'xs' : 0}>
+                <Text size="sm">
+                  {t('unsaved', { count: drafts.size })}
+                  {tried && Object.keys(mistakes).length > 0 && (
+                    <Text span inherit c="var(--mantine-color-error)">
+                      {' '}
+                      {t('mistakesLeft', { count: Object.keys(mistakes).length })}
+                    </Text>
+                  )}
+                </Text>
+                <Group gap="xs">
+                  <Button variant="default" size="xs" onClick={() => (setDrafts(new Map()), setTried(false), save.reset())}>
+                    {t('discard')}
+                  </Button>
+                  <Button size="xs" loading={save.isPending} onClick={() => send(data.revision)}>
+                    {t('saveAll')}
+                  </Button>
+                </Group>
               </Group>
-            </Group>
+            </section>
           )}
         </div>
       </div>
