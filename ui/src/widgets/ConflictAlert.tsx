@@ -12,7 +12,7 @@ export function ConflictAlert({ onTake, onReplace, pending }: { onTake: () => vo
         <Button size="xs" variant="default" onClick={onTake}>
           {t('conflict.take')}
         </Button>
-        <Button size="xs" color="orange.9" onClick={onReplace} loading={pending}>
+        <Button size="xs" color="#a33c06" onClick={onReplace} loading={pending}>
           {t('conflict.replace')}
         </Button>
       </Group>

@@ -6,7 +6,7 @@ const t = words("en", "credentials");
 export default {
   "an import tells of each line what became of it, and gives back those that failed": async (walk) => {
     await walk.api("POST", "providers", { name: "walk-import", protocol: "chat", base_url: walk.fakes.chat });
-    const page = await walk.open("/credentials?add=1", { grant: ["clipboard-read", "clipboard-write"] });
+    const page = await walk.open("/credentials?add=new", { grant: ["clipboard-read", "clipboard-write"] });
     const dialog = page.getByRole("dialog", { name: t("import.title") });
     await dialog.getByPlaceholder(t("import.providerPick")).click();
     await page.getByRole("option", { name: "walk-import", exact: true }).click();
@@ -29,7 +29,7 @@ export default {
   },
 
   "a hundred thousand lines are pasted without harm to the page": async (walk) => {
-    const page = await walk.open("/credentials?add=1", { grant: ["clipboard-read", "clipboard-write"] });
+    const page = await walk.open("/credentials?add=new", { grant: ["clipboard-read", "clipboard-write"] });
     const dialog = page.getByRole("dialog", { name: t("import.title") });
     await page.evaluate(() => navigator.clipboard.writeText(Array.from({ length: 100_000 }, (_, at) => `sk-many-${at}-0123456789`).join("\n")));
     await dialog.getByRole("textbox", { name: t("import.text") }).focus();

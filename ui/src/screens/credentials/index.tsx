@@ -47,7 +47,7 @@ export default function Credentials() {
   return (
     <>
       <PageHeader title={t('common:screens.credentials')} about={t('about')}>
-        <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: '1' })}>
+        <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: 'new' })}>
           {t('add')}
         </Button>
       </PageHeader>
@@ -68,7 +68,7 @@ export default function Credentials() {
           filtered ? (
             <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => change(NO_FILTER)}>{t('empty.clear')}</Button>} />
           ) : (
-            <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: '1' })}>{t('add')}</Button>}>
+            <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: 'new' })}>{t('add')}</Button>}>
               {t('empty.text')}
             </Empty>
           )

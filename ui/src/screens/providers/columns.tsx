@@ -61,7 +61,7 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
         header: t('columns.models'),
         meta: { width: '76px', align: 'right', wide: true },
         cell: ({ row: { original } }) => (
-          <Anchor component="button" size="sm" onClick={() => onOpen(original.name, 'models')} aria-label={`${t('columns.models')}: ${original.name}`}>
+          <Anchor component="button" size="sm" onClick={() => onOpen(original.name, 'models')} aria-label={`${format.number(original.models?.length ?? 0)} ${t('columns.models')}: ${original.name}`}>
             {format.number(original.models?.length ?? 0)}
           </Anchor>
         ),
@@ -72,7 +72,7 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
         header: t('columns.credentials'),
         meta: { width: '104px', align: 'right', wide: true },
         cell: ({ row: { original } }) => (
-          <Anchor renderRoot={(props) => <Link to="/credentials" search={{ provider: original.name } as never} {...props} />} size="sm" aria-label={`${t('columns.credentials')}: ${original.name}`}>
+          <Anchor renderRoot={(props) => <Link to="/credentials" search={{ provider: original.name } as never} {...props} />} size="sm" aria-label={`${format.number(original.credentials)} ${t('columns.credentials')}: ${original.name}`}>
             {format.number(original.credentials)}
           </Anchor>
         ),
@@ -109,7 +109,7 @@ export function useColumns(onOpen: (name: string, tab?: string) => void, onDelet
         cell: ({ row: { original } }) => {
           const learned = original.learned?.length ?? 0;
           return learned > 0 ? (
-            <Anchor component="button" size="sm" onClick={() => onOpen(original.name, 'learned')} aria-label={`${t('columns.learned')}: ${original.name}`}>
+            <Anchor component="button" size="sm" onClick={() => onOpen(original.name, 'learned')} aria-label={`${format.number(learned)} ${t('columns.learned')}: ${original.name}`}>
               {format.number(learned)}
             </Anchor>
           ) : (

@@ -45,7 +45,7 @@ export default function Providers() {
   return (
     <>
       <PageHeader title={t('common:screens.providers')} about={t('about')}>
-        <Button leftSection={<IconPlus size={16} />} onClick={() => set({ add: '1' })}>
+        <Button leftSection={<IconPlus size={16} />} onClick={() => set({ add: 'new' })}>
           {t('add')}
         </Button>
       </PageHeader>
@@ -93,7 +93,7 @@ export default function Providers() {
               }
             />
           ) : (
-            <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: '1' })}>{t('add')}</Button>}>
+            <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: 'new' })}>{t('add')}</Button>}>
               {t('empty.text')}
             </Empty>
           )

@@ -80,7 +80,7 @@ export default function Tokens() {
         <Button variant="default" leftSection={<IconRefresh size={16} />} loading={refreshAll.isPending} disabled={tokens.length === 0} onClick={() => setRefreshing(true)}>
           {t('refreshAll.do')}
         </Button>
-        <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: '1' })}>
+        <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: 'new' })}>
           {t('add')}
         </Button>
       </PageHeader>
@@ -116,7 +116,7 @@ export default function Tokens() {
               tokens.length > 0 ? (
                 <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => set({ q: '', status: '', provider: '' })}>{t('empty.clear')}</Button>} />
               ) : (
-                <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: '1' })}>{t('add')}</Button>}>
+                <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: 'new' })}>{t('add')}</Button>}>
                   {t('empty.text')}
                 </Empty>
               )
