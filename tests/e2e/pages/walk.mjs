@@ -219,8 +219,8 @@ export class Walk {
     const until = Date.now() + PATIENCE;
     for (let calm = 0; calm < 2; ) {
       await page.waitForFunction(() => {
-        const shown = document.querySelector("main")?.textContent ?? "";
-        return shown !== "" && !document.querySelector("[aria-busy=true], .mantine-Loader-root, .mantine-Skeleton-root[data-visible]");
+        const shown = document.querySelector("main") ?? document.querySelector("#root");
+        return shown?.textContent && !document.querySelector("[aria-busy=true], .mantine-Loader-root, .mantine-Skeleton-root[data-visible]");
       });
       await page.evaluate(async () => {
         const ends = document.getAnimations().filter((one) => one.effect?.getComputedTiming().iterations !== Infinity);
