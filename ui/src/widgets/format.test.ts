@@ -34,4 +34,11 @@ describe('makeFormat', () => {
     expect(en.short(12_000)).toBe('12K');
     expect(en.number(1234567)).toBe('1,234,567');
   });
+
+  it('tells the year of a day only where it is another one', () => {
+    const at = new Date();
+    expect(makeFormat('en').day(at.toISOString())).not.toContain(String(at.getFullYear()));
+    expect(makeFormat('en').day('2001-02-03T12:00:00Z')).toBe('Feb 3, 2001');
+    expect(makeFormat('zh').day('never')).toBe('–');
+  });
 });

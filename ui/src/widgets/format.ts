@@ -17,6 +17,8 @@ export interface Format {
   duration: (ms: number | null | undefined) => string;
   /** Day and time; Unix milliseconds or RFC 3339. */
   time: (at: number | string | null | undefined) => string;
+  /** The day alone; the year where it is another one. */
+  day: (at: number | string | null | undefined) => string;
   /** The time of the day with seconds. */
   clock: (at: number | string | null | undefined) => string;
   /** `3 minutes ago`. */
@@ -31,6 +33,8 @@ const NONE = '–';
 export function makeFormat(language: string): Format {
   const tag = tagOf(language);
   const time = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' });
+  const day = new Intl.DateTimeFormat(tag, { month: 'short', day: 'numeric' });
+  const dayOfYear = new Intl.DateTimeFormat(tag, { dateStyle: 'medium' });
   const clock = new Intl.DateTimeFormat(tag, { timeStyle: 'medium' });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: 'auto' });
   const short = new Intl.NumberFormat(tag, { notation: 'compact', maximumFractionDigits: 1 });
@@ -48,6 +52,7 @@ export function makeFormat(language: string): Format {
       given(share, (share) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: digits }).format(share)),
     duration: (ms) => given(ms, (ms) => writeDuration(ms, number)),
     time: (at) => given(at, (at) => date(at, (date) => time.format(date))),
+    day: (at) => given(at, (at) => date(at, (date) => (date.getFullYear() === new Date().getFullYear() ? day : dayOfYear).format(date))),
     clock: (at) => given(at, (at) => date(at, (date) => clock.format(date))),
     ago: (at) =>
       given(at, (at) =>

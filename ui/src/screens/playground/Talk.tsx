@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat, useNow } from '../../widgets/format';
-import { type Lane, openCalls, type Said } from './conversation';
+import { type Lane, openCalls, type Said, unanswered } from './conversation';
 import type { Exchange } from './exchange';
 import { Facts } from './Facts';
 import { Failure } from './Failure';
@@ -76,6 +76,11 @@ export function Talk({ lane, label, raw, onEdit, onResend, onAgain, onResults }:
           {failed.answer.parts.length > 0 && <Parts parts={failed.answer.parts} />}
           <Failure exchange={failed} onAgain={onAgain} />
         </div>
+      )}
+      {!raw && !failed && unanswered(lane) && (
+        <Button size="compact-sm" variant="default" style={{ justifySelf: 'end' }} leftSection={<IconReload size={14} />} onClick={onAgain}>
+          {t('talk.ask')}
+        </Button>
       )}
       {calls.length > 0 && <Results key={lane.turns.at(-1)?.id} calls={calls} onGive={onResults} />}
       </div>

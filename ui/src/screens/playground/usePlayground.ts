@@ -107,6 +107,10 @@ export function usePlayground(key: string | null) {
   useEffect(() => () => {
     for (const controller of running.values()) controller.abort();
   }, []);
+  // Another key: that the one before was refused says nothing any more.
+  useEffect(() => {
+    if (state.lanes.some((lane) => lane.last?.fault === 'client_auth')) set({ lanes: state.lanes.map((lane) => (lane.last?.fault === 'client_auth' ? { ...lane, last: null } : lane)) });
+  }, [key]);
   const askAll = () => state.lanes.forEach((_, at) => void ask(at, latest.current));
   return {
     ...now,

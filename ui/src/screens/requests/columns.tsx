@@ -8,9 +8,10 @@ import { cacheShare, lastAttempt, type Row, sums } from './figures';
 import { Outcome } from './Outcome';
 
 /** Two lines of a cell: what is looked for first, and what belongs to it. */
-function Two({ upper, lower, title }: { upper: ReactNode; lower: ReactNode; title?: string }) {
+function Two({ upper, lower, title, fills }: { upper: ReactNode; lower: ReactNode; title?: string; fills?: boolean }) {
+  // What fills its column does not widen it: long names are cut, and the table fits.
   return (
-    <Stack gap={0} title={title} miw={0}>
+    <Stack gap={0} title={title} miw={fills ? '100%' : 0} w={fills ? 0 : undefined}>
       <Text size="sm" truncate component="div">
         {upper}
       </Text>
@@ -21,33 +22,32 @@ function Two({ upper, lower, title }: { upper: ReactNode; lower: ReactNode; titl
   );
 }
 
-/** The day is told where it is another one. */
-function when(at: string | null | undefined, format: Format): [string, boolean] {
-  const today = at && new Date(at).toDateString() === new Date().toDateString();
-  return [today ? format.clock(at) : format.time(at), Boolean(today)];
+function isToday(at: string | null | undefined): boolean {
+  return at != null && new Date(at).toDateString() === new Date().toDateString();
 }
 
-export function columns(t: TFunction<['requests', 'common']>, format: Format): ColumnDef<Row>[] {
+export function columns(t: TFunction<['requests', 'common']>, format: Format, narrow: boolean): ColumnDef<Row>[] {
   return [
     {
       id: 'at',
       header: t('columns.time'),
-      meta: { width: '112px' },
+      meta: { width: narrow ? '96px' : '112px' },
       cell: ({ row: { original: row } }) => {
-        const [text, today] = when(row.at, format);
         const protocol = t(`common:protocols.${row.protocol}`, { defaultValue: row.protocol });
-        return today ? <Two upper={text} lower={protocol} title={format.time(row.at)} /> : <Two upper={text} lower={protocol} title={text} />;
+        // The day is told where it is another one.
+        return <Two upper={format.clock(row.at)} lower={isToday(row.at) ? protocol : format.day(row.at)} title={`${format.time(row.at)} · ${protocol}`} fills />;
       },
     },
     {
       id: 'model',
       header: t('columns.model'),
-      meta: { width: 'minmax(112px, 1.5fr)' },
+      meta: { width: narrow ? 'minmax(90px, 1fr)' : 'minmax(112px, 1.5fr)' },
       cell: ({ row: { original: row } }) => {
         const last = lastAttempt(row);
         const to = last && (last.model === row.model ? last.provider : `${last.provider}/${last.model}`);
         return (
           <Two
+            fills
             upper={<bdi>{row.model || t('noModel')}</bdi>}
             title={to ? `${row.model} → ${to}` : row.model}
             lower={to ? <>→ <bdi>{to}</bdi>{row.attempts.length > 1 && ` · ${t('attempts.count', { count: row.attempts.length })}`}</> : t('attempts.none')}
@@ -62,13 +62,13 @@ export function columns(t: TFunction<['requests', 'common']>, format: Format): C
       cell: ({ row: { original: row } }) => {
         const who = row.user?.name ?? row.team?.name ?? row.key?.name;
         const lower = row.user || row.team ? (row.key?.name ?? '') : '';
-        return <Two upper={who ? <bdi>{who}</bdi> : <Text span c="dimmed">{t('nobody')}</Text>} lower={<bdi>{lower}</bdi>} title={[who, lower].filter(Boolean).join(' · ')} />;
+        return <Two upper={who ? <bdi>{who}</bdi> : <Text span c="dimmed">{t('nobody')}</Text>} lower={<bdi>{lower}</bdi>} title={[who, lower].filter(Boolean).join(' · ')} fills />;
       },
     },
     {
       id: 'outcome',
       header: t('columns.outcome'),
-      meta: { width: 'minmax(132px, 1.1fr)' },
+      meta: { width: narrow ? '116px' : 'minmax(132px, 1.1fr)' },
       cell: ({ row: { original: row } }) => <Outcome status={row.status} outcome={row.outcome} error={row.error} />,
     },
     {
@@ -80,7 +80,7 @@ export function columns(t: TFunction<['requests', 'common']>, format: Format): C
     {
       id: 'tokens',
       header: () => <span title={t('columns.tokensAbout')}>{t('columns.tokens')}</span>,
-      meta: { width: '96px', align: 'right', wide: true },
+      meta: { width: '88px', align: 'right', wide: true },
       cell: ({ row: { original: row } }) => {
         const { input, output, reasoning } = sums(row.attempts);
         return <Two upper={format.number(row.tokens)} lower={row.tokens > 0 ? `${format.short(input)} → ${format.short(output + reasoning)}` : ''} title={t('columns.tokensAbout')} />;
@@ -98,7 +98,7 @@ export function columns(t: TFunction<['requests', 'common']>, format: Format): C
     {
       id: 'cost',
       header: () => <span title={t('columns.costAbout')}>{t('columns.cost')}</span>,
-      meta: { width: '98px', align: 'right', wide: true },
+      meta: { width: '112px', align: 'right', wide: true },
       cell: ({ row: { original: row } }) => (
         <Two
           upper={format.money(row.cost as Record<string, string>)}

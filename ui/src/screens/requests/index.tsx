@@ -1,4 +1,5 @@
 import { ActionIcon, Button, Text, Tooltip } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
 import { IconRefresh } from '@tabler/icons-react';
 import { useCallback, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -44,7 +45,8 @@ export default function Requests() {
       live.resume();
     }
   };
-  const shown = useMemo(() => columns(t, format), [t, format]);
+  const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
+  const shown = useMemo(() => columns(t, format, narrow), [t, format, narrow]);
   const open = (id: string) => setSearch({ id });
   const narrowed = FILTERS.some((name) => search[name] !== '') || search.range !== 'all' || search.from !== '' || search.to !== '';
 
