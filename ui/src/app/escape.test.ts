@@ -36,16 +36,23 @@ describe('Escape', () => {
     expect(later).toHaveBeenCalledTimes(1);
   });
 
-  it('is left to a single one, and to lists that are open', () => {
+  it('closes a single one once, and is left to one that has no button', () => {
     const drawer = sheet('Drawer');
     press('Escape');
-    expect([drawer(), later.mock.calls.length]).toEqual([0, 1]);
+    expect([drawer(), later.mock.calls.length]).toEqual([1, 0]);
+    document.body.replaceChildren();
+    sheet('Modal', false);
+    press('Escape');
+    expect(later).toHaveBeenCalledTimes(1);
+  });
+
+  it('is left to lists that are open', () => {
     const modal = sheet('Modal');
     const field = document.createElement('input');
     field.setAttribute('data-mantine-stop-propagation', 'true');
     document.body.append(field);
     press('Escape', field);
-    expect([modal(), later.mock.calls.length]).toEqual([0, 2]);
+    expect([modal(), later.mock.calls.length]).toEqual([0, 1]);
   });
 
   it('closes nothing where the one on top has to stay', () => {

@@ -53,7 +53,7 @@ export default {
     const dialog = page.getByRole("dialog");
     await dialog.getByRole("combobox", { name: t("rule.answer") }).fill("nowhere-at-all");
     await dialog.getByRole("button", { name: t("rule.create") }).click();
-    await dialog.getByText(/leads to `nowhere-at-all`/).waitFor();
+    await dialog.getByText(/leads to `nowhere-at-all`/).first().waitFor();
     walk.assert.equal(await dialog.getByRole("textbox", { name: t("rule.asks.alias") }).inputValue(), "walk-alias");
     await walk.axe(page);
   },

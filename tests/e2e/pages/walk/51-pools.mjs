@@ -25,13 +25,11 @@ export default {
     const choice = page.getByRole("dialog", { name: t("add.title") });
     await choice.getByRole("combobox", { name: t("add.provider") }).click();
     await page.getByRole("option", { name: "file-chat" }).click();
-    await choice.getByRole("checkbox", { name: "file-chat/chat-fast-1", exact: true }).check();
-    await choice.getByRole("checkbox", { name: "file-chat/chat-deep-1", exact: true }).check();
+    await choice.getByRole("checkbox", { name: "file-chat/fast-1", exact: true }).check();
+    await choice.getByRole("checkbox", { name: "file-chat/deep-1", exact: true }).check();
     // One that no list has is chosen as it is typed.
-    await choice.getByRole("textbox", { name: t("common:search") }).fill("file-gemini/gemini-fast-1");
-    const typed = choice.getByRole("button", { name: t("add.byHand", { target: "file-gemini/gemini-fast-1" }) });
-    const listed = choice.getByRole("checkbox", { name: "file-gemini/gemini-fast-1", exact: true });
-    await typed.or(listed).first().click();
+    await choice.getByRole("textbox", { name: t("common:search") }).fill("chat-unlisted-1");
+    await choice.getByRole("button", { name: t("add.byHand", { target: "file-chat/chat-unlisted-1" }) }).click();
     await choice.getByRole("button", { name: t("add.do_other", { count: 3 }) }).click();
     await choice.waitFor({ state: "detached" });
     await walk.settled(page);
@@ -66,14 +64,15 @@ export default {
     await walk.api("POST", "pools", { name: "walk-keys", targets: ["file-chat/chat-fast-1", "file-messages/messages-fast-1"] });
     const page = await walk.open("/pools?open=walk-keys");
     await page.getByRole("button", { name: t("list.move", { target: "file-chat/chat-fast-1" }) }).focus();
-    const said = page.locator("[role=status][aria-live=assertive]");
+    // It is for ears alone.
+    const said = (key, values) => page.locator("[aria-live=assertive]", { hasText: t(key, { target: "file-chat/chat-fast-1", ...values }) }).waitFor({ state: "attached" });
     await page.keyboard.press("Space");
-    await said.getByText(t("drag.start", { target: "file-chat/chat-fast-1", place: 1, of: 2, priority: 1 })).waitFor();
+    await said("drag.start", { place: 1, of: 2, priority: 1 });
     await page.keyboard.press("ArrowDown");
-    await said.getByText(t("drag.over", { target: "file-chat/chat-fast-1", place: 2, of: 2, priority: 1 })).waitFor();
+    await said("drag.over", { place: 2, of: 2, priority: 1 });
     // Past the end of the group: a priority of its own.
     await page.keyboard.press("ArrowDown");
-    await said.getByText(t("drag.over", { target: "file-chat/chat-fast-1", place: 1, of: 1, priority: 2 })).waitFor();
+    await said("drag.over", { place: 1, of: 1, priority: 2 });
     await page.keyboard.press("Space");
     await page.getByRole("button", { name: t("common:save"), exact: true }).click();
     await page.getByText(t("allSaved")).waitFor();

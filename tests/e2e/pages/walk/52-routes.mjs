@@ -26,7 +26,7 @@ export default {
     await open.getByRole("button", { name: t("try.do") }).click();
     await open.getByText(t("try.mine")).waitFor();
     await open.getByRole("button", { name: new RegExp(t("rare.title")) }).click();
-    await open.getByRole("textbox", { name: t("rare.attempts") }).fill("7");
+    await open.getByRole("textbox", { name: t("rare.attempts"), exact: true }).fill("7");
     await open.getByRole("textbox", { name: t("rare.patience") }).fill("soon");
     await open.getByText(t("rare.noTime")).waitFor();
     await open.getByRole("textbox", { name: t("rare.patience") }).fill("90s");
@@ -49,7 +49,7 @@ export default {
     const page = await walk.open("/routes?q=walk-off");
     const toggle = page.getByRole("switch", { name: t("turn", { name: "walk-off" }) });
     await toggle.uncheck({ force: true });
-    await page.getByRole("row", { name: /walk-off/ }).getByText(t("common:disabled")).waitFor();
+    await page.getByRole("row", { name: /walk-off/ }).getByText(t("common:disabled"), { exact: true }).waitFor();
     const { routes } = await walk.api("GET", "routes");
     walk.assert.equal(routes.find((route) => route.name === "walk-off").enabled, false);
   },

@@ -53,7 +53,7 @@ export default {
 
   "what is left out is told with its reason": async (walk) => {
     await walk.api("POST", "providers", { name: "explain-off", protocol: "chat", base_url: walk.fakes.chat });
-    const key = await walk.api("POST", "credentials", { provider: "explain-off", key: "sk-explain-off-0123456789", label: "explain key" });
+    const key = await walk.api("POST", "credentials", { provider: "explain-off", key: "sk-explain-off-0123456789", name: "explain key" });
     await walk.api("POST", `credentials/${key.id}/disable`);
     const page = await walk.open("/explain?model=explain-off/x");
     await page.getByText(t("nobody.title")).waitFor();

@@ -16,7 +16,7 @@ const COLOURS: Record<string, string> = { info: 'gray', warn: 'orange', error: '
 export function LossTable({ losses, onPath }: { losses: Loss[]; onPath?: (path: string) => void }) {
   const { t } = useTranslation(['explain', 'common']);
   return (
-    <Table.ScrollContainer minWidth={560} type="native">
+    <Table.ScrollContainer minWidth={560} type="native" tabIndex={0} role="group" aria-label={t('loss.title')}>
       <Table aria-label={t('loss.title')}>
         <Table.Thead>
           <Table.Tr>

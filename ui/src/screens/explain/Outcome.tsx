@@ -147,7 +147,7 @@ function Plan({ attempts }: { attempts: Schemas['Attempt'][] }) {
 function Excluded({ excluded }: { excluded: Schemas['Excluded'][] }) {
   const { t } = useTranslation(['explain', 'common']);
   return (
-    <Table.ScrollContainer minWidth={520} type="native">
+    <Table.ScrollContainer minWidth={520} type="native" tabIndex={0} role="group" aria-label={t('excluded.label')}>
       <Table aria-label={t('excluded.label')}>
         <Table.Tbody>
           {excluded.map((one, at) => (

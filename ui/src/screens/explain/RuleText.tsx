@@ -21,7 +21,7 @@ export function RuleText({ text }: { text: string }) {
       values={{ name: 'name' in rule ? rule.name : '', word: 'word' in rule ? rule.word : '' }}
       components={{
         n: <bdi style={{ fontFamily: 'var(--mantine-font-family-monospace)' }} />,
-        a: rule.kind === 'pool' || rule.kind === 'word' ? <Anchor component={Link} inherit to="/pools" search={{ open: rule.name } as never} /> : <span />,
+        a: rule.kind === 'pool' || rule.kind === 'word' ? <Anchor component={Link} inherit underline="always" to="/pools" search={{ open: rule.name } as never} /> : <span />,
       }}
     />
   );
@@ -34,7 +34,7 @@ function RouteText({ index }: { index: number }) {
   const route = rows.find((route) => route.index === index);
   return (
     <>
-      <Trans t={t} ns="explain" i18nKey="rules.route" components={{ a: <Anchor component={Link} inherit to="/routes" search={{ open: String(index) } as never} /> }} />
+      <Trans t={t} ns="explain" i18nKey="rules.route" components={{ a: <Anchor component={Link} inherit underline="always" to="/routes" search={{ open: String(index) } as never} /> }} />
       {route && (
         <>
           {' '}

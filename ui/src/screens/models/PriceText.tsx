@@ -25,7 +25,7 @@ export function PriceTable({ price }: { price: Price }) {
   const classes = [...new Set(price.sections.flatMap(({ rates }) => Object.keys(rates)))];
   return (
     <Stack gap={6}>
-      <Table.ScrollContainer minWidth={300} type="native">
+      <Table.ScrollContainer minWidth={300} type="native" tabIndex={0} role="group" aria-label={t('price.title')}>
         <Table aria-label={t('price.title')}>
           <Table.Thead>
             <Table.Tr>

@@ -22,7 +22,12 @@ async function pricesOf(service: string, signal: AbortSignal): Promise<Price[]> 
 export function usePrices() {
   const providers = useAll('/admin/api/providers', 'providers', {}, { staleTime: 30_000 });
   const services = useMemo(() => new Map(providers.rows.flatMap(({ name, quirks }) => (quirks ? [[name, quirks] as const] : []))), [providers.rows]);
-  const asked = useMemo(() => [...new Set(providers.rows.flatMap(({ name, quirks }) => (quirks ? [quirks, name] : [name])))].slice(0, 60), [providers.rows]);
+  // The table goes by the names of the services that are known.
+  const presets = useAll('/admin/api/presets', 'presets', {}, { staleTime: Infinity });
+  const asked = useMemo(() => {
+    const known = new Set(presets.rows.map(({ name }) => name));
+    return [...new Set(providers.rows.flatMap(({ name, quirks }) => [quirks ?? '', name]))].filter((name) => known.has(name));
+  }, [providers.rows, presets.rows]);
   const prices = useQueries({
     queries: asked.map((service) => ({
       queryKey: ['get', '/admin/api/prices', 'of', service],
