@@ -170,6 +170,13 @@ impl ProviderHealth {
         self.known(model).map_or(0, |target| target.in_flight.load(Ordering::Relaxed))
     }
 
+    /// Attempts under way with all of its models.
+    #[must_use]
+    pub fn under_way(&self) -> u32 {
+        let models = self.models.read();
+        models.values().fold(0, |sum, target| sum.saturating_add(target.in_flight.load(Ordering::Relaxed)))
+    }
+
     /// Why no credential can be used: the reason of the one that can be used first.
     fn why_none(&self, ask: &Ask<'_>, tried: &Tried) -> Barred {
         let looked_at = 0..self.roster.len().min(LOOKED_AT);

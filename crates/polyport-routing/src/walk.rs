@@ -88,6 +88,12 @@ impl Walk {
         Self::at(resolved, turn, false)
     }
 
+    /// Looks at what the request of this turn would meet, changing nothing.
+    #[must_use]
+    pub fn dry_at(resolved: Resolved, turn: u64) -> Self {
+        Self::at(resolved, turn, false)
+    }
+
     fn at(resolved: Resolved, turn: u64, takes: bool) -> Self {
         let progress = resolved.targets.iter().map(|_| Progress::default()).collect();
         Self { resolved, turn, takes, progress, provider_turns: Vec::new(), preferred: None, current: None }

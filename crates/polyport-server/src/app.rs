@@ -33,7 +33,7 @@ use crate::ingress::idempotency::Idempotency;
 use crate::ledger::{Books, Ledger};
 use crate::notifications::Notifier;
 use crate::observe::metrics::ProviderFigures;
-use crate::observe::{Memory, Metrics, Pressure, Tracer};
+use crate::observe::{Memory, Metrics, Pressure, Pulse, Tracer};
 use crate::persist::Persist;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
@@ -67,6 +67,8 @@ pub(crate) struct App {
     /// Who may do what at the admin API.
     pub(crate) identity: Identity,
     pub(crate) metrics: Metrics,
+    /// What happened in the last seconds.
+    pub(crate) pulse: Pulse,
     /// Takes traces, if there is a collector.
     pub(crate) tracer: Option<Tracer>,
     /// Tells how many log lines were lost.
@@ -225,6 +227,7 @@ impl App {
             directory,
             identity,
             metrics,
+            pulse: Pulse::default(),
             tracer,
             lost_lines: LostLines::default(),
             ledger: Ledger::new(books),

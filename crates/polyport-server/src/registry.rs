@@ -220,6 +220,16 @@ impl Registry {
         Ok(self.done(app, seen, &present, written).await)
     }
 
+    /// The configuration as it would be with this one in it. Nothing changes.
+    pub(crate) async fn rehearse(&self, new: Definition) -> Result<Config, Rejected> {
+        let judged = self.judge(self.present().with(new.clone())).await?;
+        match judged.declared.out.get(&new.id) {
+            Some(Standing::Broken(problems)) => Err(Rejected::Invalid(Arc::new(new), problems.clone())),
+            Some(Standing::Shadowed(problem)) => Err(Rejected::Taken(problem.message.clone())),
+            None => Ok(judged),
+        }
+    }
+
     /// Changes one, if it has this revision or none is named.
     pub(crate) async fn update<R: From<Rejected>>(
         &self,

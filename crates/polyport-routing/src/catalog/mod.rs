@@ -206,6 +206,13 @@ impl Catalog {
         self.unconverted(model, &hints, resolved)
     }
 
+    /// The targets of a pool, whatever routes say of its name. `None` if there is no such pool, or nothing is left of it.
+    #[must_use]
+    pub fn behind_pool(&self, name: &str) -> Option<Resolved> {
+        let pool = self.pool(name)?;
+        Some(self.found(self.exact.get(&pool.name)?, Rule::Pool(pool.name.clone())))
+    }
+
     fn unknown(&self, model: &str) -> UnknownModel {
         match model.char_indices().nth(LONGEST_NAME) {
             None => UnknownModel { model: model.into(), similar: self.similar(model) },

@@ -183,6 +183,18 @@ pub(super) fn described(ask: Ask) -> Described {
                 Answers::Plain("NotificationSent"),
             )
         },
+        Ask::Overview => Described {
+            statuses: &[404, 503],
+            ..say("Figures over time, without gaps, and their sum", Nothing, Answers::Plain("Overview"))
+        },
+        Ask::OverviewLive => {
+            let kinds = Answers::Written(&["text/event-stream; charset=utf-8"]);
+            say("Each second as it ends, as events: `past`, `second`, `providers`, `missed`", Nothing, kinds)
+        }
+        Ask::Preview => {
+            let answers = Answers::Plain("PoolPreview");
+            say("Where the next requests to a pool would go", Sends::Json("PoolQuestion"), answers)
+        }
         Ask::Usage(about) => usage(about),
         Ask::Download => {
             let kinds = Answers::Written(&["application/jsonl", "text/csv; charset=utf-8"]);

@@ -20,6 +20,8 @@
 //! | [`audit`] | what was done |
 //! | [`people`] | teams, users, and the keys of their programs |
 //! | [`usage`] | requests, the ledger, sums, and what is left of limits |
+//! | [`overview`], [`live`] | figures over time, and of each second |
+//! | [`preview`] | the next turns of a pool |
 //! | [`openapi`], `…shapes` | the OpenAPI document, and the shapes of what is taken and answered |
 //! | [`notifications`] | messages that were sent, and trying an address |
 //! | [`backup`] | the database as a download |
@@ -36,14 +38,18 @@ mod definitions;
 mod describe;
 mod explain;
 mod export;
+mod figures_shapes;
 mod import;
+mod live;
 mod models;
 mod notifications;
 mod oidc;
 mod openapi;
+mod overview;
 mod people;
 mod people_shapes;
 mod presets;
+mod preview;
 mod prices;
 mod providers;
 mod query;
@@ -114,6 +120,7 @@ enum Ask {
     Act(Act),
     Pools,
     Pool,
+    Preview,
     Routes,
     Route,
     Create(What),
@@ -144,6 +151,9 @@ enum Ask {
     People(people::Kind, people::Ask),
     Tokens(tokens::Ask),
     Usage(usage::Ask),
+    Overview,
+    /// Seconds as they end.
+    OverviewLive,
     /// Requests in a file.
     Download,
     /// Requests as they end.
@@ -209,10 +219,13 @@ pub(crate) async fn handle(call: Call) -> Response<Body> {
     let decoded = segments(head.uri.path());
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
     let answered = match let_in(&mut view, &head, &id, find(&head, &segments)).await {
-        Ok((endpoint, about)) if matches!(endpoint.ask, Ask::Download | Ask::Live | Ask::Backup) => {
+        Ok((endpoint, about))
+            if matches!(endpoint.ask, Ask::Download | Ask::Live | Ask::OverviewLive | Ask::Backup) =>
+        {
             let written = match (Query::read(&head, query::parameters(endpoint.ask)), endpoint.ask) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(query), Ask::Live) => usage::live(&view, &query),
+                (Ok(_), Ask::OverviewLive) => Ok(live::answer(&view)),
                 (Ok(query), Ask::Backup) => match read(&view, &head, body).await.and_then(|body| members(body, &[])) {
                     Ok(_) => backup::answer(&view, &query).await,
                     Err(refusal) => Err(refusal),
@@ -302,7 +315,7 @@ async fn note(
     (status, made): (StatusCode, Option<&str>),
 ) {
     let own = matches!(endpoint.ask, Ask::Door(ask) if ask.leads_to_a_password());
-    if endpoint.method == Method::GET || endpoint.ask == Ask::Explain || own {
+    if endpoint.method == Method::GET || matches!(endpoint.ask, Ask::Explain | Ask::Preview) || own {
         return;
     }
     let given = std::mem::take(&mut *view.given.lock());
@@ -389,6 +402,7 @@ async fn answer(
             query.page("pools", all)?
         }
         Ask::Pool => routing::pool(view, id)?,
+        Ask::Preview => preview::answer(view, members(read(view, head, body).await?, &preview::MEMBERS)?).await?,
         Ask::Routes => query.page("routes", routing::all_routes(view))?,
         Ask::Route => routing::route(view, id)?,
         Ask::Create(what) => return definitions::create(view, what, read(view, head, body).await?).await,
@@ -431,8 +445,9 @@ async fn answer(
             members(read(view, head, body).await?, &[])?;
             usage::answer(view, about, id, &query).await?
         }
+        Ask::Overview => overview::answer(view, &query).await?,
         // They are written as they are read: see `handle`.
-        Ask::Download | Ask::Live | Ask::Backup => Value::Null,
+        Ask::Download | Ask::Live | Ask::OverviewLive | Ask::Backup => Value::Null,
         Ask::Tokens(about) => {
             let body = read(view, head, body).await?;
             return tokens::answer(view, about, id, &query, body).await;

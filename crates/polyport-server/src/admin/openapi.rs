@@ -12,7 +12,9 @@ use super::describe::{Answers, CLIENTS, Described, Sends, described};
 use super::query::{LARGEST_PAGE, Parameter, Takes, parameters};
 use super::refusal::{self, CODES};
 use super::table::{Endpoint, TABLE, Who};
-use super::{ROOT, people_shapes, settings_shapes, setup_shapes, shapes, token_shapes, tokens, usage_shapes};
+use super::{
+    ROOT, figures_shapes, people_shapes, settings_shapes, setup_shapes, shapes, token_shapes, tokens, usage_shapes,
+};
 use crate::config::leaves::{below, leaves};
 use crate::config::reference::json_schema;
 
@@ -295,6 +297,12 @@ fn components() -> Map<String, Value> {
         add::<usage_shapes::Usage>,
         add::<usage_shapes::Quota>,
         add::<usage_shapes::Forgotten>,
+        add::<figures_shapes::Overview>,
+        add::<figures_shapes::LivePast>,
+        add::<figures_shapes::LiveProviders>,
+        add::<figures_shapes::LiveMissed>,
+        add::<figures_shapes::PoolQuestion>,
+        add::<figures_shapes::PoolPreview>,
         add::<people_shapes::Team>,
         add::<people_shapes::User>,
         add::<people_shapes::Key>,

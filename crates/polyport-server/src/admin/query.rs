@@ -284,6 +284,24 @@ pub(super) fn parameters(ask: Ask) -> &'static [Parameter] {
                 ]
             }
         }
+        Ask::Overview => {
+            const {
+                &[
+                    FROM,
+                    TO,
+                    word(
+                        "step",
+                        &["minute", "hour", "day"],
+                        "What a row is of. Default: the shortest with at most 750 rows of which sums are kept.",
+                    ),
+                    OF_KEY,
+                    OF_USER,
+                    OF_TEAM,
+                    MODEL,
+                    TRIED,
+                ]
+            }
+        }
         Ask::Usage(Usage::Quotas) => {
             const {
                 &[

@@ -128,6 +128,7 @@ pub(super) static TABLE: &[Endpoint] = &[
     post("tokens/{id}/quota-refresh", "refreshQuotaOfToken", Who::Admins, Ask::Tokens(Tokens::QuotaRefresh)),
     get_for(Who::Managers, "pools", "listPools", Ask::Pools),
     post("pools", "createPool", Who::Admins, Ask::Create(What::Pool)),
+    post("pools/preview", "previewPool", Who::Admins, Ask::Preview),
     get("pools/{id}", "getPool", Ask::Pool),
     patch("pools/{id}", "changePool", Who::Admins, Ask::Change(What::Pool)),
     delete("pools/{id}", "deletePool", Who::Admins, Ask::Delete(What::Pool)),
@@ -150,6 +151,8 @@ pub(super) static TABLE: &[Endpoint] = &[
     get_for(Who::Members, "requests/{id}", "getRequest", Ask::Usage(Usage::Request)),
     get_for(Who::Members, "ledger", "listLedger", Ask::Usage(Usage::Ledger)),
     get_for(Who::Members, "usage", "getUsage", Ask::Usage(Usage::Sums)),
+    get_for(Who::Members, "overview", "getOverview", Ask::Overview),
+    get("overview/live", "followOverview", Ask::OverviewLive),
     get_for(Who::Members, "quotas", "listQuotas", Ask::Usage(Usage::Quotas)),
     post("import", "importDefinitions", Who::Admins, Ask::Whole),
     get("status", "getStatus", Ask::Status),
@@ -337,7 +340,8 @@ mod tests {
         for endpoint in TABLE.iter().filter(|endpoint| endpoint.who < Who::Admins) {
             let list = endpoint.path.split('/').next().unwrap();
             // Of these, everybody sees what is theirs.
-            let used = ["requests", "ledger", "usage", "quotas"].contains(&list) && endpoint.method == Method::GET;
+            let used =
+                ["requests", "ledger", "usage", "overview", "quotas"].contains(&list) && endpoint.method == Method::GET;
             let own = used
                 || ["teams", "users", "keys", "session", "setup", "oidc", "openapi.json"].contains(&list)
                 || [Ask::Pools, Ask::Models, Ask::Clients].contains(&endpoint.ask);

@@ -31,10 +31,10 @@ use crate::identity::principal::Scope;
 const PORTION: usize = 1000;
 
 /// Pieces of an answer that wait for a slow reader.
-const AHEAD: usize = 4;
+pub(super) const AHEAD: usize = 4;
 
 /// Readers of the live log come again after this time, and show again who they are. Clients for events do so by themselves.
-const LIVE: Duration = Duration::from_secs(10 * 60);
+pub(super) const LIVE: Duration = Duration::from_secs(10 * 60);
 
 /// A sign of life for readers of the live log.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -95,12 +95,12 @@ pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Re
 
 /// Who reads: others see what is theirs, and nothing of how the gateway reaches its providers.
 #[derive(Clone, Debug)]
-struct Reader {
+pub(super) struct Reader {
     scope: Scope,
 }
 
 impl Reader {
-    fn of(view: &View) -> Self {
+    pub(super) fn of(view: &View) -> Self {
         Self { scope: view.principal.scope() }
     }
 
@@ -118,7 +118,7 @@ impl Reader {
     }
 
     /// Bounds what is looked for to what may be seen. A filter for somebody else finds nothing.
-    fn bound(&self, user: &mut Option<String>, team: &mut Option<String>) {
+    pub(super) fn bound(&self, user: &mut Option<String>, team: &mut Option<String>) {
         let (own, slot) = match &self.scope {
             Scope::All => return,
             Scope::Team(team_id) => (team_id.as_str(), team),
@@ -199,12 +199,12 @@ fn hide(attempt: &mut Value) {
     }
 }
 
-fn log(view: &View) -> Result<&Log, Refusal> {
+pub(super) fn log(view: &View) -> Result<&Log, Refusal> {
     let none = || Refusal::new(StatusCode::NOT_FOUND, "no_database", "there is no database, so nothing is logged");
     view.app.ledger.log().ok_or_else(none)
 }
 
-fn away(error: &Error) -> Refusal {
+pub(super) fn away(error: &Error) -> Refusal {
     tracing::warn!(%error, "the request log cannot be read");
     let words = "the request log does not answer now; try again";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", words)
@@ -216,7 +216,7 @@ fn page_of<T>(list: &str, page: &Page<T>, shown: impl Fn(&T) -> Value) -> Value 
 }
 
 /// A point in time: RFC 3339, or Unix milliseconds.
-fn moment(query: &Query, name: &'static str) -> Result<Option<i64>, Refusal> {
+pub(super) fn moment(query: &Query, name: &'static str) -> Result<Option<i64>, Refusal> {
     let Some(text) = query.get(name) else { return Ok(None) };
     let millis = text.parse::<i64>().ok().filter(|millis| *millis >= 0);
     let found = millis.or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond));
@@ -224,7 +224,7 @@ fn moment(query: &Query, name: &'static str) -> Result<Option<i64>, Refusal> {
     found.filter(|at| time(*at).is_some()).ok_or_else(wrong).map(Some)
 }
 
-fn time(millis: i64) -> Option<String> {
+pub(super) fn time(millis: i64) -> Option<String> {
     Timestamp::from_millisecond(millis).ok().map(|at| format!("{at:.3}"))
 }
 
@@ -349,7 +349,7 @@ fn costs<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Value {
     sums.into_iter().map(|(currency, sum)| (currency.to_owned(), money(sum))).collect()
 }
 
-fn money(picos: u128) -> Value {
+pub(super) fn money(picos: u128) -> Value {
     Money::from_picos(picos).to_string().into()
 }
 
@@ -688,7 +688,7 @@ fn wants(asked: &Search, entry: &Entry) -> bool {
         })
 }
 
-fn streamed(receiver: mpsc::Receiver<Result<Bytes, ()>>, kind: &'static str) -> Response<Body> {
+pub(super) fn streamed(receiver: mpsc::Receiver<Result<Bytes, ()>>, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(receiver));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -44,7 +44,7 @@ use crate::credentials::past::Past;
 use crate::directory::Directory;
 use crate::identity::Identity;
 use crate::ledger::{Books, BooksError};
-use crate::observe::otlp;
+use crate::observe::{otlp, pulse};
 use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::tasks::Tasks;
@@ -445,6 +445,7 @@ fn start_tasks(app: &Arc<App>) {
     tasks.spawn(directory::keep_reading(Arc::clone(app), app.cut.clone()));
     tasks.spawn(ledger::writer::keep_writing(Arc::clone(app), app.cut.clone()));
     tasks.spawn(ledger::retention::keep_tidy(Arc::clone(app), app.cut.clone()));
+    tasks.spawn(pulse::keep_time(Arc::clone(app), app.cut.clone()));
     if app.tracer.is_some() {
         tasks.spawn(otlp::keep_exporting(Arc::clone(app), app.cut.clone()));
     }

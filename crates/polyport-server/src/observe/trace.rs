@@ -499,6 +499,7 @@ impl Record {
             for attempt in &entry.attempts {
                 self.app.metrics.priced(attempt);
             }
+            self.app.pulse.ended(&entry);
             let (intent, ticket) = (tries.intent.take(), self.ticket.take());
             self.app.ledger.settle(&self.app.runtime(), ticket, intent, &entry);
         }

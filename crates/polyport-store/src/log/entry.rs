@@ -182,7 +182,40 @@ pub struct Position {
     pub offset: u64,
 }
 
+/// Outcomes that have a meaning; all others are faults.
+pub(super) const ANSWERED: &str = "answered";
+pub(super) const CLIENT_GONE: &str = "client_gone";
+
+impl Entry {
+    /// Whether it was answered as it should be.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        self.outcome == ANSWERED && !self.failed()
+    }
+
+    /// Whether it went wrong. A client that left did not make it so.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        match self.outcome.as_str() {
+            ANSWERED => self.status >= 400 || self.error.is_some(),
+            outcome => outcome != CLIENT_GONE,
+        }
+    }
+
+    /// How long it took until its stream began, if it is one and that was seen.
+    #[must_use]
+    pub fn began_after(&self) -> Option<u32> {
+        self.first_token_ms.filter(|_| self.stream)
+    }
+}
+
 impl Attempt {
+    /// Whether it went wrong. A client that left did not make it so.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        !matches!(self.outcome.as_str(), ANSWERED | CLIENT_GONE) || self.status.is_some_and(|status| status >= 400)
+    }
+
     /// Fresh tokens of the prompt, of all kinds.
     #[must_use]
     pub fn input(&self) -> u64 {

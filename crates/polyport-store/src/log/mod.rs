@@ -7,6 +7,7 @@
 //! | `write`, `pack` | a batch, in one transaction; in few bytes |
 //! | `parts`, `walk`, `words` | tables of a day or a month, pages of their rows; the dictionary of texts that repeat |
 //! | `rollup`, [`stats`], [`used`] | sums per minute, hour, day and month, questions about them, and what counts towards limits |
+//! | `spread` | percentiles of what is added up |
 //! | [`search`], [`ledger`] | requests and attempts, page by page |
 //! | [`retention`] | what is old goes, and what tells of people who do not want to be told of |
 //!
@@ -20,6 +21,7 @@ mod parts;
 pub mod retention;
 mod rollup;
 pub mod search;
+mod spread;
 mod sql;
 pub mod stats;
 mod time;
@@ -46,6 +48,7 @@ pub use entry::{Attempt, Ending, Entry, Payload, Position, State};
 pub use ledger::{LedgerQuery, Line};
 pub use retention::{Forgotten, Old};
 pub use search::{Export, Found, Query, Status};
+pub use spread::Spread;
 pub use stats::{Dimension, Measure, StatsQuery, StatsRow, Totals};
 pub use time::Period;
 pub use used::Used;

@@ -93,10 +93,6 @@ pub(super) const COLUMNS: [&str; 20] = [
 /// Money has two columns each.
 pub(super) const MONEY: [&str; 2] = ["charged", "cost"];
 
-/// Outcomes that have a meaning here; all others are faults.
-const ANSWERED: &str = "answered";
-const CLIENT_GONE: &str = "client_gone";
-
 /// What adds up, in the order of the columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
@@ -247,14 +243,12 @@ fn ending(table: &str) -> String {
 
 fn of_attempt(attempt: &Attempt, first_charged: bool) -> Sums {
     let cost = bounded_money(attempt.cost.unwrap_or_default());
-    let failed = !matches!(attempt.outcome.as_str(), ANSWERED | CLIENT_GONE)
-        || attempt.status.is_some_and(|status| status >= 400);
     let unpriced = attempt.unpriced || (attempt.cost.is_none() && !attempt.counts.is_empty());
     let estimated = matches!(attempt.state, State::Estimated | State::Unknown);
     let charged = |amount| if attempt.charged { amount } else { 0 };
     let sums = Sums::of(&[
         ("attempts", 1),
-        ("attempts_failed", failed.into()),
+        ("attempts_failed", attempt.failed().into()),
         ("input", bounded(attempt.input())),
         ("cache_read", bounded(attempt.cache_read())),
         ("cache_write", bounded(attempt.cache_write())),
@@ -269,12 +263,11 @@ fn of_attempt(attempt: &Attempt, first_charged: bool) -> Sums {
 }
 
 fn of_request(entry: &Entry) -> Sums {
-    let failed = failed(entry);
     let class = |class: u16| i64::from(entry.status / 100 == class);
     Sums::of(&[
         ("requests", 1),
-        ("ok", (!failed && entry.outcome == ANSWERED).into()),
-        ("failed", failed.into()),
+        ("ok", entry.answered().into()),
+        ("failed", entry.failed().into()),
         ("status_2xx", class(2)),
         ("status_4xx", class(4)),
         ("status_5xx", class(5)),
@@ -282,12 +275,4 @@ fn of_request(entry: &Entry) -> Sums {
         ("first_token_ms", entry.first_token_ms.unwrap_or_default().into()),
         ("first_tokens", entry.first_token_ms.is_some().into()),
     ])
-}
-
-/// Whether a request went wrong. A client that left did not make it so.
-pub(super) fn failed(entry: &Entry) -> bool {
-    match entry.outcome.as_str() {
-        ANSWERED => entry.status >= 400 || entry.error.is_some(),
-        outcome => outcome != CLIENT_GONE,
-    }
 }

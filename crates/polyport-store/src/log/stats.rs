@@ -201,6 +201,22 @@ impl Totals {
         self.input + self.cache_read + self.cache_write + self.output + self.reasoning
     }
 
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        let mut others = other.clone();
+        for name in COLUMNS {
+            if let (Some(sum), Some(more)) = (self.column(name), others.column(name)) {
+                *sum = sum.saturating_add(*more);
+            }
+        }
+        for (sums, more) in [(&mut self.cost, &other.cost), (&mut self.charged, &other.charged)] {
+            for (currency, amount) in more {
+                let sum = sums.entry(currency.clone()).or_default();
+                *sum = sum.saturating_add(*amount);
+            }
+        }
+    }
+
     fn column(&mut self, name: &str) -> Option<&mut u64> {
         Some(match name {
             "requests" => &mut self.requests,

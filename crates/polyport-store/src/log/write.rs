@@ -12,7 +12,7 @@ use super::pack::{
 };
 use super::pack::{ending_number, state_number};
 use super::parts::{self, Shelf, seq};
-use super::rollup::{Rollups, failed};
+use super::rollup::Rollups;
 use super::sql::{Sql, Value, portions};
 use super::words::{Kind, NONE, Numbers, Word};
 use crate::engine::Engine;
@@ -321,7 +321,7 @@ fn request(seq: i64, entry: &Entry, numbers: &Numbers<'_>) -> Vec<Value> {
 
 /// 1 where something went wrong, 2 where only the status looks so: both are in the index of those.
 fn trouble(entry: &Entry) -> i64 {
-    if failed(entry) {
+    if entry.failed() {
         1
     } else if entry.status >= 400 {
         2
