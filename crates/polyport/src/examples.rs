@@ -84,6 +84,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("pools list", &["polyport pools list --where tier=normal"]),
     ("pools show", &["polyport pools show sonnet"]),
     ("pools add", &["polyport pools add sonnet --tier normal --target claude/claude-sonnet-5 --target openai/gpt-5"]),
+    (
+        "pools preview",
+        &[
+            "polyport pools preview sonnet --turns 20",
+            "polyport pools preview --target claude/claude-sonnet-5 --target openai/gpt-5 --strategy ordered",
+        ],
+    ),
     ("pools set", &["polyport pools set sonnet --set strategy=ordered"]),
     ("pools remove", &["polyport pools remove sonnet"]),
     ("pools enable", &["polyport pools enable sonnet"]),
@@ -139,6 +146,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "usage",
         &["polyport usage --by model --since 7d --sort cost", "polyport usage --period hour --series --since 1d"],
     ),
+    (
+        "usage overview",
+        &["polyport usage overview --since 7d", "polyport usage overview --step hour --provider openai --json"],
+    ),
+    ("usage live", &["polyport usage live"]),
     ("stats", &["polyport stats requests"]),
     ("stats requests", &["polyport stats requests --since 7d"]),
     ("stats keys", &["polyport stats keys"]),

@@ -38,7 +38,6 @@ pub(super) struct Figures {
     /// Those that went wrong; the rest are clients that left.
     failed: u64,
     /// Of all requests; `null` without any.
-    #[schemars(required)]
     error_rate: Option<f64>,
     /// Fresh tokens of prompts.
     input: u64,
@@ -54,13 +53,10 @@ pub(super) struct Figures {
     /// Attempts of which some had no price: the cost is the least it can be.
     unpriced: u64,
     /// Tokens of prompts that came from a cache, of all tokens of prompts; `null` without any.
-    #[schemars(required)]
     cache_hit_rate: Option<f64>,
     /// Of answered requests; `null` without any, and where not all of them are known.
-    #[schemars(required)]
     latency_ms: Option<Percentiles>,
     /// The same until streams began.
-    #[schemars(required)]
     first_token_ms: Option<Percentiles>,
 }
 
@@ -98,12 +94,9 @@ pub(super) struct LiveSecond {
     /// By currency.
     cost: BTreeMap<String, String>,
     /// Of answered requests; `null` without any.
-    #[schemars(required)]
     latency_ms: Option<LivePercentiles>,
     /// The same until streams began.
-    #[schemars(required)]
     first_token_ms: Option<LivePercentiles>,
-    #[schemars(required)]
     cache_hit_rate: Option<f64>,
 }
 

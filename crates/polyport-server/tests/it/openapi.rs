@@ -185,6 +185,9 @@ async fn every_endpoint_answers_as_the_document_says() {
         "ledger",
         "usage?by=key,model&series=true",
         "usage?by=x",
+        "overview?step=hour",
+        "overview?step=minute",
+        "overview?from=2&to=1",
         "quotas",
     ] {
         document.ask(&running, "GET", path, Value::Null).await;
@@ -240,6 +243,10 @@ async fn every_endpoint_answers_as_the_document_says() {
     let asked = json!({"model": "fast", "headers": {"x-session-id": "s"}, "body": {"model": "m", "messages": [{"role": "user", "content": "hi"}]}});
     document.ask(&running, "POST", "explain", asked).await;
     document.ask(&running, "POST", "explain", json!({"model": "nobody"})).await;
+    let new = json!({"targets": ["file/m", "mine/m"], "strategy": "ordered"});
+    for pool in [json!("fast"), new, json!("nobody"), json!({"targets": ["nowhere/m"]}), json!(7)] {
+        document.ask(&running, "POST", "pools/preview", json!({"pool": pool, "turns": 3})).await;
+    }
 
     // People sign in.
     let made = document.ask(&running, "PUT", "users/ada/password", json!({})).await;
@@ -286,6 +293,7 @@ async fn every_endpoint_answers_as_the_document_says() {
             "exportRequests",
             "followRequests",
             "backUp",
+            "followOverview",
             "setUp",
             "goElsewhere",
             "comeBack",

@@ -262,18 +262,32 @@ async fn follow(args: &Args, gateway: &Gateway, filter: &Filter) -> Result<()> {
         );
     }
     let query = filter.query()?;
+    events(gateway, &query.on("requests/live"), |event, request| {
+        if event == "request" {
+            one_line(args, request);
+        }
+    })
+    .await
+}
+
+/// Server-sent events with their data, until it is stopped.
+pub(crate) async fn events(gateway: &Gateway, path: &str, mut each: impl FnMut(&str, &Value)) -> Result<()> {
     loop {
-        let mut answer = gateway.stream(&query.on("requests/live")).await?;
-        let mut held: Vec<u8> = Vec::new();
+        let mut answer = gateway.stream(path).await?;
+        let (mut held, mut event): (Vec<u8>, String) = Default::default();
         while let Some(bytes) = answer.chunk().await? {
             held.extend_from_slice(&bytes);
             while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = held.drain(..=end).collect();
                 let line = String::from_utf8_lossy(&line);
-                if let Some(request) =
-                    line.trim_end().strip_prefix("data:").and_then(|data| serde_json::from_str(data.trim()).ok())
-                {
-                    one_line(args, &request);
+                match line.trim_end().split_once(':') {
+                    Some(("event", name)) => name.trim().clone_into(&mut event),
+                    Some(("data", data)) => {
+                        if let Ok(data) = serde_json::from_str(data.trim()) {
+                            each(&event, &data);
+                        }
+                    }
+                    _ => {}
                 }
             }
         }

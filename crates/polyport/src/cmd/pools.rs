@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::crud::{self, Basic, Kind, List, Members};
 use crate::args::Args;
 use crate::gateway::{self, Aim, object};
+use crate::out;
 
 pub(crate) static KIND: Kind = Kind {
     word: "pool",
@@ -39,6 +40,26 @@ enum Pools {
     /// Declare one
     #[command(visible_alias = "create")]
     Add(Add),
+    /// Show where the next requests would go; nobody's turn moves
+    Preview(Preview),
+}
+
+#[derive(Debug, ClapArgs)]
+struct Preview {
+    /// A pool that is there; with members, that pool as it would be with nothing but these
+    #[arg(required_unless_present_any = ["targets", "set", "from"])]
+    name: Option<String>,
+    /// `provider/model`, or another pool, instead of those that are there; may be repeated
+    #[arg(long = "target", value_name = "TARGET")]
+    targets: Vec<String>,
+    /// How the next target is chosen
+    #[arg(long)]
+    strategy: Option<String>,
+    /// How many turns, 100 at most [default: 12]
+    #[arg(long, value_name = "N")]
+    turns: Option<u64>,
+    #[command(flatten)]
+    members: Members,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -61,10 +82,47 @@ struct Add {
     members: Members,
 }
 
+fn preview(args: &Args, what: &Preview) -> Result<ExitCode> {
+    let mut members = what.members.read()?;
+    let targets = (!what.targets.is_empty()).then(|| what.targets.clone().into());
+    members.extend(object([("targets", targets), ("strategy", what.strategy.as_deref().map(Value::from))]));
+    let pool = match &what.name {
+        Some(name) if members.is_empty() => Value::from(name.as_str()),
+        name => {
+            members.extend(object([("name", name.as_deref().map(Value::from))]));
+            members.into()
+        }
+    };
+    let body = Value::Object(object([("pool", Some(pool)), ("turns", what.turns.map(Value::from))]));
+    gateway::run(args, Aim::Look, async |gateway| {
+        let told = gateway.post("pools/preview", &body).await?;
+        if args.json {
+            out::json(&told);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let turns = told["turns"].as_array().cloned().unwrap_or_default();
+        if turns.is_empty() {
+            out::line("nothing can be tried now");
+        }
+        for (at, turn) in turns.iter().enumerate() {
+            out::line(&format!("{:>3}  {}/{}", at + 1, out::cell(&turn["provider"]), out::cell(&turn["model"])));
+        }
+        let left = told["excluded"].as_array().cloned().unwrap_or_default();
+        if !left.is_empty() && !args.quiet {
+            let columns = ["provider", "model", "key", "why", "until"];
+            out::line("\nleft out:");
+            let row = |one: &Value| columns.iter().map(|name| out::cell_at(one, name)).collect();
+            out::table(&columns, left.iter().map(row).collect());
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
 pub(crate) fn run(args: &Args, what: &PoolsArgs) -> Result<ExitCode> {
     let list = Pools::Basic(Basic::List(List::default()));
     match what.what.as_ref().unwrap_or(&list) {
         Pools::Basic(basic) => crud::basic(args, &KIND, basic),
+        Pools::Preview(what) => preview(args, what),
         Pools::Add(new) => {
             let mut body = new.members.read()?;
             let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone().into());

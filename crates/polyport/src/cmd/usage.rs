@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
 use super::crud::{self, Kind, List};
 use super::{credentials, logs};
 use crate::args::Args;
-use crate::gateway::{self, Aim, Query};
+use crate::gateway::{self, Aim, Gateway, Query};
 use crate::out;
 
 static QUOTAS: Kind = Kind {
@@ -31,7 +31,47 @@ static QUOTAS: Kind = Kind {
 
 /// Which sums
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct UsageArgs {
+    #[command(subcommand)]
+    what: Option<Usage>,
+    #[command(flatten)]
+    sums: Sums,
+}
+
+#[derive(Debug, Subcommand)]
+enum Usage {
+    /// Figures over time, without gaps: requests, errors, tokens, cost, latency
+    Overview(Overview),
+    /// Each second as it ends, until it is stopped
+    Live,
+}
+
+/// Which time, and whose figures
+#[derive(Debug, ClapArgs)]
+struct Overview {
+    /// Not before this time: RFC 3339, or from now back such as 7d [default: 24h]
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// What a row is of: minute, hour, day [default: the shortest with at most 750 rows]
+    #[arg(long)]
+    step: Option<String>,
+    /// Only those that asked for this model
+    #[arg(long)]
+    model: Option<String>,
+    /// Only those of this provider
+    #[arg(long)]
+    provider: Option<String>,
+    /// Another parameter of the admin API, such as `team=ID`; may be repeated
+    #[arg(long = "where", value_name = "NAME=VALUE", value_parser = crud::pair)]
+    filters: Vec<(String, String)>,
+}
+
+#[derive(Debug, ClapArgs)]
+struct Sums {
     /// What is told apart: some of key, user, team, model, provider, credential, with commas
     #[arg(long, value_name = "WHAT")]
     by: Option<String>,
@@ -81,6 +121,88 @@ struct Requests {
 }
 
 pub(crate) fn run(args: &Args, what: &UsageArgs) -> Result<ExitCode> {
+    match &what.what {
+        None => sums(args, &what.sums),
+        Some(Usage::Overview(which)) => overview(args, which),
+        Some(Usage::Live) => gateway::run(args, Aim::Look, async |gateway| {
+            live(args, gateway).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
+    }
+}
+
+/// Figures that tell something at a glance.
+const FIGURES: [(&str, &str); 12] = [
+    ("requests", "requests"),
+    ("failed", "failed"),
+    ("error_rate", "error_rate"),
+    ("input", "input"),
+    ("cache_read", "cache_read"),
+    ("output", "output"),
+    ("reasoning", "reasoning"),
+    ("cost", "cost"),
+    ("cache_hit_rate", "cache_hit_rate"),
+    ("p50_ms", "latency_ms.p50"),
+    ("p95_ms", "latency_ms.p95"),
+    ("first_p95_ms", "first_token_ms.p95"),
+];
+
+fn overview(args: &Args, which: &Overview) -> Result<ExitCode> {
+    let time = |given: &Option<String>| given.as_deref().map(logs::moment).transpose();
+    let mut query = Query::default()
+        .with_some("from", time(&which.since)?.as_ref())
+        .with_some("to", time(&which.until)?.as_ref())
+        .with_some("step", which.step.as_ref())
+        .with_some("model", which.model.as_ref())
+        .with_some("provider", which.provider.as_ref());
+    for (name, value) in &which.filters {
+        query = query.with(name, value);
+    }
+    gateway::run(args, Aim::Look, async |gateway| {
+        let told = gateway.get(&query.on("overview")).await?;
+        if args.json {
+            out::json(&told);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let row = |starts: String, row: &Value| {
+            std::iter::once(starts).chain(FIGURES.iter().map(|(_, path)| out::cell_at(row, path))).collect()
+        };
+        let mut heads = vec!["starts"];
+        heads.extend(FIGURES.map(|(head, _)| head));
+        let series = told["series"].as_array().into_iter().flatten();
+        // Those without requests say nothing here; plots need them.
+        let busy = series.filter(|one| one["requests"] != 0);
+        let mut rows: Vec<Vec<String>> = busy.map(|one| row(out::cell(&one["starts"]), one)).collect();
+        rows.push(row("all of it".to_owned(), &told["total"]));
+        out::table(&heads, rows);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn live(args: &Args, gateway: &Gateway) -> Result<()> {
+    if !gateway.is_running() {
+        bail!("no gateway runs here, so there is nothing to look at; `polyport usage overview` shows what was");
+    }
+    logs::events(gateway, "overview/live", |event, data| {
+        if args.json {
+            out::line(&json!({ event: data }).to_string());
+        } else if event == "second" {
+            out::line(&pulse(data));
+        }
+    })
+    .await
+}
+
+/// A second as a line.
+fn pulse(second: &Value) -> String {
+    let told = ["requests", "failed", "in_flight", "input", "output", "cost"].map(|name| (name, &second[name]));
+    let times = [("p50_ms", &second["latency_ms"]["p50"]), ("p95_ms", &second["latency_ms"]["p95"])];
+    let cells = told.into_iter().chain(times).map(|(name, value)| (name, out::cell(value)));
+    let cells = cells.filter(|(_, cell)| !cell.is_empty()).map(|(name, cell)| format!("{name} {cell}"));
+    std::iter::once(out::cell(&second["at"])).chain(cells).collect::<Vec<_>>().join("  ")
+}
+
+fn sums(args: &Args, what: &Sums) -> Result<ExitCode> {
     let time = |given: &Option<String>| given.as_deref().map(logs::moment).transpose();
     let mut query = Query::default()
         .with_some("by", what.by.as_ref())
