@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use polyport_store::log::{Dimension, Measure, Period, StatsQuery, Totals};
+use polyport_store::log::{Dimension, Measure, Period, Spread, StatsQuery, Times, Totals};
 use serde_json::{Value, json};
 
 use super::query::Query;
@@ -41,22 +41,29 @@ pub(super) async fn answer(view: &View, query: &Query) -> Result<Value, Refusal>
         sort: Measure::Requests,
         limit: 10_000,
     };
-    let rows = log(view)?.stats(&question).await.map_err(|error| away(&error))?;
+    let log = log(view)?;
+    let rows = log.stats(&question).await.map_err(|error| away(&error))?;
+    // Read after the sums: what is written meanwhile is in these, too, so that none seem to be missing.
+    let times = log.times(&question).await.map_err(|error| away(&error))?;
+    let told = times.is_some();
+    let (mut times, none) = (times.unwrap_or_default(), Times::default());
     let mut found: BTreeMap<i64, Totals> = rows.into_iter().filter_map(|row| Some((row.starts?, row.sums))).collect();
-    let mut total = Totals::default();
+    let (mut total, mut of_all) = (Totals::default(), Times::default());
     let mut series = Vec::new();
     let mut starts = asked.from;
     // What is still to come has no figures.
     while starts < asked.to.min(now.saturating_add(1)) {
         let sums = found.remove(&starts).unwrap_or_default();
+        let took = times.remove(&starts).unwrap_or_else(|| none.clone());
         total.add(&sums);
-        let mut row = figures(&sums);
+        of_all.merge(&took);
+        let mut row = figures(&sums, Some(&took).filter(|_| told));
         super::extend(&mut row, json!({ "starts": time(starts) }));
         series.push(row);
         starts = asked.step.next(starts);
     }
     let step = STEPS.iter().find(|(_, period)| *period == asked.step).map(|(word, _)| word);
-    let total = figures(&total);
+    let total = figures(&total, Some(&of_all).filter(|_| told));
     Ok(json!({ "from": time(asked.from), "to": time(asked.to), "step": step, "total": total, "series": series }))
 }
 
@@ -115,7 +122,9 @@ fn points(from: i64, to: i64, step: Period) -> i64 {
 }
 
 /// Sums as they are shown, with what follows from them.
-fn figures(sums: &Totals) -> Value {
+fn figures(sums: &Totals, times: Option<&Times>) -> Value {
+    // Those of requests that were written before times were kept are not known, and those of the others are not those of all.
+    let times = times.filter(|times| times.latency.len() >= sums.ok);
     let cost: serde_json::Map<String, Value> =
         sums.cost.iter().map(|(currency, sum)| (currency.clone(), money(*sum))).collect();
     json!({
@@ -132,9 +141,14 @@ fn figures(sums: &Totals) -> Value {
         "cost": cost,
         "unpriced": sums.unpriced,
         "cache_hit_rate": share(sums.cache_read, sums.input + sums.cache_read + sums.cache_write),
-        "latency_ms": Value::Null,
-        "first_token_ms": Value::Null,
+        "latency_ms": times.and_then(|times| percentiles(&times.latency)),
+        "first_token_ms": times.and_then(|times| percentiles(&times.first_token)),
     })
+}
+
+fn percentiles(spread: &Spread) -> Option<Value> {
+    let [p50, p90, p95, p99] = [50, 90, 95, 99].map(|percent| spread.percentile(percent));
+    Some(json!({ "p50": p50?, "p90": p90?, "p95": p95?, "p99": p99? }))
 }
 
 /// A part of the whole; none of nothing.
@@ -183,11 +197,25 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_are_those_of_all_or_none() {
+        let mut times = Times::default();
+        for latency in 1..=20 {
+            times.latency.count(latency);
+        }
+        let of = |ok: u64| figures(&Totals { requests: ok, ok, ..Totals::default() }, Some(&times));
+        assert_eq!(of(20)["latency_ms"], json!({ "p50": 10, "p90": 18, "p95": 19, "p99": 20 }));
+        assert_eq!(of(20)["first_token_ms"], Value::Null, "nothing was streamed");
+        assert_eq!(of(21)["latency_ms"], Value::Null, "of one it is not known");
+    }
+
+    #[test]
     fn what_follows_from_nothing_is_nothing() {
-        let nothing = figures(&Totals::default());
-        assert_eq!((&nothing["error_rate"], &nothing["cache_hit_rate"]), (&Value::Null, &Value::Null));
+        let nothing = figures(&Totals::default(), Some(&Times::default()));
+        for name in ["error_rate", "cache_hit_rate", "latency_ms", "first_token_ms"] {
+            assert_eq!(nothing[name], Value::Null, "{name}");
+        }
         let some = Totals { requests: 3, failed: 1, input: 10, cache_read: 30, cache_write: 60, ..Totals::default() };
-        let some = figures(&some);
+        let some = figures(&some, None);
         assert_eq!((&some["error_rate"], &some["cache_hit_rate"]), (&json!(0.3333), &json!(0.3)));
     }
 }

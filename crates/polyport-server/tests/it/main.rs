@@ -25,6 +25,7 @@ mod moves;
 mod notifications;
 mod objects;
 mod openapi;
+mod overview;
 mod passthrough;
 mod people;
 mod persist;

@@ -7,7 +7,7 @@
 //! | `write`, `pack` | a batch, in one transaction; in few bytes |
 //! | `parts`, `walk`, `words` | tables of a day or a month, pages of their rows; the dictionary of texts that repeat |
 //! | `rollup`, [`stats`], [`used`] | sums per minute, hour, day and month, questions about them, and what counts towards limits |
-//! | `spread` | percentiles of what is added up |
+//! | `spread`, [`times`] | percentiles of what is added up: how long requests took |
 //! | [`search`], [`ledger`] | requests and attempts, page by page |
 //! | [`retention`] | what is old goes, and what tells of people who do not want to be told of |
 //!
@@ -25,6 +25,7 @@ mod spread;
 mod sql;
 pub mod stats;
 mod time;
+pub mod times;
 pub mod used;
 mod walk;
 mod words;
@@ -51,11 +52,13 @@ pub use search::{Export, Found, Query, Status};
 pub use spread::Spread;
 pub use stats::{Dimension, Measure, StatsQuery, StatsRow, Totals};
 pub use time::Period;
+pub use times::Times;
 pub use used::Used;
 pub use walk::{Cursor, CursorError, Order, Page};
 
 /// The schema of what is not in parts; see [`crate::migrate`].
-const STEPS: &[&str] = &[include_str!("../../migrations/log/0001_start.sql")];
+const STEPS: &[&str] =
+    &[include_str!("../../migrations/log/0001_start.sql"), include_str!("../../migrations/log/0002_times.sql")];
 
 /// Connections that read. Those who write have one of their own, and never wait for these.
 const READERS: u32 = 4;
@@ -175,6 +178,63 @@ mod tests {
             at: 1_795_953_600_000 + number,
             payload: Some(Payload { request: Some("x".repeat(10_000)), ..Payload::default() }),
             ..Entry::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_log_gets_the_sums_of_teams() {
+        sqlx::any::install_default_drivers();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/log.db", folder.path().display());
+        let location = Location::parse(&url).unwrap();
+        let Location::File(path) = &location else { panic!("{location:?}") };
+        let lock = prepare_file(path, Turn::First).unwrap();
+        let first = Schema::Log(STEPS.get(..1).unwrap());
+        bring_up(&location, Engine::Sqlite, first, "", Timeouts::default(), Turn::First).await.unwrap();
+        let mut old = crate::db::connect(&location, Timeouts::default()).await.unwrap();
+        let words =
+            "INSERT INTO log_words (id, kind, owner, word) VALUES (1, {TEAM}, 0, 'blue'), (2, {CURRENCY}, 0, 'EUR')";
+        let number = |kind: words::Kind| kind.number().to_string();
+        let words = words.replace("{TEAM}", &number(words::Kind::Team));
+        let words = words.replace("{CURRENCY}", &number(words::Kind::Currency));
+        old.execute(sqlx::AssertSqlSafe(words)).await.unwrap();
+        // Of two keys of a team, and of nobody's; each cost almost a thousandth more than so many.
+        for table in ["log_minutes", "log_hours", "log_days", "log_months"] {
+            let callers = if table == "log_days" || table == "log_months" { 3 } else { 4 };
+            for (level, key, team, requests) in
+                [(0, 0, 0, 7), (callers, 5, 1, 2), (callers, 6, 1, 3), (callers, 7, 0, 2)]
+            {
+                let zeros = vec!["0"; 19].join(", ");
+                let row = format!(
+                    "{level}, 0, {key}, 0, {team}, 0, 2, 0, 0, {requests}, {zeros}, 0, 0, {requests}, 999999999"
+                );
+                old.execute(sqlx::AssertSqlSafe(format!("INSERT INTO {table} VALUES ({row})"))).await.unwrap();
+            }
+        }
+        sqlx::Connection::close(old).await.unwrap();
+        drop(lock);
+
+        let log = Log::open(&url).await.unwrap();
+        for period in Period::ALL {
+            let by_team = StatsQuery {
+                period,
+                from: 0,
+                to: 1,
+                by: vec![Dimension::Team],
+                series: true,
+                only: std::collections::BTreeMap::new(),
+                sort: Measure::Requests,
+                limit: 10,
+            };
+            let rows = log.stats(&by_team).await.unwrap();
+            let told: Vec<_> = rows
+                .iter()
+                .map(|row| (row.of[&Dimension::Team].as_deref(), row.sums.requests, row.sums.cost["EUR"]))
+                .collect();
+            assert_eq!(told, [(Some("blue"), 5, 6_999_999_998), (None, 2, 2_999_999_999)], "{period:?}");
+            if period != Period::Month {
+                assert_eq!(log.times(&by_team).await.unwrap().unwrap().len(), 0, "of old requests nothing is known");
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use super::parts::{self, Part, Shelf, place};
 use super::rollup::{GROUP, Level, table};
 use super::sql::Sql;
 use super::time::{LATEST, Period};
+use super::times;
 use super::words::{Kind, NONE, find, keys_of};
 use crate::db::within;
 use crate::engine::Engine;
@@ -256,6 +257,22 @@ async fn old_sums(
         );
         let mut sql = Sql::new(engine, text);
         sql.bind(period.start(before)).push(&format!(" ORDER BY {GROUP} LIMIT "));
+        sql.bind(i64::try_from(left).unwrap_or(i64::MAX)).push(")");
+        deleted += sql.run(connection).await?;
+    }
+    let Some(number) = times::number(period) else { return Ok(deleted) };
+    for level in Level::EACH {
+        let left = u64::from(batch.max(1)).saturating_sub(deleted);
+        if left == 0 {
+            break;
+        }
+        let place = times::PLACE;
+        let text = format!(
+            "DELETE FROM log_times WHERE ({place}) IN (SELECT {place} FROM log_times WHERE period = {number} AND level = {} AND starts < ",
+            level.number()
+        );
+        let mut sql = Sql::new(engine, text);
+        sql.bind(period.start(before)).push(&format!(" ORDER BY {place} LIMIT "));
         sql.bind(i64::try_from(left).unwrap_or(i64::MAX)).push(")");
         deleted += sql.run(connection).await?;
     }

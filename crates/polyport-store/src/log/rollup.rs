@@ -32,7 +32,8 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) const EACH: [Self; 6] = [Self::All, Self::Models, Self::Targets, Self::Callers, Self::Both, Self::Whole];
+    pub(super) const EACH: [Self; 7] =
+        [Self::All, Self::Models, Self::Targets, Self::Callers, Self::Both, Self::Whole, Self::Teams];
 
     pub(super) fn number(self) -> i64 {
         self as i64
@@ -41,8 +42,8 @@ impl Level {
     /// Short periods have few rows of callers as it is.
     pub(super) fn exists(self, period: Period) -> bool {
         match self {
-            Self::All | Self::Models | Self::Targets => true,
-            Self::Callers | Self::Teams => matches!(period, Period::Day | Period::Month),
+            Self::All | Self::Models | Self::Targets | Self::Teams => true,
+            Self::Callers => matches!(period, Period::Day | Period::Month),
             Self::Both => period != Period::Day,
             Self::Whole => period == Period::Day,
         }
@@ -120,21 +121,37 @@ impl Sums {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    level: Level,
-    starts: i64,
-    key: i64,
-    person: i64,
-    team: i64,
-    model: i64,
-    currency: i64,
-    provider: i64,
-    credential: i64,
+pub(super) struct Group {
+    pub(super) level: Level,
+    pub(super) starts: i64,
+    pub(super) key: i64,
+    pub(super) person: i64,
+    pub(super) team: i64,
+    pub(super) model: i64,
+    pub(super) currency: i64,
+    pub(super) provider: i64,
+    pub(super) credential: i64,
 }
 
 impl Group {
+    /// Of one attempt, or of a request without any; everything is told apart, and its time is not yet known.
+    pub(super) fn of(entry: &Entry, attempt: Option<&Attempt>, model: i64, numbers: &Numbers<'_>) -> Self {
+        let of = |kind, text: Option<&String>| text.map_or(NONE, |text| numbers.of(kind, text));
+        Self {
+            level: Level::Both,
+            starts: 0,
+            key: of(Kind::Key, entry.key.as_ref()),
+            person: of(Kind::Person, entry.user.as_ref()),
+            team: of(Kind::Team, entry.team.as_ref()),
+            model,
+            provider: attempt.map_or(NONE, |attempt| numbers.of(Kind::Provider, &attempt.provider)),
+            credential: of(Kind::Credential, attempt.and_then(|attempt| attempt.credential.as_ref())),
+            currency: of(Kind::Currency, attempt.and_then(|attempt| attempt.currency.as_ref())),
+        }
+    }
+
     /// What is left of it where less is told apart.
-    fn at(self, level: Level) -> Self {
+    pub(super) fn at(self, level: Level) -> Self {
         let kept = |levels: &[Level], number| if levels.contains(&level) { number } else { NONE };
         let callers = [Level::Callers, Level::Both, Level::Whole];
         let models = [Level::Models, Level::Targets, Level::Both, Level::Whole];
@@ -158,18 +175,7 @@ pub(super) struct Rollups(BTreeMap<Period, BTreeMap<Group, Sums>>);
 impl Rollups {
     /// Adds an entry. `model` is the number of the model it asked for; [`NONE`] where nobody has such a model.
     pub(super) fn add(&mut self, entry: &Entry, model: i64, numbers: &Numbers<'_>) {
-        let of = |kind, text: Option<&String>| text.map_or(NONE, |text| numbers.of(kind, text));
-        let group = |attempt: Option<&Attempt>| Group {
-            level: Level::Both,
-            starts: 0,
-            key: of(Kind::Key, entry.key.as_ref()),
-            person: of(Kind::Person, entry.user.as_ref()),
-            team: of(Kind::Team, entry.team.as_ref()),
-            model,
-            provider: attempt.map_or(NONE, |attempt| numbers.of(Kind::Provider, &attempt.provider)),
-            credential: of(Kind::Credential, attempt.and_then(|attempt| attempt.credential.as_ref())),
-            currency: of(Kind::Currency, attempt.and_then(|attempt| attempt.currency.as_ref())),
-        };
+        let group = |attempt| Group::of(entry, attempt, model, numbers);
         let first_charged = entry.attempts.iter().position(|attempt| attempt.charged);
         let last = entry.attempts.len().saturating_sub(1);
         for (at, attempt) in entry.attempts.iter().enumerate() {

@@ -126,6 +126,13 @@ pub struct StatsQuery {
     pub limit: usize,
 }
 
+impl StatsQuery {
+    /// Whether it is about credentials.
+    pub(super) fn tells_credentials(&self) -> bool {
+        self.by.iter().chain(self.only.keys()).any(|one| *one == Dimension::Credential)
+    }
+}
+
 /// A row of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatsRow {
@@ -272,14 +279,12 @@ fn level(query: &StatsQuery) -> Result<Level, Error> {
     let asked = |wanted: fn(Dimension) -> bool| query.by.iter().chain(query.only.keys()).any(|one| wanted(*one));
     let callers = asked(Dimension::is_caller);
     let targets = asked(|one| !one.is_caller());
-    let credentials = asked(|one| one == Dimension::Credential);
+    let credentials = query.tells_credentials();
     match (callers, targets) {
         (false, false) => Ok(Level::All),
         (false, true) => Ok(if credentials { Level::Targets } else { Level::Models }),
-        (true, false) if Level::Callers.exists(query.period) => {
-            let only_teams = !asked(|one| matches!(one, Dimension::Key | Dimension::User));
-            Ok(if only_teams { Level::Teams } else { Level::Callers })
-        }
+        (true, false) if !asked(|one| matches!(one, Dimension::Key | Dimension::User)) => Ok(Level::Teams),
+        (true, false) if Level::Callers.exists(query.period) => Ok(Level::Callers),
         (true, _) if credentials && !Level::Whole.exists(query.period) => {
             Err(Error::Refused("what a caller used of a credential is summed up for days only".to_owned()))
         }
@@ -295,6 +300,39 @@ async fn keys(engine: Engine, query: &StatsQuery, connection: &mut AnyConnection
     let Some(user) = query.only.get(&Dimension::User) else { return Ok(None) };
     let Some(person) = find(engine, Kind::Person, user, connection).await? else { return Ok(None) };
     Ok(Some(keys_of(engine, person, connection).await?).filter(|keys| (1..=KEYS).contains(&keys.len())))
+}
+
+/// What rows must be; none where no row can be meant.
+pub(super) async fn conditions(
+    engine: Engine,
+    query: &StatsQuery,
+    connection: &mut AnyConnection,
+) -> Result<Option<Conditions>, Error> {
+    let table = table(query.period);
+    let mut rows = Conditions::default();
+    rows.and(format!("level = {}", level(query)?.number()), []);
+    let (from, to) = (query.period.start(query.from), query.to);
+    let starts = format!("SELECT starts FROM {table} WHERE level = {} AND starts >= ", Level::All.number());
+    let mut few = Sql::new(engine, starts.clone());
+    few.bind(from).push(" AND starts < ").bind(to).push(" GROUP BY starts LIMIT 2");
+    match few.all(connection).await?.as_slice() {
+        [] => return Ok(None),
+        // Rows of one period stand in the order of callers.
+        [one] => rows.and("starts = ?", [one.try_get::<i64, _>("starts")?.into()]),
+        _ if query.only.contains_key(&Dimension::Key) || query.only.contains_key(&Dimension::User) => {
+            rows.and(format!("starts IN ({starts}? AND starts < ?)"), [from.into(), to.into()]);
+        }
+        _ => rows.and("starts >= ? AND starts < ?", [from.into(), to.into()]),
+    }
+    if let Some(keys) = keys(engine, query, connection).await? {
+        let places = vec!["?"; keys.len()].join(", ");
+        rows.and(format!("key IN ({places})"), keys.into_iter().map(Value::from));
+    }
+    for (dimension, text) in &query.only {
+        let Some(number) = find(engine, dimension.kind(), text, connection).await? else { return Ok(None) };
+        rows.and(format!("{} = ?", dimension.column()), [number.into()]);
+    }
+    Ok(Some(rows))
 }
 
 /// Which rows, and how they are put together.
@@ -314,29 +352,7 @@ impl Question {
     /// None where no row can be meant.
     async fn of(engine: Engine, query: &StatsQuery, connection: &mut AnyConnection) -> Result<Option<Self>, Error> {
         let table = table(query.period);
-        let mut rows = Conditions::default();
-        rows.and(format!("level = {}", level(query)?.number()), []);
-        let (from, to) = (query.period.start(query.from), query.to);
-        let starts = format!("SELECT starts FROM {table} WHERE level = {} AND starts >= ", Level::All.number());
-        let mut few = Sql::new(engine, starts.clone());
-        few.bind(from).push(" AND starts < ").bind(to).push(" GROUP BY starts LIMIT 2");
-        match few.all(connection).await?.as_slice() {
-            [] => return Ok(None),
-            // Rows of one period stand in the order of callers.
-            [one] => rows.and("starts = ?", [one.try_get::<i64, _>("starts")?.into()]),
-            _ if query.only.contains_key(&Dimension::Key) || query.only.contains_key(&Dimension::User) => {
-                rows.and(format!("starts IN ({starts}? AND starts < ?)"), [from.into(), to.into()]);
-            }
-            _ => rows.and("starts >= ? AND starts < ?", [from.into(), to.into()]),
-        }
-        if let Some(keys) = keys(engine, query, connection).await? {
-            let places = vec!["?"; keys.len()].join(", ");
-            rows.and(format!("key IN ({places})"), keys.into_iter().map(Value::from));
-        }
-        for (dimension, text) in &query.only {
-            let Some(number) = find(engine, dimension.kind(), text, connection).await? else { return Ok(None) };
-            rows.and(format!("{} = ?", dimension.column()), [number.into()]);
-        }
+        let Some(rows) = conditions(engine, query, connection).await? else { return Ok(None) };
         let mut groups: Vec<&str> = query.by.iter().map(|dimension| dimension.column()).collect();
         groups.sort_unstable();
         groups.dedup();

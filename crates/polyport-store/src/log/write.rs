@@ -14,6 +14,7 @@ use super::pack::{ending_number, state_number};
 use super::parts::{self, Shelf, seq};
 use super::rollup::Rollups;
 use super::sql::{Sql, Value, portions};
+use super::times::Added;
 use super::words::{Kind, NONE, Numbers, Word};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -83,12 +84,15 @@ impl Log {
 
         let mut rows = Rows::default();
         let mut rollups = Rollups::default();
+        let mut times = Added::default();
         for entry in &entries {
             rows.add(entry, &numbers, &self.0.ties);
             rollups.add(entry, model(entry, &numbers), &numbers);
+            times.add(entry, model(entry, &numbers), &numbers);
         }
         rows.write(engine, connection).await?;
         rollups.write(engine, connection).await?;
+        times.write(engine, connection).await?;
         advance(engine, until, connection).await?;
         let new = numbers.into_new();
         transaction.commit().await?;

@@ -14,7 +14,7 @@ async fn the_suite_runs_on_postgres() {
         eprintln!("skipped: no POLYPORT_TEST_POSTGRES and no Postgres on this machine");
         return;
     };
-    for (name, test) in [suite::ALL, log::sums::ALL, log::pages::ALL, log::retention::ALL].concat() {
+    for (name, test) in [suite::ALL, log::sums::ALL, log::pages::ALL, log::retention::ALL, log::times::ALL].concat() {
         eprintln!("{name}");
         test(Place::server(server.schema(name).await)).await;
     }

@@ -81,6 +81,14 @@ async fn a14_what_others_used_is_not_there() {
             assert_eq!(read(&format!("ledger?{filter}")).await.1["lines"], json!([]), "{filter}");
             assert_eq!(read(&format!("usage?by=key&{filter}")).await.1["rows"], json!([]), "{filter}");
         }
+        let total =
+            async |query: &str| read(&format!("overview?step=day&{query}")).await.1["total"]["requests"].clone();
+        assert_eq!(total("").await, 1, "of two requests");
+        assert_eq!(total(&format!("of_key={}", blue.key_id)).await, 1);
+        for filter in [format!("of_key={}", red.key_id), format!("user={}", red.member_id)] {
+            assert_eq!(total(&filter).await, 0, "{filter}");
+        }
+        assert_eq!(read("overview/live").await.0, 403);
         for path in ["requests?credential=x", "ledger?credential=x", "usage?by=credential", "usage?credential=x"] {
             assert_eq!(read(path).await.0, 400, "{path}");
         }

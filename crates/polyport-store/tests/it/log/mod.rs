@@ -6,6 +6,7 @@ pub(crate) mod pages;
 pub(crate) mod retention;
 pub(crate) mod size;
 pub(crate) mod sums;
+pub(crate) mod times;
 
 use polyport_store::log::{Attempt, Ending, Entry, Log, Payload, Position, Query, State};
 
