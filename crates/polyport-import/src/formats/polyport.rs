@@ -30,6 +30,12 @@ pub(super) fn read(source: &Source, draft: &mut Draft<'_>) {
                 }
             }
         }
+        if let Some(settings) = root.get("settings") {
+            match settings.value.as_object().is_some_and(Map::is_empty) {
+                true => settings.exact("settings"),
+                false => settings.manual("settings are taken over with `polyport settings set --from FILE`, from a file that holds what stands here".to_owned()),
+            }
+        }
         for list in LISTS {
             for row in root.get(list).iter().flat_map(Node::items) {
                 entry(list, &row, &names, draft);

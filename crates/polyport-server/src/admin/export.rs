@@ -4,6 +4,7 @@ use polyport_store::people::KeyFilter;
 use serde_json::{Value, json};
 
 use super::{Refusal, View, What, definitions, extend, people};
+use crate::config::settings::{HOOKS, prune};
 
 /// Of the form of an export.
 const VERSION: u32 = 1;
@@ -55,8 +56,20 @@ pub(super) async fn answer(view: &View) -> Result<Value, Refusal> {
     Ok(json!({
         "version": VERSION, "exported_at": view.now,
         "providers": list(What::Provider), "credentials": list(What::Credential), "pools": list(What::Pool),
-        "routes": list(What::Route), "teams": teams, "users": users, "keys": keys,
+        "routes": list(What::Route),
+        "settings": without_hooks(&view.runtime.config.declared.definitions.settings.value), "teams": teams, "users": users, "keys": keys,
     }))
+}
+
+/// Addresses and secrets of hooks stay here.
+fn without_hooks(settings: &Value) -> Value {
+    let mut shown = if settings.is_object() { settings.clone() } else { json!({}) };
+    let [section, list] = HOOKS;
+    if let Some(section) = shown.get_mut(section).and_then(Value::as_object_mut) {
+        section.remove(list);
+    }
+    prune(&mut shown);
+    shown
 }
 
 fn with(mut shown: Value, definition: &Value) -> Value {

@@ -583,6 +583,8 @@ pub(super) struct Export {
     credentials: Vec<Exported>,
     pools: Vec<Exported>,
     routes: Vec<Exported>,
+    /// In the words of the configuration file, without webhooks.
+    settings: Map<String, Value>,
     teams: Vec<Exported>,
     users: Vec<Exported>,
     keys: Vec<Exported>,

@@ -61,7 +61,7 @@ async fn the_database_stands_below_the_file_key_by_key() {
     // What the file begins to say wins, and comes back when it does not any more.
     std::fs::write(folder.path().join("polyport.yaml"), FILE.replace("requests: 50", "queue: 9")).unwrap();
     running.live.reload().unwrap();
-    within(&running, "limits.queue", "file").await;
+    running.gateway.handle.follow(&running.live).unwrap();
     assert_eq!(told(&setting(&running, "limits.queue").await), (&json!(9), "file", false));
     let (status, answer) = set(&running, json!({"limits": {"queue": 8}})).await;
     assert_eq!((status, &answer["code"]), (409, &json!("declared_elsewhere")));
@@ -69,7 +69,8 @@ async fn the_database_stands_below_the_file_key_by_key() {
     assert_eq!(answer["errors"][0]["pointer"], "#/limits/queue");
     std::fs::write(folder.path().join("polyport.yaml"), FILE).unwrap();
     running.live.reload().unwrap();
-    within(&running, "limits.queue", "database").await;
+    running.gateway.handle.follow(&running.live).unwrap();
+    assert_eq!(told(&setting(&running, "limits.queue").await), (&json!(7), "database", true));
     running.stop().await;
 
     let running = start(folder.path(), FILE).await;
@@ -82,17 +83,6 @@ async fn the_database_stands_below_the_file_key_by_key() {
     running.stop().await;
 }
 
-/// Waits until it is known that this one says what a setting is.
-async fn within(running: &Running, path: &str, owner: &str) {
-    for _ in 0..600 {
-        if setting(running, path).await["owner"] == owner {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{path} is never of the {owner}");
-}
-
 #[tokio::test]
 async fn a_wrong_change_is_refused_whole_with_its_place_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
@@ -101,7 +91,7 @@ async fn a_wrong_change_is_refused_whole_with_its_place_and_remedy() {
         (json!({"limits": {"queue": "many", "json_depth": 5}}), "#/limits/queue", "expected a number from 0"),
         (json!({"limits": {"quue": 5}}), "#/limits/quue", "unknown key `quue`; did you mean `queue`?"),
         (json!({"accounting": {"keep": {"minutes": "1m"}}}), "#/accounting/keep/minutes", "at least 1 days"),
-        (json!({"accounting": {"quotas": [{"what": "wishes", "amount": 1}]}}), "#/accounting/quotas/0/what", ""),
+        (json!({"accounting": {"quotas": [{"what": "wishes", "window": "day", "amount": 1}]}}), "#/accounting/quotas/0/what", ""),
         (
             json!({"translation": {"losses": "env:HOME"}}),
             "#/translation/losses",

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use polyport_store::people::KeyFilter;
 use polyport_store::{
-    Bounds, ClientKey, Credential, Error, Health, Held, Keep, Kind, MasterKey, Pool, Provider, Route, Tally, Tokens,
+    Bounds, ClientKey, Credential, Declared, Error, Health, Held, Keep, Kind, MasterKey, Pool, Provider, Route, Tally,
+    Tokens,
 };
 use serde_json::json;
 
@@ -73,6 +74,17 @@ async fn objects_are_made_read_changed_and_deleted(place: Place) {
     let route = Route { name: "gpt".into(), enabled: true, definition };
     let made_route = store.routes().create(route.clone()).await.unwrap();
     assert_eq!(store.routes().list().await.unwrap()[0].value, route);
+
+    let declared = Declared { name: "settings".into(), definition: json!({"limits": {"queue": 5}}) };
+    let made_declared = store.declared().create_with(declared.clone(), &secret("canary-of-a-hook")).await.unwrap();
+    let again = store.declared().create(declared.clone()).await.unwrap_err();
+    assert_eq!(again, Error::Taken { what: "declaration", name: "settings".into() });
+    let changed = Declared { definition: json!({}), ..declared };
+    let changed = store.declared().update(&made_declared.id, 1, changed).await.unwrap();
+    assert_eq!((changed.revision, store.declared().list().await.unwrap()), (2, vec![changed.clone()]));
+    assert!(store.secrets().await.unwrap().contains_key(&made_declared.id), "a change keeps the secret");
+    store.declared().delete(&made_declared.id, Some(2)).await.unwrap();
+    assert!(store.secrets().await.unwrap().is_empty());
 
     store.providers().delete(&made.id, None).await.unwrap();
     store.pools().delete(&made_pool.id, Some(1)).await.unwrap();

@@ -123,7 +123,7 @@ users forget ada
 audit --limit 3
 prices --where provider=openai --where model=gpt-5
 problems
-settings
+settings list accounting.keep
 settings list limits.requests
 settings set limits.requests=500 accounting.keep.requests=90d
 settings set limits.requests=many
@@ -359,6 +359,9 @@ fn short(value: &Value) -> String {
 fn of_running(told: &str) -> String {
     let about = [
         "\"running\"",
+        // How many settings come from the command line, and from nowhere.
+        "\"argument\"",
+        "\"default\"",
         "\"url\"",
         "\"address\"",
         "\"started_at\"",
