@@ -141,7 +141,7 @@ impl Section<'_> {
             if target.get("properties").is_some() {
                 let rest = (kind == Some("Rest")).then(|| rest_of(&described));
                 let about = if rest.is_some() { described } else { String::new() };
-                Section { schema: self.schema, path, about, rest }.walk(target, all);
+                Self { schema: self.schema, path, about, rest }.walk(target, all);
                 continue;
             }
             let words = words(target).map(|listed| listed.split(", ").map(|word| word.replace('`', "")).collect());

@@ -95,8 +95,7 @@ impl Guide {
 
     /// In a list; `before` is what stands before it, which may name it.
     pub(super) fn item(&self, before: Option<&str>) -> Self {
-        let here: Vec<&Value> =
-            self.here.iter().filter_map(|schema| schema.get("items")).flat_map(|items| options(items)).collect();
+        let here: Vec<&Value> = self.here.iter().filter_map(|schema| schema.get("items")).flat_map(options).collect();
         let named = before.is_some_and(|flag| flag.starts_with('-') && !flag.contains('=') && is_secret(flag));
         let here = if here.is_empty() { self.here.clone() } else { here };
         Self { here, path: self.path.clone(), free: self.free, covered: self.covered || named }

@@ -52,8 +52,9 @@ fn place_of(path: &str) -> Place {
 }
 
 impl Settings {
+    /// Whether nothing was ever declared. Where all of it was taken away, there still is a revision.
     pub(crate) fn is_empty(&self) -> bool {
-        self.locked.is_none() && self.value.as_object().is_none_or(Map::is_empty)
+        self.revision == 0
     }
 
     /// What is declared, setting by setting.
@@ -68,6 +69,11 @@ impl Settings {
             let mut problems = Vec::new();
             let mut steps: Vec<Step> = path.split('.').map(|key| Step::Key(key.to_owned())).collect();
             only_in_the_file(value, &mut steps, &place_of(&path), &mut problems);
+            // The file would lie over it, and hide the mistake.
+            if is_section(&path) {
+                let problem = Problem::error(place_of(&path), "expected a map (`name: value`)").at(&path);
+                problems.push(problem.remedy("name the settings in it"));
+            }
             if leaf(&path).is_some() && !is_editable(&path) {
                 let problem = Problem::error(place_of(&path), "it is set in the configuration file only").at(&path);
                 problems.push(problem.remedy("set it there, or by an environment variable"));

@@ -121,7 +121,14 @@ fn told_only_there(text: &str, shown: &str) -> Vec<String> {
     // Of an address, what stands between the signs.
     let parts = text.split(['/', ':', '@', '?', '&', '=', '#', ' ']).filter(|part| !shown.contains(part));
     let parts: Vec<String> = whole.map_or_else(|| parts.map(str::to_owned).collect(), |whole| vec![whole]);
-    parts.into_iter().filter(|part| part.len() >= SHORTEST).collect()
+    parts.into_iter().filter(|part| part.len() >= SHORTEST && !is_word(part)).collect()
+}
+
+/// Whether it may stand in any text: `ollama` is the key of many a local server.
+fn is_word(text: &str) -> bool {
+    let (digit, letter) =
+        (text.contains(|c: char| c.is_ascii_digit()), text.contains(|c: char| c.is_ascii_alphabetic()));
+    text.len() < LONGEST_WORD && !(digit && letter)
 }
 
 /// Where comments stand: behind a `#` at the beginning of a line or after a blank, outside of all texts.
@@ -282,6 +289,8 @@ limits: { requests: 5 }
                 Err(reason) => assert!(!reason.contains("canary"), "{reason}"),
             }
         }
+        let words = seen("providers: { ollama: { preset: ollama, keys: [ollama] } }\n").unwrap();
+        assert_eq!(words, "providers: { ollama: { preset: ollama, keys: [\"…\"] } }\n");
         let broken = seen("access: { keys: pp-canary-0123456789\nx: [").unwrap_err();
         assert!(broken.contains("p.yaml:") && !broken.contains("canary"), "{broken}");
         assert_eq!(seen("").unwrap(), "");

@@ -91,7 +91,11 @@ async fn a_wrong_change_is_refused_whole_with_its_place_and_remedy() {
         (json!({"limits": {"queue": "many", "json_depth": 5}}), "#/limits/queue", "expected a number from 0"),
         (json!({"limits": {"quue": 5}}), "#/limits/quue", "unknown key `quue`; did you mean `queue`?"),
         (json!({"accounting": {"keep": {"minutes": "1m"}}}), "#/accounting/keep/minutes", "at least 1 days"),
-        (json!({"accounting": {"quotas": [{"what": "wishes", "window": "day", "amount": 1}]}}), "#/accounting/quotas/0/what", ""),
+        (
+            json!({"accounting": {"quotas": [{"what": "wishes", "window": "day", "amount": 1}]}}),
+            "#/accounting/quotas/0/what",
+            "",
+        ),
         (
             json!({"translation": {"losses": "env:HOME"}}),
             "#/translation/losses",
