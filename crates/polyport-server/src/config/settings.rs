@@ -54,7 +54,7 @@ fn place_of(path: &str) -> Place {
 impl Settings {
     /// Whether nothing was ever declared. Where all of it was taken away, there still is a revision.
     pub(crate) fn is_empty(&self) -> bool {
-        self.revision == 0
+        self.revision == 0 && self.value.as_object().is_none_or(Map::is_empty)
     }
 
     /// What is declared, setting by setting.
