@@ -1,6 +1,6 @@
 import { Button, Text } from '@mantine/core';
 import { IconFileImport } from '@tabler/icons-react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
@@ -22,6 +22,7 @@ import { useSelection } from './useSelection';
 
 /** More than these are not deleted without typing the number. */
 const FEW = 5;
+const MANY = 500;
 
 /** The keys and accounts of all providers. */
 export default function Credentials() {
@@ -29,7 +30,10 @@ export default function Credentials() {
   const [search, set] = useSearch({ ...NO_FILTER, open: '', tab: 'overview', add: '' });
   const { q, provider, state, kind, origin } = search;
   const filter: Filter = { q, provider, state, kind, origin };
-  const list = useList('/admin/api/credentials', 'credentials', filter, { refetchInterval: 10_000 });
+  // All pages that were fetched come anew at once: of many they do so when something was changed, not on a timer.
+  const [many, setMany] = useState(false);
+  const list = useList('/admin/api/credentials', 'credentials', filter, { refetchInterval: many ? false : 10_000 });
+  useEffect(() => setMany(list.rows.length > MANY), [list.rows.length]);
   const columns = useColumns();
   const picked = useSelection(filter, list.rows);
   const bulk = useBulk();

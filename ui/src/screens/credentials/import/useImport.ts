@@ -41,6 +41,8 @@ export interface Counts {
   notHydrated: number;
 }
 
+const AGAIN = 3;
+const PAUSE = 2_000;
 const NOTHING: Counts = { created: 0, duplicate: 0, invalid: 0, waiting: 0, hydrated: 0, notHydrated: 0 };
 
 export async function postJson<T>(path: string, query: Record<string, string>, body: unknown, signal: AbortSignal): Promise<T> {
@@ -67,6 +69,19 @@ export async function postJson<T>(path: string, query: Record<string, string>, b
 /** What is sent to the credentials of a provider. */
 export const sendCredentials: Send = (entries, provider, signal) => postJson('/admin/api/credentials/import', { provider }, entries, signal);
 
+/** A database that is busy for a moment refuses a part as a whole (503): it is sent again, a little later. */
+async function patiently<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let left = AGAIN; ; left -= 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (left === 0 || signal.aborted || Problem.of(error).status !== 503) throw error;
+      await new Promise((go) => setTimeout(go, PAUSE));
+      signal.throwIfAborted();
+    }
+  }
+}
+
 /** An import in parts: what was sent, what became of it, and what is left when something goes wrong. */
 export function useImport(send: Send, options: { most?: number; words: Record<NonNullable<Item['wrong']>, string>; refreshes: string[] }) {
   const refresh = useRefresh();
@@ -86,7 +101,7 @@ export function useImport(send: Send, options: { most?: number; words: Record<No
       setState((now) => ({ ...now, phase: 'sending', counts: { ...counts }, problem: undefined }));
       try {
         for (const batch of batchesOf(waiting.map((row) => row.item), options.most)) {
-          const told = await send(batch.map((item) => item.entry ?? {}), provider, stop.signal);
+          const told = await patiently(() => send(batch.map((item) => item.entry ?? {}), provider, stop.signal), stop.signal);
           for (const one of told.results) {
             const row = byItem.get(batch[one.index] as Item);
             if (!row) continue;
