@@ -559,6 +559,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/pools/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where the next requests to a pool would go */
+        post: operations["previewPool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/pools/{id}": {
         parameters: {
             query?: never;
@@ -845,6 +862,40 @@ export interface paths {
         };
         /** Sums by what is asked for */
         get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures over time, without gaps, and their sum */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/overview/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Each second as it ends, as events: `past`, `second`, `providers`, `missed` */
+        get: operations["followOverview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3091,6 +3142,10 @@ export interface components {
             credentials: components["schemas"]["Exported"][];
             pools: components["schemas"]["Exported"][];
             routes: components["schemas"]["Exported"][];
+            /** @description In the words of the configuration file, without webhooks. */
+            settings: {
+                [key: string]: unknown;
+            };
             teams: components["schemas"]["Exported"][];
             users: components["schemas"]["Exported"][];
             keys: components["schemas"]["Exported"][];
@@ -3116,6 +3171,65 @@ export interface components {
              * @description Of a key.
              */
             expires_at?: number | null;
+        };
+        /** @description What was used, and how well it went. */
+        Figures: {
+            /** Format: uint64 */
+            requests: number;
+            /**
+             * Format: uint64
+             * @description Answered as they should be.
+             */
+            ok: number;
+            /**
+             * Format: uint64
+             * @description Those that went wrong; the rest are clients that left.
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description Of all requests; `null` without any.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: uint64
+             * @description Fresh tokens of prompts.
+             */
+            input: number;
+            /**
+             * Format: uint64
+             * @description Tokens of answers, without thinking.
+             */
+            output: number;
+            /** Format: uint64 */
+            cache_read: number;
+            /** Format: uint64 */
+            cache_write: number;
+            /** Format: uint64 */
+            reasoning: number;
+            /**
+             * Format: uint64
+             * @description All of these.
+             */
+            tokens: number;
+            /** @description By currency; empty where no price is known. */
+            cost: {
+                [key: string]: string;
+            };
+            /**
+             * Format: uint64
+             * @description Attempts of which some had no price: the cost is the least it can be.
+             */
+            unpriced: number;
+            /**
+             * Format: double
+             * @description Tokens of prompts that came from a cache, of all tokens of prompts; `null` without any.
+             */
+            cache_hit_rate?: number | null;
+            /** @description Of answered requests; `null` without any, and where not all of them are known. */
+            latency_ms?: components["schemas"]["Percentiles"] | null;
+            /** @description The same until streams began. */
+            first_token_ms?: components["schemas"]["Percentiles"] | null;
         };
         /** @description The first admin. */
         FirstAdmin: {
@@ -3276,6 +3390,85 @@ export interface components {
          * @enum {string}
          */
         LimitWindow: "minute" | "day" | "month" | "total";
+        /** @description Data of the event `missed`, for readers who were slow. */
+        LiveMissed: {
+            /**
+             * Format: uint64
+             * @description Seconds that are not told.
+             */
+            seconds: number;
+        };
+        /** @description Data of the event `past`, which comes first. */
+        LivePast: {
+            /** @description The last ones, 300 at most, the oldest first. */
+            seconds: components["schemas"]["LiveSecond"][];
+        };
+        /** @description Milliseconds that so many percent did not exceed, at most a thirty-second part off. */
+        LivePercentiles: {
+            /** Format: uint32 */
+            p50: number;
+            /** Format: uint32 */
+            p95: number;
+        };
+        /** @description What a provider did in the last minute. */
+        LiveProvider: {
+            name: string;
+            /** @enum {string} */
+            state: "ready" | "cooling" | "exhausted" | "refreshing" | "invalid" | "disabled";
+            /**
+             * Format: uint64
+             * @description Attempts at it that ended.
+             */
+            requests: number;
+            /** Format: uint64 */
+            failed: number;
+            /**
+             * Format: uint64
+             * @description Attempts under way.
+             */
+            in_flight: number;
+        };
+        /** @description Data of the event `providers`. */
+        LiveProviders: {
+            providers: components["schemas"]["LiveProvider"][];
+        };
+        /** @description Data of the event `second`: one that is over. */
+        LiveSecond: {
+            /** @description RFC 3339: when it began. */
+            at?: string | null;
+            /**
+             * Format: uint64
+             * @description Requests that ended in it.
+             */
+            requests: number;
+            /** Format: uint64 */
+            failed: number;
+            /**
+             * Format: uint64
+             * @description Requests under way at its end.
+             */
+            in_flight: number;
+            /** Format: uint64 */
+            input: number;
+            /** Format: uint64 */
+            output: number;
+            /** Format: uint64 */
+            cache_read: number;
+            /** Format: uint64 */
+            cache_write: number;
+            /** Format: uint64 */
+            reasoning: number;
+            /** @description By currency. */
+            cost: {
+                [key: string]: string;
+            };
+            /** @description Of answered requests; `null` without any. */
+            latency_ms?: components["schemas"]["LivePercentiles"] | null;
+            /** @description The same until streams began. */
+            first_token_ms?: components["schemas"]["LivePercentiles"] | null;
+            /** Format: double */
+            cache_hit_rate?: number | null;
+        };
         /** @description When a route holds. */
         Match: {
             model?: string | null;
@@ -3690,6 +3883,78 @@ export interface components {
             /** @description Its name in `notifications.webhooks`. */
             webhook: string;
         };
+        /** @description A stretch of time as a row of figures for each minute, hour or day, and their sum. */
+        Overview: {
+            /** @description RFC 3339: where the first row begins. Later than what was asked for where no more is kept. */
+            from?: string | null;
+            to?: string | null;
+            /** @enum {string} */
+            step: "minute" | "hour" | "day";
+            total: components["schemas"]["Figures"];
+            /** @description Without gaps, 750 at most. */
+            series: components["schemas"]["OverviewRow"][];
+        };
+        /** @description The figures of one step. */
+        OverviewRow: {
+            /** @description RFC 3339. */
+            starts?: string | null;
+            /** Format: uint64 */
+            requests: number;
+            /**
+             * Format: uint64
+             * @description Answered as they should be.
+             */
+            ok: number;
+            /**
+             * Format: uint64
+             * @description Those that went wrong; the rest are clients that left.
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description Of all requests; `null` without any.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: uint64
+             * @description Fresh tokens of prompts.
+             */
+            input: number;
+            /**
+             * Format: uint64
+             * @description Tokens of answers, without thinking.
+             */
+            output: number;
+            /** Format: uint64 */
+            cache_read: number;
+            /** Format: uint64 */
+            cache_write: number;
+            /** Format: uint64 */
+            reasoning: number;
+            /**
+             * Format: uint64
+             * @description All of these.
+             */
+            tokens: number;
+            /** @description By currency; empty where no price is known. */
+            cost: {
+                [key: string]: string;
+            };
+            /**
+             * Format: uint64
+             * @description Attempts of which some had no price: the cost is the least it can be.
+             */
+            unpriced: number;
+            /**
+             * Format: double
+             * @description Tokens of prompts that came from a cache, of all tokens of prompts; `null` without any.
+             */
+            cache_hit_rate?: number | null;
+            /** @description Of answered requests; `null` without any, and where not all of them are known. */
+            latency_ms?: components["schemas"]["Percentiles"] | null;
+            /** @description The same until streams began. */
+            first_token_ms?: components["schemas"]["Percentiles"] | null;
+        };
         /** @description How many settings are set where. */
         Owners: {
             /** Format: uint64 */
@@ -3729,6 +3994,17 @@ export interface components {
             request?: string | null;
             answer?: string | null;
             truncated?: boolean | null;
+        };
+        /** @description Milliseconds that so many percent did not exceed, at most a thirty-second part off. */
+        Percentiles: {
+            /** Format: uint32 */
+            p50: number;
+            /** Format: uint32 */
+            p90: number;
+            /** Format: uint32 */
+            p95: number;
+            /** Format: uint32 */
+            p99: number;
         };
         /** @description A virtual model. */
         Pool: {
@@ -3770,6 +4046,39 @@ export interface components {
             /** @description Pools that are tried when none of its targets can be. */
             fallbacks?: string[] | null;
             conversations?: components["schemas"]["Conversations"] | null;
+        };
+        /** @description A target, or a credential of its provider, that cannot be tried now. */
+        PoolLeftOut: {
+            provider: string;
+            model: string;
+            /** @description The credential's name, if it is not the whole target. */
+            key?: string | null;
+            why: string;
+            /**
+             * Format: uint64
+             * @description Until then, Unix milliseconds.
+             */
+            until?: number | null;
+        };
+        /** @description The name of a pool, or what `POST /admin/api/pools` takes; its `name` may be left out. */
+        PoolOrName: string | {
+            [key: string]: unknown;
+        };
+        /** @description The next turns of a pool. */
+        PoolPreview: {
+            /** @description Where the next requests go, if each is answered before the next one comes. None where nothing can be tried. */
+            turns: components["schemas"]["Turn"][];
+            /** @description What cannot be tried now. */
+            excluded: components["schemas"]["PoolLeftOut"][];
+        };
+        /** @description Which turns are asked for. */
+        PoolQuestion: {
+            pool: components["schemas"]["PoolOrName"];
+            /**
+             * Format: uint64
+             * @description Default: 12.
+             */
+            turns?: number | null;
         };
         /** @description A known service. */
         Preset: {
@@ -4730,6 +5039,12 @@ export interface components {
             cache_write?: number | null;
             /** Format: uint64 */
             reasoning?: number | null;
+        };
+        /** @description Where a request goes. */
+        Turn: {
+            provider: string;
+            /** @description The provider's name of the model. */
+            model: string;
         };
         /** @description Sums. */
         Usage: {
@@ -6947,6 +7262,41 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
+    previewPool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoolQuestion"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolPreview"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
     getPool: {
         parameters: {
             query?: never;
@@ -7897,6 +8247,78 @@ export interface operations {
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description Not before this time: RFC 3339, or Unix milliseconds. */
+                from?: string;
+                /** @description Before this time. */
+                to?: string;
+                /** @description What a row is of. Default: the shortest with at most 750 rows of which sums are kept. */
+                step?: "minute" | "hour" | "day";
+                /** @description Only those of this client key, by id. (`key` is for keys.) */
+                of_key?: string;
+                /** @description Only those of this user, by id. */
+                user?: string;
+                /** @description Only those of this team, by id. */
+                team?: string;
+                /** @description Only those that asked for this model. */
+                model?: string;
+                /** @description Only those of this provider, by name. */
+                provider?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            503: components["responses"]["503"];
+        };
+    };
+    followOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The id of the request. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream; charset=utf-8": string;
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
             429: components["responses"]["429"];
             503: components["responses"]["503"];
         };

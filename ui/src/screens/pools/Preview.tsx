@@ -3,16 +3,11 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { Problem } from '../../api/problem';
 import { wordKey } from '../explain/rule';
 import { colourOf } from './colours';
 import classes from './Pools.module.css';
-
-interface Turns {
-  turns: { provider: string; model: string }[];
-  excluded?: Schemas['Excluded'][] | null;
-}
 
 /** Whose turn it would be, twelve requests in a row, as the router itself works it out for what is not saved yet. */
 export function Preview({ definition, providers, turns = 12 }: { definition: Record<string, unknown>; providers: string[]; turns?: number }) {
@@ -21,7 +16,7 @@ export function Preview({ definition, providers, turns = 12 }: { definition: Rec
   const any = Array.isArray(definition.targets) && definition.targets.length > 0;
   const { data, error, isFetching } = useQuery({
     queryKey: ['post', '/admin/api/pools/preview', asked, turns],
-    queryFn: async () => (await api.POST('/admin/api/pools/preview' as never, { body: { pool: JSON.parse(asked), turns } } as never)).data as unknown as Turns,
+    queryFn: async () => (await api.POST('/admin/api/pools/preview', { body: { pool: JSON.parse(asked), turns } })).data,
     enabled: any,
     placeholderData: keepPreviousData,
     retry: false,
