@@ -124,7 +124,7 @@ export function Plot(props: PlotProps) {
 function Tool({ label, icon, onClick }: { label: string; icon: ReactNode; onClick: () => void }) {
   return (
     <Tooltip label={label}>
-      <ActionIcon size="sm" variant="subtle" color="gray" aria-label={label} onClick={onClick}>
+      <ActionIcon size={24} variant="subtle" color="gray" aria-label={label} onClick={onClick}>
         {icon}
       </ActionIcon>
     </Tooltip>

@@ -34,7 +34,7 @@ export function Start() {
           const Icon = done ? IconCheck : (NUMBERS[at] ?? IconCheck);
           return (
             <Group key={name} component="li" gap="sm" wrap="nowrap" align="flex-start">
-              <ThemeIcon variant={done ? 'filled' : 'light'} color={done ? 'teal.9' : undefined} radius="xl" aria-label={done ? t('start.done') : undefined}>
+              <ThemeIcon variant={done ? 'filled' : 'light'} color={done ? 'teal.9' : undefined} radius="xl" {...(done && { role: 'img', 'aria-label': t('start.done') })}>
                 <Icon size={18} />
               </ThemeIcon>
               <div style={{ flex: 1 }}>

@@ -1,39 +1,10 @@
+import type { Schemas } from '../../api/client';
 import type { PlotSeries } from '../../widgets/plot';
 import type { Format } from '../../widgets/format';
 
-interface Percentiles {
-  p50: number;
-  p90: number;
-  p95: number;
-  p99: number;
-}
-
-/** Figures of a stretch of time, as `GET overview` tells them. */
-export interface Figures {
-  requests: number;
-  ok: number;
-  failed: number;
-  error_rate: number | null;
-  input: number;
-  output: number;
-  cache_read: number;
-  cache_write: number;
-  reasoning: number;
-  tokens: number;
-  cost: Record<string, string>;
-  unpriced?: number;
-  cache_hit_rate: number | null;
-  latency_ms: Percentiles | null;
-  first_token_ms: Percentiles | null;
-}
-
-export interface Overview {
-  from: string | null;
-  to: string | null;
-  step: string;
-  total: Figures;
-  series: (Figures & { starts: string | null })[];
-}
+/** Figures of a stretch of time. */
+export type Overview = Schemas['Overview'];
+export type Figures = Schemas['Figures'];
 
 export const CLASSES = ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const;
 const PERCENTS = ['p50', 'p90', 'p95', 'p99'] as const;

@@ -1,29 +1,9 @@
+import type { Schemas } from '../../api/client';
 import type { ServerEvent } from '../../api/stream';
 
-/** A second that is over, as `GET overview/live` tells it. */
-export interface Second {
-  at: string | null;
-  requests: number;
-  failed: number;
-  in_flight: number;
-  input: number;
-  output: number;
-  cache_read: number;
-  cache_write: number;
-  reasoning: number;
-  cost: Record<string, string>;
-  latency_ms: { p50: number; p95: number } | null;
-  first_token_ms: { p50: number; p95: number } | null;
-  cache_hit_rate: number | null;
-}
-
-export interface LiveProvider {
-  name: string;
-  state: string | null;
-  requests: number;
-  failed: number;
-  in_flight: number;
-}
+/** A second that is over. */
+export type Second = Schemas['LiveSecond'];
+export type LiveProvider = Schemas['LiveProvider'];
 
 export interface Live {
   /** The last five minutes, the oldest first. */
