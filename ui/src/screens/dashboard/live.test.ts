@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { after, byNeed, type Live, NOTHING, type Second, sums } from './live';
+import { after, byNeed, type Live, type LiveProvider, NOTHING, type Second, sums } from './live';
 
 const second = (at: number, more: Partial<Second> = {}): Second => ({
   at: new Date(Date.UTC(2026, 10, 29, 12) + at * 1000).toISOString(), requests: 0, failed: 0, in_flight: 0, input: 0, output: 0, cache_read: 0,
@@ -51,7 +51,7 @@ describe('sums', () => {
 
 describe('byNeed', () => {
   it('shows first what somebody has to look at', () => {
-    const one = (name: string, state: string, requests = 0, failed = 0) => ({ name, state, requests, failed, in_flight: 0 });
+    const one = (name: string, state: LiveProvider['state'], requests = 0, failed = 0) => ({ name, state, requests, failed, in_flight: 0 });
     const shown = byNeed([one('idle', 'ready'), one('busy', 'ready', 9), one('failing', 'ready', 3, 1), one('off', 'disabled'), one('rests', 'cooling')]);
     expect(shown.map(({ name }) => name)).toEqual(['rests', 'failing', 'busy', 'idle', 'off']);
   });
