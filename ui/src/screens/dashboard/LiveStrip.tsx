@@ -83,7 +83,7 @@ export function LiveStrip({ live, state, problem }: { live: Live; state: LiveSta
           <Spark points={points(({ first_token_ms }) => first_token_ms?.p50 ?? null)} end={end} past={PAST} />
         </Tile>
         <Tile name={t('cacheHitRate')} value={format.percent(past.cacheHitRate)} note={t('live.fiveMinutes')}>
-          <Spark points={points(({ cache_hit_rate }) => cache_hit_rate)} end={end} past={PAST} />
+          <Spark points={points(({ cache_hit_rate }) => cache_hit_rate ?? null)} end={end} past={PAST} />
         </Tile>
       </div>
     </section>

@@ -47,6 +47,6 @@ export function plotsOf({ series, total }: Overview, t: Words, format: Format) {
       values: series.map((row) => row[name]?.[percent] ?? null),
       total: format.duration(total[name]?.[percent]),
     }));
-  const cache: PlotSeries[] = [{ label: t('cacheHitRate'), values: series.map((row) => row.cache_hit_rate), total: format.percent(total.cache_hit_rate) }];
+  const cache: PlotSeries[] = [{ label: t('cacheHitRate'), values: series.map((row) => row.cache_hit_rate ?? null), total: format.percent(total.cache_hit_rate) }];
   return { requests, tokens, cost, latency: percentiles('latency_ms'), firstToken: percentiles('first_token_ms'), cache };
 }
