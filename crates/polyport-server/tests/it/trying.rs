@@ -141,10 +141,12 @@ async fn what_gives_no_answer_is_told_with_a_remedy() {
     }
     let silent = FakeProvider::start(Protocol::Chat).await;
     silent.decide(|_| Some(Step::silence()));
-    for model in [Value::Null, "m".into()] {
+    // It is connected to, and nobody reads what comes.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let deaf = (json!({ "base_url": format!("http://{}/v1", deaf.local_addr().unwrap()), "proxy": "none" }), deaf);
+    for (provider, model) in [(&deaf.0, Value::Null), (&at(&silent, "chat"), "m".into())] {
         let began = Instant::now();
-        let told =
-            tried(&running, json!({ "provider": at(&silent, "chat"), "model": model, "timeout_ms": 1000 })).await;
+        let told = tried(&running, json!({ "provider": provider, "model": model, "timeout_ms": 1000 })).await;
         assert_eq!((&told["outcome"], &told["code"]), (&json!("timeout"), &json!("timeout")), "{told}");
         assert!(told["message"].as_str().unwrap().contains("within 1 seconds"), "{told}");
         assert!(told["remedy"].as_str().unwrap().contains("timeout_ms"), "{told}");
