@@ -12,12 +12,13 @@ import classes from './Pools.module.css';
 /** Whose turn it would be, twelve requests in a row, as the router itself works it out for what is not saved yet. */
 export function Preview({ definition, providers, turns = 12 }: { definition: Record<string, unknown>; providers: string[]; turns?: number }) {
   const { t } = useTranslation(['pools', 'explain', 'common']);
-  const [asked] = useDebouncedValue(JSON.stringify(definition), 250);
   const any = Array.isArray(definition.targets) && definition.targets.length > 0;
+  // One without targets is no question, and what was one before the typing rested is not asked either.
+  const [asked] = useDebouncedValue(any ? JSON.stringify(definition) : '', 250);
   const { data, error, isFetching } = useQuery({
     queryKey: ['post', '/admin/api/pools/preview', asked, turns],
     queryFn: async () => (await api.POST('/admin/api/pools/preview', { body: { pool: JSON.parse(asked), turns } })).data,
-    enabled: any,
+    enabled: any && asked !== '',
     placeholderData: keepPreviousData,
     retry: false,
   });

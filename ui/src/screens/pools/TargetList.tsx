@@ -1,10 +1,10 @@
-import { closestCenter, DndContext, type DragEndEvent, KeyboardSensor, PointerSensor, useSensor, useSensors } from '@dnd-kit/core';
+import { type Announcements, closestCenter, DndContext, type DragEndEvent, KeyboardSensor, PointerSensor, useSensor, useSensors } from '@dnd-kit/core';
 import { restrict } from './restrict';
 import { SortableContext, sortableKeyboardCoordinates, useSortable, verticalListSortingStrategy } from '@dnd-kit/sortable';
 import { CSS } from '@dnd-kit/utilities';
 import { ActionIcon, NumberInput, Stack, Text, Tooltip } from '@mantine/core';
 import { IconGripVertical, IconX } from '@tabler/icons-react';
-import { useMemo } from 'react';
+import { useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '../../widgets/format';
@@ -34,12 +34,21 @@ export function TargetList({ rows, onChange, shares, providers, errors, ordered,
     const placed = placeOf(over === undefined ? rows : moved(rows, String(id), String(over)), String(id));
     return placed ? { target: placed.row.target, priority: placed.priority, place: placed.place, of: placed.of } : null;
   };
-  const announcements = useMemo(
+  // It begins over its own place, which is no news.
+  const away = useRef(false);
+  const announcements = useMemo<Announcements>(
     () => ({
-      onDragStart: ({ active }: { active: { id: unknown } }) => t('drag.start', told(active.id, undefined) ?? {}),
-      onDragOver: ({ active, over }: { active: { id: unknown }; over: { id: unknown } | null }) => (over ? t('drag.over', told(active.id, over.id) ?? {}) : t('drag.away', { target: nameOf(active.id) })),
-      onDragEnd: ({ active, over }: { active: { id: unknown }; over: { id: unknown } | null }) => (over ? t('drag.end', told(active.id, over.id) ?? {}) : t('drag.cancel', { target: nameOf(active.id) })),
-      onDragCancel: ({ active }: { active: { id: unknown } }) => t('drag.cancel', { target: nameOf(active.id) }),
+      onDragStart: ({ active }) => {
+        away.current = false;
+        return t('drag.start', told(active.id, undefined) ?? {});
+      },
+      onDragOver: ({ active, over }) => {
+        if (!over) return t('drag.away', { target: nameOf(active.id) });
+        away.current ||= over.id !== active.id;
+        return away.current ? t('drag.over', told(active.id, over.id) ?? {}) : undefined;
+      },
+      onDragEnd: ({ active, over }) => (over ? t('drag.end', told(active.id, over.id) ?? {}) : t('drag.cancel', { target: nameOf(active.id) })),
+      onDragCancel: ({ active }) => t('drag.cancel', { target: nameOf(active.id) }),
     }),
     // What is told follows the rows and the language.
     [rows, t],
