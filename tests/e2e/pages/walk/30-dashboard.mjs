@@ -80,6 +80,7 @@ export default {
     await page.getByRole("alert").filter({ hasText: name }).getByRole("link").first().click();
     await page.waitForURL(/\/credentials\?state=invalid/);
     await walk.close(page);
+    await walk.api("DELETE", `credentials/${encodeURIComponent(id)}`);
     await walk.api("DELETE", `providers/${name}`);
   },
 
