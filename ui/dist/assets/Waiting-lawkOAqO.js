@@ -1,1 +1,0 @@
-import{T as e}from"./matchContext-Cm42U9bq.js";import{R as t}from"./client-C7pW8C_s.js";import{t as n}from"./useTranslation-XPuWubWC.js";import{t as r}from"./jsx-runtime-CqL9NMOD.js";var i=r();function a(){let{t:r}=n(`common`,{useSuspense:!1});return(0,i.jsx)(e,{mih:200,role:`status`,"aria-label":r(`waiting`),children:(0,i.jsx)(t,{type:`dots`})})}export{a as t};

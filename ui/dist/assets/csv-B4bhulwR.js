@@ -1,0 +1,3 @@
+function e(e){return/^[=+\-@\t\r]/.test(e)&&Number.isNaN(Number(e))?`'${e}`:e}function t(t){if(t==null)return``;if(typeof t==`number`)return Number.isFinite(t)?String(t):``;let n=e(t);return/[",\r\n]/.test(n)?`"${n.replaceAll(`"`,`""`)}"`:n}function n(e,n){return[e,...n].map(e=>e.map(t).join(`,`)).join(`\r
+`)+`\r
+`}function r(e,t,n=`text/csv`){let r=t instanceof Blob?t:new Blob([n===`text/csv`?`﻿`:``,t],{type:`${n};charset=utf-8`}),i=URL.createObjectURL(r),a=document.createElement(`a`);a.href=i,a.download=e,a.click(),setTimeout(()=>URL.revokeObjectURL(i),1e4)}function i(e,t=`csv`,n=new Date){return`polyport-${e.trim().toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu,`-`).replaceAll(/^-|-$/g,``)||`export`}-${n.toISOString().slice(0,10)}.${t}`}export{r as n,i as r,n as t};

@@ -1,1 +1,0 @@
-import{t as e}from"./useTranslation-XPuWubWC.js";import{t}from"./PageHeader-CUAW6ZdS.js";import{t as n}from"./jsx-runtime-CqL9NMOD.js";var r=n();function i(){let{t:n}=e();return(0,r.jsx)(t,{title:n(`screens.usage`)})}export{i as default};
