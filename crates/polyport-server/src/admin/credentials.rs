@@ -1,5 +1,6 @@
 //! Keys and accounts: state and counts, and what operators do about them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use polyport_types::{Fault, Text};
 use serde_json::{Value, json};
 
 use super::providers::checked;
+use super::query::Query;
 use super::{Refusal, View, What, definitions, extend, shown, state};
 use crate::clock;
 use crate::config::definitions::{Definition, switch_of_credential};
@@ -90,6 +92,21 @@ impl Seat<'_> {
             .account
             .is_none_or(|account| account.present().is_some() || matches!(account.standing(), Standing::Good));
         self.state(view) == State::Ready && tokens
+    }
+
+    /// The members that lists are narrowed by, as [`Seat::shown`] has them.
+    fn rough(&self, view: &View) -> Value {
+        let state_now = self.state(view);
+        let mut rough = json!({
+            "id": self.id(),
+            "provider": self.provider.name,
+            "label": self.credential.label,
+            "kind": if self.account.is_some() { "account" } else { "key" },
+            "origin": self.origin().as_str(),
+            "enabled": state_now != State::Disabled,
+        });
+        extend(&mut rough, state(&state_now));
+        rough
     }
 
     fn shown(&self, view: &View) -> Value {
@@ -202,11 +219,34 @@ fn find<'a>(view: &'a View, id: &str) -> Result<Seat<'a>, Refusal> {
         .ok_or_else(|| Refusal::not_found(format!("there is no `{}` among the credentials", shown(id))))
 }
 
-/// Those that are used, then the others of the database.
-pub(super) fn list(view: &View) -> Vec<Value> {
-    let mut shown: Vec<Value> = all(view).map(|seat| seat.shown(view)).collect();
-    shown.extend(without_seat(view).map(|one| definitions::about(view, one)));
-    shown
+/// Those that are used, then the others of the database, page by page: there may be a hundred thousand.
+pub(super) fn page(view: &View, query: &Query) -> Result<Value, Refusal> {
+    let seats = all(view).map(Entry::Used);
+    let others = without_seat(view).map(Entry::Idle);
+    query.page_of("credentials", seats.chain(others), |one| Cow::Owned(one.rough(view)), |one| one.shown(view))
+}
+
+/// A line of the list.
+enum Entry<'a> {
+    Used(Seat<'a>),
+    Idle(&'a Arc<Definition>),
+}
+
+impl Entry<'_> {
+    /// What lists are narrowed by.
+    fn rough(&self, view: &View) -> Value {
+        match self {
+            Self::Used(seat) => seat.rough(view),
+            Self::Idle(one) => definitions::about(view, one),
+        }
+    }
+
+    fn shown(&self, view: &View) -> Value {
+        match self {
+            Self::Used(seat) => seat.shown(view),
+            Self::Idle(one) => definitions::about(view, one),
+        }
+    }
 }
 
 /// Those of the database that are not in force, or whose provider is not.

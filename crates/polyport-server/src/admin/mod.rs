@@ -381,7 +381,7 @@ async fn answer(
         Ask::ProviderModels => providers::models(view, id).await?,
         Ask::Learned => providers::learned(view, id)?,
         Ask::Forget => providers::forget(view, id)?,
-        Ask::Credentials => query.page("credentials", credentials::list(view))?,
+        Ask::Credentials => credentials::page(view, &query)?,
         Ask::Credential => credentials::one(view, id)?,
         Ask::Statistics => credentials::statistics(view),
         Ask::Health => query.page("credentials", credentials::health(view))?,

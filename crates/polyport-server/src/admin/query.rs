@@ -1,5 +1,7 @@
 //! What can stand behind the `?` of a path, and lists page by page.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
@@ -406,15 +408,34 @@ impl Query {
 
     /// A page of a list: those that the parameters leave, of which each is compared with the member of its name.
     pub(super) fn page(&self, list: &str, all: Vec<Value>) -> Result<Value, Refusal> {
-        let left: Vec<Value> = all.into_iter().filter(|one| self.leaves(one)).collect();
+        self.page_of(list, all.into_iter(), |one| Cow::Borrowed(one), Value::clone)
+    }
+
+    /// The same of a long list, of which only the entries of the page are written out: `rough` gives what they are looked for by.
+    pub(super) fn page_of<T>(
+        &self,
+        list: &str,
+        all: impl Iterator<Item = T>,
+        rough: impl Fn(&T) -> Cow<'_, Value>,
+        whole: impl Fn(&T) -> Value,
+    ) -> Result<Value, Refusal> {
+        let left: Vec<(String, T)> = all
+            .filter_map(|one| {
+                let told = rough(&one);
+                let key = self.leaves(&told).then(|| key_of(&told))?;
+                drop(told);
+                Some((key, one))
+            })
+            .collect();
         let begin = match self.after()? {
             None => 0,
-            Some((at, key)) => left.iter().position(|one| key_of(one) == key).map_or(at, |at| at.saturating_add(1)),
+            Some((at, key)) => left.iter().position(|(one, _)| *one == key).map_or(at, |at| at.saturating_add(1)),
         };
         let end = begin.saturating_add(self.limit() as usize);
         let last = left.get(end.saturating_sub(1)).filter(|_| end < left.len());
-        let next = last.map(|last| cursor(end, &key_of(last)));
-        let page: Vec<Value> = left.into_iter().skip(begin).take(end.saturating_sub(begin)).collect();
+        let next = last.map(|(key, _)| cursor(end, key));
+        let page = left.iter().skip(begin).take(end.saturating_sub(begin));
+        let page: Vec<Value> = page.map(|(_, one)| whole(one)).collect();
         Ok(json!({ list: page, "next": next }))
     }
 
