@@ -59,6 +59,9 @@ pub(crate) struct Message {
     pub(crate) data: Value,
 }
 
+/// A message, and what it is about.
+type Told = (Event, Arc<Message>);
+
 /// What became of a message at an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
@@ -74,8 +77,8 @@ pub(crate) struct Delivery {
 /// The way of messages to their addresses.
 #[derive(Debug)]
 pub(crate) struct Notifier {
-    queue: mpsc::Sender<(Event, Arc<Message>)>,
-    waiting: Mutex<Option<mpsc::Receiver<(Event, Arc<Message>)>>>,
+    queue: mpsc::Sender<Told>,
+    waiting: Mutex<Option<mpsc::Receiver<Told>>>,
     /// Until when nothing more is told of a thing.
     told: Mutex<HashMap<(Event, Text), Millis>>,
     past: Mutex<VecDeque<Delivery>>,
