@@ -21,8 +21,8 @@ use crate::error::Error;
 pub(super) const PLACE: &str = "period, level, starts, key, person, team, model, provider";
 
 /// How many rows are read at once, and for one answer.
-const PORTION: usize = 5000;
-const MOST: usize = 400_000;
+const PORTION: usize = if cfg!(test) { 3 } else { 20_000 };
+const MOST: usize = if cfg!(test) { 60 } else { 400_000 };
 
 /// How long requests took that were answered as they should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,13 +125,19 @@ async fn stored(
     portion: &[(Place, Times)],
     connection: &mut AnyConnection,
 ) -> Result<BTreeMap<Place, Times>, Error> {
-    let text = format!("SELECT {PLACE}, latency, first_token FROM log_times WHERE ({PLACE}) IN (VALUES ");
-    let mut sql = Sql::new(engine, text);
+    // Compared with a list of rows, SQLite would read the whole table.
+    let mut sql = Sql::new(engine, format!("WITH wanted ({PLACE}) AS (VALUES "));
     for (at, (place, _)) in portion.iter().enumerate() {
         sql.push(if at == 0 { "" } else { ", " });
         sql.list(*place);
     }
-    sql.push(")");
+    let columns: Vec<String> = PLACE.split(", ").map(|column| format!("log_times.{column}")).collect();
+    let same: Vec<String> = PLACE.split(", ").map(|column| format!("log_times.{column} = wanted.{column}")).collect();
+    sql.push(&format!(
+        ") SELECT {}, latency, first_token FROM wanted CROSS JOIN log_times WHERE {}",
+        columns.join(", "),
+        same.join(" AND ")
+    ));
     sql.all(connection).await?.iter().map(|row| Ok((place_of(row)?, Times::read(row)?))).collect()
 }
 
@@ -156,9 +162,9 @@ impl Log {
             let engine = self.0.engine;
             let mut connection = self.0.reading.acquire().await?;
             let mut all: BTreeMap<i64, Times> = BTreeMap::new();
-            let Some(rows) = conditions(engine, query, &mut connection).await? else { return Ok(Some(all)) };
-            let (mut last, mut read): (Option<Place>, usize) = (None, 0);
+            let (mut query, mut last, mut read): (StatsQuery, Option<Place>, usize) = (query.clone(), None, 0);
             loop {
+                let Some(rows) = conditions(engine, &query, &mut connection).await? else { return Ok(Some(all)) };
                 let text = format!("SELECT {PLACE}, latency, first_token FROM log_times WHERE period = {period}");
                 let mut sql = Sql::new(engine, text);
                 rows.write(&mut sql);
@@ -172,13 +178,67 @@ impl Log {
                     all.entry(row.try_get("starts")?).or_default().merge(&Times::read(row)?);
                 }
                 read += portion.len();
-                match portion.last() {
-                    Some(row) if portion.len() == PORTION && read < MOST => last = Some(place_of(row)?),
-                    Some(_) if portion.len() == PORTION => return Ok(None),
+                let end = match portion.last() {
+                    Some(row) if portion.len() == PORTION => place_of(row)?,
                     _ => return Ok(Some(all)),
+                };
+                if read >= MOST {
+                    return Ok(None);
                 }
+                // The periods before are not looked at again.
+                let [_, _, starts, ..] = end;
+                (query.from, last) = (starts, Some(end));
             }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Dimension, Measure, Position};
+
+    #[tokio::test]
+    async fn many_rows_are_read_in_portions_and_too_many_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(&format!("sqlite://{}/log.db", folder.path().display())).await.unwrap();
+        let entry = |key: usize, hour: i64| Entry {
+            id: format!("r{key}-{hour}"),
+            at: 1_795_953_600_000 + hour * 3_600_000,
+            key: Some(format!("key {key}")),
+            team: Some("blue".to_owned()),
+            model: "m".to_owned(),
+            outcome: "answered".to_owned(),
+            status: 200,
+            duration_ms: 7,
+            attempts: vec![crate::log::Attempt::default()],
+            ..Entry::default()
+        };
+        let until = Position { journal: "j".to_owned(), segment: 1, offset: 1 };
+        let write = async |keys: std::ops::Range<usize>| {
+            let entries: Vec<Entry> = keys.flat_map(|key| (0..4).map(move |hour| entry(key, hour))).collect();
+            log.write(&entries, &until).await.unwrap();
+        };
+        // By team and model, rows are those of all keys.
+        let query = StatsQuery {
+            period: Period::Hour,
+            from: 0,
+            to: i64::MAX,
+            by: Vec::new(),
+            series: true,
+            only: BTreeMap::from([(Dimension::Team, "blue".to_owned()), (Dimension::Model, "m".to_owned())]),
+            sort: Measure::Requests,
+            limit: 10,
+        };
+        write(0..7).await;
+        let found = log.times(&query).await.unwrap().unwrap();
+        assert_eq!(found.values().map(|times| times.latency.len()).collect::<Vec<_>>(), [7; 4]);
+        write(7..16).await;
+        assert_eq!(log.times(&query).await.unwrap(), None);
+        // Of the team alone there is one for each hour.
+        let of_team = StatsQuery { only: BTreeMap::from([(Dimension::Team, "blue".to_owned())]), ..query };
+        let found = log.times(&of_team).await.unwrap().unwrap();
+        assert_eq!(found.values().map(|times| times.latency.len()).collect::<Vec<_>>(), [16; 4]);
     }
 }

@@ -51,7 +51,7 @@ async fn sizes(place: &Place, of: u64) {
     use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
     let Ok(file) = std::fs::metadata(place.log_file()) else { return };
     let mut connection = AnyConnection::connect(&place.log_url()).await.unwrap();
-    for name in ["requests", "ledger", "words", "minutes", "hours", "days", "months"] {
+    for name in ["requests", "ledger", "words", "minutes", "hours", "days", "months", "times"] {
         let sql = format!("SELECT COALESCE(SUM(pgsize), 0) AS bytes FROM dbstat WHERE name LIKE '%log_{name}%'");
         let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
         eprintln!("{name}: {} bytes a request", row.get::<i64, _>("bytes") / i64::try_from(of).unwrap());
@@ -192,6 +192,35 @@ async fn statistics(log: &Log, lone: &Entry) {
         limit: 100,
     };
     let one = |dimension, text: &Option<String>| BTreeMap::from([(dimension, text.clone().unwrap())]);
+    let hours = StatsQuery { period: Period::Hour, series: true, limit: 1000, ..month.clone() };
+    let times = [
+        ("how long requests took, 30 days by the hour", hours.clone()),
+        (
+            "the same of one model at one provider",
+            StatsQuery {
+                only: BTreeMap::from([
+                    (Dimension::Model, lone.model.clone()),
+                    (Dimension::Provider, lone.attempts[0].provider.clone()),
+                ]),
+                ..hours.clone()
+            },
+        ),
+        ("the same of one team", StatsQuery { only: one(Dimension::Team, &lone.team), ..hours.clone() }),
+        ("the same of one user", StatsQuery { only: one(Dimension::User, &lone.user), ..hours.clone() }),
+        (
+            "the same of one team with one model",
+            StatsQuery {
+                only: BTreeMap::from([
+                    (Dimension::Team, lone.team.clone().unwrap()),
+                    (Dimension::Model, lone.model.clone()),
+                ]),
+                ..hours
+            },
+        ),
+    ];
+    for (name, query) in times {
+        figure(name, async || log.times(&query).await.unwrap().map(|times| times.len())).await;
+    }
     let cases = [
         ("30 days, each", StatsQuery { series: true, ..month.clone() }),
         (
