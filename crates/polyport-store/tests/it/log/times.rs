@@ -33,6 +33,7 @@ fn random(dice: &mut Dice) -> Entry {
     });
     let attempts = attempts.collect();
     let answered = dice.roll(4) > 0;
+    let longest = 1 << dice.roll(20);
     Entry {
         key: dice.one(&[Some("k1"), Some("k2"), None]).map(str::to_owned),
         user: user.map(str::to_owned),
@@ -42,7 +43,7 @@ fn random(dice: &mut Dice) -> Entry {
         outcome: if answered { dice.one(&["answered", "client_gone"]) } else { "server" }.into(),
         stream: dice.roll(2) == 0,
         first_token_ms: dice.one(&[None, Some(3), Some(900)]),
-        duration_ms: u32::try_from(dice.roll(1 << dice.roll(20))).unwrap(),
+        duration_ms: u32::try_from(dice.roll(longest)).unwrap(),
         attempts,
         ..entry(&dice.id(), at)
     }
