@@ -4489,6 +4489,8 @@ export interface components {
             needed: boolean;
             /** @description Whether one may sign in at an identity provider, at `/admin/api/oidc/start`. */
             oidc: boolean;
+            /** @description Whether clients need no key. */
+            open: boolean;
             /** @description Whether who asks this is known: `GET /admin/api/session` tells who it is. */
             signed_in: boolean;
         };
@@ -8026,8 +8028,12 @@ export interface operations {
                 outcome?: string;
                 /** @description Only those with this status, such as 429, or of this class, such as 5xx. */
                 status?: string;
+                /** @description Only those that took so long. */
+                min_duration_ms?: number;
                 /** @description Only those that went wrong, or those that did not. */
                 failed?: boolean;
+                /** @description Only those with this text in model, error, the provider's id or a name. */
+                q?: string;
             };
             header?: never;
             path?: never;

@@ -158,6 +158,8 @@ pub(super) struct Setup {
     needed: bool,
     /// Whether one may sign in at an identity provider, at `/admin/api/oidc/start`.
     oidc: bool,
+    /// Whether clients need no key.
+    open: bool,
     /// Whether who asks this is known: `GET /admin/api/session` tells who it is.
     signed_in: bool,
 }

@@ -135,7 +135,9 @@ const EXPORT: &[Parameter] = &[
     PROTOCOL,
     text("outcome", "Only those that came out so: `answered`, `client_gone`, `unknown`, or a kind of error."),
     text("status", "Only those with this status, such as 429, or of this class, such as 5xx."),
+    Parameter { name: "min_duration_ms", takes: Takes::Number(0, u32::MAX), about: "Only those that took so long." },
     Parameter { name: "failed", takes: Takes::Flag, about: "Only those that went wrong, or those that did not." },
+    text("q", "Only those with this text in model, error, the provider's id or a name."),
 ];
 
 /// The parameters of an endpoint.

@@ -68,6 +68,7 @@ pub(super) async fn answer(
         let known = access::principal(&view.app, &view.runtime, head).await.ok();
         return Ok(json!({
             "needed": view.app.identity.setup.is_open(), "oidc": view.runtime.config.access.oidc.is_some(),
+            "open": crate::ingress::access::is_open(&view.app, &view.runtime),
             "signed_in": known.is_some_and(|principal| principal.role().is_some()),
         })
         .into());

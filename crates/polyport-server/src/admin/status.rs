@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::View;
 use crate::config::Origin;
+use crate::ingress::access::is_open;
 use crate::listen::url_of;
 
 pub(super) fn answer(view: &View) -> Value {
@@ -20,7 +21,7 @@ pub(super) fn answer(view: &View) -> Value {
         "configuration": config.declared.file.as_deref(),
         "data": config.data.display().to_string(),
         "database": app.identity.store.as_ref().map(|store| if store.is_server() { "postgres" } else { "sqlite" }),
-        "open": config.access.open,
+        "open": is_open(app, &view.runtime),
         "providers": providers,
         "models": config.catalog.names().count(),
         "requests": app.in_flight.load(std::sync::atomic::Ordering::Relaxed),

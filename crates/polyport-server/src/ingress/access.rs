@@ -147,7 +147,7 @@ pub(crate) fn caller(app: &App, runtime: &Runtime, head: &Parts) -> Result<Calle
 }
 
 /// Whether nobody needs a key.
-fn is_open(app: &App, runtime: &Runtime) -> bool {
+pub(crate) fn is_open(app: &App, runtime: &Runtime) -> bool {
     let access = &runtime.config.access;
     let has_keys = || app.directory.as_ref().is_some_and(Directory::has_keys);
     access.open && (access.open_was_chosen || !has_keys())

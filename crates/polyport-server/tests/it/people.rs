@@ -341,3 +341,15 @@ async fn what_a_provider_keeps_is_nobodys_who_did_not_make_it_and_closed_to_keys
     assert!(fake.requests().is_empty());
     assert_eq!(ask(text(&made, "key"), "/v1/files", None).await, 200);
 }
+
+#[tokio::test]
+async fn the_state_tells_that_clients_need_a_key_as_long_as_there_is_one() {
+    let (folder, fake) = (tempfile::tempdir().unwrap(), FakeProvider::start(Protocol::Chat).await);
+    let running = start(folder.path(), &fake).await;
+    let open = async || running.to("GET", "status", Value::Null).await["open"].clone();
+    assert_eq!(open().await, json!(true));
+    let made = running.to("POST", "keys", json!({ "name": "laptop" })).await;
+    assert_eq!(open().await, json!(false));
+    running.to("DELETE", &format!("keys/{}", text(&made, "id")), Value::Null).await;
+    assert_eq!(open().await, json!(true));
+}

@@ -161,6 +161,10 @@ async fn requests_are_found_exported_and_followed() {
     let csv = String::from_utf8(export("csv").await.to_vec()).unwrap();
     assert_eq!(csv.lines().count(), 6);
     assert!(csv.contains("\"'=1+1,\"\"x\"\"\""), "{csv}");
+    for (filter, lines) in [("q=CANARY", 2), ("min_duration_ms=600000", 1), ("failed=false", 5)] {
+        let csv = String::from_utf8(export(&format!("csv&{filter}")).await.to_vec()).unwrap();
+        assert_eq!(csv.lines().count(), lines, "{filter}: {csv}");
+    }
 
     let mut events = String::new();
     while events.matches("event: request\n").count() < 5 {

@@ -3,7 +3,7 @@ import { useSyncExternalStore } from 'react';
 
 import { api, authHeaders, type Schemas } from '../../api/client';
 import { Problem } from '../../api/problem';
-import { beforeSignOut, useMay, useSession, useStatus } from '../../app/session';
+import { beforeSignOut, setupQuery, useMay, useSession, useStatus } from '../../app/session';
 
 /** A client key that this tab asks models with. It is in memory alone, and in no storage, address or query. */
 interface Held {
@@ -55,14 +55,9 @@ export function useClientKey() {
   const admin = may('admin');
   const status = useStatus(admin);
   const now = useSyncExternalStore(subscribe, () => held);
-  // Others may not look at the gateway's state: they find out by asking as anybody.
-  const asked = useQuery({
-    queryKey: ['playground', 'open'],
-    queryFn: async ({ signal }) => (await fetch('/v1/models', { credentials: 'omit', signal })).ok,
-    enabled: !admin && now === null,
-    staleTime: 30_000,
-  });
-  const open = admin ? status.data?.open : asked.data;
+  // Others may not look at the gateway's state; everybody is told how one gets in.
+  const offer = useQuery({ ...setupQuery, enabled: !admin && now === null, staleTime: 30_000 });
+  const open = admin ? status.data?.open : offer.data?.open;
   const state: KeyState = now ? 'held' : open === undefined ? 'unknown' : open ? 'open' : 'needed';
   return {
     state,

@@ -2,12 +2,10 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import { useList } from '../../api/list';
-import { useMay } from '../../app/session';
 import { dict, list, text } from './protocols/json';
 
-/** The names that may be asked for: what the gateway tells the holder of the key, or, as long as there is none, what admins see. */
+/** The names that may be asked for: what the gateway tells the holder of the key, or, as long as there is none, what they themselves see. */
 export function useModels(key: string | null, open: boolean): string[] {
-  const may = useMay();
   const asked = useQuery({
     // The key stands in no query: whose list it is, is told by whether there is one.
     queryKey: ['playground', 'models', key !== null, open],
@@ -19,6 +17,6 @@ export function useModels(key: string | null, open: boolean): string[] {
     enabled: key !== null || open,
     retry: false,
   });
-  const admin = useList('/admin/api/models', 'models', {}, { enabled: may('admin') && key === null && !open, pageSize: 500 });
-  return useMemo(() => [...new Set(asked.data ?? admin.rows.map(({ name }) => name))].filter((name) => !name.includes('*')).sort(), [asked.data, admin.rows]);
+  const named = useList('/admin/api/models', 'models', {}, { enabled: key === null && !open, pageSize: 500 });
+  return useMemo(() => [...new Set(asked.data ?? named.rows.map(({ name }) => name))].filter((name) => !name.includes('*')).sort(), [asked.data, named.rows]);
 }

@@ -1,7 +1,7 @@
 import { Button, Card, Center, Group, Stack, Stepper, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useExpired } from '../../api/auth';
@@ -9,9 +9,11 @@ import { sessionQuery, setupQuery } from '../../app/session';
 import SignInAgain from '../../app/shell/SignInAgain';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
 import { Waiting } from '../../widgets/Waiting';
-import { AddProviderSteps } from '../providers/AddProvider';
 import { FirstAdmin } from './FirstAdmin';
-import { FirstKey } from './FirstKey';
+
+// They come after the first step; what that one needs comes alone.
+const AddProviderSteps = lazy(() => import('../providers/AddProvider').then((module) => ({ default: module.AddProviderSteps })));
+const FirstKey = lazy(() => import('./FirstKey').then((module) => ({ default: module.FirstKey })));
 
 /** From a gateway that was just started to a client that works: first admin, first provider, first key. */
 export default function Setup() {
@@ -49,7 +51,9 @@ export default function Setup() {
           {step === 1 && (
             <>
               <Text size="sm">{t('providerText')}</Text>
-              <AddProviderSteps onDone={() => setChosen(2)} />
+              <Suspense fallback={<Waiting />}>
+                <AddProviderSteps onDone={() => setChosen(2)} />
+              </Suspense>
               <Group justify="flex-end">
                 <Button variant="subtle" onClick={() => setChosen(2)}>
                   {t('later')}
@@ -57,7 +61,11 @@ export default function Setup() {
               </Group>
             </>
           )}
-          {step >= 2 && <FirstKey onDone={finish} />}
+          {step >= 2 && (
+            <Suspense fallback={<Waiting />}>
+              <FirstKey onDone={finish} />
+            </Suspense>
+          )}
         </Stack>
         {inside && expired && <SignInAgain />}
       </Card>
