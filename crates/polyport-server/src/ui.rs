@@ -30,7 +30,7 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-r
 
 /// Whether a path is one of the page's. Those of the admin API come before.
 pub(crate) fn holds(path: &str) -> bool {
-    path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !rest.contains("..")))
 }
 
 /// Leads browsers from `/` to the page.

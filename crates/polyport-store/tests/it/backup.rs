@@ -35,7 +35,7 @@ async fn a_copy_taken_in_use_comes_back() {
     drop(store);
 
     let restored = restore(&place.url(), &place.data(), None, &copy, false).await.unwrap();
-    assert_eq!(restored.schema_version, 5);
+    assert_eq!(restored.schema_version, 6);
     let store = place.open().await;
     assert_eq!(mode(&place.file()), 0o600);
     assert_eq!(names(&store).await, ["a"]);

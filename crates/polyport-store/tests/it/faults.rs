@@ -202,8 +202,8 @@ async fn s7_a_newer_schema_is_refused_with_both_versions() {
     place.run("UPDATE meta SET schema_version = 700").await;
     let before = fs::read(place.file()).unwrap();
     let error = refused(&place).await;
-    assert!(matches!(error, OpenError::Newer { found: 700, known: 5 }), "{error:?}");
-    assert!(error.to_string().contains("schema 700") && error.to_string().contains("up to 5"), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 700, known: 6 }), "{error:?}");
+    assert!(error.to_string().contains("schema 700") && error.to_string().contains("up to 6"), "{error}");
     assert_eq!(fs::read(place.file()).unwrap(), before);
 }
 
