@@ -243,11 +243,9 @@ async fn the_turns_to_come_are_those_that_come_and_looking_moves_none() {
     assert!(left.len() == 3 && left.iter().all(|turn| turn.starts_with("a.")), "{left:?}");
     let told = running.to("POST", "pools/preview", json!({ "pool": "two" })).await;
     assert_eq!(told["turns"].as_array().unwrap().len(), 12);
-    assert_eq!(
-        (&told["excluded"][0]["provider"], &told["excluded"][0]["why"]),
-        (&json!("b"), &json!("invalid")),
-        "{told}"
-    );
+    // One refusal or two: it rests, or somebody has to act.
+    let why = told["excluded"][0]["why"].as_str().unwrap();
+    assert!(told["excluded"][0]["provider"] == "b" && ["cooling", "invalid"].contains(&why), "{told}");
     running.stop().await;
 }
 
