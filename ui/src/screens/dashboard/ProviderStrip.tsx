@@ -35,7 +35,9 @@ export function ProviderStrip({ providers }: { providers: LiveProvider[] }) {
             <Link to="/providers" search={{ q: name } as never} className={classes.provider}>
               <Group justify="space-between" wrap="nowrap" gap={6}>
                 <bdi className={classes.name}>{name}</bdi>
-                <StateBadge state={state} />
+                <span className={classes.state}>
+                  <StateBadge state={state} />
+                </span>
               </Group>
               <Text size="xs" c="dimmed">
                 {t('providers.rate', { rate: format.number(requests / 60, 1) })}

@@ -17,7 +17,7 @@ export function sparkPath(points: Point[], end: number, past: number): string {
     const x = WIDTH * (1 - (end - time) / past);
     const y = HEIGHT - 1 - (value / greatest) * (HEIGHT - 3);
     // A point alone is a short dash.
-    path += drawing ? `L${x.toFixed(1)} ${y.toFixed(1)}` : `M${x.toFixed(1)} ${y.toFixed(1)}h1`;
+    path += drawing ? `L${x.toFixed(1)} ${y.toFixed(1)}` : `M${x.toFixed(1)} ${y.toFixed(1)}h3`;
     drawing = true;
   }
   return path;
@@ -30,8 +30,9 @@ export function Spark({ points, end, past, bad }: { points: Point[]; end: number
       <path
         d={sparkPath(points, end, past)}
         fill="none"
-        stroke={bad ? 'var(--mantine-color-red-6)' : 'var(--mantine-primary-color-filled)'}
-        strokeWidth={1.5}
+        stroke={bad ? 'var(--mantine-color-red-6)' : 'light-dark(var(--mantine-color-harbour-7), var(--mantine-color-harbour-4))'}
+        strokeWidth={1.75}
+        strokeLinecap="round"
         vectorEffect="non-scaling-stroke"
       />
     </svg>

@@ -70,11 +70,13 @@ export const Row = memo(function Row({ setting, about, draft, error, onChange }:
 function Field({ setting, shown, error, onChange }: { setting: Setting; shown: Draft; error?: string; onChange: Props['onChange'] }) {
   const { t } = useTranslation(['settings', 'common']);
   const { path, words, kind, editable } = setting;
-  const same = { 'aria-label': path, error, disabled: !editable, size: 'xs' as const };
+  const named = { 'aria-label': path, error, size: 'xs' as const };
+  // What cannot be changed can be read, and copied.
+  const same = { ...named, readOnly: !editable, variant: editable ? 'default' : 'filled' };
   const set = (draft: Draft) => onChange(setting, draft);
   switch (widgetOf(setting)) {
     case 'flag':
-      return <Switch {...same} size="sm" checked={shown === true} label={t(shown === true ? 'common:enabled' : 'common:disabled')} onChange={(event) => set(event.currentTarget.checked)} />;
+      return <Switch {...named} disabled={!editable} size="sm" checked={shown === true} label={t(shown === true ? 'common:enabled' : 'common:disabled')} onChange={(event) => set(event.currentTarget.checked)} />;
     case 'word':
       return <Select {...same} data={words ?? []} value={String(shown) || null} onChange={(word) => set(word ?? '')} clearable={setting.default === null} />;
     case 'words':
