@@ -13,10 +13,13 @@ interface Held {
 }
 
 let held: Held | null = null;
+/** Another number for every other key. */
+let turn = 0;
 const listeners = new Set<() => void>();
 
 function hold(next: Held | null) {
   held = next;
+  turn += 1;
   for (const listener of listeners) listener();
 }
 
@@ -63,6 +66,7 @@ export function useClientKey() {
     state,
     held: now,
     key: now?.key ?? null,
+    turn,
     make: () => make(session.kind === 'user' ? (session.id ?? undefined) : undefined),
     paste: (key: string) => void forget().then(() => hold({ key: key.trim() })),
     forget: () => forget(),

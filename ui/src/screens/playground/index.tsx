@@ -24,7 +24,7 @@ export default function PlaygroundScreen() {
   const [search, setSearch] = useSearch({ model: '', protocol: '', tab: 'settings' });
   const client = useClientKey();
   const play = usePlayground(client.key);
-  const models = useModels(client.key, client.state === 'open');
+  const models = useModels(client.key, client.turn, client.state === 'open');
   const { lanes, raw } = play;
   const two = lanes.length > 1;
   const refused = lanes.some((lane) => lane.last?.fault === 'client_auth');

@@ -5,10 +5,10 @@ import { useList } from '../../api/list';
 import { dict, list, text } from './protocols/json';
 
 /** The names that may be asked for: what the gateway tells the holder of the key, or, as long as there is none, what they themselves see. */
-export function useModels(key: string | null, open: boolean): string[] {
+export function useModels(key: string | null, turn: number, open: boolean): string[] {
   const asked = useQuery({
-    // The key stands in no query: whose list it is, is told by whether there is one.
-    queryKey: ['playground', 'models', key !== null, open],
+    // The key stands in no query: whose list it is, is told by the number of its turn.
+    queryKey: ['playground', 'models', turn, open],
     queryFn: async ({ signal }) => {
       const response = await fetch('/v1/models', { credentials: 'omit', signal, headers: key ? { authorization: `Bearer ${key}` } : {} });
       if (!response.ok) return [];
