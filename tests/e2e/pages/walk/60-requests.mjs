@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { words } from "../walk.mjs";
 
 const t = words("en", "requests");
+const explain = words("en", "explain");
 const play = words("en", "playground");
 const TRICK = `<img src=x onerror="document.title='taken'"> \u202Eسلام 🚢`;
 
@@ -74,7 +75,7 @@ export default {
     await drawer(page).getByText("1. file-messages/messages-deep-1").waitFor();
     const usage = drawer(page).getByRole("table").filter({ hasText: t("usage.class") });
     await usage.getByText(t("classes.cache_read"), { exact: true }).waitFor();
-    const losses = drawer(page).getByRole("table").filter({ hasText: t("losses.where") });
+    const losses = drawer(page).getByRole("table").filter({ hasText: explain("loss.path") });
     await losses.getByText("/seed").waitFor();
     await losses.getByText("/logprobs", { exact: true }).waitFor();
     await walk.axe(page);

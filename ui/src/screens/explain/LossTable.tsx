@@ -5,7 +5,8 @@ import { useTranslation } from 'react-i18next';
 export interface Loss {
   code: string;
   action: string;
-  severity: string;
+  /** How much it weighs; the request log does not keep it. */
+  severity?: string;
   path: string;
   detail: string;
 }
@@ -15,6 +16,7 @@ const COLOURS: Record<string, string> = { info: 'gray', warn: 'orange', error: '
 /** What is lost on the way to a provider or back, and what was done about it. */
 export function LossTable({ losses, onPath }: { losses: Loss[]; onPath?: (path: string) => void }) {
   const { t } = useTranslation(['explain', 'common']);
+  const weighed = losses.some((loss) => loss.severity);
   return (
     <Table.ScrollContainer minWidth={560} type="native" tabIndex={0} role="group" aria-label={t('loss.title')}>
       <Table aria-label={t('loss.title')}>
@@ -23,7 +25,7 @@ export function LossTable({ losses, onPath }: { losses: Loss[]; onPath?: (path: 
             <Table.Th>{t('loss.path')}</Table.Th>
             <Table.Th>{t('loss.action')}</Table.Th>
             <Table.Th>{t('loss.why')}</Table.Th>
-            <Table.Th>{t('loss.weight')}</Table.Th>
+            {weighed && <Table.Th>{t('loss.weight')}</Table.Th>}
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -47,9 +49,11 @@ export function LossTable({ losses, onPath }: { losses: Loss[]; onPath?: (path: 
                   </Text>
                 )}
               </Table.Td>
-              <Table.Td>
-                <Badge color={COLOURS[loss.severity] ?? 'gray'}>{t(`loss.severities.${loss.severity}`, { defaultValue: loss.severity })}</Badge>
-              </Table.Td>
+              {weighed && (
+                <Table.Td>
+                  {loss.severity && <Badge color={COLOURS[loss.severity] ?? 'gray'}>{t(`loss.severities.${loss.severity}`, { defaultValue: loss.severity })}</Badge>}
+                </Table.Td>
+              )}
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -17,7 +17,7 @@ import { Attempts } from './Attempts';
 import { Facts } from './Facts';
 import type { Row } from './figures';
 import type { Search } from './filters';
-import { LossTable } from './LossTable';
+import { Losses } from './Losses';
 import { Outcome } from './Outcome';
 import { Said } from './Said';
 import { UsageTable } from './UsageTable';
@@ -110,7 +110,7 @@ function Content({ id, listed, onFilter }: { id: string; listed: Row | undefined
       )}
       {(row.losses > 0 || row.loss_report) && (
         <Section title={t('losses.title')}>
-          <LossTable report={row.loss_report} count={row.losses} />
+          <Losses report={row.loss_report} count={row.losses} />
         </Section>
       )}
       <Section title={t('said.title')}>{data ? <Said row={data} /> : error ? <ProblemAlert problem={error} onRetry={() => void refetch()} /> : <Waiting />}</Section>
