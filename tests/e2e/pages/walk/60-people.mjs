@@ -1,0 +1,151 @@
+// Keys, users, teams and limits: made, bounded, used up, replaced, taken away; and what members see.
+import { words } from "../walk.mjs";
+
+const keys = words("en", "keys");
+const users = words("en", "users");
+const teams = words("en", "teams");
+const home = words("en", "home");
+const connect = words("en", "connect");
+const t = words("en");
+
+/** Opens a row by the name in its first cell. */
+const openRow = (page, name) => page.getByRole("row", { name: new RegExp(name) }).first().click();
+
+export default {
+  "a key is made with a limit, shown once, and stops when the limit is reached": async (walk) => {
+    await walk.key();
+    const page = await walk.open("/keys");
+    await page.getByRole("button", { name: keys("make") }).first().click();
+    const drawer = page.getByRole("dialog", { name: keys("make") });
+    await drawer.getByRole("button", { name: keys("make") }).click();
+    await drawer.getByText(keys("nameNeeded")).waitFor();
+    await drawer.getByRole("textbox", { name: keys("name") }).fill("bounded ✨ مفتاح");
+    await drawer.getByRole("button", { name: t("rules.addLimit") }).click();
+    await drawer.getByRole("textbox", { name: t("rules.amount") }).fill("1e99");
+    await drawer.getByRole("button", { name: keys("make") }).click();
+    await drawer.getByText(t("rules.amountProblem.number")).waitFor();
+    await drawer.getByRole("textbox", { name: t("rules.amount") }).fill("2");
+    await drawer.getByRole("combobox", { name: t("rules.per") }).selectOption("day");
+    await walk.axe(page);
+    await drawer.getByRole("button", { name: keys("make") }).click();
+    const made = page.getByRole("dialog", { name: keys("made", { name: "bounded ✨ مفتاح" }) });
+    const key = await made.locator("pre").first().innerText();
+    walk.assert.match(key, /^pp-/);
+    await walk.axe(page);
+    await made.getByRole("button", { name: keys("kept") }).click();
+    await made.waitFor({ state: "hidden" });
+    walk.assert(!(await page.content()).includes(key), "the text of the key is gone");
+    const asked = [];
+    for (let at = 0; at < 3; at += 1) asked.push((await walk.client("chat", "chat-fast-1", "hello", { key })).status);
+    walk.assert.deepEqual(asked, [200, 200, 429]);
+
+    await page.getByRole("link", { name: t("screens.quotas") }).click();
+    const row = page.getByRole("row", { name: /bounded/ });
+    await row.getByText("100%").waitFor();
+    await walk.axe(page);
+  },
+
+  "a key is changed, replaced with an overlap, switched off and deleted": async (walk) => {
+    walk.expect(/answered: 412 PATCH /, /console: .*412/);
+    const { id, key } = await walk.api("POST", "keys", { name: "walked" });
+    const page = await walk.open("/keys?q=walked");
+    await openRow(page, "walked");
+    await page.getByRole("button", { name: t("edit") }).click();
+    const drawer = page.getByRole("dialog", { name: keys("change", { name: "walked" }) });
+    await drawer.getByRole("textbox", { name: keys("name") }).fill("walked on");
+    // Somebody else is quicker: nothing is overwritten, nothing typed is lost.
+    await walk.api("PATCH", `keys/${id}`, { capture: true });
+    await drawer.getByRole("button", { name: t("save") }).click();
+    await drawer.getByText(t("conflict.title")).waitFor();
+    await walk.axe(page);
+    walk.assert.equal(await drawer.getByRole("textbox", { name: keys("name") }).inputValue(), "walked on");
+    await drawer.getByRole("button", { name: t("conflict.replace") }).click();
+    await drawer.waitFor({ state: "hidden" });
+    walk.assert.deepEqual([(await walk.api("GET", `keys/${id}`)).name, (await walk.api("GET", `keys/${id}`)).capture], ["walked on", true]);
+
+    await page.getByRole("button", { name: keys("rotate") }).click();
+    await page.getByRole("dialog", { name: keys("rotateTitle", { name: "walked on" }) }).getByRole("button", { name: keys("rotate") }).click();
+    const rotated = page.getByRole("dialog", { name: keys("rotated", { name: "walked on" }) });
+    const next = await rotated.locator("pre").first().innerText();
+    await rotated.getByRole("button", { name: keys("kept") }).click();
+    for (const text of [key, next]) walk.assert.equal((await walk.client("chat", "chat-fast-1", "hello", { key: text })).status, 200);
+
+    await page.getByRole("button", { name: t("disable"), exact: true }).click();
+    await page.getByRole("button", { name: t("enable"), exact: true }).waitFor();
+    walk.assert.equal((await walk.client("chat", "chat-fast-1", "hello", { key: next })).status, 401);
+    await page.getByRole("button", { name: t("delete") }).click();
+    await page.getByRole("dialog", { name: keys("deleteTitle", { name: "walked on" }) }).getByRole("button", { name: t("delete") }).click();
+    await page.getByText(keys("noneFound")).waitFor();
+    await walk.api("GET", `keys/${id}`, undefined, { expect: 404 });
+  },
+
+  "a team and a user are made, and the user gets a password that is shown once": async (walk) => {
+    const page = await walk.open("/teams");
+    await page.getByRole("button", { name: teams("make") }).first().click();
+    let drawer = page.getByRole("dialog", { name: teams("make") });
+    await drawer.getByRole("textbox", { name: teams("name") }).fill("研发一组");
+    await drawer.getByRole("button", { name: teams("make") }).click();
+    await page.getByRole("dialog", { name: "研发一组" }).waitFor();
+    await page.getByRole("button", { name: t("close") }).click();
+    await page.getByRole("link", { name: t("screens.users") }).click();
+    await page.getByRole("button", { name: users("make") }).first().click();
+    drawer = page.getByRole("dialog", { name: users("make") });
+    await drawer.getByRole("textbox", { name: users("name") }).fill("李雷");
+    await drawer.getByRole("combobox", { name: users("team") }).or(drawer.getByRole("textbox", { name: users("team") })).fill("研发");
+    await page.getByRole("option", { name: "研发一组" }).click();
+    await walk.axe(page);
+    await drawer.getByRole("button", { name: users("make") }).click();
+    await page.getByRole("dialog", { name: "李雷" }).getByRole("button", { name: users("setPassword") }).click();
+    const dialog = page.getByRole("dialog", { name: users("passwordOf", { name: "李雷" }) });
+    await walk.axe(page);
+    await dialog.getByRole("button", { name: users("setPassword") }).click();
+    const password = await dialog.locator("pre").first().innerText();
+    await dialog.getByRole("button", { name: t("close") }).last().click();
+    // It opens nothing but the change of it.
+    const other = await walk.open("/", { as: null });
+    await other.getByRole("textbox", { name: t("signIn.name") }).fill("李雷");
+    await other.getByRole("textbox", { name: t("signIn.password") }).fill(password);
+    await other.getByRole("button", { name: t("signIn.do"), exact: true }).click();
+    await other.getByText(t("password.mustChange")).waitFor();
+    await walk.axe(other);
+    await other.getByRole("textbox", { name: t("password.current") }).fill(password);
+    await other.getByRole("textbox", { name: t("password.next"), exact: true }).fill("a password of my own");
+    await other.getByRole("textbox", { name: t("password.repeat") }).fill("a password of my own");
+    await other.getByRole("button", { name: t("password.change") }).click();
+    await other.getByRole("heading", { name: home("hello", { name: "李雷" }) }).waitFor();
+    await walk.settled(other);
+  },
+
+  "members see their own keys, use, limits and models, and connect a client": async (walk) => {
+    const member = await walk.user("member", "member", { models: ["chat-*"], limits: [{ what: "tokens", window: "day", amount: 100000 }] });
+    const page = await walk.open("/", { as: member });
+    await page.getByRole("heading", { name: home("hello", { name: "member" }) }).waitFor();
+    await walk.settled(page);
+    const links = page.getByRole("navigation").getByRole("link");
+    walk.assert(!(await links.allInnerTexts()).includes(t("screens.providers")), "no screens of admins");
+    await page.getByRole("link", { name: t("screens.connect") }).first().click();
+    await page.getByRole("button", { name: connect("makeKey") }).click();
+    const key = await page.locator("pre").first().innerText();
+    await page.getByRole("button", { name: /Claude Code/ }).click();
+    await page.locator("pre", { hasText: key }).nth(1).waitFor();
+    await walk.axe(page);
+    walk.assert.equal((await walk.client("messages", "chat-fast-1", "hello", { key })).status, 200);
+    walk.assert.equal((await walk.client("messages", "gemini-fast-1", "hello", { key })).status, 403);
+  },
+
+  "they look right": async (walk) => {
+    const { id } = await walk.api("POST", "keys", { name: "to look at", models: ["chat-*"], limits: [{ what: "money", window: "month", amount: "25" }] });
+    await walk.look("keys", "/keys");
+    await walk.look("keys-one", `/keys?q=look&id=${id}`, { namespace: "keys" });
+    await walk.look("keys-new", "/keys?new=1", { namespace: "keys" });
+    await walk.look("users", "/users");
+    await walk.look("teams", "/teams");
+    await walk.look("quotas", "/quotas");
+    await walk.look("connect", "/connect");
+    await walk.look("account", "/account");
+    const member = await walk.user("member");
+    await walk.look("home", "/home", { as: member });
+    await walk.look("home-phone", "/home", { as: member, size: "phone", namespace: "home" });
+    await walk.look("keys-phone", "/keys", { size: "phone", namespace: "keys" });
+  },
+};
