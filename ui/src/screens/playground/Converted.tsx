@@ -20,7 +20,7 @@ interface Props {
 
 /** The request as the first provider would get it now. Nothing is sent there. */
 export function Converted({ protocol, model, body, caller }: Props) {
-  const { t } = useTranslation(['playground', 'requests', 'common']);
+  const { t } = useTranslation(['playground', 'explain', 'requests', 'common']);
   const [asked] = useDebouncedValue(JSON.stringify({ protocol, model, caller, body }), 400);
   const { data, error, isPending, refetch } = useQuery({
     queryKey: ['playground', 'explain', asked],
@@ -54,7 +54,7 @@ export function Converted({ protocol, model, body, caller }: Props) {
         <List size="sm">
           {request.losses.map((loss, at) => (
             <List.Item key={at}>
-              {t(`requests:codes.${String(loss.code)}`, { defaultValue: String(loss.code) })}: {t(`requests:actions.${String(loss.action)}`, { defaultValue: String(loss.action) })}{' '}
+              {t(`explain:loss.codes.${String(loss.code).replaceAll('.', '_')}`, { defaultValue: String(loss.code) })}: {t(`explain:loss.actions.${String(loss.action)}`, { defaultValue: String(loss.action) })}{' '}
               <code>{String(loss.path ?? '')}</code> <bdi>{String(loss.detail ?? '')}</bdi>
             </List.Item>
           ))}

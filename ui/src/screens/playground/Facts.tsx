@@ -12,7 +12,7 @@ import { useLogged } from './useCost';
 
 /** What an answer took: times, tokens, cost, where it came from, what was lost, and where it stands in the log. */
 export function Facts({ exchange }: { exchange: Exchange }) {
-  const { t } = useTranslation(['playground', 'requests', 'common']);
+  const { t } = useTranslation(['playground', 'explain', 'requests', 'common']);
   const format = useFormat();
   const may = useMay();
   const { answer, firstMs, totalMs, requestId, state } = exchange;
@@ -52,7 +52,7 @@ export function Facts({ exchange }: { exchange: Exchange }) {
             <List size="xs">
               {losses.map(({ code, action }, at) => (
                 <List.Item key={at}>
-                  {t(`requests:codes.${code}`, { defaultValue: code })}: {t(`requests:actions.${action}`, { defaultValue: action })}
+                  {t(`explain:loss.codes.${code.replaceAll('.', '_')}`, { defaultValue: code })}: {t(`explain:loss.actions.${action}`, { defaultValue: action })}
                 </List.Item>
               ))}
             </List>
