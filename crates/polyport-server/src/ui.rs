@@ -30,7 +30,7 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-r
 
 /// Whether a path is one of the page's. Those of the admin API come before.
 pub(crate) fn holds(path: &str) -> bool {
-    path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !rest.contains("..")))
+    path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Leads browsers from `/` to the page.
@@ -58,10 +58,10 @@ pub(crate) fn answer(call: &Call, path: &str) -> Response<Body> {
 
 /// Whether a path means something else to whoever takes it for one of files.
 fn is_trick(path: &str) -> bool {
-    path.split('/').any(|part| {
-        let part = percent_decode_str(part).collect::<Vec<u8>>();
-        part == b"." || part == b".." || part.iter().any(|byte| matches!(byte, b'\\' | b'\0'))
-    })
+    // Decoded first: an encoded slash is one to whoever decodes it before.
+    let decoded = percent_decode_str(path).collect::<Vec<u8>>();
+    let up = |part: &[u8]| part == b"." || part == b"..";
+    decoded.split(|byte| *byte == b'/').any(up) || decoded.iter().any(|byte| matches!(byte, b'\\' | b'\0'))
 }
 
 /// The document, with a nonce of its own for the style sheets that its script makes.
