@@ -33,7 +33,7 @@ export default {
     await page.getByRole("textbox", { name: add("access.keys") }).fill("sk-newcomer-0123456789");
     await walk.axe(page);
     await page.getByRole("button", { name: add("access.test") }).click();
-    await page.getByRole("button", { name: add("models.all") }).click();
+    await page.getByRole("button", { name: add("models.all"), exact: true }).click();
     await walk.shot(page, "setup-provider");
     await page.getByRole("button", { name: add("next"), exact: true }).click();
     await page.getByRole("button", { name: add("places.save"), exact: true }).click();

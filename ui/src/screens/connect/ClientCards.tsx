@@ -79,7 +79,7 @@ function Steps({ client, keyText }: { client: Client; keyText?: string }) {
         {client.guide && (
           <>
             {' · '}
-            <Anchor href={client.guide} target="_blank" rel="noreferrer">
+            <Anchor underline="always" href={client.guide} target="_blank" rel="noreferrer">
               {t('guide')}
             </Anchor>
           </>

@@ -60,7 +60,7 @@ export function KeyDrawer({ of, onClose, onEdit, onRotated }: { of: Key; onClose
             <Button variant="default" component={Link} to="/requests" search={{ of_key: of.id } as never}>
               {t('common:screens.requests')}
             </Button>
-            <Button color="red.8" variant="outline" onClick={() => setAsked('delete')}>
+            <Button color="red" variant="light" onClick={() => setAsked('delete')}>
               {t('common:delete')}
             </Button>
           </Group>

@@ -36,7 +36,7 @@ export function KeyEditor({ of, onClose, onDone, onTake }: { of?: Key; onClose: 
         label={t('name')}
         description={t('nameHint')}
         data-autofocus
-        required
+        withAsterisk
         value={values.name}
         error={fieldErrors.name ?? (touched && !values.name.trim() ? t('nameNeeded') : undefined)}
         onChange={(event) => set({ name: event.currentTarget.value })}

@@ -50,7 +50,7 @@ export function TeamDrawer({ of, onClose, onEdit }: { of: Team; onClose: () => v
                 <Button variant="default" loading={toggle.isPending} onClick={() => toggle.run()}>
                   {of.enabled ? t('common:disable') : t('common:enable')}
                 </Button>
-                <Button color="red.8" variant="outline" onClick={() => setDeleting(true)}>
+                <Button color="red" variant="light" onClick={() => setDeleting(true)}>
                   {t('common:delete')}
                 </Button>
               </Group>

@@ -32,7 +32,7 @@ export function TeamEditor({ of, onClose, onDone, onTake }: { of?: Team; onClose
       <TextInput
         label={t('name')}
         data-autofocus
-        required
+        withAsterisk
         value={values.name}
         error={fieldErrors.name ?? (touched && !values.name.trim() ? t('nameNeeded') : undefined)}
         onChange={(event) => set({ name: event.currentTarget.value })}

@@ -68,13 +68,13 @@ export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => v
           </Group>
           {admin && (
             <Group gap="xs">
-              <Button variant="outline" color="red.8" onClick={() => setAsked('signOut')}>
+              <Button color="red" variant="light" onClick={() => setAsked('signOut')}>
                 {t('signOut')}
               </Button>
-              <Button variant="outline" color="red.8" onClick={() => setAsked('forget')}>
+              <Button color="red" variant="light" onClick={() => setAsked('forget')}>
                 {t('forget')}
               </Button>
-              <Button variant="outline" color="red.8" onClick={() => setAsked('delete')} disabled={session.id === of.id}>
+              <Button color="red" variant="light" onClick={() => setAsked('delete')} disabled={session.id === of.id}>
                 {t('common:delete')}
               </Button>
             </Group>

@@ -35,7 +35,7 @@ export function UserEditor({ of, onClose, onDone, onTake }: { of?: User; onClose
       <TextInput
         label={t('name')}
         data-autofocus
-        required
+        withAsterisk
         value={values.name}
         error={fieldErrors.name ?? (touched && !values.name.trim() ? t('nameNeeded') : undefined)}
         onChange={(event) => set({ name: event.currentTarget.value })}
