@@ -59,7 +59,7 @@ export class Walk {
   #browser;
   #shots;
   #sessions;
-  #contexts = [];
+  #contexts = new Set();
   #problems = [];
   // Nobody is signed in yet: the page asks, and browsers take every such answer for an error.
   #expected = [/^answered: 401 GET \S+\/admin\/api\/session$/, /^console: .*401 .*\/admin\/api\/session\)$/];
@@ -158,7 +158,8 @@ export class Walk {
       ...(size === "phone" && { isMobile: true, hasTouch: true, deviceScaleFactor: 2 }),
       permissions: grant,
     });
-    this.#contexts.push(context);
+    this.#contexts.add(context);
+    context.on("close", () => this.#contexts.delete(context));
     context.setDefaultTimeout(PATIENCE);
     if (as) await context.addCookies([cookieOf(await this.session(as), this.url)]);
     await context.exposeBinding("walkViolation", (_source, told) => this.#problems.push(`blocked by the policy: ${told}`));
@@ -244,12 +245,12 @@ export class Walk {
     assert.equal(told.length, 0, `axe at ${page.url()}:\n    ${told.join("\n    ")}`);
   }
 
-  /** A picture of the page as it is, in both colour schemes. */
-  async shot(page, name, { fullPage = false } = {}) {
+  /** A picture of the page as it is, in both colour schemes; with axe in each of them if asked for. */
+  async shot(page, name, { fullPage = false, axe = false } = {}) {
     const before = await page.evaluate(() => matchMedia("(prefers-color-scheme: dark)").matches);
-    for (const scheme of SCHEMES) {
+    for (const scheme of before ? SCHEMES.toReversed() : SCHEMES) {
       await page.emulateMedia({ colorScheme: scheme });
-      await this.settled(page);
+      await (axe ? this.axe(page) : this.settled(page));
       const folder = join(this.#shots, `${page.walkLanguage}-${scheme}`);
       mkdirSync(folder, { recursive: true });
       await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
@@ -258,20 +259,21 @@ export class Walk {
   }
 
   /**
-   * Opens a path in both languages, brings it with `act(page, t)` to where it is worth looking at, and looks: axe and a picture in both colour schemes.
-   * `t` gives the words of the screen in the page's language.
+   * Opens a path in both languages, side by side, brings it with `act(page, t)` to where it is worth looking at, and looks: axe and a picture in both
+   * colour schemes. `t` gives the words of the screen in the page's language.
    */
   async look(name, path, { act, namespace = name, axe = true, ...how } = {}) {
-    for (const language of LANGUAGES) {
+    // The session is there before both ask for it.
+    if (how.as !== null) await this.session(how.as ?? ADMIN);
+    const looks = LANGUAGES.map(async (language) => {
       const page = await this.open(path, { ...how, language });
       if (act) await act(page, words(language, namespace));
-      for (const scheme of axe ? SCHEMES : []) {
-        await page.emulateMedia({ colorScheme: scheme });
-        await this.axe(page);
-      }
-      await this.shot(page, name);
+      await this.shot(page, name, { axe });
       await this.close(page);
-    }
+    });
+    // Both end before the step does: a page that is still at work would be closed under its feet.
+    const failed = (await Promise.allSettled(looks)).find(({ status }) => status === "rejected");
+    if (failed) throw failed.reason;
   }
 
   /** Closes a page before the step ends. */
@@ -281,7 +283,7 @@ export class Walk {
 
   /** Ends the step; whatever went wrong in its pages and was not expected. */
   async end(failed, name) {
-    const pages = this.#contexts.flatMap((context) => context.pages());
+    const pages = [...this.#contexts].flatMap((context) => context.pages());
     if (failed) {
       for (const [at, page] of pages.entries()) {
         mkdirSync(join(this.#shots, "failed"), { recursive: true });
@@ -290,7 +292,7 @@ export class Walk {
         if (taken) console.log(`    ${page.url()} looked like ${path}`);
       }
     }
-    for (const context of this.#contexts) await context.close();
+    for (const context of [...this.#contexts]) await context.close();
     return this.#problems.filter((problem) => !this.#expected.some((pattern) => pattern.test(problem)));
   }
 }

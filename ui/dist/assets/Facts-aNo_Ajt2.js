@@ -1,1 +1,0 @@
-import{i as e,n as t,t as n}from"./jsx-runtime-DyZJNswf.js";var r=e(t(),1),i={facts:`_facts_c1niv_1`},a=n();function o({facts:e}){return(0,a.jsx)(`dl`,{className:i.facts,children:e.filter(([,e])=>e!=null&&e!==``).map(([e,t])=>(0,a.jsxs)(r.Fragment,{children:[(0,a.jsx)(`dt`,{children:e}),(0,a.jsx)(`dd`,{children:t})]},e))})}export{o as t};

@@ -1,1 +1,0 @@
-export{t as default}from"./SignInAgain-DIZm07k4.js";

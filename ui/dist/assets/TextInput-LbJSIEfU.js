@@ -1,1 +1,0 @@
-import{mt as e,xt as t}from"./client-BCe3AvfW.js";import{t as n}from"./InputBase-DERoAqQk.js";import{t as r}from"./jsx-runtime-DyZJNswf.js";var i=r(),a=e(e=>{let r=t([`Input`,`InputWrapper`,`TextInput`],null,e);return(0,i.jsx)(n,{component:`input`,...r,__staticSelector:`TextInput`})});a.classes=n.classes,a.displayName=`@mantine/core/TextInput`;export{a as t};

@@ -1,1 +1,0 @@
-import{t as e}from"./Center-lGxI4kx4.js";import{lt as t,u as n}from"./client-BCe3AvfW.js";import{t as r}from"./jsx-runtime-DyZJNswf.js";var i=r();function a(){let{t:r}=n(`common`,{useSuspense:!1});return(0,i.jsx)(e,{mih:200,role:`status`,"aria-label":r(`waiting`),children:(0,i.jsx)(t,{type:`dots`})})}export{a as t};
