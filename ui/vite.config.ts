@@ -31,5 +31,5 @@ export default defineConfig({
       ['/admin/api', '/v1', '/v1beta', '/docs', '/healthz', '/readyz'].map((path) => [path, { target: gateway, changeOrigin: false }]),
     ),
   },
-  test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}'] },
+  test: { environment: 'node', include: ['src/**/*.test.{ts,tsx}'] },
 });

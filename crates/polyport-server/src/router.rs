@@ -472,7 +472,7 @@ async fn answer_other(call: Call, route: Route) -> Response<Body> {
         Route::Health => ingress::plain::health(),
         Route::Ready => ingress::plain::ready(&call),
         Route::Metrics => ingress::plain::metrics(&call),
-        Route::Root if ingress::plain::is_browser(&call) => ui::lead(&call),
+        Route::Root if ingress::plain::is_browser(call.headers()) => ui::lead(&call),
         Route::Root => ingress::plain::root(),
     }
 }

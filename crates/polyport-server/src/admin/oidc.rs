@@ -14,14 +14,29 @@ use crate::identity::access::Denied;
 use crate::identity::oidc::{Failed, claims, flow};
 use crate::identity::throttle::Source;
 use crate::ingress::peer::Peer;
+use crate::ingress::plain;
 
 /// Where people are after signing in.
 const HOME: &str = "/admin";
+
+/// The page that says why somebody was not let in, by the code of the refusal.
+const NOT_IN: &str = "/admin/sign-in?problem=";
 
 /// So many names are tried for a new user.
 const NAMES: u32 = 20;
 
 impl Door<'_> {
+    /// Both halves are steps of a browser, which shows what it gets: a refusal leads it to a page that explains it.
+    pub(super) fn shown_to_people(&self, answer: Result<Answer, Refusal>) -> Result<Answer, Refusal> {
+        match answer {
+            Err(refusal) if plain::is_browser(&self.head.headers) => {
+                let page = HeaderValue::try_from(format!("{NOT_IN}{}", refusal.code)).map_err(|_| refusal)?;
+                Ok(Answer { status: StatusCode::FOUND, headers: vec![(LOCATION, page)], ..json!({}).into() })
+            }
+            answer => answer,
+        }
+    }
+
     /// Sends the browser to the identity provider.
     pub(super) async fn go_elsewhere(&self) -> Result<Answer, Refusal> {
         let oidc = self.oidc()?;

@@ -87,9 +87,9 @@ pub(super) async fn answer(
         Ask::SignIn => door.sign_in(&members(body, &["name", "password"])?).await,
         Ask::GoElsewhere => {
             members(body, &[])?;
-            door.go_elsewhere().await
+            door.shown_to_people(door.go_elsewhere().await)
         }
-        Ask::ComeBack => door.come_back().await,
+        Ask::ComeBack => door.shown_to_people(door.come_back().await),
         Ask::SignOut => door.sign_out().await,
         Ask::ChangePassword => door.change_password(&members(body, &["current", "password"])?).await,
         Ask::SetPassword => door.set_password(about, &members(body, &["password", "must_change"])?).await,

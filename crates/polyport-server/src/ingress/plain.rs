@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use polyport_types::{ClientProtocol, Fault, FaultClass};
 
 use super::{Call, access};
@@ -40,8 +40,8 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
 }
 
 /// Whether the client would rather have a page than a text.
-pub(crate) fn is_browser(call: &Call) -> bool {
-    call.headers().get(ACCEPT).and_then(|kinds| kinds.to_str().ok()).is_some_and(|kinds| kinds.contains("text/html"))
+pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|kinds| kinds.to_str().ok()).is_some_and(|kinds| kinds.contains("text/html"))
 }
 
 /// Start-up probes of clients, and people at a terminal.

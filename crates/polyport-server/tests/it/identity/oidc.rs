@@ -207,6 +207,18 @@ async fn a11_a_sign_in_ends_in_the_browser_that_began_it() {
 }
 
 #[tokio::test]
+async fn browsers_are_led_to_a_page_that_says_why_nobody_was_let_in() {
+    let issuer = Issuer::start().await;
+    let running = start(&issuer).await;
+    let (cookie, way) = running.go().await;
+    let path = issuer.sign_in(&way).replace("http://127.0.0.1:1", "").replace("code=", "error=access_denied&x=");
+    let shown = [("cookie", cookie.as_str()), ("accept", "text/html,*/*;q=0.8"), ("sec-fetch-site", "cross-site")];
+    let back = get(running.gateway.address, &path, &shown).await;
+    assert_eq!((back.status.as_u16(), back.header("location")), (302, "/admin/sign-in?problem=sign_in_refused"));
+    assert!(cookies(&back).iter().all(|cookie| !cookie.starts_with("polyport=")));
+}
+
+#[tokio::test]
 async fn a_provider_that_is_away_or_lies_about_itself_lets_nobody_in() {
     let issuer = Issuer::start().await;
     let address = issuer.address;
