@@ -2,12 +2,21 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet,
 
 import { queryClient } from '../api/query';
 import { Crash } from './Crash';
+import { Leave } from './Leave';
 import { NotFound } from './NotFound';
 import { type Screen, SCREENS } from './screens';
 import { sessionQuery, setupQuery } from './session';
 import { Shell } from './shell/Shell';
 
-const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+const root = createRootRoute({
+  component: () => (
+    <>
+      <Outlet />
+      <Leave />
+    </>
+  ),
+  notFoundComponent: NotFound,
+});
 
 const inside = createRoute({
   getParentRoute: () => root,

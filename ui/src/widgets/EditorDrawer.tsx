@@ -1,10 +1,9 @@
 import { Button, Drawer, Group, Stack } from '@mantine/core';
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Problem } from '../api/problem';
 import { ConflictAlert } from './ConflictAlert';
-import { Confirm } from './confirm';
 import { ProblemAlert } from './ProblemAlert';
 
 interface Props {
@@ -12,7 +11,7 @@ interface Props {
   title: ReactNode;
   onClose: () => void;
   editor: {
-    dirty: boolean;
+    leave: (close: () => void) => void;
     saving: boolean;
     problem: Problem | null;
     conflict: boolean;
@@ -27,38 +26,32 @@ interface Props {
   children: ReactNode;
 }
 
-/** A drawer with a form: it asks before it throws away what was typed, and explains what went wrong beside the button. */
+/** A drawer with a form: it explains what went wrong beside the button. */
 export function EditorDrawer({ opened, title, onClose, editor, onTake, fields, action, children }: Props) {
   const { t } = useTranslation();
-  const [leaving, setLeaving] = useState(false);
-  const close = () => (editor.dirty ? setLeaving(true) : onClose());
+  const close = () => editor.leave(onClose);
   return (
-    <>
-      <Drawer opened={opened} onClose={close} title={title} closeButtonProps={{ 'aria-label': t('close') }}>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            editor.submit();
-          }}
-        >
-          <Stack>
-            {children}
-            {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
-            <ProblemAlert problem={editor.problem} shownElsewhere={fields} />
-            <Group justify="flex-end">
-              <Button variant="default" onClick={close}>
-                {t('cancel')}
-              </Button>
-              <Button type="submit" loading={editor.saving}>
-                {action ?? t('save')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Drawer>
-      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={() => (setLeaving(false), onClose())}>
-        {t('leave.text')}
-      </Confirm>
-    </>
+    <Drawer opened={opened} onClose={close} title={title} closeButtonProps={{ 'aria-label': t('close') }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          editor.submit();
+        }}
+      >
+        <Stack>
+          {children}
+          {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
+          <ProblemAlert problem={editor.problem} shownElsewhere={fields} />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              {t('cancel')}
+            </Button>
+            <Button type="submit" loading={editor.saving}>
+              {action ?? t('save')}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Drawer>
   );
 }

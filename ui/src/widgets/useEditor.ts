@@ -1,15 +1,18 @@
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 
 import { useChange } from '../api/query';
+import { useUnsaved } from './unsaved';
 
 interface Options<Draft, Out> {
-  /** What the form starts with. */
+  /** What the form starts with. What it is later is of no matter: the form stays what it was opened with. */
   initial: Draft;
-  /** The revision that is shown; nothing where something is made. */
+  /** The revision that the form starts with; nothing where something is made. */
   revision?: number | null;
   /** Sends it. With a revision the change is refused if somebody else made one meanwhile; without one it is made anyway. */
   save: (draft: Draft, revision: number | null | undefined) => Promise<Out>;
   refreshes: string[];
+  /** The members of the address that say which entry is open. */
+  entry: string[];
   onDone: (out: Out) => void;
   /** Mistakes that the page itself knows of. */
   valid?: (draft: Draft) => boolean;
@@ -22,17 +25,28 @@ interface Options<Draft, Out> {
 export function useEditor<Draft extends object, Out>(options: Options<Draft, Out>) {
   const [draft, setDraft] = useState(options.initial);
   const [touched, setTouched] = useState(false);
-  const initial = useRef(options.initial);
-  const change = useChange(({ anyway }: { anyway: boolean }) => options.save(draft, anyway ? null : options.revision), {
+  // Others may change it while it is open: what is compared is what the reader saw, or their change would be overwritten unseen.
+  const [base, setBase] = useState({ initial: options.initial, revision: options.revision });
+  const dirty = JSON.stringify(draft) !== JSON.stringify(base.initial);
+  const unsaved = useUnsaved(dirty, ...options.entry);
+  const change = useChange(({ anyway }: { anyway: boolean }) => options.save(draft, anyway ? null : base.revision), {
     refreshes: options.refreshes,
-    onDone: options.onDone,
+    onDone: (out) => {
+      unsaved.settle();
+      setBase({ ...base, initial: draft });
+      options.onDone(out);
+    },
   });
   const conflict = change.error?.status === 412;
   return {
     draft,
     set: (next: Partial<Draft>) => setDraft((before) => ({ ...before, ...next })),
     touched,
-    dirty: JSON.stringify(draft) !== JSON.stringify(initial.current),
+    dirty,
+    /** Closes the form, after a question if something would be lost. */
+    leave: unsaved.leave,
+    /** What was edited is gone, and the form with it. */
+    settle: unsaved.settle,
     saving: change.isPending,
     /** What went wrong, but for a conflict. */
     problem: conflict ? null : change.error,

@@ -79,6 +79,28 @@ export default {
     await walk.api("GET", `keys/${id}`, undefined, { expect: 404 });
   },
 
+  "what was typed is not lost by going back, and thrown away when the reader says so": async (walk) => {
+    const page = await walk.open("/teams");
+    await page.getByRole("link", { name: t("screens.keys") }).click();
+    await page.getByRole("button", { name: keys("make") }).first().click();
+    const name = page.getByRole("dialog", { name: keys("make") }).getByRole("textbox", { name: keys("name") });
+    await name.fill("half a name");
+    const asked = page.getByRole("dialog", { name: t("leave.title") });
+    await page.evaluate(() => history.back());
+    await asked.waitFor();
+    await walk.axe(page);
+    await page.keyboard.press("Escape");
+    await asked.waitFor({ state: "hidden" });
+    walk.assert.equal(await name.inputValue(), "half a name");
+    await page.getByRole("dialog", { name: keys("make") }).getByRole("button", { name: t("cancel") }).click();
+    await asked.getByRole("button", { name: t("cancel") }).click();
+    await asked.waitFor({ state: "hidden" });
+    walk.assert.match(page.url(), /\/keys\?new=1$/);
+    await page.evaluate(() => history.back());
+    await asked.getByRole("button", { name: t("leave.do") }).click();
+    await page.waitForURL(/\/teams$/);
+  },
+
   "a team and a user are made, and the user gets a password that is shown once": async (walk) => {
     const page = await walk.open("/teams");
     await page.getByRole("button", { name: teams("make") }).first().click();

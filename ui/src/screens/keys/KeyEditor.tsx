@@ -18,6 +18,7 @@ export function KeyEditor({ of, onClose, onDone, onTake }: { of?: Key; onClose: 
     revision: of?.revision,
     save: (draft, revision) => saveKey(draft, of, revision),
     refreshes: ['/admin/api/keys', '/admin/api/quotas', '/admin/api/users', '/admin/api/teams'],
+    entry: ['id', 'new'],
     onDone,
     valid: ({ name, limits }) => name.trim() !== '' && limits.every(({ what, amount }) => !amountProblem(what, amount)),
   });

@@ -1,6 +1,6 @@
 import { Alert, Badge, Button, Collapse, Group, List, Stack, Switch, Text, UnstyledButton } from '@mantine/core';
 import { IconAlertTriangle, IconChevronDown, IconChevronRight, IconLock, IconTrash } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
@@ -20,7 +20,6 @@ interface Props {
   /** The route; nothing where one is made. */
   route?: Route;
   initial?: Draft;
-  onDirty: (dirty: boolean) => void;
   onDone: () => void;
   reload: () => unknown;
 }
@@ -42,7 +41,7 @@ export function wrongTimes(draft: Draft): (keyof Draft)[] {
   return (['patience', 'maxWait', 'minDelay'] as const).filter((name) => draft[name].trim() !== '' && !TIME.test(draft[name].trim()));
 }
 
-function Form({ route, initial, onDirty, onDone, onTake }: Props & { onTake: () => void }) {
+function Form({ route, initial, onDone, onTake }: Props & { onTake: () => void }) {
   const { t } = useTranslation(['routes', 'common']);
   const tell = useTell();
   const start = route ? draftOf(route) : (initial ?? EMPTY);
@@ -54,18 +53,17 @@ function Form({ route, initial, onDirty, onDone, onTake }: Props & { onTake: () 
     revision: route?.revision,
     save: (draft, revision) => saveRoute(draft, route, revision),
     refreshes: REFRESHES,
+    entry: ['open'],
     onDone: () => {
       tell.done(t('saved'));
-      onDirty(false);
       onDone();
     },
     valid: (draft) => draft.to.trim() !== '' && !isEmpty(draft.when) && wrongTimes(draft).length === 0,
   });
   const { draft, dirty } = editor;
-  useEffect(() => onDirty(dirty && !readOnly), [dirty, readOnly, onDirty]);
   const path = { params: { path: { id: route?.id ?? '' } } };
   const turn = useAct((on: boolean) => (on ? api.POST('/admin/api/routes/{id}/enable', path) : api.POST('/admin/api/routes/{id}/disable', path)), { refreshes: REFRESHES });
-  const remove = useChange<void>(() => api.DELETE('/admin/api/routes/{id}', path), { refreshes: REFRESHES, onDone: () => (onDirty(false), onDone()) });
+  const remove = useChange<void>(() => api.DELETE('/admin/api/routes/{id}', path), { refreshes: REFRESHES, onDone: () => (editor.settle(), onDone()) });
   return (
     <Stack gap="md">
       {readOnly && (

@@ -3,13 +3,12 @@ import { useMediaQuery } from '@mantine/hooks';
 import { IconAlertTriangle, IconHelpHexagon, IconPlus, IconSearch } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
 import { useAll } from '../../api/list';
 import { useAct } from '../../widgets/act';
-import { Confirm } from '../../widgets/confirm';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
@@ -24,8 +23,6 @@ import { WhenText } from './WhenText';
 export default function Screen() {
   const { t } = useTranslation(['routes', 'common']);
   const [search, setSearch] = useSearch({ q: '', open: '' });
-  const [dirty, setDirty] = useState(false);
-  const [leaving, setLeaving] = useState(false);
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const list = useAll('/admin/api/routes', 'routes', {}, { refetchInterval: 15_000 });
   const turn = useAct(
@@ -41,11 +38,7 @@ export default function Screen() {
     return q === '' ? all : all.filter(({ route }) => JSON.stringify([route.name, whenOf(route), toOf(route)]).toLowerCase().includes(q));
   }, [all, search.q]);
   const open = all.find(({ route }) => keyOf(route) === search.open || String(route.index) === search.open)?.route;
-  const shut = () => {
-    setDirty(false);
-    setLeaving(false);
-    setSearch({ open: '' });
-  };
+  const shut = () => setSearch({ open: '' });
 
   const columns = useMemo<ColumnDef<(typeof all)[number], unknown>[]>(
     () => [
@@ -176,16 +169,13 @@ export default function Screen() {
           </Text>
         }
       />
-      <Drawer opened={open !== undefined || search.open === 'new'} onClose={() => (dirty ? setLeaving(true) : shut())} size="min(680px, 100%)" title={open ? (open.name ?? t('route', { to: toOf(open) })) : t('make')}>
+      <Drawer opened={open !== undefined || search.open === 'new'} onClose={shut} size="min(680px, 100%)" title={open ? (open.name ?? t('route', { to: toOf(open) })) : t('make')}>
         {open ? (
-          <RouteEditor key={keyOf(open)} route={open} onDirty={setDirty} onDone={shut} reload={list.refetch} />
+          <RouteEditor key={keyOf(open)} route={open} onDone={shut} reload={list.refetch} />
         ) : search.open === 'new' ? (
-          <RouteEditor key="new" initial={EMPTY} onDirty={setDirty} onDone={shut} reload={list.refetch} />
+          <RouteEditor key="new" initial={EMPTY} onDone={shut} reload={list.refetch} />
         ) : null}
       </Drawer>
-      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={shut}>
-        {t('leave.text')}
-      </Confirm>
     </>
   );
 }

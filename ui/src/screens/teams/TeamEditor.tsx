@@ -15,6 +15,7 @@ export function TeamEditor({ of, onClose, onDone, onTake }: { of?: Team; onClose
     revision: of?.revision,
     save: (draft, revision) => saveTeam(draft, of, revision),
     refreshes: ['/admin/api/teams', '/admin/api/users', '/admin/api/keys', '/admin/api/quotas'],
+    entry: ['id', 'new'],
     onDone,
     valid: ({ name, limits }) => name.trim() !== '' && limits.every(({ what, amount }) => !amountProblem(what, amount)),
   });

@@ -18,6 +18,7 @@ export function UserEditor({ of, onClose, onDone, onTake }: { of?: User; onClose
     revision: of?.revision,
     save: (draft, revision) => saveUser(draft, of, revision, admin),
     refreshes: ['/admin/api/users', '/admin/api/teams', '/admin/api/quotas', '/admin/api/keys', '/admin/api/session'],
+    entry: ['id', 'new'],
     onDone,
     valid: ({ name, limits }) => name.trim() !== '' && limits.every(({ what, amount }) => !amountProblem(what, amount)),
   });

@@ -1,0 +1,22 @@
+import { useBlocker } from '@tanstack/react-router';
+import { useTranslation } from 'react-i18next';
+
+import { Confirm } from '../widgets/confirm';
+import { anyUnsaved, askToLeave, loses, useLeaving } from '../widgets/unsaved';
+
+/** Asks before what was typed is lost, wherever it was typed. */
+export function Leave() {
+  // The words themselves may be what is waited for.
+  const { t } = useTranslation('common', { useSuspense: false });
+  const { unsaved, question } = useLeaving();
+  useBlocker({ shouldBlockFn, enableBeforeUnload: anyUnsaved, disabled: !unsaved });
+  return (
+    <Confirm opened={question !== null} onClose={() => question?.(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={() => question?.(true)}>
+      {t('leave.text')}
+    </Confirm>
+  );
+}
+
+async function shouldBlockFn({ current, next }: { current: { pathname: string; search: object }; next: { pathname: string; search: object } }) {
+  return loses(current, next) && !(await askToLeave());
+}
