@@ -10,11 +10,12 @@ export function Leave() {
   const { t } = useTranslation('common', { useSuspense: false });
   const { unsaved, question } = useLeaving();
   useBlocker({ shouldBlockFn, enableBeforeUnload: anyUnsaved, disabled: !unsaved });
-  return (
-    <Confirm opened={question !== null} onClose={() => question?.(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={() => question?.(true)}>
+  // Not there before it is needed: what is opened last stands on top.
+  return question ? (
+    <Confirm opened onClose={() => question(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={() => question(true)}>
       {t('leave.text')}
     </Confirm>
-  );
+  ) : null;
 }
 
 async function shouldBlockFn({ current, next }: { current: { pathname: string; search: object }; next: { pathname: string; search: object } }) {
