@@ -1,0 +1,1 @@
+export{n as AddProviderSteps}from"./AddProvider-Bs3Sa7en.js";
