@@ -19,11 +19,11 @@ export function withQuery(path: string, query: Query): string {
   return `${path}?${new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()}`;
 }
 
-/** `GET`s a path of the admin API that takes a query; throws a {@link Problem}. */
-export async function getJson<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+/** Asks the admin API, also for what is no JSON; throws a {@link Problem}. */
+export async function ask(path: string, { method = 'GET', accept, signal }: { method?: string; accept?: string; signal?: AbortSignal } = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(withQuery(path, query), { signal, headers: { accept: 'application/json', ...authHeaders('GET') } });
+    response = await fetch(path, { method, signal, headers: { ...(accept && { accept }), ...authHeaders(method) } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw Problem.offline(error);
@@ -33,7 +33,12 @@ export async function getJson<T>(path: string, query: Query = {}, signal?: Abort
     if (problem.signedOut) authStore.expire();
     throw problem;
   }
-  return (await response.json()) as T;
+  return response;
+}
+
+/** `GET`s a path of the admin API that takes a query; throws a {@link Problem}. */
+export async function getJson<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return (await (await ask(withQuery(path, query), { accept: 'application/json', signal })).json()) as T;
 }
 
 /** Pages without an entry that are gone past in one go: a search may look at many rows for one that fits. */

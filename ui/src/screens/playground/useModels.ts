@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
-import { useList } from '../../api/list';
+import { useModelNames } from '../../widgets/rules/RulesFields';
 import { dict, list, text } from './protocols/json';
 
 /** The names that may be asked for: what the gateway tells the holder of the key, or, as long as there is none, what they themselves see. */
@@ -17,6 +17,6 @@ export function useModels(key: string | null, turn: number, open: boolean): stri
     enabled: key !== null || open,
     retry: false,
   });
-  const named = useList('/admin/api/models', 'models', {}, { enabled: key === null && !open, pageSize: 500 });
-  return useMemo(() => [...new Set(asked.data ?? named.rows.map(({ name }) => name))].filter((name) => !name.includes('*')).sort(), [asked.data, named.rows]);
+  const named = useModelNames(key === null && !open);
+  return useMemo(() => [...new Set(asked.data ?? named)].filter((name) => !name.includes('*')).sort(), [asked.data, named]);
 }

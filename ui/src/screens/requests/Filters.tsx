@@ -4,10 +4,12 @@ import { IconFilter, IconSearch } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { useList } from '../../api/list';
+import { useAll } from '../../api/list';
 import { useMay } from '../../app/session';
+import { RangePicker } from '../../widgets/RangePicker';
+import { useModelNames } from '../../widgets/rules/RulesFields';
 import type { Row } from './figures';
-import { FILTERS, type Filter, fromLocal, OUTCOMES, RANGES, type Search, toLocal } from './filters';
+import { FILTERS, type Filter, OUTCOMES, type Search } from './filters';
 import { PickName, PickSubject } from './Pick';
 
 interface Props {
@@ -30,6 +32,7 @@ export function Filters({ search, onChange, rows }: Props) {
     <>
       <Group gap="xs" mb="xs">
         <TextInput
+          size="xs"
           w={{ base: '100%', xs: 260 }}
           aria-label={t('filters.q')}
           placeholder={t('filters.q')}
@@ -40,8 +43,9 @@ export function Filters({ search, onChange, rows }: Props) {
             look(event.currentTarget.value);
           }}
         />
-        <Range search={search} onChange={onChange} />
+        <RangePicker spans={['15m', '1h', '24h', '7d', '30d', 'all']} usual="all" search={search} onChange={onChange} />
         <SegmentedControl
+          size="xs"
           aria-label={t('filters.failed')}
           value={search.failed}
           onChange={(failed) => onChange({ failed })}
@@ -53,7 +57,7 @@ export function Filters({ search, onChange, rows }: Props) {
         />
         <Popover width={460} position="bottom-start" trapFocus withinPortal shadow="md">
           <Popover.Target>
-            <Button variant="default" leftSection={<IconFilter size={16} />}>
+            <Button size="xs" variant="default" leftSection={<IconFilter size={16} />}>
               {t('filters.more')}
             </Button>
           </Popover.Target>
@@ -91,44 +95,20 @@ function Value({ name, search, rows }: { name: Filter; search: Search; rows: Row
   return value;
 }
 
-function Range({ search, onChange }: Pick<Props, 'search' | 'onChange'>) {
-  const { t } = useTranslation(['requests', 'common']);
-  const own = search.range === 'own' || search.from !== '' || search.to !== '';
-  return (
-    <>
-      <Select
-        w={170}
-        aria-label={t('filters.range')}
-        allowDeselect={false}
-        value={own ? 'own' : search.range in RANGES ? search.range : 'all'}
-        onChange={(range) => onChange({ range: range ?? 'all', ...(range === 'own' ? {} : { from: '', to: '' }) })}
-        data={['all', ...Object.keys(RANGES), 'own'].map((value) => ({ value, label: t(`ranges.${value}`) }))}
-      />
-      {own && (
-        <Group gap={4} wrap="nowrap">
-          {(['from', 'to'] as const).map((name) => (
-            <TextInput key={name} type="datetime-local" w={190} aria-label={t(`filters.${name}`)} title={t(`filters.${name}`)} value={toLocal(search[name])}
-              onChange={(event) => onChange({ range: 'own', [name]: fromLocal(event.currentTarget.value) })} />
-          ))}
-        </Group>
-      )}
-    </>
-  );
-}
-
 function More({ search, onChange, rows }: Props) {
   const { t } = useTranslation(['requests', 'common']);
   const may = useMay();
   const admin = may('admin');
-  const models = useList('/admin/api/models', 'models', {}, { enabled: admin, pageSize: 500 });
-  const providers = useList('/admin/api/providers', 'providers', {}, { enabled: admin, pageSize: 500 });
-  const names = (listed: { name: string }[], seen: string[]) => [...new Set([...listed.map(({ name }) => name), ...seen])].sort();
+  const models = useModelNames(admin);
+  const { rows: providers } = useAll('/admin/api/providers', 'providers', {}, { enabled: admin, staleTime: 60_000 });
+  const names = (listed: string[], seen: string[]) => [...new Set([...listed, ...seen])].sort();
   const set = (name: Filter) => (value: string) => onChange({ [name]: value });
   return (
     <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
-      <PickName label={t('filters.model')} value={search.model} onChange={set('model')} names={names(models.rows, rows.map(({ model }) => model))} />
+      <PickName label={t('filters.model')} value={search.model} onChange={set('model')} names={names(models, rows.map(({ model }) => model))} />
       <PickName label={t('filters.provider')} value={search.provider} onChange={set('provider')}
-        names={names(providers.rows, rows.flatMap(({ attempts }) => attempts.map(({ provider }) => provider)))} />
+        names={names(providers.map(({ name }) => name), rows.flatMap(({ attempts }) => attempts.map(({ provider }) => provider)))} />
+      {admin && <PickSubject list="credentials" label={t('filters.credential')} value={search.credential} onChange={set('credential')} />}
       <PickSubject list="keys" label={t('filters.of_key')} value={search.of_key} onChange={set('of_key')} />
       {may('manager') && <PickSubject list="users" label={t('filters.user')} value={search.user} onChange={set('user')} />}
       {admin && <PickSubject list="teams" label={t('filters.team')} value={search.team} onChange={set('team')} />}

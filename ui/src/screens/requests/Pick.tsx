@@ -5,28 +5,33 @@ import { useState } from 'react';
 
 import { getJson, useList } from '../../api/list';
 
-interface Named {
+interface Subject {
   id: string;
-  name: string;
+  name?: string;
+  /** Credentials have labels within their provider. */
+  provider?: string;
+  label?: string;
 }
 
-/** One of the users, teams or keys, found by what is typed; the address holds its id. */
-export function PickSubject({ list, label, value, onChange }: { list: 'users' | 'teams' | 'keys'; label: string; value: string; onChange: (id: string) => void }) {
+const nameOf = ({ id, name, provider, label }: Subject) => name ?? (provider && label ? `${provider} · ${label}` : id);
+
+/** One of the users, teams, keys or credentials, found by what is typed; the address holds its id. */
+export function PickSubject({ list, label, value, onChange }: { list: 'users' | 'teams' | 'keys' | 'credentials'; label: string; value: string; onChange: (id: string) => void }) {
   const [typed, setTyped] = useState('');
   const [q] = useDebouncedValue(typed, 250);
   const path = `/admin/api/${list}` as const;
   const { rows } = useList(path, list, { q }, { pageSize: 50 });
-  const found = rows as unknown as Named[];
+  const found = rows as unknown as Subject[];
   const known = found.some((one) => one.id === value);
   // A link may name one that is not among those on the first page.
   const { data: chosen } = useQuery({
     queryKey: ['get', `${path}/${value}`],
-    queryFn: ({ signal }) => getJson<Named>(`${path}/${encodeURIComponent(value)}`, {}, signal),
+    queryFn: ({ signal }) => getJson<Subject>(`${path}/${encodeURIComponent(value)}`, {}, signal),
     enabled: value !== '' && !known,
     retry: false,
   });
-  const options = found.map(({ id, name }) => ({ value: id, label: name }));
-  if (value !== '' && !known) options.unshift({ value, label: chosen?.name ?? value });
+  const options = found.map((one) => ({ value: one.id, label: nameOf(one) }));
+  if (value !== '' && !known) options.unshift({ value, label: chosen ? nameOf(chosen) : value });
   return (
     <Select
       label={label}

@@ -1,5 +1,5 @@
 import type { Query } from '../../api/list';
-import { SPANS } from '../../widgets/range';
+import { type RangeSearch, rangeOf } from '../../widgets/range';
 
 /**
  * What the screen shows, as it stands in the address. Filters have the names that they have in the admin API, so that other screens can
@@ -17,11 +17,6 @@ export const FILTERS: readonly Filter[] = [
   'q', 'model', 'provider', 'credential', 'user', 'team', 'of_key', 'protocol', 'status', 'outcome', 'failed', 'min_duration_ms',
 ];
 
-const { all: _all, ...ending } = SPANS;
-
-/** Ranges that end now, in milliseconds. */
-export const RANGES: Record<string, number> = ending;
-
 /** What the gateway knows as ways a request can end, besides having been answered: kinds of errors. */
 export const OUTCOMES = [
   'answered', 'client_gone', 'rate_limited', 'rate_limited_window', 'local_rate', 'local_quota', 'overloaded', 'capacity_model', 'server_error',
@@ -35,11 +30,10 @@ export function hasFailed(outcome: string): boolean {
   return outcome !== 'answered' && outcome !== 'client_gone';
 }
 
-/** The times between which requests are looked for. A range that does not say both ends is open there. */
-export function bounds(search: Pick<Search, 'range' | 'from' | 'to'>, now: number): { from?: number | string; to?: number | string } {
-  if (search.range === 'own' || search.from || search.to) return { from: search.from || undefined, to: search.to || undefined };
-  const length = RANGES[search.range];
-  return length === undefined ? {} : { from: now - length };
+/** The times between which requests are looked for; what ends now has no end, and any time has no beginning either. */
+export function bounds(search: RangeSearch, now: number): { from?: number; to?: number } {
+  const { from, to, moving } = rangeOf(search, 'all', now);
+  return { ...(Number.isFinite(from) && { from }), ...(!moving && { to }) };
 }
 
 /** The filters as the API takes them. */
@@ -61,31 +55,16 @@ interface Named {
 
 /** Whether a request that has just ended holds the text that is searched for, in what the list searches as well. */
 export function fits(
-  row: { model: string; error?: string | null; upstream_id?: string | null; key?: Named | null; user?: Named | null; team?: Named | null },
+  row: { id: string; model: string; error?: string | null; upstream_id?: string | null; key?: Named | null; user?: Named | null; team?: Named | null },
   q: string,
 ): boolean {
   const wanted = q.trim().toLowerCase();
-  if (wanted === '') return true;
+  if (wanted === '' || row.id === q.trim()) return true;
   return [row.model, row.error, row.upstream_id, row.key?.name, row.user?.name, row.team?.name].some((text) => text?.toLowerCase().includes(wanted));
 }
 
 /** Whether requests that end now can be among those that are looked for. */
-export function canFollow(search: Search, now: number): boolean {
+export function canFollow(search: RangeSearch, now: number): boolean {
   const { to } = bounds(search, now);
-  return to === undefined || new Date(/^\d+$/.test(String(to)) ? Number(to) : to).getTime() > now;
-}
-
-/** `2026-11-29T22:30` of the reader's zone, for inputs of a time; Unix milliseconds or RFC 3339. */
-export function toLocal(at: string): string {
-  if (at === '') return '';
-  const date = new Date(/^\d+$/.test(at) ? Number(at) : at);
-  if (Number.isNaN(date.getTime())) return '';
-  const two = (value: number) => String(value).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}`;
-}
-
-/** What was chosen in such an input, as RFC 3339; empty if it is no time. */
-export function fromLocal(text: string): string {
-  const date = new Date(text);
-  return text === '' || Number.isNaN(date.getTime()) ? '' : date.toISOString();
+  return to === undefined || to > now;
 }

@@ -9,13 +9,14 @@ import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
+import { isOwn } from '../../widgets/range';
 import { useSearch } from '../../widgets/search';
 import { columns } from './columns';
 import { Detail } from './Detail';
 import type { Row } from './figures';
 import { canFollow, FILTERS, fits, type Search, SEARCH, toLiveQuery, toQuery } from './filters';
 import { Filters } from './Filters';
-import { joined } from './live';
+import { joined, KEPT } from './live';
 import { LiveBar } from './LiveBar';
 import { useLive } from './useLive';
 import { ExportMenu } from './ExportMenu';
@@ -31,9 +32,9 @@ export default function Requests() {
   const list = useList('/admin/api/requests', 'requests', query);
   const following = search.live === 'on' && canFollow(search, now);
   const { refetch } = list;
-  const refresh = useCallback(() => void refetch(), [refetch]);
+  const refresh = useCallback(async () => (await refetch()).isSuccess, [refetch]);
   const live = useLive(following, toLiveQuery(search), (row) => fits(row, search.q), refresh);
-  const rows = useMemo(() => (following ? joined(live.tail, list.rows) : list.rows), [following, live.tail, list.rows]);
+  const rows = useMemo(() => joined(live.tail, list.rows, following ? KEPT : Infinity), [following, live.tail, list.rows]);
   // Rows do not move under the eyes of who reads further down: what comes waits until they are back.
   const waits = useRef(false);
   const onAway = (away: boolean) => {
@@ -48,7 +49,7 @@ export default function Requests() {
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const shown = useMemo(() => columns(t, format, narrow), [t, format, narrow]);
   const open = (id: string) => setSearch({ id });
-  const narrowed = FILTERS.some((name) => search[name] !== '') || search.range !== 'all' || search.from !== '' || search.to !== '';
+  const narrowed = FILTERS.some((name) => search[name] !== '') || search.range !== 'all' || isOwn(search);
 
   return (
     <>
@@ -56,7 +57,7 @@ export default function Requests() {
         <LiveBar on={search.live === 'on'} possible={canFollow(search, now)} onToggle={(on) => setSearch({ live: on ? 'on' : '' })} live={live} />
         <ExportMenu query={query} />
         <Tooltip label={t('common:refresh')}>
-          <ActionIcon variant="default" size={36} aria-label={t('common:refresh')} onClick={() => (setNow(Date.now()), refresh())} loading={list.isFetching && !list.loadingMore && !following}>
+          <ActionIcon variant="default" size={36} aria-label={t('common:refresh')} onClick={() => (setNow(Date.now()), void refresh())} loading={list.isFetching && !list.loadingMore && !following}>
             <IconRefresh size={18} />
           </ActionIcon>
         </Tooltip>

@@ -42,13 +42,14 @@ export function step(tail: Tail, step: Step): Tail {
 }
 
 /**
- * What has come together with what the list holds, in the list's order: by when they began. Never more than is kept, so that a list that grows
+ * What has come together with what the list holds, in the list's order: by when they began. Never more than `most`, so that a list that grows
  * at its top does not grow without end.
  */
-export function joined(tail: Tail, list: readonly Row[]): Row[] {
+export function joined(tail: Tail, list: Row[], most: number): Row[] {
+  if (tail.rows.length === 0) return list.length > most ? list.slice(0, most) : list;
   const known = new Set(tail.rows.map((row) => row.id));
   const all = [...tail.rows, ...list.filter((row) => !known.has(row.id))];
-  return all.sort((a, b) => (b.at ?? '').localeCompare(a.at ?? '')).slice(0, KEPT);
+  return all.sort((a, b) => (b.at ?? '').localeCompare(a.at ?? '')).slice(0, most);
 }
 
 /** Reads an event of the live endpoint; what cannot be read is left out. */

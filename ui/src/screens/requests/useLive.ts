@@ -12,25 +12,41 @@ const EVERY = 250;
 /** So long rows are marked as new. */
 const FRESH = 1600;
 
+/** So long after something went by the list is read again: the log has a request a moment after it has ended. Several gaps are one. */
+const CATCH_UP = 1500;
+
 /**
- * Follows requests as they end. `onGap` is called where some may have gone by unseen: the connection was lost,
- * or they came too fast.
+ * Follows requests as they end. `catchUp` reads the list again, and tells whether it could: where some may have gone by unseen (before the
+ * connection stood, while it was lost, when they came too fast), and when following ends, until which what came stays.
  */
-export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean, onGap: () => void) {
+export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean, catchUp: () => Promise<boolean>) {
   const [tail, act] = useReducer(step, EMPTY);
   const [state, setState] = useState<LiveState>('connecting');
   const [problem, setProblem] = useState<Problem>();
   const shownAt = useRef(new WeakMap<Row, number>());
-  const latest = useRef({ wants, onGap });
-  latest.current = { wants, onGap };
+  const latest = useRef({ wants, catchUp });
+  latest.current = { wants, catchUp };
   const path = withQuery('/admin/api/requests/live', query);
+  const followed = useRef<string>(undefined);
   useEffect(() => {
+    const ending = new AbortController();
+    let planned: ReturnType<typeof setTimeout> | undefined;
+    const onGap = (then?: () => void) => {
+      planned ??= setTimeout(() => {
+        planned = undefined;
+        void latest.current.catchUp().then((done) => done && !ending.signal.aborted && then?.());
+      }, CATCH_UP);
+    };
+    const end = () => (ending.abort(), clearTimeout(planned));
+    if (!on && followed.current === path) {
+      onGap(() => act({ kind: 'start' }));
+      return end;
+    }
+    followed.current = on ? path : undefined;
     act({ kind: 'start' });
     if (!on) return undefined;
-    const ending = new AbortController();
     let come: Row[] = [];
     let before: LiveState = 'connecting';
-    let connections = 0;
     const timer = setInterval(() => {
       if (come.length > 0) act({ kind: 'came', rows: come });
       for (const row of come) shownAt.current.set(row, Date.now());
@@ -44,14 +60,11 @@ export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean,
         if (found?.kind === 'came') come.push(...found.rows.filter((row) => latest.current.wants(row)));
         else if (found) {
           act(found);
-          latest.current.onGap();
+          onGap();
         }
       },
       (now, problem) => {
-        if (now === 'live') {
-          connections += 1;
-          if (connections > 1) latest.current.onGap();
-        }
+        if (now === 'live') onGap();
         // Coming back after ten minutes, as the gateway has it, is nothing to tell.
         if (!(now === 'connecting' && before === 'live')) setState(now);
         setProblem(problem);
@@ -59,7 +72,7 @@ export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean,
       },
     );
     return () => {
-      ending.abort();
+      end();
       clearInterval(timer);
     };
   }, [on, path]);

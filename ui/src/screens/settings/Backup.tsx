@@ -2,36 +2,19 @@ import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
 import { IconDownload, IconInfoCircle } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
-import { authHeaders } from '../../api/client';
-import { authStore } from '../../api/auth';
-import { Problem } from '../../api/problem';
 import { useChange } from '../../api/query';
 import { useStatus } from '../../app/session';
 import { Code } from '../../widgets/Copy';
-import { download, fileName } from '../../widgets/csv';
+import { fileName } from '../../widgets/csv';
+import { fetchFile } from '../../widgets/file';
 import { Panel } from '../../widgets/Panel';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
-
-/** Fetches a copy; the gateway names it. */
-async function fetchCopy(of: 'store' | 'log'): Promise<void> {
-  let response: Response;
-  try {
-    response = await fetch(`/admin/api/backup?of=${of}`, { method: 'POST', headers: authHeaders('POST') });
-    if (!response.ok) throw await Problem.from(response);
-    const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '')?.[1];
-    download(named ?? fileName(of === 'log' ? 'log' : 'backup', 'db'), await response.blob());
-  } catch (error) {
-    const problem = error instanceof Problem ? error : Problem.offline(error);
-    if (problem.signedOut) authStore.expire();
-    throw problem;
-  }
-}
 
 /** A copy of everything, and how it is put back. */
 export function Backup() {
   const { t } = useTranslation(['settings', 'common']);
   const status = useStatus().data;
-  const copy = useChange(fetchCopy);
+  const copy = useChange((of: 'store' | 'log') => fetchFile(`/admin/api/backup?of=${of}`, fileName(of === 'log' ? 'log' : 'backup', 'db'), 'POST'));
   const postgres = status?.database === 'postgres';
   return (
     <Stack gap="md">

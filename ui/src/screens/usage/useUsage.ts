@@ -2,7 +2,7 @@ import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import type { Schemas } from '../../api/client';
-import { getJson, useList } from '../../api/list';
+import { getJson, useAll } from '../../api/list';
 import { Problem } from '../../api/problem';
 import { pace, type RangeSearch, rangeOf, type Span } from '../../widgets/range';
 import { aligned, before, type Period, periodFor } from './periods';
@@ -111,6 +111,6 @@ const EMPTY: Row[] = [];
 
 /** What credentials are called: sums know them by their ids alone. */
 export function useCredentialNames(enabled: boolean): Map<string, string> {
-  const { rows } = useList('/admin/api/credentials', 'credentials', {}, { enabled, pageSize: 500 });
+  const { rows } = useAll('/admin/api/credentials', 'credentials', {}, { enabled, staleTime: 60_000 });
   return useMemo(() => new Map(rows.map(({ id, provider, label }) => [id, `${provider} · ${label}`])), [rows]);
 }

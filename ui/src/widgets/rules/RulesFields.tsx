@@ -1,9 +1,8 @@
 import { MultiSelect, Stack, Switch, TagsInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { getJson } from '../../api/list';
-import type { Schemas } from '../../api/client';
+import { useAll } from '../../api/list';
 import { LimitsField } from './LimitsField';
 import type { RulesDraft } from './rules';
 
@@ -15,13 +14,9 @@ interface Props {
 }
 
 /** Names of models that somebody may type; those that are there are offered. */
-export function useModelNames(): string[] {
-  const { data } = useQuery({
-    queryKey: ['get', '/admin/api/models', 'names'],
-    queryFn: ({ signal }) => getJson<{ models: Schemas['Model'][] }>('/admin/api/models', { limit: 500 }, signal),
-    staleTime: 60_000,
-  });
-  return data?.models.map((model) => model.name) ?? [];
+export function useModelNames(enabled = true): string[] {
+  const { rows } = useAll('/admin/api/models', 'models', {}, { enabled, staleTime: 60_000 });
+  return useMemo(() => rows.map(({ name }) => name), [rows]);
 }
 
 /** What a key, user or team may do. An empty list allows everything of its kind. */
