@@ -144,6 +144,41 @@ export default {
     walk.assert.equal(await rows(page).count(), 2);
   },
 
+  "following begins and ends without a gap": async (walk) => {
+    // What ends between the list and the first event is in neither, unless the list is read again.
+    const model = "gemini-slow-2";
+    const page = await walk.open(`/requests?model=${model}`);
+    await page.getByText(t("empty.narrowed")).waitFor();
+    let open;
+    const opening = new Promise((done) => (open = done));
+    await page.route("**/admin/api/requests/live*", async (route) => (await opening, route.continue()));
+    await page.getByRole("button", { name: t("live.follow") }).click();
+    await walk.client("chat", model, "unseen");
+    await logged(walk, model);
+    open();
+    await rows(page).first().waitFor();
+    await page.locator("[data-live=live]").waitFor();
+    await walk.client("chat", model, "seen");
+    await page.waitForFunction(() => document.querySelectorAll("[role=row][aria-rowindex]").length === 2);
+    await page.getByRole("button", { name: t("live.end") }).click();
+    await page.getByRole("button", { name: t("live.follow") }).waitFor();
+    walk.assert.equal(await rows(page).count(), 2);
+    await page.waitForResponse((answer) => answer.url().includes("/admin/api/requests?"));
+    await walk.settled(page);
+    walk.assert.equal(await rows(page).count(), 2);
+  },
+
+  "an export whose session has ended says so, and nothing is lost": async (walk) => {
+    walk.expect(/answered: 401 /, /console: .*401/);
+    const user = await walk.user("exporter", "admin");
+    const page = await walk.open("/requests?q=pier", { as: user });
+    await page.getByRole("button", { name: t("export.do") }).waitFor();
+    await walk.api("DELETE", `users/${user.name}/sessions`);
+    await page.getByRole("button", { name: t("export.do") }).click();
+    await page.getByRole("menuitem", { name: t("export.csv") }).click();
+    await page.getByRole("dialog").getByRole("textbox", { name: /Password/ }).waitFor();
+  },
+
   "what is looked for is exported": async (walk) => {
     const page = await walk.open("/requests?q=pier");
     await page.getByRole("button", { name: t("export.do") }).click();

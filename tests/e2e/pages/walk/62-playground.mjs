@@ -164,6 +164,71 @@ export default {
     await page.getByRole("tree", { name: t("events.whole") }).waitFor();
   },
 
+  "nothing that was said or written is lost by a switch, and what is thrown away can be brought back": async (walk) => {
+    const page = await ready(walk, "/playground?model=chat-fast-1");
+    const second = page.getByRole("region", { name: `B · ${t("talk.label")}` });
+    await page.getByRole("switch", { name: t("compare.on") }).press("Space");
+    await page.getByRole("combobox", { name: `B · ${t("target.model")}` }).fill("messages-fast-1");
+    await page.keyboard.press("Escape");
+    await say(page, "Hello twice");
+    await second.getByText(HELLO).waitFor();
+    await sendButton(page).waitFor();
+    await page.getByText(t("mode.raw"), { exact: true }).click();
+    const body = page.getByRole("textbox", { name: t("raw.label") });
+    await body.fill('{"model": "chat-fast-1", "messages": [{"role": "user", "content": "mine"}]}');
+    await page.getByText(t("mode.talk"), { exact: true }).click();
+    await second.getByText(HELLO).waitFor();
+    await page.getByText(t("mode.raw"), { exact: true }).click();
+    walk.assert((await body.inputValue()).includes("mine"), "what was written is still there");
+    await page.getByRole("button", { name: t("raw.remake") }).click();
+    walk.assert((await body.inputValue()).includes("Hello twice"), "it is what the conversation says");
+    await page.getByText(t("undo.raw")).waitFor();
+    await walk.axe(page);
+    await page.getByRole("button", { name: t("undo.do") }).click();
+    walk.assert((await body.inputValue()).includes("mine"), "it is brought back");
+    await page.getByText(t("mode.talk"), { exact: true }).click();
+    await page.getByRole("switch", { name: t("compare.on") }).press("Space");
+    await second.waitFor({ state: "detached" });
+    await say(page, "Hello once more");
+    await talk(page).getByText(HELLO).nth(1).waitFor();
+    await page.getByRole("switch", { name: t("compare.on") }).press("Space");
+    await second.getByText(HELLO).first().waitFor();
+    await second.getByText("Hello once more", { exact: true }).waitFor();
+    await page.getByRole("button", { name: t("composer.clear") }).click();
+    await second.getByText(t("talk.empty"), { exact: true }).waitFor();
+    await page.getByRole("button", { name: t("undo.do") }).click();
+    await second.getByText("Hello twice", { exact: true }).waitFor();
+  },
+
+  "what keeps a message from being sent is said beside the button, and absurd settings are bounded": async (walk) => {
+    const page = await ready(walk, "/playground?model=chat-fast-1&tab=request");
+    await tab(page, "settings");
+    const most = page.getByRole("textbox", { name: t("settings.maxTokens") });
+    await most.fill("999999999999999999999");
+    await most.blur();
+    walk.assert.equal(await most.inputValue(), "10,000,000");
+    const heat = page.getByRole("textbox", { name: t("settings.temperature") });
+    await heat.fill("-1e999");
+    await heat.blur();
+    walk.assert(!/e|-|Infinity|NaN/.test(await heat.inputValue()), await heat.inputValue());
+    await heat.fill("");
+    await page.getByRole("switch", { name: t("settings.useTools") }).press("Space");
+    const tools = page.getByRole("textbox", { name: t("settings.tools") });
+    await tools.fill("[{");
+    await page.getByRole("textbox", { name: t("composer.label") }).fill("Weather in Oslo?");
+    await page.getByText(t("composer.why.tools")).waitFor();
+    walk.assert(await sendButton(page).isDisabled());
+    await walk.axe(page);
+    await tab(page, "request");
+    await page.getByRole("button", { name: t("composer.mend") }).click();
+    await tools.waitFor();
+    walk.assert(await tools.evaluate((field) => field === document.activeElement), "it leads to the tools");
+    await tools.fill("[]");
+    await sendButton(page).click();
+    await talk(page).getByText(HELLO).waitFor();
+    walk.assert.equal(walk.fakes.last("chat").body[["max_tokens", "max_completion_tokens"].find((name) => name in walk.fakes.last("chat").body)], 10_000_000);
+  },
+
   "members ask as well, without what only admins see": async (walk) => {
     walk.expect(/answered: 401 GET .*\/v1\/models/, /console: .*401 .*\/v1\/models\)/);
     const page = await ready(walk, "/playground?model=chat-fast-1", { as: await walk.user("sailor") });

@@ -1,32 +1,25 @@
-import { ActionIcon, Alert, Button, FileButton, Group, Text, Textarea, Tooltip } from '@mantine/core';
-import { IconPhoto, IconPlayerStop, IconSend, IconTrash, IconX } from '@tabler/icons-react';
+import { ActionIcon, Alert, FileButton, Group, Text, Textarea, Tooltip } from '@mantine/core';
+import { IconPhoto, IconTrash, IconX } from '@tabler/icons-react';
 import { type DragEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '../../widgets/format';
-import { IMAGE_TYPES, MOST_BYTES, MOST_IMAGES, readImage, type Refused, sortFiles } from './images';
+import { IMAGE_TYPES, MOST_BYTES, MOST_IMAGES, type Refused } from './images';
 import classes from './Playground.module.css';
 import { dataUrl } from './protocols/neutral';
-import type { PlaygroundState } from './usePlayground';
+import { SendOrStop, type SendingProps, Undo } from './Sending';
 
 /** Where one types, adds images, sends and stops. */
-export function Composer({ play, ready }: { play: PlaygroundState; ready: boolean }) {
+export function Composer({ play, ...sending }: SendingProps) {
   const { t } = useTranslation(['playground', 'common']);
   const format = useFormat();
   const [over, setOver] = useState(false);
   const [refused, setRefused] = useState<Refused[]>([]);
-  const { input, images, busy } = play;
-  const add = async (files: readonly File[]) => {
-    if (files.length === 0) return;
-    const { good, refused } = sortFiles(files, images.length);
-    const read = await Promise.allSettled(good.map(readImage));
-    const bad = read.flatMap((one, at): Refused[] => (one.status === 'rejected' ? [{ name: good[at]?.name ?? '', why: 'read' }] : []));
-    setRefused([...refused, ...bad]);
-    play.set({ images: [...images, ...read.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))] });
-  };
+  const { input, images, busy, reading } = play;
+  const add = async (files: readonly File[]) => files.length > 0 && setRefused(await play.addImages(files));
   const nothing = input.trim() === '' && images.length === 0;
   const send = () => {
-    if (!ready || busy || nothing) return;
+    if (!sending.ready || busy || nothing || reading > 0) return;
     setRefused([]);
     play.send();
   };
@@ -37,6 +30,7 @@ export function Composer({ play, ready }: { play: PlaygroundState; ready: boolea
   };
   return (
     <div className={classes.composer} data-over={over || undefined} onDrop={onDrop} onDragOver={(event) => (event.preventDefault(), setOver(true))} onDragLeave={() => setOver(false)}>
+      <Undo play={play} />
       {refused.length > 0 && (
         <Alert color="orange" variant="light" mb="xs" withCloseButton closeButtonLabel={t('common:close')} onClose={() => setRefused([])}>
           {refused.map(({ name, why }, at) => (
@@ -51,7 +45,7 @@ export function Composer({ play, ready }: { play: PlaygroundState; ready: boolea
           {images.map((image, at) => (
             <Group key={at} gap={2} wrap="nowrap" align="flex-start">
               <img className={classes.thumb} src={dataUrl(image)} alt={image.name ?? t('answer.image')} />
-              <ActionIcon size="sm" variant="subtle" color="gray" aria-label={t('images.remove', { name: image.name ?? at + 1 })} onClick={() => play.set({ images: images.filter((_, index) => index !== at) })}>
+              <ActionIcon size="sm" variant="subtle" color="gray" aria-label={t('images.remove', { name: image.name ?? at + 1 })} onClick={() => play.removeImage(at)}>
                 <IconX size={13} />
               </ActionIcon>
             </Group>
@@ -66,7 +60,7 @@ export function Composer({ play, ready }: { play: PlaygroundState; ready: boolea
         aria-label={t('composer.label')}
         placeholder={t('composer.placeholder')}
         value={input}
-        onChange={(event) => play.set({ input: event.currentTarget.value })}
+        onChange={(event) => play.setInput(event.currentTarget.value)}
         onPaste={(event) => {
           const files = [...event.clipboardData.files];
           if (files.length > 0) {
@@ -99,21 +93,8 @@ export function Composer({ play, ready }: { play: PlaygroundState; ready: boolea
             </ActionIcon>
           </Tooltip>
         </Group>
-        <SendOrStop busy={busy} disabled={!ready || nothing} onSend={send} onStop={play.stop} />
+        <SendOrStop play={play} {...sending} waits={reading > 0} disabled={nothing} onSend={send} />
       </Group>
     </div>
-  );
-}
-
-export function SendOrStop({ busy, disabled, onSend, onStop }: { busy: boolean; disabled: boolean; onSend: () => void; onStop: () => void }) {
-  const { t } = useTranslation(['playground', 'common']);
-  return busy ? (
-    <Button color="red.8" leftSection={<IconPlayerStop size={16} />} onClick={onStop}>
-      {t('composer.stop')}
-    </Button>
-  ) : (
-    <Button leftSection={<IconSend size={16} />} disabled={disabled} onClick={onSend}>
-      {t('composer.send')}
-    </Button>
   );
 }

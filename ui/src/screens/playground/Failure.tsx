@@ -6,7 +6,7 @@ import type { Exchange } from './exchange';
 import { Facts } from './Facts';
 
 /** An error as the protocol told it, with its kind and what to do about it. */
-export function Failure({ exchange, onAgain }: { exchange: Exchange; onAgain?: () => void }) {
+export function Failure({ exchange, ready, onAgain }: { exchange: Exchange; ready: boolean; onAgain: () => void }) {
   const { t } = useTranslation(['playground', 'requests', 'common']);
   const { fault, problem, status, retryAfter, state } = exchange;
   if (state === 'stopped') {
@@ -14,7 +14,7 @@ export function Failure({ exchange, onAgain }: { exchange: Exchange; onAgain?: (
       <Alert color="gray" variant="light" title={t('failure.stopped')}>
         <Group gap="sm">
           <Text size="sm">{t('failure.stoppedText')}</Text>
-          {onAgain && <Again onAgain={onAgain} />}
+          <Again ready={ready} onAgain={onAgain} />
         </Group>
       </Alert>
     );
@@ -34,17 +34,17 @@ export function Failure({ exchange, onAgain }: { exchange: Exchange; onAgain?: (
       {remedy && <Text size="sm" mt={4}>{remedy}</Text>}
       {retryAfter && <Text size="sm" mt={4}>{t('failure.retryAfter', { value: retryAfter })}</Text>}
       <Group gap="sm" mt="xs">
-        {onAgain && <Again onAgain={onAgain} />}
+        <Again ready={ready} onAgain={onAgain} />
         <Facts exchange={exchange} />
       </Group>
     </Alert>
   );
 }
 
-function Again({ onAgain }: { onAgain: () => void }) {
+function Again({ ready, onAgain }: { ready: boolean; onAgain: () => void }) {
   const { t } = useTranslation(['playground', 'common']);
   return (
-    <Button size="compact-sm" variant="default" onClick={onAgain}>
+    <Button size="compact-sm" variant="default" disabled={!ready} onClick={onAgain}>
       {t('common:again')}
     </Button>
   );

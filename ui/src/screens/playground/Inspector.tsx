@@ -17,10 +17,13 @@ interface Props {
   tab: string;
   onTab: (tab: string) => void;
   caller?: string;
+  /** The reader comes to mend the tools. */
+  mending: boolean;
+  onMended: () => void;
 }
 
 /** What stands beside the conversation: settings, and how the request and its answer look on the wire. */
-export function Inspector({ play, tab, onTab, caller }: Props) {
+export function Inspector({ play, tab, onTab, caller, mending, onMended }: Props) {
   const { t } = useTranslation(['playground', 'common']);
   const may = useMay();
   const [of, setOf] = useState(0);
@@ -54,7 +57,7 @@ export function Inspector({ play, tab, onTab, caller }: Props) {
           />
         )}
         <Tabs.Panel value="settings">
-          <SettingsPanel settings={play.settings} lanes={play.lanes} raw={play.raw !== null} onChange={play.setSettings} />
+          <SettingsPanel settings={play.settings} lanes={play.lanes} raw={play.raw !== null} onChange={play.setSettings} mending={mending} onMended={onMended} />
         </Tabs.Panel>
         <Tabs.Panel value="request">
           <Stack gap="xs">

@@ -1,21 +1,21 @@
-import { Alert, Group, Text, Textarea } from '@mantine/core';
+import { Alert, Button, Group, Text, Textarea } from '@mantine/core';
 import { IconArrowBackUp } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
-import { SendOrStop } from './Composer';
 import { readRaw } from './conversation';
 import classes from './Playground.module.css';
-import type { PlaygroundState } from './usePlayground';
+import { SendOrStop, type SendingProps, Undo } from './Sending';
 
 /** The body of the request, written by hand: it is sent as it stands. */
-export function RawEditor({ play, ready }: { play: PlaygroundState; ready: boolean }) {
+export function RawEditor({ play, ...sending }: SendingProps) {
   const { t } = useTranslation(['playground', 'common']);
   const raw = play.raw ?? '';
   const read = readRaw(raw);
   const wrong = 'wrong' in read ? (read.wrong === 'object' ? t('raw.object') : t('raw.wrong', { why: read.wrong })) : null;
-  const send = () => ready && !play.busy && !wrong && play.send();
+  const send = () => sending.ready && !play.busy && play.send();
   return (
     <div className={classes.composer}>
+      <Undo play={play} />
       {play.from && (
         <Alert color="blue" variant="light" mb="xs" icon={<IconArrowBackUp />}>
           {t('raw.from')} <code>{play.from}</code>
@@ -31,7 +31,7 @@ export function RawEditor({ play, ready }: { play: PlaygroundState; ready: boole
         styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: '0.8rem' } }}
         value={raw}
         error={wrong}
-        onChange={(event) => play.set({ raw: event.currentTarget.value })}
+        onChange={(event) => play.setRaw(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
             event.preventDefault();
@@ -40,10 +40,17 @@ export function RawEditor({ play, ready }: { play: PlaygroundState; ready: boole
         }}
       />
       <Group justify="space-between" mt="xs">
-        <Text size="xs" c="dimmed">
-          {t('raw.hint')}
-        </Text>
-        <SendOrStop busy={play.busy} disabled={!ready || wrong !== null} onSend={send} onStop={play.stop} />
+        <Group gap="xs">
+          <Text size="xs" c="dimmed">
+            {t('raw.hint')}
+          </Text>
+          {play.written && (
+            <Button size="compact-xs" variant="subtle" onClick={play.remake}>
+              {t('raw.remake')}
+            </Button>
+          )}
+        </Group>
+        <SendOrStop play={play} {...sending} onSend={send} />
       </Group>
     </div>
   );

@@ -1,4 +1,5 @@
 import { Button, NumberInput, Select, SimpleGrid, Stack, Switch, Text, Textarea } from '@mantine/core';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { EXAMPLE_TOOLS, type Lane, readTools, type Settings } from './conversation';
@@ -6,9 +7,24 @@ import { SPEECH } from './protocols';
 import { DEFAULT_MAX_TOKENS } from './protocols/messages';
 import { EFFORTS } from './protocols/neutral';
 
+interface Props {
+  settings: Settings;
+  lanes: Lane[];
+  raw: boolean;
+  onChange: (next: Partial<Settings>) => void;
+  mending: boolean;
+  onMended: () => void;
+}
+
 /** What goes along with every request. */
-export function SettingsPanel({ settings, lanes, raw, onChange }: { settings: Settings; lanes: Lane[]; raw: boolean; onChange: (next: Partial<Settings>) => void }) {
+export function SettingsPanel({ settings, lanes, raw, onChange, mending, onMended }: Props) {
   const { t } = useTranslation(['playground', 'common']);
+  const tools = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    if (!mending) return;
+    tools.current?.focus();
+    onMended();
+  }, [mending, onMended]);
   const stream = <Switch label={t('settings.stream')} checked={settings.stream} onChange={(event) => onChange({ stream: event.currentTarget.checked })} />;
   if (raw) {
     return (
@@ -52,6 +68,7 @@ export function SettingsPanel({ settings, lanes, raw, onChange }: { settings: Se
       {settings.useTools && (
         <>
           <Textarea
+            ref={tools}
             label={t('settings.tools')}
             autosize
             minRows={6}

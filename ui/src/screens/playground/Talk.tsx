@@ -16,6 +16,8 @@ interface Props {
   lane: Lane;
   label: string;
   raw: boolean;
+  /** Something can be asked: otherwise it is said beside the field why not. */
+  ready: boolean;
   onEdit: (id: number) => void;
   onResend: (id: number) => void;
   onAgain: () => void;
@@ -23,7 +25,7 @@ interface Props {
 }
 
 /** A conversation with one target. */
-export function Talk({ lane, label, raw, onEdit, onResend, onAgain, onResults }: Props) {
+export function Talk({ lane, label, raw, ready, onEdit, onResend, onAgain, onResults }: Props) {
   const { t } = useTranslation(['playground', 'common']);
   const scroller = useRef<HTMLDivElement>(null);
   const { running, last } = lane;
@@ -61,7 +63,7 @@ export function Talk({ lane, label, raw, onEdit, onResend, onAgain, onResults }:
         </Stack>
       )}
       {turns.map((turn) => (
-        <Turn key={`${turn.id}-${turn.role}`} turn={turn} onEdit={onEdit} onResend={onResend} />
+        <Turn key={`${turn.id}-${turn.role}`} turn={turn} ready={ready} onEdit={onEdit} onResend={onResend} />
       ))}
       {raw && last && !running && !failed && (
         <div className={classes.turn}>
@@ -74,21 +76,21 @@ export function Talk({ lane, label, raw, onEdit, onResend, onAgain, onResults }:
       {failed && (
         <div className={classes.turn}>
           {failed.answer.parts.length > 0 && <Parts parts={failed.answer.parts} />}
-          <Failure exchange={failed} onAgain={onAgain} />
+          <Failure exchange={failed} ready={ready} onAgain={onAgain} />
         </div>
       )}
       {!raw && !failed && unanswered(lane) && (
-        <Button size="compact-sm" variant="default" style={{ justifySelf: 'end' }} leftSection={<IconReload size={14} />} onClick={onAgain}>
+        <Button size="compact-sm" variant="default" style={{ justifySelf: 'end' }} leftSection={<IconReload size={14} />} disabled={!ready} onClick={onAgain}>
           {t('talk.ask')}
         </Button>
       )}
-      {calls.length > 0 && <Results key={lane.turns.at(-1)?.id} calls={calls} onGive={onResults} />}
+      {calls.length > 0 && <Results key={lane.turns.at(-1)?.id} calls={calls} ready={ready} onGive={onResults} />}
       </div>
     </div>
   );
 }
 
-function Turn({ turn, onEdit, onResend }: { turn: Said; onEdit: (id: number) => void; onResend: (id: number) => void }) {
+function Turn({ turn, ready, onEdit, onResend }: { turn: Said; ready: boolean; onEdit: (id: number) => void; onResend: (id: number) => void }) {
   const { t } = useTranslation(['playground', 'common']);
   if (turn.role === 'assistant') {
     return (
@@ -114,7 +116,7 @@ function Turn({ turn, onEdit, onResend }: { turn: Said; onEdit: (id: number) => 
           </Tooltip>
         )}
         <Tooltip label={t('talk.resend')}>
-          <ActionIcon variant="subtle" color="gray" aria-label={t('talk.resend')} onClick={() => onResend(turn.id)}>
+          <ActionIcon variant="subtle" color="gray" aria-label={t('talk.resend')} disabled={!ready} onClick={() => onResend(turn.id)}>
             <IconReload size={15} />
           </ActionIcon>
         </Tooltip>
@@ -150,7 +152,7 @@ function Since() {
 }
 
 /** The reader plays the tools. */
-function Results({ calls, onGive }: { calls: ToolCall[]; onGive: (results: string[]) => void }) {
+function Results({ calls, ready, onGive }: { calls: ToolCall[]; ready: boolean; onGive: (results: string[]) => void }) {
   const { t } = useTranslation(['playground', 'common']);
   const [typed, setTyped] = useState<string[]>(() => calls.map(() => ''));
   return (
@@ -158,7 +160,7 @@ function Results({ calls, onGive }: { calls: ToolCall[]; onGive: (results: strin
       className={classes.card}
       onSubmit={(event) => {
         event.preventDefault();
-        onGive(typed);
+        if (ready) onGive(typed);
       }}
     >
       {calls.map((call, at) => (
@@ -174,7 +176,7 @@ function Results({ calls, onGive }: { calls: ToolCall[]; onGive: (results: strin
           onChange={(event) => setTyped(typed.with(at, event.currentTarget.value))}
         />
       ))}
-      <Button type="submit" size="xs" leftSection={<IconSend size={14} />} style={{ justifySelf: 'start' }}>
+      <Button type="submit" size="xs" disabled={!ready} leftSection={<IconSend size={14} />} style={{ justifySelf: 'start' }}>
         {t('talk.giveResults', { count: calls.length })}
       </Button>
     </form>

@@ -110,14 +110,29 @@ export function say(lane: Lane, id: number, parts: Part[]): Lane {
 export function ended(lane: Lane, id: number, exchange: Exchange): Lane {
   const { answer, state, native } = exchange;
   const joins = state === 'done' || (state === 'stopped' && answer.parts.length > 0);
-  // Events are many: only the last exchange keeps them.
-  const turns = lane.turns.map((turn) => (turn.exchange ? { ...turn, exchange: { ...turn.exchange, events: [] } } : turn));
+  // What went over the wire is much, and grows with every turn: only the last exchange keeps it.
+  const turns = lane.turns.map((turn) => (turn.exchange ? { ...turn, exchange: { ...turn.exchange, sent: '', body: null, events: [] } } : turn));
   if (!joins) return { ...lane, turns, running: null, last: exchange };
   const said: Said = { id, role: 'assistant', parts: answer.parts, exchange };
   // What broke off has calls and signatures that are not whole: it goes back as plain text.
   if (state === 'done') said.native = { protocol: exchange.protocol, content: native };
   else said.parts = answer.parts.filter((part) => part.kind !== 'call');
   return { ...lane, turns: [...turns, said], running: null, last: exchange };
+}
+
+/** The second target is told what was said to the first since it was asked last, and answers from now on. */
+export function caughtUp(second: Lane, first: Lane): Lane {
+  const lane = second.model === '' ? newLane(first.protocol, first.model) : second;
+  const heard = Math.max(0, ...lane.turns.filter(({ role }) => role === 'user').map(({ id }) => id));
+  // Results belong to calls that only the first has made.
+  const at = first.turns.findIndex(({ id, role, parts }) => role === 'user' && id > heard && !parts.some(({ kind }) => kind === 'result'));
+  return at < 0 ? lane : { ...lane, turns: [...lane.turns, ...first.turns.slice(at)], last: null };
+}
+
+/** Whether an answer is forgotten with the turn. */
+export function cutsAnswer(lane: Lane, id: number): boolean {
+  const at = lane.turns.findIndex((turn) => turn.id === id);
+  return at >= 0 && lane.turns.slice(at).some(({ role }) => role === 'assistant');
 }
 
 /** Forgets the turn and everything after it. */

@@ -77,8 +77,16 @@ export async function exchange(sent: Sent, signal: AbortSignal, onChange: (now: 
   const reader = speech.reader();
   let now = begun(sent);
   let told = 0;
+  let later: ReturnType<typeof setTimeout> | undefined;
   const tell = (force: boolean) => {
-    if (!force && performance.now() - told < EVERY) return;
+    const early = EVERY - (performance.now() - told);
+    if (!force && early > 0) {
+      // Who streams may pause: what came last is not kept back until it goes on.
+      later ??= setTimeout(() => tell(true), early);
+      return;
+    }
+    clearTimeout(later);
+    later = undefined;
     told = performance.now();
     now = { ...now, answer: { ...reader.answer, parts: reader.answer.parts.map((part) => ({ ...part })) } };
     onChange(now);

@@ -1,5 +1,5 @@
 import { SegmentedControl, Switch } from '@mantine/core';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { PageHeader } from '../../widgets/PageHeader';
@@ -14,6 +14,7 @@ import { LaneHead } from './LaneHead';
 import classes from './Playground.module.css';
 import { isProtocol } from './protocols/neutral';
 import { RawEditor } from './RawEditor';
+import type { SendingProps } from './Sending';
 import { Talk } from './Talk';
 import { useModels } from './useModels';
 import { usePlayground } from './usePlayground';
@@ -27,8 +28,12 @@ export default function PlaygroundScreen() {
   const models = useModels(client.key, client.turn, client.state === 'open');
   const { lanes, raw } = play;
   const two = lanes.length > 1;
+  const [mending, setMending] = useState(false);
   const refused = lanes.some((lane) => lane.last?.fault === 'client_auth');
-  const ready = (client.state === 'open' || client.state === 'held') && lanes.every((lane) => play.modelOf(lane).trim() !== '');
+  const allowed = client.state === 'open' || client.state === 'held';
+  const why: SendingProps['why'] = client.state === 'needed' ? 'key' : lanes.some((lane) => play.modelOf(lane).trim() === '') ? 'model' : play.wrong;
+  const ready = allowed && why === null;
+  const sending = { ready, why, onMend: () => (setSearch({ tab: 'settings' }), setMending(true)) };
 
   // A request from elsewhere, and what the address asks for, are taken up once.
   const begun = useRef(false);
@@ -50,7 +55,7 @@ export default function PlaygroundScreen() {
     <>
       <PageHeader title={t('common:screens.playground')} about={t('about')}>
         <KeyBadge client={client} />
-        <Switch label={t('compare.on')} checked={two} disabled={raw !== null} onChange={(event) => play.compare(event.currentTarget.checked)} />
+        <Switch label={t('compare.on')} checked={play.two} disabled={raw !== null} onChange={(event) => play.compare(event.currentTarget.checked)} />
         <SegmentedControl
           aria-label={t('mode.label')}
           value={raw === null ? 'talk' : 'raw'}
@@ -71,6 +76,7 @@ export default function PlaygroundScreen() {
                     lane={lane}
                     label={`${label}${t('talk.label')}`}
                     raw={raw !== null}
+                    ready={ready}
                     onEdit={(id) => play.edit(at, id)}
                     onResend={(id) => play.resend(at, id)}
                     onAgain={() => play.again(at)}
@@ -80,10 +86,10 @@ export default function PlaygroundScreen() {
               );
             })}
           </div>
-          {raw === null ? <Composer play={play} ready={ready} /> : <RawEditor play={play} ready={ready} />}
+          {raw === null ? <Composer play={play} {...sending} /> : <RawEditor play={play} {...sending} />}
           {two && <Compare lanes={lanes} />}
         </div>
-        <Inspector play={play} tab={search.tab} onTab={(tab) => setSearch({ tab })} caller={client.held?.made?.name} />
+        <Inspector play={play} tab={search.tab} onTab={(tab) => setSearch({ tab })} caller={client.held?.made?.name} mending={mending} onMended={() => setMending(false)} />
       </div>
     </>
   );

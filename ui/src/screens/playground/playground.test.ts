@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { cutAt, draftOf, ended, newLane, openCalls, readRaw, readTools, say, SETTINGS, typedOf, unanswered } from './conversation';
+import { caughtUp, cutAt, cutsAnswer, draftOf, ended, newLane, openCalls, readRaw, readTools, say, SETTINGS, typedOf, unanswered } from './conversation';
 import { begun, exchange, type Exchange, type Sent } from './exchange';
 import { better, speed } from './figures';
 import { handOver, takeOver } from './handover';
@@ -35,10 +35,25 @@ describe('conversations', () => {
     expect(openCalls(lane)).toEqual([]);
   });
 
-  it('keeps events of the last exchange only', () => {
-    const events = [{ at: 1, event: 'message', data: '{}' }];
-    const lane = ended(say(ended(asked, 2, done({ events })), 3, []), 4, done({ events }));
-    expect(lane.turns.map((turn) => turn.exchange?.events.length)).toEqual([undefined, 0, undefined, 1]);
+  it('keeps what went over the wire of the last exchange only', () => {
+    const more = { events: [{ at: 1, event: 'message', data: '{}' }], body: '{}' };
+    const lane = ended(say(ended(asked, 2, done(more)), 3, []), 4, done(more));
+    expect(lane.turns.map(({ exchange }) => exchange && [exchange.events.length, exchange.sent, exchange.body])).toEqual([undefined, [0, '', null], undefined, [1, SENT.body, '{}']]);
+  });
+
+  it('tells the second target what the first has heard since', () => {
+    const text = [{ kind: 'text' as const, text: 'More' }];
+    const first = say(ended(asked, 3, done()), 4, text);
+    expect(caughtUp(newLane('chat', ''), first)).toMatchObject({ protocol: 'chat', model: 'm', turns: [{ id: 1 }, { id: 3 }, { id: 4 }] });
+    const second = ended({ ...asked, protocol: 'gemini', model: 'other' }, 2, done());
+    expect(caughtUp(second, ended(asked, 3, done()))).toBe(second);
+    expect(caughtUp(second, first)).toMatchObject({ model: 'other', turns: [{ id: 1 }, { id: 2 }, { id: 4 }] });
+    expect(caughtUp(second, say(asked, 4, [{ kind: 'result', id: 'c', name: 'f', text: '' }]))).toBe(second);
+  });
+
+  it('knows whether an answer goes with a turn', () => {
+    const lane = say(ended(asked, 2, done()), 3, []);
+    expect([cutsAnswer(lane, 1), cutsAnswer(lane, 3), cutsAnswer(lane, 9)]).toEqual([true, false, false]);
   });
 
   it('goes back to where something was said', () => {
@@ -104,6 +119,24 @@ describe('exchanges', () => {
   it('takes a page of somebody else for a failure', async () => {
     answer('<html>Bad gateway</html>', { 'content-type': 'text/html' }, 502);
     expect(await exchange(SENT, new AbortController().signal, () => undefined)).toMatchObject({ state: 'failed', problem: { message: '<html>Bad gateway</html>' } });
+  });
+
+  it('shows what came last while nothing more comes', async () => {
+    const text = (content: string) => new TextEncoder().encode(`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`);
+    let go = () => {};
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        controller.enqueue(text('Hal'));
+        controller.enqueue(text('lo'));
+        go = () => controller.close();
+      },
+    });
+    answer(stream, { 'content-type': 'text/event-stream' });
+    const shown = vi.fn();
+    const ending = exchange(SENT, new AbortController().signal, ({ answer }) => shown(answer.parts.map((part) => 'text' in part && part.text).join('')));
+    await vi.waitFor(() => expect(shown).toHaveBeenLastCalledWith('Hallo'));
+    go();
+    expect((await ending).state).toBe('done');
   });
 
   it('is stopped while nobody answers', async () => {

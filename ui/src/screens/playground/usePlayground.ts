@@ -1,28 +1,45 @@
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
 import { beforeSignOut } from '../../app/session';
-import { cutAt, draftOf, ended, type Lane, newLane, openCalls, readRaw, readTools, say, type Settings, SETTINGS, typedOf } from './conversation';
+import { caughtUp, cutAt, cutsAnswer, draftOf, ended, type Lane, newLane, openCalls, readRaw, readTools, say, type Settings, SETTINGS, typedOf } from './conversation';
 import { begun, exchange, type Exchange } from './exchange';
 import type { Handover } from './handover';
+import { readImage, type Refused, sortFiles } from './images';
 import { SPEECH } from './protocols';
 import { geminiPath } from './protocols/gemini';
 import type { ClientProtocol, Image, Part, Tool } from './protocols/neutral';
 
 export interface Playground {
-  lanes: Lane[];
+  /** The targets of the conversation, and the one that gets what is written by hand. Those that are not shown stay as they are. */
+  lanes: readonly Lane[];
+  /** The second target is asked as well. */
+  two: boolean;
+  /** A body that is written by hand takes the conversation's place. */
+  byHand: boolean;
   settings: Settings;
   input: string;
   images: Image[];
-  /** A body that is written by hand takes the conversation's place. */
-  raw: string | null;
+  /** Images that are being read. */
+  reading: number;
+  raw: string;
+  /** The body as it was made from the conversation, while nobody has written in it. */
+  made: string;
   /** Which request was handed over. */
   from: string | null;
+  /** How it was before something was thrown away, until the next message is sent. */
+  undo: { what: 'clear' | 'cut' | 'raw'; before: Partial<Playground> } | null;
 }
 
-const START: Playground = { lanes: [newLane('chat', '')], settings: SETTINGS, input: '', images: [], raw: null, from: null };
+const [FIRST, SECOND, HAND] = [0, 1, 2];
+
+const START: Playground = {
+  lanes: [newLane('chat', ''), newLane('chat', ''), newLane('chat', '')], two: false, byHand: false, settings: SETTINGS, input: '', images: [], reading: 0, raw: '', made: '',
+  from: null, undo: null,
+};
 
 // It outlives the screen, so that one can look something up elsewhere; it does not outlive the session.
 let state = START;
+let session = 0;
 let ids = 0;
 const listeners = new Set<() => void>();
 const running = new Map<number, AbortController>();
@@ -32,17 +49,39 @@ function set(next: Partial<Playground>) {
   for (const listener of listeners) listener();
 }
 
+function laneAt(at: number): Lane {
+  return state.lanes[at] ?? newLane('chat', '');
+}
+
 function setLane(at: number, change: (lane: Lane) => Lane) {
   set({ lanes: state.lanes.map((lane, index) => (index === at ? change(lane) : lane)) });
 }
 
-function stopAll() {
-  for (const controller of running.values()) controller.abort();
-  running.clear();
+/** The lanes that are shown, by their places. */
+function shownAt({ byHand, two }: Playground): number[] {
+  return byHand ? [HAND] : two ? [FIRST, SECOND] : [FIRST];
+}
+
+/** Ends what is under way without taking in what has come. */
+function drop(at: number) {
+  running.get(at)?.abort();
+  running.delete(at);
+  setLane(at, (lane) => ({ ...lane, running: null }));
+}
+
+function dropAll() {
+  for (const at of [...running.keys()]) drop(at);
+}
+
+/** What is thrown away next can be brought back. */
+function remember(what: 'clear' | 'cut' | 'raw') {
+  const { lanes, two, byHand, input, images, raw, made, from } = state;
+  set({ undo: { what, before: { lanes, two, byHand, input, images, raw, made, from } } });
 }
 
 beforeSignOut(async () => {
-  stopAll();
+  session += 1;
+  dropAll();
   set(START);
 });
 
@@ -52,8 +91,15 @@ function tools(): Tool[] | null {
   return 'tools' in read ? read.tools : null;
 }
 
+type Shown = { settings: Settings; raw: string | null };
+
+/** What is written by hand, where that is shown. */
+function shown({ settings, raw, byHand }: Playground): Shown {
+  return { settings, raw: byHand ? raw : null };
+}
+
 /** Which model is asked for: protocols but Gemini say it in the body. */
-function modelOf(lane: Lane, { raw }: Playground): string {
+function modelOf(lane: Lane, raw: string | null): string {
   if (raw === null || lane.protocol === 'gemini') return lane.model;
   const read = readRaw(raw);
   return 'body' in read && typeof read.body.model === 'string' ? read.body.model : lane.model;
@@ -66,7 +112,7 @@ function withModel(raw: string, model: string): string {
 }
 
 /** The request that a lane would send now. */
-export function wireOf(lane: Lane, { settings, raw }: Playground): { path: string; body: Record<string, unknown>; stream: boolean } | null {
+export function wireOf(lane: Lane, { settings, raw }: Shown): { path: string; body: Record<string, unknown>; stream: boolean } | null {
   if (raw !== null) {
     const read = readRaw(raw);
     if ('wrong' in read) return null;
@@ -81,22 +127,36 @@ export function wireOf(lane: Lane, { settings, raw }: Playground): { path: strin
 
 /** Asks one target, and takes its answer into the conversation. */
 async function ask(at: number, key: string | null): Promise<void> {
-  const lane = state.lanes[at];
-  const wire = lane && wireOf(lane, state);
-  if (!lane || !wire) return;
+  const lane = laneAt(at);
+  const raw = at === HAND ? state.raw : null;
+  const wire = wireOf(lane, { settings: state.settings, raw });
+  if (!wire) return;
   running.get(at)?.abort();
   const controller = new AbortController();
   running.set(at, controller);
-  const { raw } = state;
-  const model = modelOf(lane, state);
   // By hand: as it was written, to the last character.
-  const sent = { protocol: lane.protocol, model, path: wire.path, body: raw ?? JSON.stringify(wire.body), key };
+  const sent = { protocol: lane.protocol, model: modelOf(lane, raw), path: wire.path, body: raw ?? JSON.stringify(wire.body), key };
   const current = () => running.get(at) === controller;
   setLane(at, (lane) => ({ ...lane, running: begun(sent), last: null }));
   const end = await exchange(sent, controller.signal, (now) => current() && setLane(at, (lane) => ({ ...lane, running: now })));
   if (!current()) return;
   running.delete(at);
   setLane(at, (lane) => (raw !== null ? { ...lane, running: null, last: end } : ended(lane, ++ids, end)));
+}
+
+/** The body as the conversation would send it now. */
+function bodyNow(): string {
+  const lane = laneAt(FIRST);
+  return JSON.stringify(SPEECH[lane.protocol].request(draftOf(lane, state.settings, tools() ?? [])).body, null, 2);
+}
+
+/** Puts the body of the conversation in place of what was written by hand. */
+function toBodyNow() {
+  const { protocol, model } = laneAt(FIRST);
+  const made = bodyNow();
+  drop(HAND);
+  setLane(HAND, () => newLane(protocol, model));
+  set({ raw: made, made, from: null });
 }
 
 export function usePlayground(key: string | null) {
@@ -111,77 +171,116 @@ export function usePlayground(key: string | null) {
   useEffect(() => {
     if (state.lanes.some((lane) => lane.last?.fault === 'client_auth')) set({ lanes: state.lanes.map((lane) => (lane.last?.fault === 'client_auth' ? { ...lane, last: null } : lane)) });
   }, [key]);
-  const askAll = () => state.lanes.forEach((_, at) => void ask(at, latest.current));
+  const places = shownAt(now);
+  const lanes = places.map((at) => now.lanes[at] ?? newLane('chat', ''));
+  /** Acts on a lane by its place among those that are shown. */
+  const on = <A extends unknown[]>(act: (at: number, ...args: A) => void) => (shown: number, ...args: A) => {
+    const at = shownAt(state)[shown];
+    if (at !== undefined) act(at, ...args);
+  };
+  const { raw } = shown(now);
   return {
     ...now,
-    busy: now.lanes.some((lane) => lane.running !== null),
-    set,
+    lanes,
+    raw,
+    /** It was written by hand, or handed over: it is not what the conversation says. */
+    written: now.raw !== now.made,
+    busy: lanes.some((lane) => lane.running !== null),
+    /** What keeps a request from being made. */
+    wrong: raw !== null ? ('wrong' in readRaw(raw) ? ('body' as const) : null) : tools() === null ? ('tools' as const) : null,
+    setInput: (input: string) => set({ input }),
+    setRaw: (raw: string) => set({ raw }),
     setSettings: (next: Partial<Settings>) => set({ settings: { ...state.settings, ...next } }),
-    setTarget: (at: number, next: { protocol?: ClientProtocol; model?: string }) => {
+    setTarget: on((at, next: { protocol?: ClientProtocol; model?: string }) => {
       setLane(at, (lane) => ({ ...lane, ...next }));
-      if (state.raw !== null && next.model !== undefined && state.lanes[at]?.protocol !== 'gemini') set({ raw: withModel(state.raw, next.model) });
+      if (at === HAND && next.model !== undefined && laneAt(at).protocol !== 'gemini') set({ raw: withModel(state.raw, next.model) });
+    }),
+    modelOf: (lane: Lane) => modelOf(lane, raw),
+    /** Reads images, and tells which cannot be given. */
+    addImages: async (files: readonly File[]): Promise<Refused[]> => {
+      const { good, refused } = sortFiles(files, state.images.length + state.reading);
+      const begunIn = session;
+      set({ reading: state.reading + good.length });
+      const read = await Promise.allSettled(good.map(readImage));
+      if (begunIn !== session) return [];
+      set({ reading: state.reading - good.length, images: [...state.images, ...read.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))] });
+      return [...refused, ...read.flatMap((one, at): Refused[] => (one.status === 'rejected' ? [{ name: good[at]?.name ?? '', why: 'read' }] : []))];
     },
-    modelOf: (lane: Lane) => modelOf(lane, state),
+    removeImage: (at: number) => set({ images: state.images.toSpliced(at, 1) }),
     /** Says what was typed to every target. */
     send: () => {
-      if (state.raw !== null) return void ask(0, latest.current);
-      const parts: Part[] = [...(state.input.trim() ? [{ kind: 'text' as const, text: state.input }] : []), ...state.images];
-      if (parts.length === 0 || tools() === null) return undefined;
-      ids += 1;
-      set({ lanes: state.lanes.map((lane) => say(lane, ids, parts)), input: '', images: [] });
-      return askAll();
+      if (!state.byHand) {
+        const parts: Part[] = [...(state.input.trim() ? [{ kind: 'text' as const, text: state.input }] : []), ...state.images];
+        if (parts.length === 0 || state.reading > 0 || tools() === null) return;
+        ids += 1;
+        for (const at of shownAt(state)) setLane(at, (lane) => say(lane, ids, parts));
+        set({ input: '', images: [] });
+      }
+      set({ undo: null });
+      for (const at of shownAt(state)) void ask(at, latest.current);
     },
-    again: (at: number) => void ask(at, latest.current),
+    again: on((at) => void ask(at, latest.current)),
     /** Goes on after tools were called. */
-    giveResults: (at: number, results: string[]) => {
-      const lane = state.lanes[at];
-      if (!lane) return;
-      const parts = openCalls(lane).map(({ id, name }, index): Part => ({ kind: 'result', id, name, text: results[index] ?? '' }));
+    giveResults: on((at, results: string[]) => {
+      const parts = openCalls(laneAt(at)).map(({ id, name }, index): Part => ({ kind: 'result', id, name, text: results[index] ?? '' }));
       ids += 1;
       setLane(at, (lane) => say(lane, ids, parts));
       void ask(at, latest.current);
-    },
+    }),
     /** Takes a turn back into the field, with everything after it. */
-    edit: (at: number, id: number) => {
-      const turn = state.lanes[at]?.turns.find((turn) => turn.id === id);
+    edit: on((at, id: number) => {
+      const turn = laneAt(at).turns.find((turn) => turn.id === id);
       if (!turn) return;
-      stopAll();
+      const places = shownAt(state);
+      places.forEach(drop);
+      if (state.input.trim() !== '' || state.images.length > 0 || places.some((at) => cutsAnswer(laneAt(at), id))) remember('cut');
       const { text, images } = typedOf(turn);
-      set({ lanes: state.lanes.map((lane) => cutAt(lane, id)), input: text, images });
-    },
+      for (const at of places) setLane(at, (lane) => cutAt(lane, id));
+      set({ input: text, images });
+    }),
     /** Asks anew what was asked with this turn. */
-    resend: (at: number, id: number) => {
-      const turn = state.lanes[at]?.turns.find((turn) => turn.id === id);
+    resend: on((at, id: number) => {
+      const turn = laneAt(at).turns.find((turn) => turn.id === id);
       if (!turn) return;
-      running.get(at)?.abort();
-      running.delete(at);
+      drop(at);
+      if (cutsAnswer(laneAt(at), id)) remember('cut');
       setLane(at, (lane) => say(cutAt(lane, id), id, turn.parts));
       void ask(at, latest.current);
-    },
+    }),
     stop: () => {
-      for (const controller of running.values()) controller.abort();
+      for (const at of shownAt(state)) running.get(at)?.abort();
     },
     clear: () => {
-      stopAll();
-      set({ lanes: state.lanes.map((lane) => newLane(lane.protocol, lane.model)), from: null });
+      const places = [FIRST, SECOND];
+      places.forEach(drop);
+      if (places.some((at) => laneAt(at).turns.length > 0)) remember('clear');
+      for (const at of places) setLane(at, (lane) => newLane(lane.protocol, lane.model));
     },
-    compare: (on: boolean) => {
-      const [first, second] = state.lanes;
-      if (!first) return;
-      running.get(1)?.abort();
-      running.delete(1);
-      // The second target is told what was said to the first, and answers from now on.
-      set({ lanes: on ? [first, second ?? { ...newLane(first.protocol, first.model), turns: first.turns }] : [first], raw: null });
+    compare: (two: boolean) => {
+      if (two) setLane(SECOND, (lane) => caughtUp(lane, laneAt(FIRST)));
+      else running.get(SECOND)?.abort();
+      set({ two });
     },
-    toRaw: (on: boolean) => {
-      const lane = state.lanes[0];
-      const wire = lane && wireOf(lane, state);
-      set({ raw: on ? JSON.stringify(wire?.body ?? {}, null, 2) : null, lanes: state.lanes.slice(0, 1).map((lane) => ({ ...lane, last: null })), from: null });
+    toRaw: (byHand: boolean) => {
+      // What somebody wrote stays; what nobody wrote follows the conversation.
+      if (byHand && state.raw === state.made && state.raw !== bodyNow()) toBodyNow();
+      set({ byHand });
+    },
+    /** Throws away what is written by hand for what the conversation says. */
+    remake: () => {
+      remember('raw');
+      toBodyNow();
     },
     takeUp: ({ protocol, body, model, stream, from }: Handover) => {
-      stopAll();
+      drop(HAND);
+      if (state.raw !== state.made) remember('raw');
       const read = readRaw(body);
-      set({ lanes: [newLane(protocol, model)], raw: 'body' in read ? JSON.stringify(read.body, null, 2) : body, from, settings: { ...state.settings, stream } });
+      setLane(HAND, () => newLane(protocol, model));
+      set({ byHand: true, raw: 'body' in read ? JSON.stringify(read.body, null, 2) : body, made: '', from, settings: { ...state.settings, stream } });
+    },
+    bringBack: () => {
+      dropAll();
+      set({ ...state.undo?.before, undo: null });
     },
   };
 }
