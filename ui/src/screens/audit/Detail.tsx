@@ -9,10 +9,9 @@ import { JsonView } from '../../widgets/JsonView';
 import { actionWords, type Entry, hasDetail, linkTo, objectName, wasDone } from './audit';
 
 /** One thing that was done: who, from where, and what was given. */
-export function Detail({ entry, onClose }: { entry: Entry | undefined; onClose: () => void }) {
+export function Detail({ entry, onClose }: { entry: Entry; onClose: () => void }) {
   const { t } = useTranslation(['audit', 'common']);
   const format = useFormat();
-  if (!entry) return null;
   const link = linkTo(entry);
   const name = objectName(entry);
   return (

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
 import document from '../../../../docs/openapi.json';
-import { ACTIONS, actionWords, type Entry, hasDetail, linkTo, objectName, partsOf } from './audit';
+import { ACTIONS, actionWords, type Entry, hasDetail, linkTo, moment, objectName, partsOf } from './audit';
 import en from './en.json';
 
 const entry = (more: Partial<Entry>): Entry => ({ id: '1', at: 0, actor: { kind: 'user', name: 'ada' }, action: 'x', status: 200, request: 'req_1', detail: {}, ...more });
+
+it('reads when an entry was from its address', () => {
+  expect([moment('1767225600000'), moment(''), moment('soon'), moment('1e999')]).toEqual([{ since: 1767225600000, until: 1767225600001 }, null, null, null]);
+});
 
 /** What the page does with words, with those of English. */
 const t = (key: string, options: Record<string, unknown>) => {

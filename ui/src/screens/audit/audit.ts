@@ -13,6 +13,12 @@ export const ACTIONS = [
 /** Kinds of things, by the first part of their address. */
 export const KINDS = ['providers', 'credentials', 'tokens', 'pools', 'routes', 'users', 'teams', 'keys', 'session', 'settings', 'import'];
 
+/** The millisecond that an address names, as what is asked for; null where it names none. */
+export function moment(at: string): { since: number; until: number } | null {
+  const since = at === '' ? NaN : Number(at);
+  return Number.isSafeInteger(since) ? { since, until: since + 1 } : null;
+}
+
 /** `createProvider` as `create` and `Provider`. */
 export function partsOf(action: string): { verb: string; noun: string } | null {
   const [, verb, noun] = /^([a-z]+)([A-Z]\w*)$/.exec(action) ?? [];

@@ -13,9 +13,10 @@ import { rangeOf } from '../../widgets/range';
 import { RangePicker } from '../../widgets/RangePicker';
 import { useSearch } from '../../widgets/search';
 import { ACTIONS, actionWords, type Entry, KINDS, objectName } from './audit';
-import { ActorName, Detail, Result } from './Detail';
+import { ActorName, Result } from './Detail';
+import { Opened } from './Opened';
 
-const SEARCH = { range: 'all', from: '', to: '', actor: '', action: '', object_kind: '', object: '', id: '' };
+const SEARCH = { range: 'all', from: '', to: '', actor: '', action: '', object_kind: '', object: '', id: '', at: '' };
 
 /** What was done to the gateway, by whom. */
 export default function Audit() {
@@ -36,7 +37,7 @@ export default function Audit() {
     () => [...new Set([...KINDS, ...list.rows.flatMap((row) => row.object_kind ?? []), ...(object_kind ? [object_kind] : [])])],
     [list.rows, object_kind],
   );
-  const clear = () => setSearch({ ...SEARCH, id: search.id });
+  const clear = () => setSearch({ ...SEARCH, id: search.id, at: search.at });
 
   return (
     <>
@@ -77,7 +78,7 @@ export default function Audit() {
         list={list}
         columns={shown}
         id={(entry) => entry.id}
-        onOpen={(entry) => setSearch({ id: entry.id })}
+        onOpen={(entry) => setSearch({ id: entry.id, at: String(entry.at) })}
         mark={(entry) => (entry.id === search.id ? 'current' : undefined)}
         empty={
           narrowed ? (
@@ -87,7 +88,7 @@ export default function Audit() {
           )
         }
       />
-      <Detail entry={list.rows.find(({ id }) => id === search.id)} onClose={() => setSearch({ id: '' })} />
+      <Opened id={search.id} at={search.at} listed={list.rows.find(({ id }) => id === search.id)} onClose={() => setSearch({ id: '', at: '' })} />
     </>
   );
 }

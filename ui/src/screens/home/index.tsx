@@ -11,7 +11,8 @@ import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
 import { Panel } from '../../widgets/Panel';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
-import { useLimitWords } from '../../widgets/rules/RulesSummary';
+import { Waiting } from '../../widgets/Waiting';
+import { useAmountWords, useLimitWords } from '../../widgets/rules/RulesSummary';
 import type { Limit } from '../../widgets/rules/rules';
 import { stateOf } from '../keys/key';
 import { colourOf, usedShare } from '../quotas/standing';
@@ -41,13 +42,14 @@ export default function Home() {
 function Used() {
   const { t } = useTranslation(['home', 'common']);
   const format = useFormat();
-  const { data, error, refetch } = useQuery({
+  const { data, error, isPending, refetch } = useQuery({
     queryKey: ['get', '/admin/api/usage', 'home'],
     queryFn: ({ signal }) => getJson<Schemas['Usage']>('/admin/api/usage', { by: 'model', from: monthStart(new Date()), limit: 10, sort: 'cost' }, signal),
   });
   return (
     <Panel title={t('used')} actions={<Anchor component={Link} to="/usage" size="sm">{t('common:screens.usage')}</Anchor>}>
       <ProblemAlert problem={error} onRetry={() => void refetch()} />
+      {isPending && <Waiting />}
       {data?.rows.length === 0 && <Empty title={t('nothingUsed')}>{t('nothingUsedText')}</Empty>}
       {data && data.rows.length > 0 && (
         <Table.ScrollContainer minWidth={380} scrollAreaProps={{ viewportProps: { tabIndex: 0, 'aria-label': t('used') } }}>
@@ -83,10 +85,12 @@ function Limits() {
   const { t } = useTranslation(['home', 'common']);
   const format = useFormat();
   const words = useLimitWords();
+  const amount = useAmountWords();
   const list = useList('/admin/api/quotas', 'quotas', {}, { refetchInterval: 15_000, pageSize: 50 });
   return (
     <Panel title={t('common:screens.quotas')}>
-      <ProblemAlert problem={list.error} />
+      <ProblemAlert problem={list.error} onRetry={() => void list.refetch()} />
+      {list.isPending && <Waiting />}
       {!list.isPending && !list.error && list.rows.length === 0 && <Text size="sm">{t('noLimits')}</Text>}
       <Stack gap="xs">
         {list.rows.map((quota) => {
@@ -101,7 +105,7 @@ function Limits() {
                   </Text>
                 </Text>
                 <Text size="sm">
-                  {t('left', { left: quota.left })}
+                  {t('left', { left: amount(quota.what, quota.left) })}
                   {quota.resets_at ? ` · ${t('resets', { when: format.ago(quota.resets_at) })}` : ''}
                 </Text>
               </Group>
@@ -119,7 +123,8 @@ function Keys() {
   const list = useList('/admin/api/keys', 'keys', {}, { pageSize: 10 });
   return (
     <Panel title={t('common:screens.keys')} actions={<Button size="xs" component={Link} to="/keys" search={{ new: '1' } as never}>{t('keys:make')}</Button>}>
-      <ProblemAlert problem={list.error} />
+      <ProblemAlert problem={list.error} onRetry={() => void list.refetch()} />
+      {list.isPending && <Waiting />}
       {!list.isPending && !list.error && list.rows.length === 0 && <Empty title={t('noKeys')}>{t('noKeysText')}</Empty>}
       <Stack gap={6}>
         {list.rows.slice(0, 10).map((key) => (
@@ -148,7 +153,8 @@ function Models() {
   const list = useList('/admin/api/models', 'models', {}, { pageSize: 200 });
   return (
     <Panel title={t('models')}>
-      <ProblemAlert problem={list.error} />
+      <ProblemAlert problem={list.error} onRetry={() => void list.refetch()} />
+      {list.isPending && <Waiting />}
       {!list.isPending && !list.error && list.rows.length === 0 && <Empty title={t('noModels')}>{t('noModelsText')}</Empty>}
       <Group gap={6}>
         {list.rows.map((model) => (

@@ -1,4 +1,4 @@
-import { Group, NativeSelect, Progress, Text, TextInput, Tooltip } from '@mantine/core';
+import { Group, NativeSelect, Progress, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
@@ -12,7 +12,7 @@ import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
 import { PageHeader } from '../../widgets/PageHeader';
-import { useLimitWords } from '../../widgets/rules/RulesSummary';
+import { useAmountWords, useLimitWords } from '../../widgets/rules/RulesSummary';
 import type { Limit } from '../../widgets/rules/rules';
 import { useSearch } from '../../widgets/search';
 import { colourOf, usedShare } from './standing';
@@ -26,6 +26,7 @@ export default function Quotas() {
   const { t } = useTranslation(['quotas', 'common']);
   const format = useFormat();
   const words = useLimitWords();
+  const amount = useAmountWords();
   const [search, setSearch] = useSearch({ q: '', what: '', window: '' });
   const [typed, setTyped] = useState(search.q);
   const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
@@ -62,20 +63,22 @@ export default function Quotas() {
         cell: ({ row: { original: quota } }) => {
           const share = usedShare(quota.amount, quota.left);
           return (
-            <Tooltip label={t('leftOf', { left: quota.left, amount: quota.amount })}>
+            <>
               <Group gap="xs" wrap="nowrap">
                 <Progress value={share * 100} color={colourOf(share)} w={110} aria-label={t('used')} />
                 <Text size="sm">{format.percent(share, 0)}</Text>
               </Group>
-            </Tooltip>
+              <Text size="xs" c="dimmed">
+                {t('leftOf', { left: amount(quota.what, quota.left), amount: amount(quota.what, quota.amount) })}
+              </Text>
+            </>
           );
         },
-        meta: { width: '190px' },
+        meta: { width: 'minmax(190px, 1fr)' },
       },
-      { id: 'left', header: t('left'), cell: ({ row: { original: { left } } }) => (typeof left === 'number' ? format.number(left) : left), meta: { width: '120px', align: 'right', wide: true } },
       { id: 'resets', header: t('resets'), cell: ({ row }) => (row.original.resets_at ? format.ago(row.original.resets_at) : '–'), meta: { width: '140px', wide: true } },
     ],
-    [t, format, words],
+    [t, format, words, amount],
   );
   return (
     <>
@@ -105,6 +108,7 @@ export default function Quotas() {
         label={t('common:screens.quotas')}
         list={list}
         columns={columns}
+        rowHeight={52}
         id={(quota) => quota.id}
         empty={<Empty title={search.q || search.what || search.window ? t('noneFound') : t('none')}>{t('noneText')}</Empty>}
       />

@@ -32,8 +32,8 @@ export default function Requests() {
   const list = useList('/admin/api/requests', 'requests', query);
   const following = search.live === 'on' && canFollow(search, now);
   const { refetch } = list;
-  const refresh = useCallback(async () => (await refetch()).isSuccess, [refetch]);
-  const live = useLive(following, toLiveQuery(search), (row) => fits(row, search.q), refresh);
+  const refresh = useCallback(() => void refetch(), [refetch]);
+  const live = useLive(following, toLiveQuery(search), JSON.stringify(query), (row) => fits(row, search.q), refresh);
   const rows = useMemo(() => joined(live.tail, list.rows, following ? KEPT : Infinity), [following, live.tail, list.rows]);
   // Rows do not move under the eyes of who reads further down: what comes waits until they are back.
   const waits = useRef(false);
@@ -57,7 +57,7 @@ export default function Requests() {
         <LiveBar on={search.live === 'on'} possible={canFollow(search, now)} onToggle={(on) => setSearch({ live: on ? 'on' : '' })} live={live} />
         <ExportMenu query={query} />
         <Tooltip label={t('common:refresh')}>
-          <ActionIcon variant="default" size={36} aria-label={t('common:refresh')} onClick={() => (setNow(Date.now()), void refresh())} loading={list.isFetching && !list.loadingMore && !following}>
+          <ActionIcon variant="default" size={36} aria-label={t('common:refresh')} onClick={() => (setNow(Date.now()), refresh())} loading={list.isFetching && !list.loadingMore && !following}>
             <IconRefresh size={18} />
           </ActionIcon>
         </Tooltip>

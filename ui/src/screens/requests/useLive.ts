@@ -16,10 +16,10 @@ const FRESH = 1600;
 const CATCH_UP = 1500;
 
 /**
- * Follows requests as they end. `catchUp` reads the list again, and tells whether it could: where some may have gone by unseen (before the
- * connection stood, while it was lost, when they came too fast), and when following ends, until which what came stays.
+ * Follows requests as they end. `catchUp` reads the list again: where some may have gone by unseen (before the connection stood, while it was
+ * lost, when they came too fast), and when following ends. What came stays as long as the same `scope` is looked at, followed or not.
  */
-export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean, catchUp: () => Promise<boolean>) {
+export function useLive(on: boolean, query: Query, scope: string, wants: (row: Row) => boolean, catchUp: () => void) {
   const [tail, act] = useReducer(step, EMPTY);
   const [state, setState] = useState<LiveState>('connecting');
   const [problem, setProblem] = useState<Problem>();
@@ -27,24 +27,24 @@ export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean,
   const latest = useRef({ wants, catchUp });
   latest.current = { wants, catchUp };
   const path = withQuery('/admin/api/requests/live', query);
-  const followed = useRef<string>(undefined);
+  const followed = useRef('');
   useEffect(() => {
-    const ending = new AbortController();
     let planned: ReturnType<typeof setTimeout> | undefined;
-    const onGap = (then?: () => void) => {
+    const onGap = () => {
       planned ??= setTimeout(() => {
         planned = undefined;
-        void latest.current.catchUp().then((done) => done && !ending.signal.aborted && then?.());
+        latest.current.catchUp();
       }, CATCH_UP);
     };
-    const end = () => (ending.abort(), clearTimeout(planned));
-    if (!on && followed.current === path) {
-      onGap(() => act({ kind: 'start' }));
-      return end;
+    if (!on && followed.current === scope) {
+      act({ kind: 'resume' });
+      onGap();
+      return () => clearTimeout(planned);
     }
-    followed.current = on ? path : undefined;
     act({ kind: 'start' });
+    followed.current = on ? scope : '';
     if (!on) return undefined;
+    const ending = new AbortController();
     let come: Row[] = [];
     let before: LiveState = 'connecting';
     const timer = setInterval(() => {
@@ -72,10 +72,11 @@ export function useLive(on: boolean, query: Query, wants: (row: Row) => boolean,
       },
     );
     return () => {
-      end();
+      ending.abort();
+      clearTimeout(planned);
       clearInterval(timer);
     };
-  }, [on, path]);
+  }, [on, path, scope]);
   return {
     tail,
     state,

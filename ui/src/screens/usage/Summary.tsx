@@ -1,4 +1,4 @@
-import { SimpleGrid, Text, Tooltip } from '@mantine/core';
+import { SimpleGrid, Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { type Format, useFormat } from '../../widgets/format';
@@ -62,18 +62,21 @@ function Figure({ name, value, note, children }: { name: string; value: string; 
   );
 }
 
-/** `+12 (+34 %)`: more is neither good nor bad. */
+/** `+12 (+34 %)`, and how much it was before: more is neither good nor bad. */
 export function Change({ now, then, write, format }: { now: number; then: number; write: (value: number) => string; format: Format }) {
   const { t } = useTranslation(['usage', 'common']);
   const { by, rate } = change(now, then);
   const sign = by > 0 ? '+' : by < 0 ? '−' : '±';
   return (
-    <Tooltip label={t('beforeWas', { value: write(then) })}>
-      <Text span size="xs" c="dimmed" style={{ display: 'block' }}>
+    <>
+      <Text size="xs" c="dimmed">
         {sign}
         {write(Math.abs(by))}
         {rate !== null ? ` (${sign}${format.percent(Math.abs(rate))})` : then === 0 && now > 0 ? ` (${t('new')})` : ''}
       </Text>
-    </Tooltip>
+      <Text size="xs" c="dimmed">
+        {t('beforeWas', { value: write(then) })}
+      </Text>
+    </>
   );
 }

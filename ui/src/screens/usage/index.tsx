@@ -83,7 +83,7 @@ export default function Usage() {
         <Summary now={found.whole?.now} then={found.whole?.then} compare={compare} />
         {compare && (
           <Text size="xs" c="dimmed">
-            {t('compared', { from: format.time(found.before.from), to: format.time(found.before.to) })} {found.range.moving && t('running')}
+            {t('compared', { from: format.time(found.before.from), to: format.time(found.before.to) })} {found.runs && t(isOwn(search) ? 'runningOwn' : 'running')}
           </Text>
         )}
         <Panel>

@@ -55,8 +55,23 @@ export function aligned(range: Range, period: Period): Range {
   return { ...range, from: startOf(range.from, period) };
 }
 
+/** Whether more may still come. */
+export function runs({ to, moving }: Range, now = Date.now()): boolean {
+  return moving || to > now;
+}
+
+/** What it is compared with: the stretch before it, of which as much is taken as has passed of the one that runs. */
+export function before(range: Range, period: Period, now = Date.now()): Range {
+  const whole = stretchBefore(range, period);
+  if (range.moving || range.to <= now) return whole;
+  const passed = startsOf({ from: aligned(range, period).from, to: now }, period).length;
+  let to = whole.from;
+  for (let count = 0; count < passed; count += 1) to = nextOf(to, period);
+  return { ...whole, to: Math.min(to, whole.to) };
+}
+
 /** The stretch before it, as long as it: whole months before whole months. */
-export function before(range: Range, period: Period): Range {
+function stretchBefore(range: Range, period: Period): Range {
   const { from, to } = aligned(range, period);
   const wholeMonths = from === startOf(from, 'month') && to === startOf(to, 'month');
   if (period === 'month' || wholeMonths) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { aligned, before, monthOf, periodFor, periodsFor, startsOf } from './periods';
+import { aligned, before, monthOf, periodFor, periodsFor, runs, startsOf } from './periods';
 import { change, currenciesOf, dimensionsOf, filtersOf, readBy, type Row, seriesOf, tableOf } from './sums';
 
 const at = (text: string) => Date.parse(text);
@@ -44,6 +44,10 @@ describe('periods', () => {
     const march = monthOf(0, at('2026-03-15T00:00:00Z'));
     expect(before({ ...march, moving: false }, 'day')).toEqual({ from: at('2026-02-01T00:00:00Z'), to: at('2026-03-01T00:00:00Z'), moving: false });
     expect(monthOf(-1, at('2026-01-15T00:00:00Z'))).toEqual({ from: at('2025-12-01T00:00:00Z'), to: at('2026-01-01T00:00:00Z') });
+    const days = (now: string) => before({ ...march, moving: false }, 'day', at(now));
+    expect(days('2026-03-15T12:00:00Z')).toEqual({ from: at('2026-02-01T00:00:00Z'), to: at('2026-02-16T00:00:00Z'), moving: false });
+    expect(days('2026-03-31T12:00:00Z').to).toBe(at('2026-03-01T00:00:00Z'));
+    expect([runs({ ...march, moving: false }, at('2026-03-15T00:00:00Z')), runs({ ...march, moving: false }, march.to)]).toEqual([true, false]);
     const year = range('2025-11-29T10:00:00Z', '2026-11-29T10:00:00Z');
     expect(before(year, 'month')).toEqual({ from: at('2024-10-01T00:00:00Z'), to: at('2025-11-01T00:00:00Z'), moving: false });
   });

@@ -1,11 +1,11 @@
-import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import type { Schemas } from '../../api/client';
 import { getJson, useAll } from '../../api/list';
 import { Problem } from '../../api/problem';
 import { pace, type RangeSearch, rangeOf, type Span } from '../../widgets/range';
-import { aligned, before, type Period, periodFor } from './periods';
+import { aligned, before, type Period, periodFor, runs } from './periods';
 import { type Dimension, filterOf, filtersOf, idOf, type Measure, type Row } from './sums';
 
 export const FILTERS = ['model', 'of_key', 'user', 'team', 'provider', 'credential'] as const;
@@ -38,11 +38,12 @@ const ask = (query: Record<string, string | number | boolean | undefined>, signa
 
 /** Everything that the screen shows. */
 export function useUsage({ search, filters, by, measure, compare }: Asked) {
+  const client = useQueryClient();
   const range = rangeOf(search, USUAL);
   const period: Period = onlyDays(by, filters) ? 'day' : periodFor(range, search.period);
   const { range: span, from, to } = search;
   const key = { span, from, to, period, filters, by, measure };
-  const options = { placeholderData: keepPreviousData, refetchInterval: pace(range) } as const;
+  const options = { placeholderData: keepPreviousData, refetchInterval: pace({ ...range, moving: runs(range) }) } as const;
   // Times are those of the moment when something is asked, not of the moment when it was drawn.
   const now = () => {
     const { from, to, moving } = aligned(rangeOf(search, USUAL), period);
@@ -86,14 +87,15 @@ export function useUsage({ search, filters, by, measure, compare }: Asked) {
       queryFn: ({ signal }: { signal: AbortSignal }) => ask({ ...now(), ...filters, ...only, series: true }, signal),
       ...options,
     })),
-    combine: (all) => ({ rows: all.map(({ data }) => data ?? []), pending: all.some(({ isPending }) => isPending) }),
+    combine: (all) => ({ rows: all.map(({ data }) => data ?? []), pending: all.some(({ isPending }) => isPending), error: all.find(({ error }) => error)?.error }),
   });
   const earlierOf = useMemo(() => earlier.data && new Map(earlier.data.map((row) => [idOf(row, by), row])), [earlier.data, by]);
-  const error = rows.error ?? all.error ?? whole.error ?? earlier.error;
+  const error = rows.error ?? all.error ?? whole.error ?? earlier.error ?? groups.error;
   return {
     period,
     range: aligned(range, period),
     before: before(range, period),
+    runs: runs(range),
     rows: rows.data ?? EMPTY,
     earlier: compare ? earlierOf : undefined,
     all: all.data ?? EMPTY,
@@ -103,7 +105,7 @@ export function useUsage({ search, filters, by, measure, compare }: Asked) {
     drawing: groups.pending,
     old: rows.isPlaceholderData,
     error: error ? Problem.of(error) : null,
-    refetch: () => void Promise.all([rows.refetch(), all.refetch(), whole.refetch(), compare && earlier.refetch()]),
+    refetch: () => void client.refetchQueries({ queryKey: ['get', '/admin/api/usage'], type: 'active' }),
   };
 }
 

@@ -5,12 +5,18 @@ import { useTranslation } from 'react-i18next';
 import { useFormat } from '../format';
 import type { Limit } from './rules';
 
+/** How much of what a limit counts. In which currency budgets are counted is told to admins alone, in the settings. */
+export function useAmountWords(): (what: string, amount: number | string) => string {
+  const format = useFormat();
+  return (what, amount) => format.number(Number(amount), what === 'money' ? 6 : 0);
+}
+
 /** A limit in words: `60 requests per minute, claude-*`. */
 export function useLimitWords(): (limit: Limit) => string {
   const { t } = useTranslation();
-  const format = useFormat();
+  const write = useAmountWords();
   return (limit) => {
-    const amount = limit.what === 'money' ? String(limit.amount) : format.number(Number(limit.amount));
+    const amount = write(limit.what, limit.amount);
     const words = limit.what === 'concurrency' || !limit.window
       ? t('rules.words.concurrency', { amount })
       : t('rules.words.other', { amount, what: t(`rules.of.${limit.what}`), window: t(`rules.windows.${limit.window}`) });
