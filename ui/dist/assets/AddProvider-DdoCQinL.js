@@ -1,1 +1,0 @@
-export{n as AddProviderSteps}from"./AddProvider-Bs3Sa7en.js";

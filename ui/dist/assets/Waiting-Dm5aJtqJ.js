@@ -1,1 +1,0 @@
-import{Dn as e,Gt as t,ir as n,j as r}from"./shared-Bj9c8bAT.js";var i=n();function a(){let{t:n}=r(`common`,{useSuspense:!1});return(0,i.jsx)(t,{mih:200,role:`status`,"aria-label":n(`waiting`),children:(0,i.jsx)(e,{type:`dots`})})}export{a as t};
