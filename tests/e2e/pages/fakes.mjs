@@ -26,13 +26,17 @@ const WORDS = "Hello from the fake provider. 你好。";
 /**
  * Starts it on a port of its own. Base URLs: `chat`, `responses`, `messages`, `gemini`; `silent` takes everything and never answers; `token` is the token
  * endpoint of OAuth, which knows refresh tokens that begin with `good`. Keys that hold `wrong` are refused (401), those that hold `spent` are out of
- * allowance (429). `requests` holds what came, the latest last; `pages` HTML by path, as a site of somebody else.
+ * allowance (429). `requests` holds what came, the latest last; `pages` HTML by path, as a site of somebody else; `lists` the
+ * models by protocol and `answers` what models say, a function from request to
+ * `{ thought, text }`, where it is to be something else.
  */
 export async function startFakes() {
   const requests = [];
   const pages = new Map();
+  const lists = new Map();
+  const answers = new Map();
   const server = createServer((request, response) => {
-    answer(request, response, requests, pages).catch((error) => {
+    answer(request, response, { requests, pages, lists, answers }).catch((error) => {
       if (!response.headersSent) json(response, 500, { error: { message: String(error) } });
       else response.destroy();
     });
@@ -49,6 +53,8 @@ export async function startFakes() {
     token: `${url}/token`,
     requests,
     pages,
+    lists,
+    answers,
     last: (protocol) => requests.findLast((request) => request.protocol === protocol),
     stop: () => {
       server.closeAllConnections();
@@ -68,7 +74,7 @@ async function body(request) {
   return Buffer.concat(pieces).toString();
 }
 
-async function answer(request, response, requests, pages) {
+async function answer(request, response, { requests, pages, lists, answers }) {
   const { pathname, searchParams } = new URL(request.url, "http://fake");
   const page = pages.get(pathname);
   if (page !== undefined) {
@@ -88,7 +94,7 @@ async function answer(request, response, requests, pages) {
   if (!speak) return json(response, 404, { error: { message: `no protocol ${protocol}` } });
   if (!key || key.includes("wrong")) return json(response, 401, speak.error(401, "Incorrect API key provided"));
   if (key.includes("spent")) return json(response, 429, speak.error(429, "You exceeded your current quota"), { "retry-after": "60" });
-  if (request.method === "GET") return json(response, 200, speak.list());
+  if (request.method === "GET") return json(response, 200, speak.list(lists.get(protocol) ?? MODELS));
   const { model, stream } = speak.read(sent, pathname);
   // Patterns of the configuration keep the name as it was asked for: `chat-fast-1`.
   const behaviour = model.replace(/^(chat|responses|messages|gemini)-/, "").split("-")[0];
@@ -96,7 +102,8 @@ async function answer(request, response, requests, pages) {
   if (behaviour === "limit") return json(response, 429, speak.error(429, "Rate limit reached"), { "retry-after": "30" });
   if (behaviour === "broken") return json(response, 500, speak.error(500, "The server had an error"));
   if (behaviour === "refuse") return json(response, 400, speak.error(400, "This request is not possible"));
-  const said = says(behaviour, speak.tool(sent));
+  const other = answers.get(model)?.(sent);
+  const said = other ? { thought: other.thought, pieces: inPieces(other.text) } : says(behaviour, speak.tool(sent));
   if (!stream) return json(response, 200, speak.whole(model, said));
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   let left = behaviour === "cut" ? 4 : Infinity;
@@ -125,12 +132,14 @@ function says(behaviour, tool) {
   if (behaviour === "tool" && tool) return { thought, pieces: [], call: { id: "call_fake_1", name: tool, arguments: '{"city":"Oslo"}' } };
   if (behaviour === "long") return { thought, pieces: Array.from({ length: 2000 }, (_, at) => `word ${at} `) };
   if (behaviour === "slow") return { thought, pieces: Array.from({ length: 20 }, (_, at) => `piece ${at + 1} `) };
-  return { thought, pieces: WORDS.split(/(?<= )/) };
+  return { thought, pieces: inPieces(WORDS) };
 }
+
+const inPieces = (text) => text.split(/(?<= )/);
 
 const sse = (value, name) => `${name ? `event: ${name}\n` : ""}data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
 const openAiError = (status, message) => ({ error: { message, type: status === 429 ? "rate_limit_error" : "invalid_request_error", code: status === 401 ? "invalid_api_key" : null, param: null } });
-const openAiList = () => ({ object: "list", data: MODELS.map((id) => ({ id, object: "model", created: 1750000000, owned_by: "fake" })) });
+const openAiList = (models) => ({ object: "list", data: models.map((id) => ({ id, object: "model", created: 1750000000, owned_by: "fake" })) });
 
 const PROTOCOLS = {
   chat: {
@@ -217,7 +226,7 @@ const PROTOCOLS = {
 
   messages: {
     error: (status, message) => ({ type: "error", error: { type: status === 401 ? "authentication_error" : status === 429 ? "rate_limit_error" : status === 500 ? "api_error" : "invalid_request_error", message } }),
-    list: () => ({ data: MODELS.map((id) => ({ type: "model", id, display_name: id, created_at: "2025-06-15T00:00:00Z" })), has_more: false, first_id: MODELS[0], last_id: MODELS.at(-1) }),
+    list: (models) => ({ data: models.map((id) => ({ type: "model", id, display_name: id, created_at: "2025-06-15T00:00:00Z" })), has_more: false, first_id: models[0], last_id: models.at(-1) }),
     read: (sent) => ({ model: sent.model ?? "", stream: sent.stream === true }),
     tool: (sent) => {
       const has = sent.messages?.some(({ content }) => Array.isArray(content) && content.some((block) => block.type === "tool_result"));
@@ -259,7 +268,7 @@ const PROTOCOLS = {
 
   gemini: {
     error: (code, message) => ({ error: { code, message, status: code === 401 ? "UNAUTHENTICATED" : code === 429 ? "RESOURCE_EXHAUSTED" : code === 500 ? "INTERNAL" : "INVALID_ARGUMENT" } }),
-    list: () => ({ models: MODELS.map((id) => ({ name: `models/${id}`, displayName: id, inputTokenLimit: 100000, outputTokenLimit: 8192, supportedGenerationMethods: ["generateContent", "streamGenerateContent", "countTokens"] })) }),
+    list: (models) => ({ models: models.map((id) => ({ name: `models/${id}`, displayName: id, inputTokenLimit: 100000, outputTokenLimit: 8192, supportedGenerationMethods: ["generateContent", "streamGenerateContent", "countTokens"] })) }),
     read: (_sent, path) => {
       const [, model, verb] = /models\/([^:/]+):(\w+)/.exec(decodeURIComponent(path)) ?? [null, "", ""];
       return { model, stream: verb === "streamGenerateContent" };

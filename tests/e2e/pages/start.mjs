@@ -51,14 +51,14 @@ const freePort = () =>
     });
   });
 
-/** Starts everything; `binary` is the program, `port` where it listens (any free one). */
-export async function start({ binary = join(ROOT, "target/debug/polyport"), port } = {}) {
+/** Starts everything; `binary` is the program, `port` where it listens (any free one), `configure` gives the file by the addresses of the fakes. */
+export async function start({ binary = join(ROOT, "target/debug/polyport"), port, configure = configuration } = {}) {
   if (!existsSync(binary)) throw new Error(`${binary} is not there: cargo build --package polyport`);
   const folder = mkdtempSync(join(tmpdir(), "polyport-pages-"));
   const fakes = await startFakes();
   const config = join(folder, "polyport.yaml");
   const data = join(folder, "data");
-  writeFileSync(config, configuration(fakes));
+  writeFileSync(config, configure(fakes));
   port ??= await freePort();
   const server = spawn(binary, ["serve", "--json", "--config", config, "--data", data, "--port", String(port)], {
     cwd: folder,
@@ -76,7 +76,9 @@ export async function start({ binary = join(ROOT, "target/debug/polyport"), port
     rmSync(folder, { recursive: true, force: true });
   };
   const until = Date.now() + 30_000;
-  while (!out.includes("\n")) {
+  const socket = join(data, "polyport.sock");
+  // The socket is there a moment after the line.
+  while (!out.includes("\n") || !existsSync(socket)) {
     if (server.exitCode !== null || Date.now() > until) {
       await stop();
       throw new Error(`the gateway does not start: ${log}`);
@@ -84,7 +86,7 @@ export async function start({ binary = join(ROOT, "target/debug/polyport"), port
     await sleep(20);
   }
   const told = JSON.parse(out.slice(0, out.indexOf("\n")));
-  return { url: `http://127.0.0.1:${port}`, code: told.setup_code, folder, data, socket: join(data, "polyport.sock"), fakes, stop, log: () => log };
+  return { url: `http://127.0.0.1:${port}`, binary, code: told.setup_code, folder, data, socket, fakes, stop, log: () => log };
 }
 
 /**

@@ -6,13 +6,13 @@ import { delimiter, join } from "node:path";
 
 import { chromium } from "playwright-core";
 
-import { ADMIN, ROOT, ask, signIn } from "./start.mjs";
+import { ADMIN, ROOT, ask, signIn, start } from "./start.mjs";
 
 const UI = join(ROOT, "ui/src");
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 /** How long anything may take. */
-const PATIENCE = 15_000;
+const PATIENCE = 30_000;
 
 export const LANGUAGES = ["en", "zh"];
 export const SCHEMES = ["light", "dark"];
@@ -61,6 +61,7 @@ export class Walk {
   #sessions;
   #contexts = new Set();
   #problems = [];
+  #others = [];
   // Nobody is signed in yet: the page asks, and browsers take every such answer for an error.
   #expected = [/^answered: 401 GET \S+\/admin\/api\/session$/, /^console: .*401 .*\/admin\/api\/session\)$/];
 
@@ -229,7 +230,7 @@ export class Walk {
         await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
       });
       calm = page.walkPending.size === 0 ? calm + 1 : 0;
-      assert(Date.now() < until, `still under way: ${[...page.walkPending].map((request) => request.url())}`);
+      assert(calm > 0 || Date.now() < until, `still under way: ${[...page.walkPending].map((request) => request.url())}`);
     }
   }
 
@@ -276,6 +277,14 @@ export class Walk {
     if (failed) throw failed.reason;
   }
 
+  /** The same on a gateway of its own, with what `configure` gives for its file; ends with the step. */
+  async elsewhere(configure) {
+    const gateway = await start({ binary: this.gateway.binary, configure });
+    const walk = new Walk({ gateway, browser: this.#browser, shots: this.#shots, sessions: new Map() });
+    this.#others.push(walk);
+    return walk;
+  }
+
   /** Closes a page before the step ends. */
   async close(page) {
     await page.context().close();
@@ -293,6 +302,10 @@ export class Walk {
       }
     }
     for (const context of [...this.#contexts]) await context.close();
+    for (const [at, other] of this.#others.entries()) {
+      this.#problems.push(...(await other.end(failed, `${name}-other-${at + 1}`)));
+      await other.gateway.stop();
+    }
     return this.#problems.filter((problem) => !this.#expected.some((pattern) => pattern.test(problem)));
   }
 }
