@@ -1,3 +1,8 @@
+/** What stands for the key: itself as long as it is known, nothing where nobody needs one, else a word to be replaced. */
+export function keyShown(key: string | undefined, open: boolean | undefined): string | undefined {
+  return key ?? (open ? undefined : 'YOUR_KEY');
+}
+
 /** A line for a POSIX shell that asks a model. */
 export function curlLine(origin: string, model: string, key: string | undefined): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -9,12 +9,10 @@ export { AddProviderSteps } from './add/AddProviderSteps';
 interface Props {
   opened: boolean;
   onClose: () => void;
-  /** The provider is there. */
-  onDone?: (provider: string) => void;
 }
 
 /** From a service to a model that answers, in one dialog. */
-export function AddProvider({ opened, onClose, onDone }: Props) {
+export function AddProvider({ opened, onClose }: Props) {
   const { t } = useTranslation(['providers', 'common']);
   const dirty = useRef(false);
   return (
@@ -32,7 +30,6 @@ export function AddProvider({ opened, onClose, onDone }: Props) {
         onDirty={(is) => {
           dirty.current = is;
         }}
-        onSaved={onDone}
         onDone={() => {
           dirty.current = false;
           onClose();

@@ -8,6 +8,7 @@ import { useExpired } from '../../api/auth';
 import { sessionQuery, setupQuery } from '../../app/session';
 import SignInAgain from '../../app/shell/SignInAgain';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
+import { Confirm } from '../../widgets/confirm';
 import { Waiting } from '../../widgets/Waiting';
 import { FirstAdmin } from './FirstAdmin';
 
@@ -24,9 +25,20 @@ export default function Setup() {
   const setup = useQuery(setupQuery);
   // Where the reader went; until then, where the gateway is.
   const [chosen, setChosen] = useState<number | null>(null);
+  const [key, setKey] = useState<string>();
+  const [model, setModel] = useState<string>();
+  const [dirty, setDirty] = useState(false);
+  const [leaving, setLeaving] = useState<number | null>(null);
   if (session.isPending || setup.isPending) return <Waiting />;
   const inside = session.data !== undefined && session.data.kind !== 'nobody';
   const step = inside ? Math.max(chosen ?? 1, 1) : 0;
+  const go = (to: number) => {
+    setLeaving(null);
+    setDirty(false);
+    setChosen(to);
+  };
+  // A provider that is half filled in is not lost by mistake.
+  const leave = (to: number) => (dirty && to !== step ? setLeaving(to) : setChosen(to));
   const finish = () => void navigate({ to: '/' });
   return (
     <Center p="md" component="main">
@@ -42,7 +54,7 @@ export default function Setup() {
               <ColourSwitch />
             </Group>
           </Group>
-          <Stepper active={step} size="sm" allowNextStepsSelect={false} onStepClick={inside ? (at) => at > 0 && setChosen(at) : undefined} wrap>
+          <Stepper active={step} size="sm" allowNextStepsSelect={false} onStepClick={inside ? (at) => at > 0 && leave(at) : undefined} wrap>
             <Stepper.Step label={t('steps.admin')} />
             <Stepper.Step label={t('steps.provider')} />
             <Stepper.Step label={t('steps.client')} />
@@ -52,10 +64,16 @@ export default function Setup() {
             <>
               <Text size="sm">{t('providerText')}</Text>
               <Suspense fallback={<Waiting />}>
-                <AddProviderSteps onDone={() => setChosen(2)} />
+                <AddProviderSteps
+                  onDirty={setDirty}
+                  onDone={(model) => {
+                    setModel(model);
+                    go(2);
+                  }}
+                />
               </Suspense>
               <Group justify="flex-end">
-                <Button variant="subtle" onClick={() => setChosen(2)}>
+                <Button variant="subtle" onClick={() => leave(2)}>
                   {t('later')}
                 </Button>
               </Group>
@@ -63,10 +81,13 @@ export default function Setup() {
           )}
           {step >= 2 && (
             <Suspense fallback={<Waiting />}>
-              <FirstKey onDone={finish} />
+              <FirstKey made={key} onMade={setKey} suggested={model} onDone={finish} />
             </Suspense>
           )}
         </Stack>
+        <Confirm opened={leaving !== null} onClose={() => setLeaving(null)} title={t('common:leave.title')} action={t('common:leave.do')} onConfirm={() => go(leaving ?? 1)}>
+          {t('common:leave.text')}
+        </Confirm>
         {inside && expired && <SignInAgain />}
       </Card>
     </Center>

@@ -30,6 +30,10 @@ describe('parse', () => {
     );
     expect(client).toEqual({ client_id: 'c', client_secret: 's' });
     expect(items).toEqual([{ at: 1, entry: { refresh_token: 'r', project: 'p' } }]);
+    expect((await parse('{"refresh_token": "r", "client_id": "c", "client_secret": "s", "token_url": "https://t.example"}', 'key')).client).toEqual({
+      client_id: 'c', client_secret: 's', token_url: 'https://t.example',
+    });
+    expect((await parse('{"accounts": [{"refresh_token": "r"}]}', 'key')).client).toBeUndefined();
     expect(await entries('{"access_token": "x", "refresh_token": "r", "expiry_date": 1}')).toEqual([{ refresh_token: 'r' }]);
     const [service] = await entries('{"type": "service_account", "client_email": "a@p.iam", "private_key": "k"}');
     expect(service).toEqual({ name: 'a@p.iam', key_file: '{"type":"service_account","client_email":"a@p.iam","private_key":"k"}' });

@@ -72,11 +72,11 @@ function flatten(value: unknown, at: number, kind: LineKind, into: Parsed): void
     return;
   }
   const lists = isObject(value) ? LISTS.filter((name) => Array.isArray(value[name])) : [];
+  if (isObject(value)) into.client ??= pickClient(isObject(value.oauth_config) ? value.oauth_config : value);
   if (!isObject(value) || lists.length === 0) {
     into.items.push(ofValue(value, at, kind));
     return;
   }
-  if (isObject(value.oauth_config)) into.client ??= pickClient(value.oauth_config);
   const first = into.items.length;
   for (const name of lists) flatten(value[name], at, name === 'keys' ? 'key' : kind, into);
   const { provider } = value;
@@ -87,7 +87,7 @@ function flatten(value: unknown, at: number, kind: LineKind, into: Parsed): void
 function pickClient(from: Record<string, unknown>): Parsed['client'] {
   const found: Record<string, string> = {};
   for (const member of ['client_id', 'client_secret', 'token_url']) if (typeof from[member] === 'string') found[member] = from[member];
-  return found;
+  return found.client_id ? found : undefined;
 }
 
 const pause = () => new Promise<void>((go) => setTimeout(go));

@@ -1,6 +1,6 @@
 import { Alert, Button, Group, PasswordInput, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../../api/client';
@@ -8,7 +8,7 @@ import { Problem } from '../../../api/problem';
 import { ProblemAlert } from '../../../widgets/ProblemAlert';
 import { type Parsed, parse } from '../../credentials/import/parse';
 import { SecretInput } from '../../credentials/import/SecretInput';
-import { askedFor, definitionOf, type Draft, nameOfAddress, OPTIONAL, type Protocol } from './draft';
+import { askedFor, definitionOf, type Draft, nameOfAddress, OPTIONAL, type Protocol, withClient } from './draft';
 import { TryReport } from './TryReport';
 import type { useTry } from './useTry';
 
@@ -22,7 +22,7 @@ interface Props {
 }
 
 /** Where the service is and how one gets in; both are tried before anything is saved. */
-export function AccessStep({ draft, onChange, attempt, onNext, onBack }: Props) {
+export function AccessStep({ draft, onChange: change, attempt, onNext, onBack }: Props) {
   const { t } = useTranslation(['providers', 'common']);
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -33,8 +33,21 @@ export function AccessStep({ draft, onChange, attempt, onNext, onBack }: Props) 
   // Of a service that takes accounts alone there is nothing to choose; an API key has no OAuth client.
   const choosable = preset?.auth === 'either';
 
+  // What was asked with other words than those that stand there now leads nowhere.
+  const round = useRef(0);
+  const stop = () => {
+    round.current += 1;
+    setChecking(false);
+    attempt.reset();
+  };
+  useEffect(() => () => void (round.current += 1), []);
+  const onChange = (next: Partial<Draft>) => {
+    stop();
+    change(next);
+  };
+
   /** What is missing or cannot be read, before anybody is asked. */
-  const check = (parsed: Parsed): Record<string, string> => {
+  const check = (draft: Draft, parsed: Parsed): Record<string, string> => {
     const found: Record<string, string> = {};
     if (!draft.name.trim()) found.name = t('access.nameMissing');
     if (!/^https?:\/\/[^/\s]+/.test(draft.address.trim()) && (!preset || preset.needs_base_url)) found.base_url = t('access.addressMissing');
@@ -46,20 +59,25 @@ export function AccessStep({ draft, onChange, attempt, onNext, onBack }: Props) 
   };
 
   const go = async (withTest: boolean) => {
-    attempt.reset();
+    stop();
+    const mine = round.current;
     setProblem(null);
     setChecking(true);
     try {
       const parsed = await parse(draft.secrets, draft.kind);
-      const found = check(parsed);
+      if (mine !== round.current) return;
+      const whole = withClient(draft, parsed.client);
+      change({ needs: whole.needs });
+      const found = check(whole, parsed);
       setErrors(found);
       if (Object.keys(found).length > 0) return;
-      const entries = parsed.items.flatMap((item) => (item.entry ? [item.entry] : []));
-      const provider = definitionOf(draft, false);
+      const entries = parsed.items.flatMap((item) => (item.entry ? [ofNobody(item.entry)] : []));
+      const provider = definitionOf(whole, false);
       // Says what is wrong with it, and whether the name is taken, and makes nothing.
       const { data } = await api.POST('/admin/api/import', {
         body: { dry_run: true, providers: [provider], credentials: entries.map((entry) => ({ ...entry, provider: provider.name })) },
       });
+      if (mine !== round.current) return;
       if (data?.results.some((one) => one.list === 'providers' && one.result === 'exists')) {
         setErrors({ name: t('access.nameTaken') });
         return;
@@ -72,12 +90,13 @@ export function AccessStep({ draft, onChange, attempt, onNext, onBack }: Props) 
       const tried = await attempt.run({ provider, credential: entries[0] });
       if (tried?.outcome === 'answered') onNext(entries, tried.models ?? null);
     } catch (error) {
+      if (mine !== round.current) return;
       const problem = Problem.of(error);
       const fields = problem.fieldErrors();
       setErrors(Object.fromEntries(Object.entries(fields).map(([path, text]) => [path.replace(/^providers\.0\.?/, ''), text])));
       setProblem(problem);
     } finally {
-      setChecking(false);
+      if (mine === round.current) setChecking(false);
     }
   };
 
@@ -175,7 +194,13 @@ export function AccessStep({ draft, onChange, attempt, onNext, onBack }: Props) 
           <TryReport attempt={attempt} />
         </div>
         <Group justify="space-between">
-          <Button variant="default" onClick={onBack}>
+          <Button
+            variant="default"
+            onClick={() => {
+              stop();
+              onBack();
+            }}
+          >
             {t('back')}
           </Button>
           <Group gap="xs">
@@ -192,4 +217,9 @@ export function AccessStep({ draft, onChange, attempt, onNext, onBack }: Props) 
       </Stack>
     </form>
   );
+}
+
+/** They belong to the provider that is made, whatever the file that they come from says. */
+function ofNobody({ provider: _, ...entry }: Record<string, unknown>): Record<string, unknown> {
+  return entry;
 }

@@ -1,17 +1,16 @@
 import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { getJson } from '../../../api/list';
+import { useAll } from '../../../api/list';
 import { ProblemAlert } from '../../../widgets/ProblemAlert';
 import { AccessStep } from './AccessStep';
 import { DoneStep } from './DoneStep';
-import { choose, definitionOf, type Draft, emptyDraft, freeName, suggested } from './draft';
+import { choose, definitionOf, type Draft, emptyDraft, freeName, isChat, suggested } from './draft';
 import { ModelsStep } from './ModelsStep';
 import { PlacesStep } from './PlacesStep';
-import { firstName, planOf, type Pool } from './plan';
+import { firstName, planOf } from './plan';
 import { ServiceStep } from './ServiceStep';
 import classes from './Steps.module.css';
 import { useSave } from './useSave';
@@ -20,10 +19,8 @@ import { useTry } from './useTry';
 const STEPS = ['service', 'access', 'models', 'places'] as const;
 
 interface Props {
-  /** The reader is through. */
-  onDone: () => void;
-  /** The provider is there; the page that says so is still shown. */
-  onSaved?: (provider: string) => void;
+  /** The reader is through; `model` is what a first request may name. */
+  onDone: (model: string | undefined) => void;
   /** Whether something was typed that would be lost. */
   onDirty?: (dirty: boolean) => void;
 }
@@ -35,7 +32,7 @@ export function AddProviderSteps(props: Props) {
   return <Round key={round} {...props} onMore={() => setRound(round + 1)} />;
 }
 
-function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => void }) {
+function Round({ onDone, onDirty, onMore }: Props & { onMore: () => void }) {
   const { t } = useTranslation(['providers', 'common']);
   const [draft, setDraft] = useState<Draft>(emptyDraft);
   const [step, setStep] = useState(0);
@@ -45,20 +42,15 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
   const access = useTry();
   const ask = useTry();
   const top = useRef<HTMLOListElement>(null);
-  const known = useQuery({
-    queryKey: ['get', '/admin/api/providers', 'names'],
-    queryFn: ({ signal }) => getJson<{ providers: { name: string }[] }>('/admin/api/providers', { limit: 500 }, signal),
-  });
-  const pools = useQuery({
-    queryKey: ['get', '/admin/api/pools', 'all'],
-    queryFn: ({ signal }) => getJson<{ pools: Pool[] }>('/admin/api/pools', { limit: 500 }, signal),
-  });
+  const known = useAll('/admin/api/providers', 'providers');
+  const pools = useAll('/admin/api/pools', 'pools');
+  // Whether a model has answered with what was typed. Lists of models alone prove little: many services show them to anybody.
+  const [proven, setProven] = useState(false);
   const finish = () => {
     setStep(4);
     // What was pasted is not needed any more.
     setEntries([]);
     setDraft((now) => ({ ...now, secrets: '', needs: {} }));
-    onSaved?.(draft.name.trim());
   };
   const save = useSave(finish);
   const change = (next: Partial<Draft>) => setDraft((now) => ({ ...now, ...next }));
@@ -67,7 +59,8 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
     setStep(next);
   };
 
-  const dirty = step < 4 && (draft.secrets !== '' || step > 1);
+  const typed = draft.secrets !== '' || draft.address.trim() !== (draft.preset?.base_url ?? '');
+  const dirty = step < 4 && (step > 1 || typed);
   useEffect(() => {
     onDirty?.(dirty);
   }, [dirty, onDirty]);
@@ -75,16 +68,30 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
     top.current?.scrollIntoView({ block: 'nearest' });
   }, [step]);
 
+  const askModel = async (model: string) => {
+    const told = await ask.run({ provider: definitionOf(draft, false), credential: entries[0], model });
+    if (told?.outcome === 'answered') setProven(true);
+    return told?.outcome === 'answered';
+  };
+  const first = draft.models.find(isChat);
+  const toPlaces = async (withTest: boolean) => {
+    if (withTest && first !== undefined && !(await askModel(first))) return;
+    const untouched = draft.places.every((place) => place.models.length === 0);
+    if (untouched) change({ places: suggested(draft.models, draft.places) });
+    go(3);
+  };
+
   const start = () => {
     const missing = draft.places.filter((place) => place.id.startsWith('new:') && place.models.length > 0 && !place.name.trim());
-    const twice = draft.places.filter((place) => place.id.startsWith('new:') && pools.data?.pools.some((pool) => pool.name === place.name.trim()));
+    const twice = draft.places.filter((place) => place.id.startsWith('new:') && pools.rows.some((pool) => pool.name === place.name.trim()));
     setErrors({
       ...Object.fromEntries(missing.map((place) => [place.id, t('places.nameMissing')])),
       ...Object.fromEntries(twice.map((place) => [place.id, t('places.nameTaken')])),
     });
-    if (missing.length + twice.length === 0) void save.save(planOf(draft, entries, pools.data?.pools ?? []));
+    if (missing.length + twice.length === 0) void save.save(planOf(draft, entries, pools.rows));
   };
 
+  const model = firstName(draft, pools.rows);
   const { made, left, problem } = save.saved;
   const report = made ? (
     left.length > 0 && (
@@ -123,7 +130,7 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
       {step === 0 && (
         <ServiceStep
           onChoose={(preset) => {
-            const taken = new Set(known.data?.providers.map((one) => one.name));
+            const taken = new Set(known.rows.map((one) => one.name));
             setDraft((now) => (preset && preset.name === now.preset?.name ? now : choose(now, preset, preset ? freeName(preset.name, taken) : '')));
             access.reset();
             setOffered(null);
@@ -139,6 +146,7 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
           onBack={() => go(0)}
           onNext={(entries, models) => {
             setEntries(entries);
+            setProven(false);
             setOffered(models);
             // Few models are all meant, more often than not.
             if (models && draft.models.length === 0 && models.length <= 5) change({ models });
@@ -152,19 +160,17 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
           models={draft.models}
           onChange={(models) => change({ models })}
           attempt={ask}
-          onTry={(model) => void ask.run({ provider: definitionOf(draft, false), credential: entries[0], model })}
+          onTry={(model) => void askModel(model)}
+          keys={entries.length}
+          tests={first !== undefined && !proven}
           onBack={() => go(1)}
-          onNext={() => {
-            const untouched = draft.places.every((place) => place.models.length === 0);
-            if (untouched) change({ places: suggested(draft.models, draft.places) });
-            go(3);
-          }}
+          onNext={(withTest) => void toPlaces(withTest)}
         />
       )}
       {step === 3 && (
         <PlacesStep
           draft={draft}
-          pools={pools.data?.pools ?? []}
+          pools={pools.rows}
           onChange={(places) => change({ places })}
           onSave={start}
           onBack={() => go(2)}
@@ -177,8 +183,8 @@ function Round({ onDone, onSaved, onDirty, onMore }: Props & { onMore: () => voi
         <DoneStep
           saved={save.saved}
           provider={draft.name.trim()}
-          model={firstName(draft, pools.data?.pools ?? [])}
-          onDone={onDone}
+          model={model}
+          onDone={() => onDone(model)}
           onMore={onMore}
         />
       )}

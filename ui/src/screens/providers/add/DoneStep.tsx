@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useStatus } from '../../../app/session';
 import { Code } from '../../../widgets/Copy';
-import { curlOf } from './plan';
+import { curlLine, keyShown } from '../../../widgets/curl';
 import type { Saved } from './useSave';
 
 interface Props {
@@ -42,7 +42,7 @@ export function DoneStep({ saved, provider, model, onDone, onMore }: Props) {
       {model && (
         <>
           <Text size="sm">{t('done.curl')}</Text>
-          <Code text={curlOf(window.location.origin, model, status?.open ?? false)} label={t('done.curl')} />
+          <Code text={curlLine(window.location.origin, model, keyShown(undefined, status?.open))} label={t('done.curl')} />
           {status && !status.open && (
             <Text size="sm" c="dimmed">
               {t('done.key')} <Link to="/keys">{t('common:screens.keys')}</Link>

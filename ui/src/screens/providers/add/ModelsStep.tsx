@@ -17,14 +17,18 @@ interface Props {
   attempt: ReturnType<typeof useTry>;
   /** Asks a model something. */
   onTry: (model: string) => void;
-  onNext: () => void;
+  /** Credentials that were pasted: the first of them is what is tested. */
+  keys: number;
+  /** Whether going on asks a model first. */
+  tests: boolean;
+  onNext: (withTest: boolean) => void;
   onBack: () => void;
 }
 
 const ROW = 38;
 
 /** Which of the models are offered to clients. */
-export function ModelsStep({ offered, models, onChange, attempt, onTry, onNext, onBack }: Props) {
+export function ModelsStep({ offered, models, onChange, attempt, onTry, keys, tests, onNext, onBack }: Props) {
   const { t } = useTranslation(['providers', 'common']);
   const [text, setText] = useState('');
   const [typed, setTyped] = useState('');
@@ -45,6 +49,11 @@ export function ModelsStep({ offered, models, onChange, attempt, onTry, onNext, 
   return (
     <Stack gap="sm">
       {offered === null || offered.length === 0 ? <Text size="sm">{t('models.noList')}</Text> : <Text size="sm">{t('models.about', { count: offered.length })}</Text>}
+      {keys > 1 && (
+        <Text size="sm" c="dimmed">
+          {t('models.firstKey', { count: keys })}
+        </Text>
+      )}
       {all.length > 8 && (
         <Group gap="xs">
           <TextInput
@@ -119,7 +128,14 @@ export function ModelsStep({ offered, models, onChange, attempt, onTry, onNext, 
           <Text size="sm" c="dimmed" role="status">
             {t('models.ticked', { count: models.length })}
           </Text>
-          <Button onClick={onNext}>{t('next')}</Button>
+          {tests && (attempt.result || attempt.problem || attempt.given) && (
+            <Button variant="subtle" onClick={() => onNext(false)}>
+              {t('access.untested')}
+            </Button>
+          )}
+          <Button onClick={() => onNext(tests)} disabled={attempt.pending}>
+            {tests ? t('access.test') : t('next')}
+          </Button>
         </Group>
       </Group>
     </Stack>

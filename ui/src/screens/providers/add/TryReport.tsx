@@ -43,7 +43,7 @@ export function TryReport({ attempt, onRetry }: { attempt: ReturnType<typeof use
       role="alert"
       title={result.outcome === 'timeout' ? t('try.timeout', { took: format.duration(result.took_ms) }) : t(`try.${result.outcome}`)}
     >
-      <Text size="sm">{result.remedy || t(`try.remedy.${result.outcome}`)}</Text>
+      <Text size="sm">{t(`try.codes.${result.code ?? ''}`, { defaultValue: result.remedy || t(`try.remedy.${result.outcome}`) })}</Text>
       {result.message && (
         <Text size="sm" mt={4}>
           {t('try.said')}{' '}

@@ -1,5 +1,5 @@
 import type { Schemas } from '../../../api/client';
-import type { LineKind } from '../../credentials/import/parse';
+import type { LineKind, Parsed } from '../../credentials/import/parse';
 
 export type Preset = Schemas['Preset'];
 export type Protocol = 'chat' | 'responses' | 'messages' | 'gemini';
@@ -80,6 +80,16 @@ export function choose(draft: Draft, preset: Preset | null, name: string): Draft
 /** Which of the members that the preset asks for are asked for now: those of accounts are not where keys are given. */
 export function askedFor(draft: Draft): string[] {
   return Object.keys(draft.needs).filter((path) => draft.kind !== 'key' || !path.startsWith('oauth.'));
+}
+
+/** The OAuth client that a file of accounts names, where nothing else was typed. */
+export function withClient(draft: Draft, client: Parsed['client']): Draft {
+  const needs = { ...draft.needs };
+  for (const [member, text] of Object.entries(client ?? {})) {
+    const path = `oauth.${member}`;
+    if (path in needs && !needs[path]?.trim()) needs[path] = text;
+  }
+  return { ...draft, needs };
 }
 
 /** A name that nobody has. */

@@ -59,10 +59,3 @@ export function firstName(draft: Draft, pools: Pool[]): string | undefined {
   const model = draft.models[0];
   return model === undefined ? undefined : `${draft.name.trim()}/${model}`;
 }
-
-/** A command that asks the gateway, as shells take it. */
-export function curlOf(origin: string, model: string, open: boolean): string {
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }).replaceAll("'", "'\\''");
-  const key = open ? '' : `  -H 'authorization: Bearer YOUR_KEY' \\\n`;
-  return `curl ${origin}/v1/chat/completions \\\n${key}  -H 'content-type: application/json' \\\n  -d '${body}'`;
-}
