@@ -32,7 +32,7 @@ export function ProviderStrip({ providers }: { providers: LiveProvider[] }) {
       <ul className={classes.providers}>
         {(all ? sorted : sorted.slice(0, FEW)).map(({ name, state, requests, failed, in_flight }) => (
           <li key={name}>
-            <Link to="/providers" search={{ q: name } as never} className={classes.provider}>
+            <Link to="/providers" search={{ open: name } as never} className={classes.provider}>
               <Group justify="space-between" wrap="nowrap" gap={6}>
                 <bdi className={classes.name}>{name}</bdi>
                 <span className={classes.state}>

@@ -22,7 +22,7 @@ interface Props {
 /** What is to be explained: a name alone, or a whole request. */
 export function AskForm({ form, pasted, onChange, onAsk, onPlace, pending, body, wide, onWide }: Props) {
   const { t } = useTranslation(['explain', 'common']);
-  const ready = useMemo(() => toQuestion(form) !== null, [form]);
+  const ready = useMemo(() => toQuestion(form, pasted) !== null, [form, pasted]);
   const wrong = readHeaders(form.headers).wrong;
   const names = PROTOCOLS.map((value) => ({ value, label: t(`common:protocols.${value}`) }));
   const detected = pasted.kind === 'body' ? t('form.detected', { protocol: t(`common:protocols.${pasted.protocol}`) }) : t('form.usual');

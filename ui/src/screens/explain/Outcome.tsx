@@ -102,7 +102,7 @@ function Plan({ attempts }: { attempts: Schemas['Attempt'][] }) {
               <Table.Tr key={at}>
                 <Table.Td>{at + 1}</Table.Td>
                 <Table.Td>
-                  <Anchor component={Link} to="/providers" search={{ q: attempt.provider } as never} size="sm">
+                  <Anchor component={Link} to="/providers" search={{ open: attempt.provider } as never} size="sm">
                     <bdi>{attempt.provider}</bdi>
                   </Anchor>
                 </Table.Td>

@@ -60,8 +60,7 @@ export interface Form {
 }
 
 /** What is asked, or nothing where the form is not fit for it. The model of the form wins over the one of the body, as it would in a request. */
-export function toQuestion(form: Form): Schemas['Question'] | null {
-  const pasted = readBody(form.body);
+export function toQuestion(form: Form, pasted = readBody(form.body)): Schemas['Question'] | null {
   const { headers, wrong } = readHeaders(form.headers);
   if (pasted.kind === 'mistake' || pasted.kind === 'noObject' || wrong.length > 0) return null;
   const protocol = (form.protocol || (pasted.kind === 'body' ? pasted.protocol : 'chat')) as Protocol;

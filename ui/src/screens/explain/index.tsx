@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 
 import { api, type Schemas } from '../../api/client';
 import { useChange } from '../../api/query';
+import { beforeSignOut } from '../../app/session';
 import { Empty } from '../../widgets/Empty';
 import { lineAt } from '../../widgets/json';
 import { linesOf } from '../../widgets/JsonView';
@@ -16,8 +17,12 @@ import { AskForm } from './AskForm';
 import { Bodies } from './Bodies';
 import { Outcome } from './Outcome';
 
-/** What was asked about last stays while other screens are looked at; a body is nothing for the address. */
-let kept: Omit<Form, 'model' | 'protocol'> = { caller: '', headers: '', body: '' };
+/** What was asked about last stays while other screens are looked at, as long as the session lasts; a body is nothing for the address. */
+const NOTHING: Omit<Form, 'model' | 'protocol'> = { caller: '', headers: '', body: '' };
+let kept = NOTHING;
+beforeSignOut(async () => {
+  kept = NOTHING;
+});
 
 /** What would happen to a request that came now. */
 export default function Screen() {

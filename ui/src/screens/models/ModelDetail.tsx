@@ -73,7 +73,7 @@ export function ModelDetail({ model, owner, prices, services, onRule }: { model:
                 {targets.map((target, place) => (
                   <Group key={place} gap="xs" wrap="nowrap" justify="space-between">
                     <Text size="sm" component="bdi" style={{ overflowWrap: 'anywhere' }}>
-                      <Anchor component={Link} to="/providers" search={{ q: target.provider } as never} inherit underline="always">
+                      <Anchor component={Link} to="/providers" search={{ open: target.provider } as never} inherit underline="always">
                         {target.provider}
                       </Anchor>
                       /{target.model}

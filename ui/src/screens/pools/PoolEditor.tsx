@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api, ifMatch } from '../../api/client';
-import { useChange, useRefresh } from '../../api/query';
+import { useChange } from '../../api/query';
 import { useTell } from '../../widgets/act';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
@@ -20,7 +20,7 @@ interface Props {
   initial?: Draft;
   pools: Pool[];
   onDirty: (dirty: boolean) => void;
-  onDone: (name: string) => void;
+  onDone: (pool: Pool) => void;
   onGone: () => void;
 }
 
@@ -30,7 +30,6 @@ const REFRESHES = ['/admin/api/pools', '/admin/api/models', '/admin/api/routes',
 export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Props) {
   const { t } = useTranslation(['pools', 'common']);
   const tell = useTell();
-  const refresh = useRefresh();
   // What the pool was like when the changes began; what others do meanwhile shows when it is saved.
   const [base, setBase] = useState(pool);
   const [saved, setSaved] = useState(() => (pool ? draftOf(pool) : (initial ?? emptyDraft('', []))));
@@ -51,10 +50,13 @@ export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Pr
     setSaved(draft);
     setHistory(start(draft));
   };
-  // Somebody else's change is taken over at once where nothing of one's own would be lost.
+  // Somebody else's change is taken over at once where nothing of one's own would be lost. What was read before it was saved is older, and no change;
+  // a change of what is not edited here, such as being switched off, is none that could be overwritten.
   useEffect(() => {
-    if (pool && base && pool.revision !== base.revision && !dirty) take(pool);
-  }, [pool, base, dirty]);
+    if (!pool || !base || (pool.revision ?? 0) <= (base.revision ?? 0)) return;
+    if (!dirty) take(pool);
+    else if (same(draftOf(pool), saved)) setBase(pool);
+  }, [pool, base, dirty, saved]);
 
   const save = useChange<{ anyway: boolean }, Pool>(
     async ({ anyway }) => {
@@ -71,17 +73,18 @@ export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Pr
       onDone: (pool) => {
         take(pool);
         tell.done(t('saved', { name: pool.name }));
-        onDone(pool.name);
+        onDone(pool);
       },
     },
   );
   const conflict = save.error?.status === 412;
-  const lookAgain = async () => {
-    save.reset();
-    const { data } = await api.GET('/admin/api/pools/{id}', { params: { path: { id: base?.id ?? draft.name } } });
-    take(data as Pool);
-    await refresh('/admin/api/pools');
-  };
+  const look = useChange(async () => (await api.GET('/admin/api/pools/{id}', { params: { path: { id: base?.id ?? draft.name } } })).data as Pool, {
+    refreshes: ['/admin/api/pools'],
+    onDone: (now) => {
+      save.reset();
+      take(now);
+    },
+  });
   const change = (next: Partial<Draft>, joins = false) => {
     if (save.error) save.reset();
     setHistory((history) => go(history, { ...history.now, ...next }, joins && history.past.length > 0 && lastJoined.is === Object.keys(next).join()));
@@ -109,8 +112,8 @@ export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Pr
       )}
       {pool && <PoolHead pool={pool} onGone={onGone} refreshes={REFRESHES} />}
       <PoolForm draft={draft} change={change} making={!pool} readOnly={readOnly} pools={pools} definition={definition} errors={save.error && !conflict ? save.error.fieldErrors() : {}} />
-      {conflict && <ConflictAlert onTake={() => void lookAgain()} onReplace={() => save.mutate({ anyway: true })} pending={save.isPending} />}
-      {!conflict && <ProblemAlert problem={save.error} />}
+      {conflict && <ConflictAlert onTake={() => look.mutate()} onReplace={() => save.mutate({ anyway: true })} pending={save.isPending} />}
+      <ProblemAlert problem={conflict ? look.error : save.error} />
       {!readOnly && (
         <div className={classes.unsaved}>
           <Group justify="space-between" gap="xs">

@@ -1,5 +1,6 @@
 import { Button, Drawer, SimpleGrid, Skeleton, Stack, Title } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -18,6 +19,7 @@ export default function Screen() {
   const { t } = useTranslation(['pools', 'common']);
   const [search, setSearch] = useSearch({ open: '', new: '' });
   const { rows, error, isPending, refetch } = useAll('/admin/api/pools', 'pools', {}, { refetchInterval: 15_000 });
+  const client = useQueryClient();
   const [dirty, setDirty] = useState(false);
   const [leaving, setLeaving] = useState(false);
   const tierOf = (pool: Pool) => pool.tier ?? (pool.definition?.tier as string | undefined) ?? null;
@@ -28,6 +30,12 @@ export default function Screen() {
     setDirty(false);
     setLeaving(false);
     setSearch({ open: '', new: '' });
+  };
+  // It is shown at once, before the list has been read again.
+  const done = (pool: Pool) => {
+    setDirty(false);
+    client.setQueryData<Pool[]>(['get', '/admin/api/pools', 'all', {}], (rows) => rows && [...rows.filter(({ name }) => name !== pool.name), pool]);
+    setSearch({ open: pool.name, new: '' });
   };
   const close = () => (dirty ? setLeaving(true) : shut());
   const card = (pool: Pool) => <PoolCard key={pool.id ?? pool.name} pool={pool} onOpen={() => setSearch({ open: pool.name, new: '' })} />;
@@ -74,14 +82,14 @@ export default function Screen() {
       )}
       <Drawer opened={open !== undefined || making !== ''} onClose={close} size="min(760px, 100%)" title={open ? <bdi>{open.name}</bdi> : t('make')}>
         {open ? (
-          <PoolEditor key={open.id ?? open.name} pool={open} pools={rows} onDirty={setDirty} onDone={(name) => (setDirty(false), setSearch({ open: name, new: '' }))} onGone={shut} />
+          <PoolEditor key={open.id ?? open.name} pool={open} pools={rows} onDirty={setDirty} onDone={done} onGone={shut} />
         ) : making !== '' ? (
           <PoolEditor
             key={making}
             initial={emptyDraft(making === 'own' ? '' : (making as Tier), rows.map((pool) => pool.name))}
             pools={rows}
             onDirty={setDirty}
-            onDone={(name) => (setDirty(false), setSearch({ open: name, new: '' }))}
+            onDone={done}
             onGone={shut}
           />
         ) : null}

@@ -20,7 +20,7 @@ export function DeleteProvider({ provider, onClose, onDone }: { provider: Provid
   const [withKeys, setWithKeys] = useState(false);
   const remove = useChange(
     async ({ provider, withKeys }: { provider: Provider; withKeys: boolean }) => {
-      if (withKeys) await deleteCredentials(provider.name);
+      if (withKeys) await deleteCredentials(provider);
       await api.DELETE('/admin/api/providers/{id}', { params: { path: { id: provider.name } }, headers: ifMatch(provider.revision) });
     },
     {
@@ -60,10 +60,12 @@ export function DeleteProvider({ provider, onClose, onDone }: { provider: Provid
   );
 }
 
-/** Those of a provider that the database declares. */
-async function deleteCredentials(provider: string): Promise<void> {
+/** Those of a provider that the database declares; none of them where the provider itself would not be deleted, because somebody changed it. */
+async function deleteCredentials({ name, revision }: Provider): Promise<void> {
+  const { data: now } = await api.GET('/admin/api/providers/{id}', { params: { path: { id: name } } });
+  if (now?.revision !== revision) throw new Problem({ code: 'stale', status: 412 });
   for (;;) {
-    const query = { provider, origin: 'database', limit: 500 };
+    const query = { provider: name, origin: 'database', limit: 500 };
     const { credentials } = await getJson<{ credentials: { id: string }[] }>('/admin/api/credentials', query);
     if (credentials.length === 0) return;
     let failed: Problem | undefined;

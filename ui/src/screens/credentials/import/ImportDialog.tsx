@@ -1,10 +1,10 @@
 import { Button, Checkbox, Group, Modal, SegmentedControl, Select, Stack, Text } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useMemo, useState } from 'react';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { getJson } from '../../../api/list';
+import { useAll } from '../../../api/list';
 import { ImportResults } from './ImportResults';
+import { kindOf } from './kind';
 import type { LineKind } from './parse';
 import { SecretInput } from './SecretInput';
 import { type Send, sendCredentials, useImport } from './useImport';
@@ -42,7 +42,8 @@ export function ImportDialog({ opened, onClose, ...rest }: Props) {
 function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opened'> & { onBusy: (busy: boolean) => void }) {
   const { t } = useTranslation(['credentials', 'common']);
   const [provider, setProvider] = useState(given ?? '');
-  const [kind, setKind] = useState<LineKind>(tokens ? 'refresh_token' : 'key');
+  // Where nothing was chosen, what the provider usually takes.
+  const [chosen, setChosen] = useState<LineKind>();
   const [text, setText] = useState('');
   const options = useMemo(
     () => ({
@@ -53,16 +54,13 @@ function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opene
     [t, tokens?.most],
   );
   const work = useImport(tokens?.send ?? sendCredentials, options);
-  const providers = useQuery({
-    queryKey: ['get', '/admin/api/providers', 'names'],
-    queryFn: ({ signal }) => getJson<{ providers: { name: string; origin: string }[] }>('/admin/api/providers', { limit: 500 }, signal),
-    enabled: given === undefined,
-  });
-  const names = (providers.data?.providers ?? []).filter((one) => one.origin !== 'built_in').map((one) => one.name);
-  const write = (text: string) => {
-    setText(text);
-    onBusy(text !== '');
-  };
+  const providers = useAll('/admin/api/providers', 'providers');
+  const presets = useAll('/admin/api/presets', 'presets', {}, { staleTime: Infinity });
+  const names = providers.rows.filter((one) => one.origin !== 'built_in').map((one) => one.name);
+  const known = providers.rows.find((one) => one.name === provider);
+  const kind: LineKind = tokens ? 'refresh_token' : (chosen ?? (known && kindOf(known, presets.rows)) ?? 'key');
+  const busy = text !== '' && work.phase !== 'done';
+  useEffect(() => onBusy(busy), [busy, onBusy]);
 
   if (work.phase !== 'input') {
     return (
@@ -71,13 +69,10 @@ function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opene
         provider={provider}
         onMore={() => {
           work.clear();
-          write('');
+          setText('');
         }}
         onBack={() => work.clear()}
-        onClose={() => {
-          onBusy(false);
-          onClose();
-        }}
+        onClose={onClose}
       />
     );
   }
@@ -112,7 +107,7 @@ function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opene
             </Text>
             <SegmentedControl
               value={kind}
-              onChange={(kind) => setKind(kind as LineKind)}
+              onChange={(kind) => setChosen(kind as LineKind)}
               aria-label={t('import.kind')}
               data={[
                 { value: 'key', label: t('import.keys') },
@@ -121,7 +116,7 @@ function Import({ provider: given, tokens, onClose, onBusy }: Omit<Props, 'opene
             />
           </div>
         )}
-        <SecretInput label={t('import.text')} description={t('import.textHint')} rows={9} value={text} onChange={write} autoFocus={given !== undefined} />
+        <SecretInput label={t('import.text')} description={t('import.textHint')} rows={9} value={text} onChange={setText} autoFocus={given !== undefined} />
         {tokens && (
           <Checkbox
             label={t('import.hydrate')}

@@ -53,7 +53,7 @@ export function DefinitionForm({ form, children, onSave, more = false }: Props) 
           placeholder="{}"
           styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: '0.8rem' } }}
         />
-        {form.conflict && <ConflictAlert onTake={() => void form.take()} onReplace={form.anyway} pending={form.pending} />}
+        {form.conflict && <ConflictAlert onTake={form.take} onReplace={form.anyway} pending={form.pending} />}
         <ProblemAlert problem={form.error} />
         <Group justify="flex-end">
           <Button variant="default" onClick={form.reset} disabled={!form.dirty || form.pending}>

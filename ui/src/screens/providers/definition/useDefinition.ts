@@ -52,6 +52,14 @@ export function useDefinition<T extends Declared>(
       },
     },
   );
+  const look = useChange(options.reload, {
+    onDone: (now) => {
+      setBase(now);
+      setState(start(now));
+      setConflict(false);
+      change.reset();
+    },
+  });
   const submit = (anyway: boolean) => change.mutate({ anyway }, { onError: (problem: Problem) => setConflict(problem.code === 'stale') });
 
   return {
@@ -73,19 +81,13 @@ export function useDefinition<T extends Declared>(
       submit(false);
     },
     anyway: () => submit(true),
-    take: async () => {
-      const now = await options.reload();
-      setBase(now);
-      setState(start(now));
-      setConflict(false);
-      change.reset();
-    },
+    take: () => look.mutate(),
     reset: () => {
       setState(start(base));
       change.reset();
     },
     conflict,
-    error: conflict ? null : change.error,
+    error: conflict ? look.error : change.error,
     errors: change.error?.fieldErrors() ?? {},
     pending: change.isPending,
   };
