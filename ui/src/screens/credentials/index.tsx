@@ -1,5 +1,5 @@
-import { Button, Text } from '@mantine/core';
-import { IconFileImport } from '@tabler/icons-react';
+import { ActionIcon, Button, Text, Tooltip } from '@mantine/core';
+import { IconFileImport, IconRefresh } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -38,10 +38,6 @@ export default function Credentials() {
   const picked = useSelection(filter, list.rows);
   const bulk = useBulk();
   const [deleting, setDeleting] = useState<{ id: string; label: string }[]>([]);
-  const change = (next: Partial<Filter>) => {
-    picked.clear();
-    set(next);
-  };
   const run = (act: Act) => {
     if (act === 'delete') setDeleting(picked.targets());
     else void bulk.run(act, picked.targets());
@@ -51,12 +47,19 @@ export default function Credentials() {
   return (
     <>
       <PageHeader title={t('common:screens.credentials')} about={t('about')}>
+        {many && (
+          <Tooltip label={t('common:refresh')}>
+            <ActionIcon variant="default" size={36} aria-label={t('common:refresh')} onClick={() => void list.refetch()} loading={list.isFetching && !list.loadingMore}>
+              <IconRefresh size={17} />
+            </ActionIcon>
+          </Tooltip>
+        )}
         <Button leftSection={<IconFileImport size={16} />} onClick={() => set({ add: 'new' })}>
           {t('add')}
         </Button>
       </PageHeader>
-      <Statistics state={state} onState={(state) => change({ state })} />
-      <Filters filter={filter} onChange={change} />
+      <Statistics state={state} onState={(state) => set({ state })} />
+      <Filters filter={filter} onChange={set} />
       <BulkBar count={picked.count} onAct={run} onClear={picked.clear} onAll={more ? () => void picked.pickAll() : undefined} pickingAll={picked.picking} />
       <DataTable
         label={t('common:screens.credentials')}
@@ -70,7 +73,7 @@ export default function Credentials() {
         onSelection={picked.setSelection}
         empty={
           filtered ? (
-            <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => change(NO_FILTER)}>{t('empty.clear')}</Button>} />
+            <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => set(NO_FILTER)}>{t('empty.clear')}</Button>} />
           ) : (
             <Empty title={t('empty.title')} action={<Button onClick={() => set({ add: 'new' })}>{t('add')}</Button>}>
               {t('empty.text')}

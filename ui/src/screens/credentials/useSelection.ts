@@ -1,5 +1,5 @@
 import type { RowSelectionState } from '@tanstack/react-table';
-import { useCallback, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 
 import { getJson } from '../../api/list';
 import { useTell } from '../../widgets/act';
@@ -14,24 +14,38 @@ export function useSelection(filter: Filter, rows: Credential[]) {
   /** Names of those that were picked without being shown. */
   const labels = useRef(new Map<string, string>());
 
+  const running = useRef<AbortController | undefined>(undefined);
+  // What was picked, or is being picked, belongs to the filter that it was picked under, however that one changes.
+  const asked = JSON.stringify(filter);
+  useEffect(
+    () => () => {
+      running.current?.abort();
+      setSelection({});
+    },
+    [asked],
+  );
+
   const pickAll = useCallback(async () => {
+    running.current?.abort();
+    const stop = new AbortController();
+    running.current = stop;
     setPicking(true);
     try {
       const all: RowSelectionState = {};
       let after: string | null = null;
       do {
-        const page: { credentials: Credential[]; next: string | null } = await getJson('/admin/api/credentials', { limit: 500, ...filter, after });
+        const page: { credentials: Credential[]; next: string | null } = await getJson('/admin/api/credentials', { limit: 500, ...filter, after }, stop.signal);
         for (const one of page.credentials) {
           all[one.id] = true;
           labels.current.set(one.id, one.label);
         }
         after = page.next;
       } while (after !== null);
-      setSelection(all);
+      if (!stop.signal.aborted) setSelection(all);
     } catch (error) {
-      tell.problem(error);
+      if (!stop.signal.aborted) tell.problem(error);
     } finally {
-      setPicking(false);
+      if (running.current === stop) setPicking(false);
     }
   }, [filter, tell]);
 
@@ -52,6 +66,9 @@ export function useSelection(filter: Filter, rows: Credential[]) {
         for (const id of gone) delete next[id];
         return next;
       }),
-    clear: () => setSelection({}),
+    clear: () => {
+      running.current?.abort();
+      setSelection({});
+    },
   };
 }

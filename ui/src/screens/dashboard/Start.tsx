@@ -3,7 +3,10 @@ import { IconCheck, IconNumber1Small, IconNumber2Small, IconNumber3Small } from 
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { useList } from '../../api/list';
+import { useQuery } from '@tanstack/react-query';
+
+import type { Schemas } from '../../api/client';
+import { getJson, useList } from '../../api/list';
 import { useStatus } from '../../app/session';
 import { Panel } from '../../widgets/Panel';
 
@@ -16,7 +19,14 @@ export function Start() {
   const one = { pageSize: 1 };
   const requests = useList('/admin/api/requests', 'requests', {}, { ...one, refetchInterval: 5_000 });
   const keys = useList('/admin/api/keys', 'keys', {}, one);
-  const fresh = status !== undefined && !requests.isPending && !requests.error && requests.rows.length === 0;
+  const none = !requests.isPending && !requests.error && requests.rows.length === 0;
+  // The log may be emptied, and may not be kept at all: sums of what was used stay.
+  const used = useQuery({
+    queryKey: ['get', '/admin/api/usage', 'ever'],
+    queryFn: ({ signal }) => getJson<Schemas['Usage']>('/admin/api/usage', { period: 'month', from: 0, limit: 1 }, signal),
+    enabled: none,
+  });
+  const fresh = status !== undefined && none && used.data?.rows.length === 0;
   if (!fresh && !(status && status.providers === 0)) return null;
   const steps = [
     { name: 'provider', done: (status?.providers ?? 0) > 0, to: '/providers', search: { add: '1' } },

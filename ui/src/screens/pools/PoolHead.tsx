@@ -9,6 +9,7 @@ import { useAct } from '../../widgets/act';
 import { useChange } from '../../api/query';
 import { Confirm } from '../../widgets/confirm';
 import { useFormat } from '../../widgets/format';
+import { NeededBy } from '../providers/DeleteProvider';
 import type { Pool } from './pool';
 
 /** How a pool fares, and what is done with it as a whole. */
@@ -23,6 +24,7 @@ export function PoolHead({ pool, onGone, refreshes }: { pool: Pool; onGone: () =
     done: (_, on) => t(on ? 'turnedOn' : 'turnedOff', { name: pool.name }),
   });
   const remove = useChange<void>(() => api.DELETE('/admin/api/pools/{id}', path), { refreshes, onDone: onGone });
+  const needed = remove.error?.code === 'referenced' ? remove.error : null;
   const figures = pool.conversations;
   const shown = [
     ['hitRate', format.percent(figures?.hit_rate)],
@@ -83,16 +85,12 @@ export function PoolHead({ pool, onGone, refreshes }: { pool: Pool; onGone: () =
         action={t('common:delete')}
         onConfirm={() => remove.mutate()}
         pending={remove.isPending}
-        problem={remove.error}
+        problem={needed ? null : remove.error}
       >
-        {t('remove.text')}
-        {remove.error?.code === 'referenced' && (
-          <Text size="sm" mt="xs">
-            <Anchor component={Link} to="/routes" search={{ q: pool.name } as never}>
-              {t('remove.routes')}
-            </Anchor>
-          </Text>
-        )}
+        <Text size="sm" mb="sm">
+          {t('remove.text')}
+        </Text>
+        {needed && <NeededBy problem={needed} />}
       </Confirm>
     </Stack>
   );

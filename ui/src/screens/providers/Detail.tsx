@@ -1,5 +1,5 @@
 import { Alert, Button, Drawer, Group, SimpleGrid, Stack, Switch, Tabs, Text } from '@mantine/core';
-import { IconAlertTriangle, IconLock } from '@tabler/icons-react';
+import { IconAlertTriangle, IconLock, IconPlugConnected } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
@@ -10,6 +10,8 @@ import { useTell } from '../../widgets/act';
 import { useFormat } from '../../widgets/format';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { Waiting } from '../../widgets/Waiting';
+import { TryReport } from './add/TryReport';
+import { useTry } from './add/useTry';
 import type { Provider } from './columns';
 import { DetailCredentials } from './DetailCredentials';
 import { DetailLearned } from './DetailLearned';
@@ -74,6 +76,7 @@ function Overview({ provider, onDelete }: { provider: Provider; onDelete: () => 
   const { t } = useTranslation(['providers', 'common']);
   const format = useFormat();
   const turn = useSwitch();
+  const attempt = useTry();
   const own = provider.origin === 'database';
   return (
     <Stack gap="md">
@@ -105,7 +108,13 @@ function Overview({ provider, onDelete }: { provider: Provider; onDelete: () => 
         {provider.created_at != null && <Fact name={t('facts.created')}>{format.time(provider.created_at)}</Fact>}
         {provider.updated_at != null && <Fact name={t('facts.updated')}>{format.time(provider.updated_at)}</Fact>}
       </SimpleGrid>
+      <div aria-live="polite">
+        <TryReport attempt={attempt} />
+      </div>
       <Group gap="xs">
+        <Button size="xs" variant="default" leftSection={<IconPlugConnected size={15} />} loading={attempt.pending} onClick={() => void attempt.run({ provider: provider.name })}>
+          {t('actions.test')}
+        </Button>
         <Button size="xs" variant="default" component={Link} to="/requests" search={{ provider: provider.name } as never}>
           {t('facts.requests')}
         </Button>

@@ -1,16 +1,19 @@
-import { Badge, Button, Group, Stack, Text, TextInput, VisuallyHidden } from '@mantine/core';
-import { IconListSearch, IconSearch } from '@tabler/icons-react';
+import { ActionIcon, Badge, Button, Group, Stack, Text, TextInput, Tooltip, VisuallyHidden } from '@mantine/core';
+import { IconListCheck, IconListSearch, IconPlayerPlay, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { api, ifMatch, type Schemas } from '../../api/client';
-import { useAct } from '../../widgets/act';
+import { api, type Schemas } from '../../api/client';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { StateBadge } from '../../widgets/StateBadge';
+import { isChat } from './add/draft';
+import { TryReport } from './add/TryReport';
+import { useTry } from './add/useTry';
+import { ChooseModels } from './ChooseModels';
 import type { Provider } from './columns';
 
 interface Row {
@@ -26,6 +29,9 @@ export function DetailModels({ provider }: { provider: Provider }) {
   const { t } = useTranslation(['providers', 'common']);
   const [text, setText] = useState('');
   const [asked, setAsked] = useState(false);
+  const [choosing, setChoosing] = useState(false);
+  const attempt = useTry();
+  const { run } = attempt;
   const params = { path: { id: provider.name } };
   const own = useQuery({
     queryKey: ['get', '/admin/api/providers', provider.name, 'models'],
@@ -48,7 +54,6 @@ export function DetailModels({ provider }: { provider: Provider }) {
     const words = text.trim().toLowerCase();
     return [...found.values()].filter((row) => row.model.toLowerCase().includes(words));
   }, [provider, own.data, text]);
-  const changeable = provider.origin === 'database';
   const columns = useMemo<ColumnDef<Row>[]>(
     () => [
       { id: 'model', accessorKey: 'model', header: t('columns.model'), meta: { width: 'minmax(160px, 1fr)' }, cell: ({ row: { original } }) => <bdi title={original.model}>{original.model}</bdi> },
@@ -64,20 +69,21 @@ export function DetailModels({ provider }: { provider: Provider }) {
           </Group>
         ),
       },
-      ...(changeable
-        ? [
-            {
-              id: 'serve',
-              header: () => <VisuallyHidden>{t('columns.actions')}</VisuallyHidden>,
-              meta: { width: '112px', align: 'right' },
-              cell: ({ row: { original } }: { row: { original: Row } }) => (
-                <ServeButton provider={provider.name} model={original.model} served={original.served} />
-              ),
-            } satisfies ColumnDef<Row>,
-          ]
-        : []),
+      {
+        id: 'ask',
+        header: () => <VisuallyHidden>{t('columns.actions')}</VisuallyHidden>,
+        meta: { width: '52px', align: 'right' },
+        cell: ({ row: { original } }) =>
+          isChat(original.model) && (
+            <Tooltip label={t('models.ask')}>
+              <ActionIcon variant="subtle" onClick={() => void run({ provider: provider.name, model: original.model })} aria-label={`${t('models.ask')}: ${original.model}`}>
+                <IconPlayerPlay size={16} />
+              </ActionIcon>
+            </Tooltip>
+          ),
+      },
     ],
-    [t, own.data, changeable, provider.name],
+    [t, own.data, run, provider.name],
   );
   return (
     <Stack gap="sm">
@@ -98,7 +104,22 @@ export function DetailModels({ provider }: { provider: Provider }) {
         >
           {t('models.fetch')}
         </Button>
+        {provider.origin === 'database' && (
+          <Button
+            size="xs"
+            leftSection={<IconListCheck size={15} />}
+            onClick={() => {
+              setAsked(true);
+              setChoosing(true);
+            }}
+          >
+            {t('models.choose')}
+          </Button>
+        )}
       </Group>
+      <div aria-live="polite">
+        <TryReport attempt={attempt} />
+      </div>
       <ProblemAlert problem={own.error} onRetry={() => void own.refetch()} />
       {own.data && (
         <Text size="xs" c="dimmed" role="status">
@@ -114,26 +135,7 @@ export function DetailModels({ provider }: { provider: Provider }) {
         height="min(52dvh, 520px)"
         empty={<Empty title={t('models.nothing')}>{t('models.nothingText')}</Empty>}
       />
+      <ChooseModels provider={provider} offered={own.data?.models ?? null} asking={asked && own.isPending} opened={choosing} onClose={() => setChoosing(false)} />
     </Stack>
-  );
-}
-
-/** Makes a model one that clients may ask for by its bare name, or takes it out of those. */
-function ServeButton({ provider, model, served }: { provider: string; model: string; served: boolean }) {
-  const { t } = useTranslation(['providers', 'common']);
-  const turn = useAct(
-    async (on: boolean) => {
-      const params = { path: { id: provider } };
-      // What is there now, not what was shown: the list may have been changed with another click a moment ago.
-      const now = (await api.GET('/admin/api/providers/{id}', { params })).data as Provider;
-      const models = (now.models ?? []).filter((one) => one !== model);
-      await api.PATCH('/admin/api/providers/{id}', { params, headers: ifMatch(now.revision), body: { models: on ? [...models, model] : models } });
-    },
-    { refreshes: ['/admin/api/providers', '/admin/api/models'], done: (_, on) => t(on ? 'models.served' : 'models.unserved', { model }) },
-  );
-  return (
-    <Button size="compact-xs" variant="default" loading={turn.isPending} onClick={() => turn.run(!served)}>
-      {served ? t('models.remove') : t('models.serve')}
-    </Button>
   );
 }

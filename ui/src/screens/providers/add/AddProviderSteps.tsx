@@ -1,16 +1,15 @@
-import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
-import { IconAlertTriangle } from '@tabler/icons-react';
+import { Stack } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../../api/list';
-import { ProblemAlert } from '../../../widgets/ProblemAlert';
 import { AccessStep } from './AccessStep';
 import { DoneStep } from './DoneStep';
 import { choose, definitionOf, type Draft, emptyDraft, freeName, isChat, suggested } from './draft';
 import { ModelsStep } from './ModelsStep';
 import { PlacesStep } from './PlacesStep';
-import { firstName, planOf } from './plan';
+import { firstName, misnamed, planOf } from './plan';
+import { SaveReport } from './SaveReport';
 import { ServiceStep } from './ServiceStep';
 import classes from './Steps.module.css';
 import { useSave } from './useSave';
@@ -82,42 +81,12 @@ function Round({ onDone, onDirty, onMore }: Props & { onMore: () => void }) {
   };
 
   const start = () => {
-    const missing = draft.places.filter((place) => place.id.startsWith('new:') && place.models.length > 0 && !place.name.trim());
-    const twice = draft.places.filter((place) => place.id.startsWith('new:') && pools.rows.some((pool) => pool.name === place.name.trim()));
-    setErrors({
-      ...Object.fromEntries(missing.map((place) => [place.id, t('places.nameMissing')])),
-      ...Object.fromEntries(twice.map((place) => [place.id, t('places.nameTaken')])),
-    });
-    if (missing.length + twice.length === 0) void save.save(planOf(draft, entries, pools.rows));
+    const found = misnamed(draft.places, pools.rows);
+    setErrors(Object.fromEntries(Object.entries(found).map(([id, what]) => [id, t(`places.${what}`)])));
+    if (Object.keys(found).length === 0) void save.save(planOf(draft, entries, pools.rows));
   };
 
   const model = firstName(draft, pools.rows);
-  const { made, left, problem } = save.saved;
-  const report = made ? (
-    left.length > 0 && (
-      <Alert color="orange" icon={<IconAlertTriangle />} role="alert" title={t('partly.title')}>
-        <Text size="sm">{t('partly.made', { provider: draft.name, count: made.created })}</Text>
-        <List size="sm" my="xs">
-          {left.map(({ extension, problem }) => (
-            <List.Item key={extension.pool}>
-              <bdi>{extension.pool}</bdi>: {t(`common:problems.${problem.code}`, { defaultValue: problem.detail || problem.title })}
-            </List.Item>
-          ))}
-        </List>
-        <Group gap="xs">
-          <Button size="xs" variant="default" onClick={() => void save.goOn()} loading={save.pending}>
-            {t('partly.again')}
-          </Button>
-          <Button size="xs" variant="subtle" onClick={finish}>
-            {t('partly.without')}
-          </Button>
-        </Group>
-      </Alert>
-    )
-  ) : (
-    <ProblemAlert problem={problem ?? pools.error} />
-  );
-
   return (
     <Stack gap="md">
       <ol className={classes.steps} ref={top} aria-label={t('steps.label')}>
@@ -175,7 +144,7 @@ function Round({ onDone, onDirty, onMore }: Props & { onMore: () => void }) {
           onSave={start}
           onBack={() => go(2)}
           saving={save.pending || pools.isPending}
-          report={report}
+          report={<SaveReport save={save} provider={draft.name} problem={pools.error} onSkip={finish} />}
           errors={errors}
         />
       )}

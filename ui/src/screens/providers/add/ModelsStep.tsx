@@ -22,7 +22,8 @@ interface Props {
   /** Whether going on asks a model first. */
   tests: boolean;
   onNext: (withTest: boolean) => void;
-  onBack: () => void;
+  /** Nothing where this is the first step. */
+  onBack?: () => void;
 }
 
 const ROW = 38;
@@ -48,7 +49,7 @@ export function ModelsStep({ offered, models, onChange, attempt, onTry, keys, te
   const toggle = (model: string, on: boolean) => onChange(on ? [...models, model] : models.filter((one) => one !== model));
   return (
     <Stack gap="sm">
-      {offered === null || offered.length === 0 ? <Text size="sm">{t('models.noList')}</Text> : <Text size="sm">{t('models.about', { count: offered.length })}</Text>}
+      {offered === null || offered.length === 0 ? <Text size="sm">{t('models.noList')}</Text> : <Text size="sm">{t(tests ? 'models.about' : 'models.tick', { count: offered.length })}</Text>}
       {keys > 1 && (
         <Text size="sm" c="dimmed">
           {t('models.firstKey', { count: keys })}
@@ -121,9 +122,13 @@ export function ModelsStep({ offered, models, onChange, attempt, onTry, keys, te
         <TryReport attempt={attempt} />
       </div>
       <Group justify="space-between">
-        <Button variant="default" onClick={onBack}>
-          {t('back')}
-        </Button>
+        {onBack ? (
+          <Button variant="default" onClick={onBack}>
+            {t('back')}
+          </Button>
+        ) : (
+          <div />
+        )}
         <Group gap="sm">
           <Text size="sm" c="dimmed" role="status">
             {t('models.ticked', { count: models.length })}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { askedFor, choose, definitionOf, emptyDraft, freeName, nameOfAddress, type Preset, suggested, withClient } from './draft';
-import { extended, firstName, planOf, type Pool } from './plan';
+import { changeOf, declaredModels, extended, firstName, misnamed, planOf, type Pool } from './plan';
 
 const preset = (more: Partial<Preset>): Preset => ({
   name: 'deepseek', title: 'DeepSeek', protocol: 'chat', base_url: 'https://api.deepseek.com', needs_base_url: false, auth: 'key',
@@ -71,6 +71,23 @@ describe('what saving takes', () => {
         { pool: 'quick', add: ['deep/m-mini'] },
         { pool: 'opus', add: ['deep/m-pro'] },
       ],
+    });
+  });
+
+  it('is what was ticked or not any more where the provider is there', () => {
+    expect(changeOf({ ...full, name: 'deep' }, ['m-pro', 'old'], pools)).toEqual({
+      models: { provider: 'deep', add: ['m-mini', 'm-chat'], remove: ['old'] },
+      body: { providers: [], credentials: [], pools: planOf(full, [], pools).body.pools },
+      extensions: planOf(full, [], pools).extensions,
+    });
+    expect([declaredModels({ definition: { models: 'one' } }), declaredModels({ definition: { models: ['a', 'b'] } }), declaredModels({ definition: {} })]).toEqual([['one'], ['a', 'b'], []]);
+  });
+
+  it('asks for names of new pools that nobody has', () => {
+    const place = (id: string, name: string, models: string[]) => ({ id, name, models });
+    expect(misnamed([place('new:1', ' ', ['m']), place('new:2', '', []), place('new:3', ' opus ', ['m']), place('pool:opus', 'opus', ['m'])], pools)).toEqual({
+      'new:1': 'nameMissing',
+      'new:3': 'nameTaken',
     });
   });
 

@@ -9,8 +9,16 @@ export interface Extension {
   add: string[];
 }
 
-/** What saving takes: one call that makes everything or nothing, then a change for each pool that is there already. */
+/** Models that clients may ask a provider that is there for, and may not any more. */
+export interface Models {
+  provider: string;
+  add: string[];
+  remove: string[];
+}
+
+/** What saving takes: a change of the provider where it is there, one call that makes everything or nothing, and a change for each pool that is there. */
 export interface Plan {
+  models?: Models;
   body: { providers: Record<string, unknown>[]; credentials: Record<string, unknown>[]; pools: Record<string, unknown>[] };
   extensions: Extension[];
 }
@@ -24,10 +32,19 @@ export function poolOf(place: Place, pools: Pool[]): Pool | undefined {
 
 export function planOf(draft: Draft, entries: Record<string, unknown>[], pools: Pool[]): Plan {
   const provider = draft.name.trim();
-  const plan: Plan = {
-    body: { providers: [definitionOf(draft)], credentials: entries.map((entry) => ({ ...entry, provider })), pools: [] },
-    extensions: [],
-  };
+  return assigned(draft, pools, { providers: [definitionOf(draft)], credentials: entries.map((entry) => ({ ...entry, provider })), pools: [] });
+}
+
+/** The same of a provider that is there, and of which clients could ask for `before`. */
+export function changeOf(draft: Draft, before: string[], pools: Pool[]): Plan {
+  const add = draft.models.filter((model) => !before.includes(model));
+  const remove = before.filter((model) => !draft.models.includes(model));
+  return { ...assigned(draft, pools, { providers: [], credentials: [], pools: [] }), models: { provider: draft.name, add, remove } };
+}
+
+function assigned(draft: Draft, pools: Pool[], body: Plan['body']): Plan {
+  const provider = draft.name.trim();
+  const plan: Plan = { body, extensions: [] };
   for (const place of draft.places) {
     // What was ticked off again after it was assigned is not meant any more.
     const add = place.models.filter((model) => draft.models.includes(model)).map((model) => `${provider}/${model}`);
@@ -39,6 +56,23 @@ export function planOf(draft: Draft, entries: Record<string, unknown>[], pools: 
     else plan.body.pools.push({ name: place.name.trim(), ...(place.tier ? { tier: place.tier } : {}), targets: add });
   }
   return plan;
+}
+
+/** The models that a provider declares, as they are written. */
+export function declaredModels(provider: Pick<Schemas['Provider'], 'definition'>): string[] {
+  const declared = provider.definition?.models;
+  return Array.isArray(declared) ? declared.map(String) : typeof declared === 'string' ? [declared] : [];
+}
+
+/** New pools without a name, or with one that is taken, by the ids of their places. */
+export function misnamed(places: Place[], pools: Pool[]): Record<string, 'nameMissing' | 'nameTaken'> {
+  const found: Record<string, 'nameMissing' | 'nameTaken'> = {};
+  for (const { id, name, models } of places) {
+    if (!id.startsWith('new:')) continue;
+    if (pools.some((pool) => pool.name === name.trim())) found[id] = 'nameTaken';
+    else if (models.length > 0 && !name.trim()) found[id] = 'nameMissing';
+  }
+  return found;
 }
 
 type DeclaredTarget = string | { target: string; weight?: number; priority?: number };

@@ -3,7 +3,7 @@ import { useRef, useState } from 'react';
 import { api, ifMatch, type Schemas } from '../../../api/client';
 import { Problem } from '../../../api/problem';
 import { useRefresh } from '../../../api/query';
-import { extended, type Extension, type Plan, type Pool } from './plan';
+import { declaredModels, extended, type Extension, type Models, type Plan, type Pool } from './plan';
 
 /** How far saving has come. What is made stays made: `left` are the pools that were to get targets and did not. */
 export interface Saved {
@@ -24,6 +24,17 @@ async function extend({ pool, add }: Extension): Promise<void> {
     body: { targets: extended(there, add) as Schemas['ChangePool']['targets'] },
   });
 }
+
+/** Makes a change to what is declared now, so that what others changed meanwhile stays. */
+async function offer({ provider, add, remove }: Models): Promise<void> {
+  if (add.length + remove.length === 0) return;
+  const path = { params: { path: { id: provider } } };
+  const now = (await api.GET('/admin/api/providers/{id}', path)).data as Schemas['Provider'];
+  const models = [...new Set([...declaredModels(now).filter((model) => !remove.includes(model)), ...add])];
+  await api.PATCH('/admin/api/providers/{id}', { params: path.params, headers: ifMatch(now.revision), body: { models } });
+}
+
+const NOTHING: Schemas['WholeMade'] = { dry_run: false, results: [], created: 0, exists: 0 };
 
 export function useSave(onDone: () => void) {
   const refresh = useRefresh();
@@ -65,7 +76,9 @@ export function useSave(onDone: () => void) {
       within(async () => {
         let made: Schemas['WholeMade'];
         try {
-          made = (await api.POST('/admin/api/import', { body: { ...plan.body } })).data as Schemas['WholeMade'];
+          if (plan.models) await offer(plan.models);
+          const anything = Object.values(plan.body).some((list) => list.length > 0);
+          made = anything ? ((await api.POST('/admin/api/import', { body: { ...plan.body } })).data as Schemas['WholeMade']) : NOTHING;
         } catch (error) {
           setSaved({ left: [], extended: [], problem: Problem.of(error) });
           return;

@@ -1,0 +1,103 @@
+import { Modal, Stack } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { useAll } from '../../api/list';
+import { useTell } from '../../widgets/act';
+import { Confirm } from '../../widgets/confirm';
+import { Waiting } from '../../widgets/Waiting';
+import { type Draft, emptyDraft } from './add/draft';
+import { ModelsStep } from './add/ModelsStep';
+import { PlacesStep } from './add/PlacesStep';
+import { changeOf, declaredModels, misnamed } from './add/plan';
+import { SaveReport } from './add/SaveReport';
+import { useSave } from './add/useSave';
+import { useTry } from './add/useTry';
+import type { Provider } from './columns';
+
+interface Props {
+  provider: Provider;
+  /** What the service says it has; `null` where it was not asked or has no list. */
+  offered: string[] | null;
+  /** It is being asked. */
+  asking: boolean;
+  opened: boolean;
+  onClose: () => void;
+}
+
+/** Which models of a provider that is there are offered to clients, and what they are used for. */
+export function ChooseModels({ opened, onClose, ...rest }: Props) {
+  const { t } = useTranslation(['providers', 'common']);
+  const [dirty, setDirty] = useState(false);
+  const [leaving, setLeaving] = useState(false);
+  const shut = () => {
+    setDirty(false);
+    setLeaving(false);
+    onClose();
+  };
+  return (
+    <>
+      <Modal opened={opened} onClose={() => (dirty ? setLeaving(true) : shut())} closeOnClickOutside={false} title={t('models.choose')} size={760}>
+        <Steps {...rest} onDirty={setDirty} onDone={shut} />
+      </Modal>
+      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('common:leave.title')} action={t('common:leave.do')} onConfirm={shut}>
+        {t('common:leave.text')}
+      </Confirm>
+    </>
+  );
+}
+
+function Steps({ provider, offered, asking, onDirty, onDone }: Omit<Props, 'opened' | 'onClose'> & { onDirty: (dirty: boolean) => void; onDone: () => void }) {
+  const { t } = useTranslation(['providers', 'common']);
+  const tell = useTell();
+  const [before] = useState(() => declaredModels(provider));
+  const [draft, setDraft] = useState<Draft>(() => ({ ...emptyDraft(), name: provider.name, models: before }));
+  const [step, setStep] = useState<'models' | 'places'>('models');
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const pools = useAll('/admin/api/pools', 'pools');
+  const ask = useTry();
+  const finish = () => {
+    tell.done(t('common:saved'));
+    onDone();
+  };
+  const save = useSave(finish);
+  const change = (next: Partial<Draft>) => setDraft((now) => ({ ...now, ...next }));
+  const dirty = draft.models !== before || draft.places.some((place) => place.models.length > 0);
+  useEffect(() => onDirty(dirty), [dirty, onDirty]);
+  const start = () => {
+    const found = misnamed(draft.places, pools.rows);
+    setErrors(Object.fromEntries(Object.entries(found).map(([id, what]) => [id, t(`places.${what}`)])));
+    if (Object.keys(found).length === 0) void save.save(changeOf(draft, before, pools.rows));
+  };
+  if (asking) return <Waiting />;
+  return (
+    <Stack>
+      {step === 'models' ? (
+        <ModelsStep
+          offered={offered}
+          models={draft.models}
+          onChange={(models) => change({ models })}
+          attempt={ask}
+          onTry={(model) => void ask.run({ provider: provider.name, model })}
+          keys={0}
+          tests={false}
+          onNext={() => {
+            ask.reset();
+            setStep('places');
+          }}
+        />
+      ) : (
+        <PlacesStep
+          draft={draft}
+          pools={pools.rows}
+          onChange={(places) => change({ places })}
+          onSave={start}
+          onBack={() => setStep('models')}
+          saving={save.pending || pools.isPending}
+          report={<SaveReport save={save} provider={provider.name} problem={pools.error} onSkip={finish} />}
+          errors={errors}
+        />
+      )}
+    </Stack>
+  );
+}
