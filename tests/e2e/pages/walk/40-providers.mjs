@@ -60,6 +60,147 @@ export default {
     await dialog.getByRole("button", { name: t("access.untested") }).waitFor();
   },
 
+  "a known service is a card and a key; the model is asked with it before anything is saved": async (walk) => {
+    const page = await walk.open("/providers?add=new");
+    const dialog = page.getByRole("dialog", { name: t("addTitle") });
+    await dialog.getByRole("textbox", { name: t("service.search") }).fill("databricks");
+    await dialog.getByRole("button", { name: /^Databricks/ }).click();
+    await dialog.getByRole("textbox", { name: t("access.address") }).fill(walk.fakes.chat);
+    await dialog.getByRole("textbox", { name: t("access.keys") }).fill("sk-card-0123456789");
+    await dialog.getByRole("button", { name: t("access.test") }).click();
+    const models = dialog.getByRole("group", { name: t("models.title") });
+    // A service that lists its models for anybody: one that refuses to answer is not gone past unasked.
+    await models.getByRole("checkbox", { name: "refuse-1", exact: true }).check();
+    await dialog.getByRole("button", { name: t("access.test") }).click();
+    await dialog.getByText(t("try.refused")).waitFor();
+    await dialog.getByRole("button", { name: t("access.untested") }).waitFor();
+    await models.getByRole("checkbox", { name: "refuse-1", exact: true }).uncheck();
+    await models.getByRole("checkbox", { name: "fast-1", exact: true }).check();
+    await walk.axe(page);
+    await dialog.getByRole("button", { name: t("access.test") }).click();
+    await dialog.getByRole("button", { name: t("places.save"), exact: true }).click();
+    await dialog.getByText(t("done.title")).waitFor();
+    const { definition } = await walk.api("GET", "providers/databricks");
+    walk.assert.equal(definition.preset, "databricks");
+    walk.assert.equal(walk.fakes.last("chat").key, "sk-card-0123456789");
+  },
+
+  "the JSON of OAuth accounts brings its client along": async (walk) => {
+    const page = await walk.open("/providers?add=new");
+    const dialog = page.getByRole("dialog", { name: t("addTitle") });
+    await dialog.getByRole("textbox", { name: t("service.search") }).fill("antigravity");
+    await dialog.getByRole("button", { name: /Antigravity accounts/ }).click();
+    await dialog.getByLabel(new RegExp(`^${t("access.name")}`)).fill("walk-google");
+    await dialog.getByLabel(t("access.needs.oauth_token_url")).fill(walk.fakes.token);
+    const accounts = { provider: "another", oauth_config: { client_id: "walk-client", client_secret: "walk-client-secret" }, projects: [{ project_id: "p-1", refresh_token: "spoiled-walk-google-1" }, { project_id: "p-2", refresh_token: "spoiled-walk-google-2" }] };
+    await dialog.getByRole("textbox", { name: t("access.accounts") }).fill(JSON.stringify(accounts));
+    await dialog.getByRole("button", { name: t("access.test") }).click();
+    // Its tokens are refused by the token endpoint: that is the reason told, not a form that is not filled in.
+    await dialog.getByText(t("try.refused")).waitFor();
+    walk.assert.equal(await dialog.getByLabel(t("access.needs.oauth_client_id")).inputValue(), "walk-client");
+    await walk.axe(page);
+    await dialog.getByRole("button", { name: t("access.untested") }).click();
+    await dialog.getByRole("button", { name: t("next"), exact: true }).click();
+    await dialog.getByRole("button", { name: t("places.save"), exact: true }).click();
+    await dialog.getByText(t("done.title")).waitFor();
+    walk.assert.equal((await walk.api("GET", "providers/walk-google")).definition.oauth.client_id, "walk-client");
+    walk.assert.equal((await walk.api("GET", "credentials?provider=walk-google")).credentials.length, 2);
+    walk.assert(!(await page.content()).includes("walk-client-secret"), "the secret is in the page no more");
+  },
+
+  "going back while a test runs stays there": async (walk) => {
+    const page = await walk.open("/providers");
+    walk.expect(/failed: .*providers\/try/, /providers\/try.*(abort|ABORTED)/i);
+    const dialog = await access(page, { name: "walk-back", address: walk.fakes.silent, keys: "sk-back-0123456789" });
+    await dialog.getByRole("button", { name: t("access.test") }).click();
+    await dialog.getByText(t("try.running")).waitFor();
+    await dialog.getByRole("button", { name: t("back"), exact: true }).click();
+    await dialog.getByRole("button", { name: new RegExp(t("service.custom")) }).click();
+    walk.assert.equal(await dialog.getByRole("textbox", { name: t("access.keys") }).inputValue(), "sk-back-0123456789");
+    walk.assert.equal(await dialog.getByText(t("try.running")).count(), 0);
+  },
+
+  "a provider that is there is tested, and its models are chosen and assigned": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-there", protocol: "chat", base_url: walk.fakes.chat, models: ["deep-1"] });
+    await walk.api("POST", "credentials", { provider: "walk-there", key: "sk-there-0123456789" });
+    const page = await walk.open("/providers?open=walk-there");
+    const drawer = page.getByRole("dialog", { name: "walk-there" });
+    await drawer.getByRole("button", { name: t("actions.test"), exact: true }).click();
+    await drawer.getByText(/^It answers/).waitFor();
+    await drawer.getByRole("tab", { name: t("tabs.models") }).click();
+    await drawer.getByRole("button", { name: `${t("models.ask")}: deep-1` }).click();
+    await drawer.getByText(/^It answers/).waitFor();
+    await walk.axe(page);
+    await drawer.getByRole("button", { name: t("models.choose") }).click();
+    const dialog = page.getByRole("dialog", { name: t("models.choose") });
+    const models = dialog.getByRole("group", { name: t("models.title") });
+    await models.getByRole("checkbox", { name: "fast-1", exact: true }).check();
+    await models.getByRole("checkbox", { name: "tool-1", exact: true }).check();
+    await models.getByRole("checkbox", { name: "deep-1", exact: true }).uncheck();
+    // Somebody else offers one more meanwhile: it stays.
+    await walk.api("PATCH", "providers/walk-there", { models: ["deep-1", "slow-1"] });
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog", { name: t("common:leave.title") }).getByRole("button", { name: t("common:cancel") }).click();
+    await dialog.getByRole("button", { name: t("next"), exact: true }).click();
+    await dialog.getByRole("button", { name: t("places.more") }).click();
+    await page.getByRole("menuitem", { name: t("places.new") }).click();
+    await dialog.getByRole("textbox", { name: t("places.name"), exact: true }).fill("walk-there-pool");
+    await dialog.getByLabel(`${t("places.models")}: ${t("places.new")}`).click();
+    await page.getByRole("option", { name: "fast-1", exact: true }).click();
+    await page.keyboard.press("Tab");
+    await walk.axe(page);
+    await dialog.getByRole("button", { name: t("places.save"), exact: true }).click();
+    await dialog.waitFor({ state: "detached" });
+    walk.assert.deepEqual((await walk.api("GET", "providers/walk-there")).definition.models, ["slow-1", "fast-1", "tool-1"]);
+    walk.assert.deepEqual((await walk.api("GET", "pools/walk-there-pool")).targets.map((one) => one.target), ["walk-there/fast-1"]);
+  },
+
+  "one is switched off and on, and deleted with its keys": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-gone", protocol: "chat", base_url: walk.fakes.chat });
+    for (const n of [1, 2]) await walk.api("POST", "credentials", { provider: "walk-gone", key: `sk-gone-0123456789-${n}` });
+    walk.expect(/answered: 409 DELETE/, /console: .*409/, /answered: 404 GET \S+\/providers\/walk-gone/, /console: .*404.*walk-gone/);
+    const page = await walk.open("/providers?open=walk-gone");
+    const drawer = page.getByRole("dialog", { name: "walk-gone" });
+    await drawer.getByRole("switch").uncheck({ force: true });
+    await page.getByText(t("actions.disabled", { name: "walk-gone" })).waitFor();
+    walk.assert.equal((await walk.api("GET", "providers/walk-gone")).enabled, false);
+    await drawer.getByRole("switch").check({ force: true });
+    await page.getByText(t("actions.enabled", { name: "walk-gone" })).waitFor();
+    walk.assert.equal((await walk.api("GET", "providers/walk-gone")).enabled, true);
+    await walk.settled(page);
+    await drawer.getByRole("button", { name: t("common:delete") }).click();
+    const confirm = page.getByRole("dialog", { name: t("delete.title", { name: "walk-gone" }) });
+    await confirm.getByRole("button", { name: t("common:delete"), exact: true }).click();
+    await confirm.getByText(t("delete.needed")).waitFor();
+    await confirm.getByLabel(t("delete.keysToo_other", { count: 2 })).check();
+    await confirm.getByRole("button", { name: t("delete.withKeys") }).click();
+    await page.getByText(t("delete.done", { name: "walk-gone" })).waitFor();
+    await walk.api("GET", "providers/walk-gone", undefined, { expect: 404 });
+    walk.assert.equal((await walk.api("GET", "credentials?provider=walk-gone")).credentials.length, 0);
+  },
+
+  "a save that is cut off or answered 500 keeps what was typed": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-cut", protocol: "chat", base_url: walk.fakes.chat, models: ["fast-1"] });
+    walk.expect(/answered: 500 PATCH/, /console: .*(500|ERR_FAILED)/, /failed: PATCH/);
+    const page = await walk.open("/providers?open=walk-cut&tab=definition");
+    const drawer = page.getByRole("dialog", { name: "walk-cut" });
+    const field = drawer.getByLabel(t("definition.requests"));
+    await field.fill("9");
+    const save = drawer.getByRole("button", { name: t("common:save"), exact: true });
+    for (const how of [(route) => route.abort(), (route) => route.fulfill({ status: 500, body: "<h1>oops</h1>" })]) {
+      const once = (route) => (route.request().method() === "PATCH" ? how(route) : route.fallback());
+      await page.route("**/providers/walk-cut", once);
+      await save.click();
+      await drawer.getByRole("alert").waitFor();
+      walk.assert.equal(await field.inputValue(), "9");
+      await page.unroute("**/providers/walk-cut", once);
+    }
+    await walk.axe(page);
+    await save.click();
+    await page.getByText(t("common:saved")).waitFor();
+    walk.assert.equal((await walk.api("GET", "providers/walk-cut")).definition.requests, 9);
+  },
+
   "a provider that never answers can be given up, and what was typed stays": async (walk) => {
     const page = await walk.open("/providers");
     const dialog = await access(page, { name: "walk-silent", address: walk.fakes.silent, keys: "sk-silent-0123456789" });

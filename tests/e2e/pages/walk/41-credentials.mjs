@@ -45,6 +45,22 @@ export default {
     await dialog.getByRole("textbox", { name: t("import.text") }).waitFor();
   },
 
+  "five thousand lines are sent to their end": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-thousands", protocol: "chat", base_url: walk.fakes.chat });
+    const page = await walk.open("/credentials?add=new");
+    const dialog = page.getByRole("dialog", { name: t("import.title") });
+    await dialog.getByPlaceholder(t("import.providerPick")).click();
+    await page.getByRole("option", { name: "walk-thousands", exact: true }).click();
+    await dialog.getByRole("textbox", { name: t("import.text") }).fill(Array.from({ length: 5_001 }, (_, at) => `sk-thousand-${at % 5_000}-0123456789`).join("\n"));
+    await dialog.getByRole("button", { name: t("import.start"), exact: true }).click();
+    await dialog.getByText(t("import.phase.done", { done: "5,001", total: "5,001" })).waitFor({ timeout: 60_000 });
+    await dialog.getByText(`${t("import.results.created")} 5,000`).waitFor();
+    await dialog.getByText(`${t("import.results.duplicate")} 1`, { exact: true }).waitFor();
+    await dialog.getByRole("button", { name: t("import.close"), exact: true }).last().click();
+    await page.getByRole("row", { name: /walk-thousands/ }).first().waitFor();
+    await walk.api("DELETE", "providers/walk-thousands", undefined, { expect: 409 });
+  },
+
   "several are probed together, each with its result": async (walk) => {
     await walk.api("POST", "credentials", { provider: "walk-import", key: "sk-wrong-0123456789" });
     const page = await walk.open("/credentials?provider=walk-import");
@@ -57,6 +73,61 @@ export default {
     await dialog.getByRole("button", { name: t("common:close"), exact: true }).last().click();
     const states = (await walk.api("GET", "credentials?provider=walk-import")).credentials.map((one) => one.state);
     walk.assert(states.includes("invalid") || states.includes("cooling"), states.join());
+  },
+
+  "one is switched off and on, and several are deleted together": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-many", protocol: "chat", base_url: walk.fakes.chat });
+    for (let at = 0; at < 7; at += 1) await walk.api("POST", "credentials", { provider: "walk-many", name: `many-${at}`, key: `sk-walk-many-0123456789-${at}` });
+    const [one] = (await walk.api("GET", "credentials?provider=walk-many")).credentials;
+    const page = await walk.open(`/credentials?provider=walk-many&open=${one.id}`);
+    const drawer = page.getByRole("dialog");
+    await drawer.getByRole("switch").uncheck({ force: true });
+    await page.getByText(t("turned.off", { name: one.label })).waitFor();
+    walk.assert.equal((await walk.api("GET", `credentials/${one.id}`)).enabled, false);
+    await drawer.getByRole("switch").check({ force: true });
+    await page.getByText(t("turned.on", { name: one.label })).waitFor();
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    await page.getByRole("checkbox", { name: t("common:table.selectAll") }).check();
+    // What was picked belongs to the filter that it was picked under.
+    await page.getByRole("textbox", { name: t("filters.search") }).fill("many-1");
+    await page.getByRole("toolbar").waitFor({ state: "detached" });
+    await page.getByRole("textbox", { name: t("filters.search") }).fill("");
+    await page.getByRole("row", { name: /many-6/ }).waitFor();
+    await page.getByRole("checkbox", { name: t("common:table.selectAll") }).check();
+    await page.getByRole("toolbar").getByRole("button", { name: t("acts.delete"), exact: true }).click();
+    const asks = page.getByRole("dialog", { name: t("delete.title_other", { count: 7 }) });
+    await asks.getByRole("textbox").fill("7");
+    await asks.getByRole("button", { name: t("common:delete"), exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: t("acts.delete") });
+    await dialog.getByText(t("bulk.progress", { done: 7, total: 7 })).waitFor();
+    await dialog.getByRole("button", { name: t("common:close"), exact: true }).last().click();
+    walk.assert.equal((await walk.api("GET", "credentials?provider=walk-many")).credentials.length, 0);
+  },
+
+  "an account shows its tokens' times, and is refreshed": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-oauth", protocol: "chat", base_url: walk.fakes.chat, oauth: { token_url: walk.fakes.token, client_id: "walk" } });
+    const page = await walk.open("/credentials?add=new");
+    const add = page.getByRole("dialog", { name: t("import.title") });
+    await add.getByPlaceholder(t("import.providerPick")).click();
+    await page.getByRole("option", { name: "walk-oauth", exact: true }).click();
+    // A provider with an OAuth client takes accounts: nobody has to say so.
+    walk.assert(await add.getByRole("radio", { name: t("import.accounts") }).isChecked());
+    await add.getByRole("textbox", { name: t("import.text") }).fill("good-walk-oauth-0123456789");
+    await add.getByRole("button", { name: t("import.start"), exact: true }).click();
+    await add.getByText(t("import.phase.done", { done: 1, total: 1 })).waitFor();
+    // Nothing is left that could be lost.
+    await page.keyboard.press("Escape");
+    await add.waitFor({ state: "detached" });
+    const [one] = (await walk.api("GET", "credentials?provider=walk-oauth")).credentials;
+    walk.assert.equal(one.kind, "account");
+    await walk.go(page, `/credentials?open=${one.id}&tab=account`);
+    const drawer = page.getByRole("dialog");
+    await drawer.getByRole("button", { name: t("acts.refresh"), exact: true }).click();
+    await page.getByText(t("answers.refresh")).waitFor();
+    await drawer.getByText(t("account.expires"), { exact: true }).waitFor();
+    await walk.axe(page);
+    await walk.shot(page, "credential-account");
   },
 
   "its settings are changed, and its secret is not shown": async (walk) => {

@@ -47,6 +47,22 @@ export default {
     walk.assert.equal(`${told.attempts[0].provider}/${told.attempts[0].model}`, "file-messages/messages-fast-1");
   },
 
+  "an alias and a pattern are made here, and answer": async (walk) => {
+    const page = await walk.open("/models");
+    for (const [form, text, asked] of [["alias", "walk-nickname", "walk-nickname"], ["glob", "walk-heron-*", "walk-heron-7"]]) {
+      await page.getByRole("button", { name: t("rule.make") }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText(t(`rule.forms.${form}`), { exact: true }).click();
+      await dialog.getByRole("textbox", { name: t(`rule.asks.${form}`) }).fill(text);
+      await dialog.getByRole("combobox", { name: t("rule.answer") }).fill("file-chat/chat-fast-1");
+      await page.keyboard.press("Tab");
+      await dialog.getByRole("button", { name: t("rule.create") }).click();
+      await dialog.waitFor({ state: "detached" });
+      const answer = await walk.client("chat", asked, "Hello");
+      walk.assert.equal(answer.status, 200, answer.text);
+    }
+  },
+
   "a target that is none is told beside its field, and nothing is lost": async (walk) => {
     walk.expect(/answered: 400 POST \S+\/routes/, /console: .*400/);
     const page = await walk.open("/models?rule=new&for=walk-alias");

@@ -80,6 +80,28 @@ export default {
     walk.assert.deepEqual(pool.targets.map(({ target, priority }) => `${target} ${priority}`), ["file-messages/messages-fast-1 1", "file-chat/chat-fast-1 2"]);
   },
 
+  "targets are dragged with the pointer, and being switched off meanwhile is no conflict": async (walk) => {
+    await walk.api("POST", "pools", { name: "walk-drag", targets: ["file-chat/chat-fast-1", "file-messages/messages-fast-1", "file-gemini/gemini-fast-1"] });
+    const page = await walk.open("/pools?open=walk-drag");
+    const handle = (target) => page.getByRole("button", { name: t("list.move", { target }) });
+    const from = await handle("file-chat/chat-fast-1").boundingBox();
+    const to = await handle("file-gemini/gemini-fast-1").boundingBox();
+    await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2 + 10, { steps: 3 });
+    await page.mouse.move(to.x + to.width / 2, to.y + to.height / 2 + 4, { steps: 8 });
+    await page.mouse.up();
+    await page.getByText(t("unsaved")).waitFor();
+    await page.getByRole("switch", { name: t("head.on") }).uncheck({ force: true });
+    await page.getByText(t("turnedOff", { name: "walk-drag" })).waitFor();
+    await walk.settled(page);
+    await page.getByRole("button", { name: t("common:save"), exact: true }).click();
+    await page.getByText(t("allSaved")).waitFor();
+    const pool = await walk.api("GET", "pools/walk-drag");
+    walk.assert.equal(pool.enabled, false);
+    walk.assert.deepEqual(pool.definition.targets, ["file-messages/messages-fast-1", "file-gemini/gemini-fast-1", "file-chat/chat-fast-1"]);
+  },
+
   "what somebody else changed meanwhile is not overwritten unasked": async (walk) => {
     walk.expect(/answered: 412 PATCH/, /console: .*412/);
     const made = await walk.api("POST", "pools", { name: "walk-stale", targets: ["file-chat/chat-fast-1"] });
@@ -105,9 +127,9 @@ export default {
     await page.getByRole("button", { name: t("common:delete") }).click();
     const asks = page.getByRole("dialog", { name: t("remove.title", { name: "walk-needed" }) });
     await asks.getByRole("button", { name: t("common:delete") }).click();
-    await asks.getByText(/walk-needs/).first().waitFor();
-    await asks.getByRole("link", { name: t("remove.routes") }).click();
-    await page.getByRole("row", { name: /walk-needs/ }).waitFor();
+    await asks.getByRole("link", { name: "walk-needs" }).click();
+    await page.waitForURL(/\/routes\?open=/);
+    await page.getByRole("dialog", { name: "walk-needs" }).waitFor();
   },
 
   "unsaved changes are not left by mistake": async (walk) => {

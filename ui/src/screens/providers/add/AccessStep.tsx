@@ -30,6 +30,8 @@ export function AccessStep({ draft, onChange: change, attempt, onNext, onBack }:
   const { preset } = draft;
   const needs = askedFor(draft);
   const risky = ['code_assist', 'antigravity', 'warp'].includes(preset?.adapter ?? '');
+  // What runs on one's own machines may run on another one.
+  const asksAddress = !preset || preset.needs_base_url || preset.local;
   // Of a service that takes accounts alone there is nothing to choose; an API key has no OAuth client.
   const choosable = preset?.auth === 'either';
 
@@ -50,7 +52,7 @@ export function AccessStep({ draft, onChange: change, attempt, onNext, onBack }:
   const check = (draft: Draft, parsed: Parsed): Record<string, string> => {
     const found: Record<string, string> = {};
     if (!draft.name.trim()) found.name = t('access.nameMissing');
-    if (!/^https?:\/\/[^/\s]+/.test(draft.address.trim()) && (!preset || preset.needs_base_url)) found.base_url = t('access.addressMissing');
+    if (!/^https?:\/\/[^/\s]+/.test(draft.address.trim()) && asksAddress) found.base_url = t('access.addressMissing');
     for (const path of needs) if (!OPTIONAL.has(path) && !draft.needs[path]?.trim()) found[path] = t('access.needed');
     const wrong = parsed.items.filter((item) => item.wrong);
     if (wrong.length > 0) found.secrets = t('access.unreadable', { count: wrong.length, first: wrong[0]?.at ?? 1 });
@@ -115,7 +117,7 @@ export function AccessStep({ draft, onChange: change, attempt, onNext, onBack }:
             <Text size="sm">{t('access.terms')}</Text>
           </Alert>
         )}
-        {(!preset || preset.needs_base_url) && (
+        {asksAddress && (
           <TextInput
             label={t('access.address')}
             description={t('access.addressHint')}
@@ -187,7 +189,7 @@ export function AccessStep({ draft, onChange: change, attempt, onNext, onBack }:
           value={draft.secrets}
           error={errors.secrets}
           onChange={(secrets) => onChange({ secrets })}
-          autoFocus={preset !== null && !preset.needs_base_url}
+          autoFocus={!asksAddress}
         />
         <div aria-live="polite">
           <ProblemAlert problem={problem} shownElsewhere={Object.keys(errors).map((path) => `providers.0.${path}`)} />
