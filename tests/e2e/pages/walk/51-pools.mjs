@@ -138,8 +138,8 @@ export default {
     await page.getByRole("textbox", { name: t("list.weightOf", { target: "file-messages/messages-fast-1" }) }).fill("3");
     await page.getByText(t("unsaved")).waitFor();
     await page.keyboard.press("Escape");
-    const asks = page.getByRole("dialog", { name: t("leave.title") });
-    await asks.getByRole("button", { name: t("leave.do") }).click();
+    const asks = page.getByRole("dialog", { name: t("common:leave.title") });
+    await asks.getByRole("button", { name: t("common:leave.do") }).click();
     await page.waitForURL(/\/pools$/);
     walk.assert.equal((await walk.api("GET", "pools/walk-leave")).targets[0].weight, 1);
   },

@@ -7,6 +7,7 @@ import { useAll } from '../../api/list';
 import { useChange } from '../../api/query';
 import { useTell } from '../../widgets/act';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useUnsaved } from '../../widgets/unsaved';
 import { EMPTY } from '../routes/route';
 import { REFRESHES, saveRoute } from '../routes/save';
 import { TargetInput } from '../routes/TargetInput';
@@ -44,9 +45,11 @@ function Form({ name, onClose }: { name: string; onClose: () => void }) {
     refreshes: REFRESHES,
     onDone: () => {
       tell.done(t('rule.saved'));
+      settle();
       onClose();
     },
   });
+  const { settle } = useUnsaved(text !== name || to !== '', 'rule');
   const errors = save.error?.fieldErrors() ?? {};
   return (
     <form

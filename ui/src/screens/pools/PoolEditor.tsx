@@ -8,6 +8,7 @@ import { useChange } from '../../api/query';
 import { useTell } from '../../widgets/act';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useUnsaved } from '../../widgets/unsaved';
 import { go, redo, start, undo } from './history';
 import { definitionOf, type Draft, draftOf, emptyDraft, type Pool, same } from './pool';
 import { PoolForm } from './PoolForm';
@@ -19,7 +20,6 @@ interface Props {
   pool?: Pool;
   initial?: Draft;
   pools: Pool[];
-  onDirty: (dirty: boolean) => void;
   onDone: (pool: Pool) => void;
   onGone: () => void;
 }
@@ -27,7 +27,7 @@ interface Props {
 const REFRESHES = ['/admin/api/pools', '/admin/api/models', '/admin/api/routes', '/admin/api/problems'];
 
 /** A pool, changed as a whole: every step can be taken back until it is saved. */
-export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Props) {
+export function PoolEditor({ pool, initial, pools, onDone, onGone }: Props) {
   const { t } = useTranslation(['pools', 'common']);
   const tell = useTell();
   // What the pool was like when the changes began; what others do meanwhile shows when it is saved.
@@ -37,13 +37,7 @@ export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Pr
   const draft = history.now;
   const dirty = !same(draft, saved) || (!pool && draft.rows.length > 1);
   const readOnly = pool !== undefined && pool.origin !== 'database';
-  useEffect(() => onDirty(dirty), [dirty, onDirty]);
-  useEffect(() => {
-    if (!dirty) return undefined;
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener('beforeunload', warn);
-    return () => window.removeEventListener('beforeunload', warn);
-  }, [dirty]);
+  const { settle } = useUnsaved(dirty, 'open', 'new');
   const take = (next: Pool) => {
     const draft = draftOf(next);
     setBase(next);
@@ -73,6 +67,7 @@ export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Pr
       onDone: (pool) => {
         take(pool);
         tell.done(t('saved', { name: pool.name }));
+        settle();
         onDone(pool);
       },
     },
@@ -110,7 +105,7 @@ export function PoolEditor({ pool, initial, pools, onDirty, onDone, onGone }: Pr
           {t('fileOwned')}
         </Alert>
       )}
-      {pool && <PoolHead pool={pool} onGone={onGone} refreshes={REFRESHES} />}
+      {pool && <PoolHead pool={pool} onGone={() => (settle(), onGone())} refreshes={REFRESHES} />}
       <PoolForm draft={draft} change={change} making={!pool} readOnly={readOnly} pools={pools} definition={definition} errors={save.error && !conflict ? save.error.fieldErrors() : {}} />
       {conflict && <ConflictAlert onTake={() => look.mutate()} onReplace={() => save.mutate({ anyway: true })} pending={save.isPending} />}
       <ProblemAlert problem={conflict ? look.error : save.error} />

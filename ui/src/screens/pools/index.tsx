@@ -1,7 +1,6 @@
 import { Button, Drawer, SimpleGrid, Skeleton, Stack, Title } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../api/list';
@@ -20,24 +19,16 @@ export default function Screen() {
   const [search, setSearch] = useSearch({ open: '', new: '' });
   const { rows, error, isPending, refetch } = useAll('/admin/api/pools', 'pools', {}, { refetchInterval: 15_000 });
   const client = useQueryClient();
-  const [dirty, setDirty] = useState(false);
-  const [leaving, setLeaving] = useState(false);
   const tierOf = (pool: Pool) => pool.tier ?? (pool.definition?.tier as string | undefined) ?? null;
   const others = rows.filter((pool) => !TIERS.includes(tierOf(pool) as Tier));
   const open = rows.find((pool) => pool.name === search.open);
   const making = search.new === 'own' || TIERS.includes(search.new as Tier) ? search.new : '';
-  const shut = () => {
-    setDirty(false);
-    setLeaving(false);
-    setSearch({ open: '', new: '' });
-  };
+  const shut = () => setSearch({ open: '', new: '' });
   // It is shown at once, before the list has been read again.
   const done = (pool: Pool) => {
-    setDirty(false);
     client.setQueryData<Pool[]>(['get', '/admin/api/pools', 'all', {}], (rows) => rows && [...rows.filter(({ name }) => name !== pool.name), pool]);
     setSearch({ open: pool.name, new: '' });
   };
-  const close = () => (dirty ? setLeaving(true) : shut());
   const card = (pool: Pool) => <PoolCard key={pool.id ?? pool.name} pool={pool} onOpen={() => setSearch({ open: pool.name, new: '' })} />;
   return (
     <>
@@ -80,15 +71,15 @@ export default function Screen() {
           </Stack>
         )
       )}
-      <Drawer opened={open !== undefined || making !== ''} onClose={close} size="min(760px, 100%)" title={open ? <bdi>{open.name}</bdi> : t('make')}>
+      <Drawer opened={open !== undefined || making !== ''} onClose={shut} size="min(760px, 100%)" title={open ? <bdi>{open.name}</bdi> : t('make')}>
         {open ? (
-          <PoolEditor key={open.id ?? open.name} pool={open} pools={rows} onDirty={setDirty} onDone={done} onGone={shut} />
+          <PoolEditor key={open.id ?? open.name} pool={open} pools={rows} onDone={done} onGone={shut} />
         ) : making !== '' ? (
           <PoolEditor
             key={making}
             initial={emptyDraft(making === 'own' ? '' : (making as Tier), rows.map((pool) => pool.name))}
             pools={rows}
-            onDirty={setDirty}
+           
             onDone={done}
             onGone={shut}
           />
@@ -99,9 +90,6 @@ export default function Screen() {
           {t('gone.text', { name: search.open })}
         </Confirm>
       )}
-      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('leave.title')} action={t('leave.do')} onConfirm={shut}>
-        {t('leave.text')}
-      </Confirm>
     </>
   );
 }

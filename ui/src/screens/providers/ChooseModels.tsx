@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../api/list';
 import { useTell } from '../../widgets/act';
-import { Confirm } from '../../widgets/confirm';
+import { useUnsaved } from '../../widgets/unsaved';
 import { Waiting } from '../../widgets/Waiting';
 import { type Draft, emptyDraft } from './add/draft';
 import { ModelsStep } from './add/ModelsStep';
@@ -29,21 +29,15 @@ interface Props {
 export function ChooseModels({ opened, onClose, ...rest }: Props) {
   const { t } = useTranslation(['providers', 'common']);
   const [dirty, setDirty] = useState(false);
-  const [leaving, setLeaving] = useState(false);
-  const shut = () => {
-    setDirty(false);
-    setLeaving(false);
+  const { leave, settle } = useUnsaved(dirty, 'open', 'tab');
+  const done = () => {
+    settle();
     onClose();
   };
   return (
-    <>
-      <Modal opened={opened} onClose={() => (dirty ? setLeaving(true) : shut())} closeOnClickOutside={false} title={t('models.choose')} size={760}>
-        <Steps {...rest} onDirty={setDirty} onDone={shut} />
-      </Modal>
-      <Confirm opened={leaving} onClose={() => setLeaving(false)} title={t('common:leave.title')} action={t('common:leave.do')} onConfirm={shut}>
-        {t('common:leave.text')}
-      </Confirm>
-    </>
+    <Modal opened={opened} onClose={() => void leave(onClose)} closeOnClickOutside={false} title={t('models.choose')} size={760}>
+      <Steps {...rest} onDirty={setDirty} onDone={done} />
+    </Modal>
   );
 }
 

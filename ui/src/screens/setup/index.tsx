@@ -8,7 +8,7 @@ import { useExpired } from '../../api/auth';
 import { sessionQuery, setupQuery } from '../../app/session';
 import SignInAgain from '../../app/shell/SignInAgain';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
-import { Confirm } from '../../widgets/confirm';
+import { mayLeave } from '../../widgets/unsaved';
 import { Waiting } from '../../widgets/Waiting';
 import { FirstAdmin } from './FirstAdmin';
 
@@ -27,18 +27,13 @@ export default function Setup() {
   const [chosen, setChosen] = useState<number | null>(null);
   const [key, setKey] = useState<string>();
   const [model, setModel] = useState<string>();
-  const [dirty, setDirty] = useState(false);
-  const [leaving, setLeaving] = useState<number | null>(null);
   if (session.isPending || setup.isPending) return <Waiting />;
   const inside = session.data !== undefined && session.data.kind !== 'nobody';
   const step = inside ? Math.max(chosen ?? 1, 1) : 0;
-  const go = (to: number) => {
-    setLeaving(null);
-    setDirty(false);
-    setChosen(to);
-  };
   // A provider that is half filled in is not lost by mistake.
-  const leave = (to: number) => (dirty && to !== step ? setLeaving(to) : setChosen(to));
+  const go = async (to: number) => {
+    if (to !== step && (await mayLeave())) setChosen(to);
+  };
   const finish = () => void navigate({ to: '/' });
   return (
     <Center p="md" component="main">
@@ -54,7 +49,7 @@ export default function Setup() {
               <ColourSwitch />
             </Group>
           </Group>
-          <Stepper active={step} size="sm" allowNextStepsSelect={false} onStepClick={inside ? (at) => at > 0 && leave(at) : undefined} wrap>
+          <Stepper active={step} size="sm" allowNextStepsSelect={false} onStepClick={inside ? (at) => at > 0 && void go(at) : undefined} wrap>
             <Stepper.Step label={t('steps.admin')} />
             <Stepper.Step label={t('steps.provider')} />
             <Stepper.Step label={t('steps.client')} />
@@ -65,15 +60,14 @@ export default function Setup() {
               <Text size="sm">{t('providerText')}</Text>
               <Suspense fallback={<Waiting />}>
                 <AddProviderSteps
-                  onDirty={setDirty}
                   onDone={(model) => {
                     setModel(model);
-                    go(2);
+                    setChosen(2);
                   }}
                 />
               </Suspense>
               <Group justify="flex-end">
-                <Button variant="subtle" onClick={() => leave(2)}>
+                <Button variant="subtle" onClick={() => void go(2)}>
                   {t('later')}
                 </Button>
               </Group>
@@ -85,9 +79,6 @@ export default function Setup() {
             </Suspense>
           )}
         </Stack>
-        <Confirm opened={leaving !== null} onClose={() => setLeaving(null)} title={t('common:leave.title')} action={t('common:leave.do')} onConfirm={() => go(leaving ?? 1)}>
-          {t('common:leave.text')}
-        </Confirm>
         {inside && expired && <SignInAgain />}
       </Card>
     </Center>

@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../../api/list';
+import { useUnsaved } from '../../../widgets/unsaved';
 import { ImportResults } from './ImportResults';
 import { kindOf } from './kind';
 import type { LineKind } from './parse';
@@ -22,18 +23,18 @@ interface Props {
 export function ImportDialog({ opened, onClose, ...rest }: Props) {
   const { t } = useTranslation(['credentials', 'common']);
   const [busy, setBusy] = useState(false);
+  // What was pasted or is on its way is not lost by a stray key.
+  const { leave } = useUnsaved(busy, 'add', 'open');
+  const close = () => void leave(onClose);
   return (
     <Modal
       opened={opened}
-      onClose={() => {
-        // What was pasted or is on its way is not lost by a stray key.
-        if (!busy || window.confirm(t('import.leave'))) onClose();
-      }}
+      onClose={close}
       closeOnClickOutside={false}
       title={rest.tokens ? t('import.tokensTitle') : t('import.title')}
       size={820}
     >
-      <Import {...rest} onBusy={setBusy} onClose={onClose} />
+      <Import {...rest} onBusy={setBusy} onClose={close} />
     </Modal>
   );
 }

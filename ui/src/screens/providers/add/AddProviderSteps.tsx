@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../../api/list';
+import { useUnsaved } from '../../../widgets/unsaved';
 import { AccessStep } from './AccessStep';
 import { DoneStep } from './DoneStep';
 import { choose, definitionOf, type Draft, emptyDraft, freeName, isChat, suggested } from './draft';
@@ -20,8 +21,6 @@ const STEPS = ['service', 'access', 'models', 'places'] as const;
 interface Props {
   /** The reader is through; `model` is what a first request may name. */
   onDone: (model: string | undefined) => void;
-  /** Whether something was typed that would be lost. */
-  onDirty?: (dirty: boolean) => void;
 }
 
 /** Adds a provider: service, access, models, pools. Nothing is saved before the last step. */
@@ -31,7 +30,7 @@ export function AddProviderSteps(props: Props) {
   return <Round key={round} {...props} onMore={() => setRound(round + 1)} />;
 }
 
-function Round({ onDone, onDirty, onMore }: Props & { onMore: () => void }) {
+function Round({ onDone, onMore }: Props & { onMore: () => void }) {
   const { t } = useTranslation(['providers', 'common']);
   const [draft, setDraft] = useState<Draft>(emptyDraft);
   const [step, setStep] = useState(0);
@@ -60,9 +59,7 @@ function Round({ onDone, onDirty, onMore }: Props & { onMore: () => void }) {
 
   const typed = draft.secrets !== '' || draft.address.trim() !== (draft.preset?.base_url ?? '');
   const dirty = step < 4 && (step > 1 || typed);
-  useEffect(() => {
-    onDirty?.(dirty);
-  }, [dirty, onDirty]);
+  useUnsaved(dirty, 'add');
   useEffect(() => {
     top.current?.scrollIntoView({ block: 'nearest' });
   }, [step]);

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { ConflictAlert } from '../../../widgets/ConflictAlert';
 import { readJson } from '../../../widgets/json';
 import { ProblemAlert } from '../../../widgets/ProblemAlert';
+import { useUnsaved } from '../../../widgets/unsaved';
 import type { Definition } from './useDefinition';
 
 interface Props {
@@ -29,6 +30,8 @@ export function DefinitionForm({ form, children, onSave, more = false }: Props) 
     return form.restWrong ? t('definition.noObject') : undefined;
   }, [form.restText, form.restWrong, t]);
   const changed = form.dirty || more;
+  // It stands on a tab of an entry, and is lost with either.
+  useUnsaved(changed, 'open', 'tab');
   return (
     <form
       autoComplete="off"
