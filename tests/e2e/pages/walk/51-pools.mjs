@@ -92,7 +92,7 @@ export default {
     await page.mouse.move(to.x + to.width / 2, to.y + to.height / 2 + 4, { steps: 8 });
     await page.mouse.up();
     await page.getByText(t("unsaved")).waitFor();
-    await page.getByRole("switch", { name: t("head.on") }).uncheck({ force: true });
+    await page.getByRole("switch", { name: t("head.on") }).click({ force: true });
     await page.getByText(t("turnedOff", { name: "walk-drag" })).waitFor();
     await walk.settled(page);
     await page.getByRole("button", { name: t("common:save"), exact: true }).click();
