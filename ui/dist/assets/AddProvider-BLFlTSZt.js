@@ -1,0 +1,1 @@
+export{n as AddProviderSteps}from"./AddProvider-BAMtNI4k.js";
