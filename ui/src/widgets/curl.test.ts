@@ -4,7 +4,7 @@ import { curlLine, keyShown } from './curl';
 
 it('is safe to paste whatever the model is called', () => {
   expect(curlLine('http://h', "it's", 'pp-1')).toBe(
-    `curl http://h/v1/chat/completions -H 'authorization: Bearer pp-1' -H 'content-type: application/json' \\\n  -d '{"model":"it'\\''s","messages":[{"role":"user","content":"hello"}]}'`,
+    `curl http://h/v1/chat/completions \\\n  -H 'authorization: Bearer pp-1' \\\n  -H 'content-type: application/json' \\\n  -d '{"model":"it'\\''s","messages":[{"role":"user","content":"hello"}]}'`,
   );
   expect(curlLine('http://h', 'echo', undefined)).not.toContain('authorization');
 });

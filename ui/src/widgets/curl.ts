@@ -7,6 +7,7 @@ export function keyShown(key: string | undefined, open: boolean | undefined): st
 export function curlLine(origin: string, model: string, key: string | undefined): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }] });
-  const auth = key ? ` -H ${quoted(`authorization: Bearer ${key}`)}` : '';
-  return `curl ${origin}/v1/chat/completions${auth} -H 'content-type: application/json' \\\n  -d ${quoted(body)}`;
+  const auth = key ? [`-H ${quoted(`authorization: Bearer ${key}`)}`] : [];
+  // One thing a line: it is read in narrow places.
+  return [`curl ${origin}/v1/chat/completions`, ...auth, "-H 'content-type: application/json'", `-d ${quoted(body)}`].join(' \\\n  ');
 }

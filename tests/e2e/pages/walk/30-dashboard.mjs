@@ -65,12 +65,12 @@ export default {
   "a stretch of time of one's own is picked, and stands in the address": async (walk) => {
     const page = await walk.open("/");
     await page.getByRole("button", { name: t("common:range.own") }).click();
-    await page.getByLabel(t("common:range.from")).fill("2026-01-02T03:04");
-    await page.getByLabel(t("common:range.to")).fill("2026-01-01T03:04");
+    await page.getByLabel(t("common:range.from"), { exact: true }).fill("2026-01-02T03:04");
+    await page.getByLabel(t("common:range.to"), { exact: true }).fill("2026-01-01T03:04");
     await page.getByText(t("common:range.order")).waitFor();
-    await page.getByLabel(t("common:range.to")).fill("2026-01-03T03:04");
+    await page.getByLabel(t("common:range.to"), { exact: true }).fill("2026-01-03T03:04");
     await walk.axe(page);
-    await page.getByRole("button", { name: t("common:range.show") }).click();
+    await page.getByRole("button", { name: t("common:range.show"), exact: true }).click();
     await page.waitForURL(/from=.*&to=/);
     await walk.settled(page);
     await page.getByRole("button", { name: t("common:range.clear") }).click();

@@ -201,6 +201,27 @@ export default {
     walk.assert.equal((await walk.api("GET", "providers/walk-cut")).definition.requests, 9);
   },
 
+  "settings that were typed are not left by mistake": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-typed", protocol: "chat", base_url: walk.fakes.chat });
+    const page = await walk.open("/providers?open=walk-typed&tab=definition");
+    const drawer = page.getByRole("dialog", { name: "walk-typed" });
+    const field = drawer.getByLabel(t("definition.requests"));
+    await field.fill("11");
+    const asks = page.getByRole("dialog", { name: t("common:leave.title") });
+    const ways = [() => page.keyboard.press("Escape"), () => drawer.getByRole("tab", { name: t("tabs.overview") }).click(), () => drawer.getByRole("button", { name: t("common:close") }).click()];
+    for (const leave of ways) {
+      await leave();
+      await asks.getByRole("button", { name: t("common:cancel") }).click();
+      await asks.waitFor({ state: "detached" });
+      walk.assert.equal(await field.inputValue(), "11");
+    }
+    await drawer.getByRole("tab", { name: t("tabs.overview") }).click();
+    await asks.getByRole("button", { name: t("common:leave.do") }).click();
+    await drawer.getByRole("button", { name: t("actions.test"), exact: true }).waitFor();
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+  },
+
   "a provider that never answers can be given up, and what was typed stays": async (walk) => {
     const page = await walk.open("/providers");
     const dialog = await access(page, { name: "walk-silent", address: walk.fakes.silent, keys: "sk-silent-0123456789" });
