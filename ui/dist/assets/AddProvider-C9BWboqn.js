@@ -1,0 +1,1 @@
+export{n as AddProviderSteps}from"./AddProvider-DOrhZR9s.js";

@@ -1,0 +1,2 @@
+function e(e,t){return e??(t?void 0:`YOUR_KEY`)}function t(e,t,n){let r=e=>`'${e.replaceAll(`'`,`'\\''`)}'`,i=JSON.stringify({model:t,messages:[{role:`user`,content:`hello`}]}),a=n?[`-H ${r(`authorization: Bearer ${n}`)}`]:[];return[`curl ${e}/v1/chat/completions`,...a,`-H 'content-type: application/json'`,`-d ${r(i)}`].join(` \\
+  `)}export{e as n,t};

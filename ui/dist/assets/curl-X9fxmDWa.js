@@ -1,1 +1,0 @@
-function e(e,t){return e??(t?void 0:`YOUR_KEY`)}function t(e,t,n){let r=e=>`'${e.replaceAll(`'`,`'\\''`)}'`,i=JSON.stringify({model:t,messages:[{role:`user`,content:`hello`}]});return`curl ${e}/v1/chat/completions${n?` -H ${r(`authorization: Bearer ${n}`)}`:``} -H 'content-type: application/json' \\\n  -d ${r(i)}`}export{e as n,t};
