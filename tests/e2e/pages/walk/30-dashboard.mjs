@@ -73,7 +73,7 @@ export default {
     await page.getByRole("button", { name: t("common:range.show"), exact: true }).click();
     await page.waitForURL(/from=.*&to=/);
     await walk.settled(page);
-    await page.getByRole("button", { name: t("common:range.clear") }).click();
+    await page.getByRole("button", { name: t("common:range.clear") }).first().click();
     await page.waitForURL((url) => !url.searchParams.has("from"));
   },
 
