@@ -53,6 +53,25 @@ export default {
     walk.assert.equal(found.every((row) => row[head.indexOf("cost_USD")] !== "" && row[head.indexOf("before_requests")] === "0"), true);
   },
 
+  "the month that runs is compared with as much of the month before": async (walk) => {
+    await used(walk);
+    const page = await walk.open("/usage?compare=1");
+    await page.getByRole("button", { name: t("thisMonth") }).click();
+    await page.getByText(t("runningOwn")).waitFor();
+    await page.getByText(new RegExp(t("beforeWas", { value: "" }))).first().waitFor();
+    await walk.axe(page);
+  },
+
+  "absurd times in the address are passed over or bounded": async (walk) => {
+    await used(walk);
+    const page = await walk.open("/usage?range=9e99&from=yesterday&to=9e999&period=eon&compare=1");
+    await table(page).getByRole("row", { name: /chat-fast-1/ }).waitFor();
+    await walk.go(page, "/usage?from=0001-01-01T00:00:00Z&to=9999-12-31T00:00:00Z&period=minute&compare=1");
+    await table(page).getByRole("row", { name: /chat-fast-1/ }).waitFor();
+    await walk.go(page, "/usage?from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z");
+    await table(page).getByRole("row", { name: /chat-fast-1/ }).waitFor();
+  },
+
   "a time without anything says what to do": async (walk) => {
     const page = await walk.open("/usage?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z");
     await page.getByText(t("nothingText")).waitFor();

@@ -42,6 +42,41 @@ export default {
     await page.waitForURL(/\/teams\?id=watched/);
   },
 
+  "a list of several pages is read on as one scrolls, and an entry opens wherever it is": async (walk) => {
+    await deeds(walk);
+    const { audit: known } = await walk.api("GET", "audit?limit=500");
+    for (let more = known.length; more < 130; more += 1) await walk.api("PATCH", "teams/watched", { models: [`chat-${more}`] });
+    const page = await walk.open("/audit");
+    const foot = page.getByRole("status").filter({ hasText: /\d rows/ });
+    walk.assert.equal(await foot.textContent(), t("common:table.more_other", { count: 100 }));
+    await page.getByRole("region", { name: t("common:screens.audit") }).evaluate((box) => (box.scrollTop = box.scrollHeight));
+    await foot.getByText(/^1[3-9]\d rows$/).waitFor();
+    const oldest = known.at(-1);
+    await walk.go(page, `/audit?id=${oldest.id}&at=${oldest.at}`);
+    await page.getByRole("dialog").getByText(oldest.request).waitFor();
+    await walk.go(page, `/audit?id=gone&at=${oldest.at}`);
+    await page.getByRole("dialog").getByText(t("gone")).waitFor();
+    await walk.axe(page);
+  },
+
+  "A11: a proxy's page in place of the list, or no answer, is told, and asking again mends it": async (walk) => {
+    walk.expect(/answered: 502 GET \S+audit/, /console: .*502/, /failed: GET \S+audit/, /console: .*ERR_/);
+    const page = await walk.open("/account");
+    for (const [answer, words] of [
+      [(route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" }), "common:problems.unreadable"],
+      [(route) => route.abort("connectionreset"), "common:problems.offline"],
+    ]) {
+      await page.route("**/admin/api/audit*", answer);
+      await walk.go(page, "/audit?object=watched");
+      await page.getByRole("alert").getByText(t(words)).waitFor();
+      await walk.axe(page);
+      await page.unroute("**/admin/api/audit*");
+      await page.getByRole("button", { name: t("common:again") }).click();
+      await rows(page).first().waitFor();
+      walk.assert(page.url().includes("object=watched"), page.url());
+    }
+  },
+
   "it looks right": async (walk) => {
     await deeds(walk);
     await walk.look("audit", "/audit");

@@ -119,6 +119,92 @@ export default {
     await there.close();
   },
 
+  "a change that nobody saved is not left behind unasked": async (walk) => {
+    const page = await walk.open("/settings");
+    await field(page).fill("12d");
+    await page.getByRole("tab", { name: t("tabs.backup") }).click();
+    await page.getByRole("dialog").getByText(t("common:leave.text")).waitFor();
+    await walk.axe(page);
+    await page.getByRole("dialog").getByRole("button", { name: t("common:cancel") }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    walk.assert.equal(await field(page).inputValue(), "12d");
+    await page.getByRole("tab", { name: t("tabs.notifications") }).click();
+    await page.getByRole("dialog").getByRole("button", { name: t("common:leave.do") }).click();
+    await page.getByRole("button", { name: t("hooks.add") }).click();
+    const form = page.getByRole("dialog");
+    await form.getByRole("textbox", { name: t("hooks.name") }).fill("half");
+    await page.keyboard.press("Escape");
+    await page.getByText(t("common:leave.text")).waitFor();
+    await page.getByRole("button", { name: t("common:leave.do") }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+  },
+
+  "who replaces the list of webhooks keeps what others have added to it": async (walk) => {
+    await restore(walk);
+    const page = await walk.open("/settings?tab=notifications");
+    await page.getByRole("button", { name: t("hooks.add") }).click();
+    const form = page.getByRole("dialog");
+    await form.getByRole("textbox", { name: t("hooks.name") }).fill("mine");
+    await form.getByRole("textbox", { name: t("hooks.url") }).fill(`${walk.fakes.url}/mine`);
+    await walk.api("PATCH", "settings", { notifications: { webhooks: [{ name: "theirs", url: `${walk.fakes.url}/theirs` }] } });
+    walk.expect(/answered: 412 PATCH \S+settings/, /console: .*412 .*settings/);
+    await form.getByRole("button", { name: t("common:save"), exact: true }).click();
+    await form.getByText(t("common:conflict.title")).waitFor();
+    await form.getByRole("button", { name: t("common:conflict.replace") }).click();
+    await page.locator("[data-hook=theirs]").waitFor();
+    await page.locator("[data-hook=mine]").waitFor();
+    await restore(walk);
+  },
+
+  "A11: a test of an address that never answers is given up": async (walk) => {
+    await restore(walk);
+    await walk.api("PATCH", "settings", { notifications: { webhooks: [{ name: "mute", url: walk.fakes.silent }] } });
+    const page = await walk.open("/settings?tab=notifications");
+    const hook = page.locator("[data-hook=mute]");
+    await hook.getByRole("button", { name: t("hooks.test") }).click();
+    await hook.getByRole("button", { name: t("hooks.giveUp") }).click();
+    await hook.getByText(t("hooks.givenUp")).waitFor();
+    walk.assert(await hook.getByRole("button", { name: t("hooks.test") }).isEnabled());
+    await restore(walk);
+  },
+
+  "a proxy's page, and a connection that breaks off, leave everything as it was typed and say what to do": async (walk) => {
+    walk.expect(/answered: 502 /, /console: .*502/, /failed: \w+ \S+settings/, /console: .*ERR_/);
+    const page = await walk.open("/settings");
+    await field(page).fill("13d");
+    for (const [answer, words] of [
+      [(route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" }), "common:problems.unreadable"],
+      [(route) => route.abort("connectionreset"), "common:problems.offline"],
+    ]) {
+      await page.route("**/admin/api/settings", (route) => (route.request().method() === "PATCH" ? answer(route) : route.continue()));
+      await save(page).click();
+      await page.getByRole("alert").getByText(t(words)).waitFor();
+      walk.assert.equal(await field(page).inputValue(), "13d");
+      await page.unroute("**/admin/api/settings");
+    }
+    await walk.axe(page);
+    await save(page).click();
+    await page.getByRole("status").filter({ hasText: t("common:saved") }).waitFor();
+    await restore(walk);
+  },
+
+  "a backup that fails says why, and can be asked for again": async (walk) => {
+    walk.expect(/answered: 500 POST \S+backup/, /console: .*500/, /failed: POST \S+backup/, /console: .*ERR_/);
+    const page = await walk.open("/settings?tab=backup");
+    const button = page.getByRole("button", { name: t("backup.download"), exact: true });
+    const detail = "There is no room for a copy.";
+    await page.route("**/admin/api/backup*", (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: JSON.stringify({ code: "internal", title: "It went wrong", detail, status: 500 }) }));
+    await button.click();
+    await page.getByRole("alert").getByText(detail).waitFor();
+    await walk.axe(page);
+    await page.unroute("**/admin/api/backup*");
+    await page.route("**/admin/api/backup*", (route) => route.abort("connectionreset"));
+    await button.click();
+    await page.getByRole("alert").getByText(t("common:problems.offline")).waitFor();
+    await page.unroute("**/admin/api/backup*");
+    await Promise.all([page.waitForEvent("download"), button.click()]);
+  },
+
   "a copy of the database is downloaded": async (walk) => {
     const page = await walk.open("/settings?tab=backup");
     await page.getByText("polyport restore").waitFor();

@@ -1,13 +1,14 @@
 import { Button, Group, Select, Switch, Text, TextInput, UnstyledButton } from '@mantine/core';
 import { useTimeout } from '@mantine/hooks';
 import { IconCheck, IconSearch } from '@tabler/icons-react';
-import { useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { Empty } from '../../widgets/Empty';
 import { Panel } from '../../widgets/Panel';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useUnsaved } from '../../widgets/unsaved';
 import { Waiting } from '../../widgets/Waiting';
 import { useAbout } from './about';
 import { Row } from './Row';
@@ -32,6 +33,10 @@ export function General({ q, section, onChange }: Props) {
   // Said where the bar was: a notification would lie over it.
   const [saved, setSaved] = useState(false);
   const forget = useTimeout(() => setSaved(false), 4000);
+  useUnsaved(drafts.size > 0, 'tab');
+  // What is saved is compared with what was there when the first change was typed: it may be read anew meanwhile.
+  const seen = useRef<number>(undefined);
+  if (drafts.size === 0) seen.current = data?.revision;
   const save = useSaveSettings(() => {
     setDrafts(new Map());
     setTried(false);
@@ -75,6 +80,12 @@ export function General({ q, section, onChange }: Props) {
     else save.mutate({ patch, revision }, { onError: (problem) => reveal(Object.keys(errorsBy(settings, problem.fieldErrors()))[0]) });
   };
   const stale = save.error?.code === 'stale';
+  const take = async () => {
+    const { data } = await refetch();
+    if (!data) return;
+    seen.current = data.revision;
+    save.reset();
+  };
 
   return (
     <>
@@ -137,7 +148,7 @@ export function General({ q, section, onChange }: Props) {
           {drafts.size > 0 && (
             <section className={classes.bar} aria-label={t('unsaved', { count: drafts.size })}>
               {stale ? (
-                <ConflictAlert onTake={() => (save.reset(), void refetch())} onReplace={() => send()} pending={save.isPending} />
+                <ConflictAlert onTake={take} onReplace={() => send()} pending={save.isPending} />
               ) : (
                 <ProblemAlert problem={save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {})} />
               )}
@@ -155,7 +166,7 @@ export function General({ q, section, onChange }: Props) {
                   <Button variant="default" size="xs" onClick={() => (setDrafts(new Map()), setTried(false), save.reset())}>
                     {t('discard')}
                   </Button>
-                  <Button size="xs" loading={save.isPending} onClick={() => send(data.revision)}>
+                  <Button size="xs" loading={save.isPending} onClick={() => send(seen.current)}>
                     {t('saveAll')}
                   </Button>
                 </Group>

@@ -6,25 +6,38 @@ import { useTell } from '../../widgets/act';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { CopyIcon } from '../../widgets/Copy';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useUnsaved } from '../../widgets/unsaved';
 import { draftOfHook, EVENTS, type Hook, type HookDraft, hookOf, mistakesOf, newSecret, withHook } from './hooks';
 import { useSaveSettings } from './useSettings';
 
-interface Props {
-  hook: Hook | undefined;
+/** All addresses, and the revision of the settings that they stand in. */
+interface Shown {
   hooks: Hook[];
   revision: number;
-  onStale: () => void;
+}
+
+interface Props {
+  hook: Hook | undefined;
+  /** As they were when the form was opened: a change of somebody else is not overwritten unseen. */
+  shown: Shown;
+  /** As they are now; nothing where they cannot be read. */
+  onLook: () => Promise<Shown | undefined>;
   onClose: () => void;
 }
 
 /** An address, new or as it was. What was typed stays, whatever the gateway says. */
-export function HookForm({ hook, hooks, revision, onStale, onClose }: Props) {
+export function HookForm({ hook, shown, onLook, onClose }: Props) {
   const { t } = useTranslation(['settings', 'common']);
   const tell = useTell();
   const [draft, setDraft] = useState(() => draftOfHook(hook));
+  const [base, setBase] = useState(shown);
+  const { hooks } = base;
+  const unsaved = useUnsaved(JSON.stringify(draft) !== JSON.stringify(draftOfHook(hook)), 'tab');
+  const close = () => void unsaved.leave(onClose);
   const [tried, setTried] = useState(false);
   const save = useSaveSettings(() => {
     tell.done(t('common:saved'));
+    unsaved.settle();
     onClose();
   });
   const mistakes = tried ? mistakesOf(draft, hooks, hook) : {};
@@ -40,14 +53,21 @@ export function HookForm({ hook, hooks, revision, onStale, onClose }: Props) {
     setDraft({ ...draft, ...next });
     save.reset();
   };
-  const send = (revision?: number) => {
+  const send = ({ hooks, revision }: Shown) => {
     setTried(true);
     if (Object.keys(mistakesOf(draft, hooks, hook)).length > 0) return;
     save.mutate({ patch: { notifications: { webhooks: withHook(hooks, hookOf(draft, hook), hook?.name) } }, revision });
   };
+  // The list is saved as a whole: even who replaces must not lose what others have added to it.
+  const look = async (then: (now: Shown) => void) => {
+    const now = await onLook();
+    if (!now) return;
+    setBase(now);
+    then(now);
+  };
   return (
-    <Drawer opened onClose={onClose} size="md" title={hook ? t('hooks.edit') : t('hooks.add')} closeButtonProps={{ 'aria-label': t('common:close') }}>
-      <form noValidate onSubmit={(event) => (event.preventDefault(), send(revision))}>
+    <Drawer opened onClose={close} size="md" title={hook ? t('hooks.edit') : t('hooks.add')} closeButtonProps={{ 'aria-label': t('common:close') }}>
+      <form noValidate onSubmit={(event) => (event.preventDefault(), send(base))}>
         <Stack gap="sm">
           <TextInput label={t('hooks.name')} required value={draft.name} error={errorOf('name')} onChange={(event) => set({ name: event.currentTarget.value })} data-autofocus />
           <TextInput
@@ -85,13 +105,13 @@ export function HookForm({ hook, hooks, revision, onStale, onClose }: Props) {
           </Checkbox.Group>
           <Switch label={t('hooks.enabled')} checked={draft.enabled} onChange={(event) => set({ enabled: event.currentTarget.checked })} />
           {save.error?.code === 'stale' ? (
-            <ConflictAlert onTake={() => (save.reset(), onStale())} onReplace={() => send()} pending={save.isPending} />
+            <ConflictAlert onTake={() => void look(() => save.reset())} onReplace={() => void look(send)} pending={save.isPending} />
           ) : (
             <ProblemAlert problem={save.error} shownElsewhere={members.flatMap(pathsOf)} />
           )}
           {draft.secret && <Alert color="orange" variant="light">{t('hooks.copySecret')}</Alert>}
           <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
+            <Button variant="default" onClick={close}>
               {t('common:cancel')}
             </Button>
             <Button type="submit" loading={save.isPending}>

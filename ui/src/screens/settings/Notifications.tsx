@@ -1,6 +1,6 @@
 import { ActionIcon, Badge, Button, Group, Stack, Switch, Text, Tooltip } from '@mantine/core';
 import { IconEdit, IconPlus, IconSend, IconTrash } from '@tabler/icons-react';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api, type Schemas } from '../../api/client';
@@ -16,7 +16,10 @@ import { Deliveries } from './Deliveries';
 import { type Hook, hooksOf, withHook } from './hooks';
 import { HookForm } from './HookForm';
 import { Prose } from './Prose';
-import { useSaveSettings, useSettings } from './useSettings';
+import { type Settings, useSaveSettings, useSettings } from './useSettings';
+
+const hooksIn = ({ settings }: Settings) => settings.find(({ path }) => path === 'notifications.webhooks');
+const shownOf = (data: Settings) => ({ hooks: hooksOf(hooksIn(data)?.value), revision: data.revision });
 
 /** Who is told when something needs somebody, and what was told. */
 export function Notifications() {
@@ -31,8 +34,8 @@ export function Notifications() {
   });
   if (isPending) return <Waiting />;
   if (!data) return <ProblemAlert problem={error} onRetry={() => void refetch()} />;
-  const setting = data.settings.find(({ path }) => path === 'notifications.webhooks');
-  const hooks = hooksOf(setting?.value);
+  const setting = hooksIn(data);
+  const { hooks } = shownOf(data);
   const editable = setting?.editable ?? false;
   const put = (next: Hook[], revision?: number) => save.mutate({ patch: { notifications: { webhooks: next.length > 0 ? next : null } }, revision });
 
@@ -79,9 +82,11 @@ export function Notifications() {
       {edited && (
         <HookForm
           hook={edited === 'new' ? undefined : edited}
-          hooks={hooks}
-          revision={data.revision}
-          onStale={() => void refetch()}
+          shown={shownOf(data)}
+          onLook={async () => {
+            const { data } = await refetch();
+            return data && shownOf(data);
+          }}
           onClose={() => setEdited(undefined)}
         />
       )}
@@ -112,10 +117,16 @@ interface RowProps {
 function HookRow({ hook, editable, pending, onEdit, onRemove, onSwitch }: RowProps) {
   const { t } = useTranslation(['settings', 'common']);
   const format = useFormat();
+  // An address may never answer.
+  const trying = useRef<AbortController>(undefined);
   const test = useChange(
-    async () => (await api.POST('/admin/api/notifications/test', { body: { webhook: hook.name } })).data as Schemas['NotificationSent'],
+    async () => {
+      trying.current = new AbortController();
+      return (await api.POST('/admin/api/notifications/test', { body: { webhook: hook.name }, signal: trying.current.signal })).data as Schemas['NotificationSent'];
+    },
     { refreshes: ['/admin/api/notifications'] },
   );
+  const givenUp = test.error && trying.current?.signal.aborted;
   const sent = test.data;
   return (
     <div data-hook={hook.name} style={{ border: '1px solid var(--app-line)', borderRadius: 8, padding: '8px 12px' }}>
@@ -141,6 +152,11 @@ function HookRow({ hook, editable, pending, onEdit, onRemove, onSwitch }: RowPro
           <Button size="compact-sm" variant="default" leftSection={<IconSend size={14} />} loading={test.isPending} onClick={() => test.mutate()}>
             {t('hooks.test')}
           </Button>
+          {test.isPending && (
+            <Button size="compact-sm" variant="subtle" color="gray" onClick={() => trying.current?.abort()}>
+              {t('hooks.giveUp')}
+            </Button>
+          )}
           {editable && (
             <>
               <Icon label={`${t('common:edit')}: ${hook.name}`} icon={<IconEdit size={16} />} onClick={onEdit} />
@@ -159,7 +175,7 @@ function HookRow({ hook, editable, pending, onEdit, onRemove, onSwitch }: RowPro
             {[sent.status && `HTTP ${sent.status}`, format.duration(sent.took_ms), sent.message].filter(Boolean).join(' · ')}
           </Text>
         )}
-        {test.error && <ProblemAlert problem={test.error} />}
+        {givenUp ? <Text size="sm" mt={6}>{t('hooks.givenUp')}</Text> : <ProblemAlert problem={test.error} />}
       </div>
     </div>
   );

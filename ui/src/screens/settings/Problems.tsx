@@ -1,4 +1,4 @@
-import { Alert, Anchor, Badge, Group, Stack, Text } from '@mantine/core';
+import { Alert, Anchor, Badge, Button, Group, Stack, Text } from '@mantine/core';
 import { IconCircleCheck } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
@@ -14,7 +14,7 @@ import { Prose } from './Prose';
 /** Everything that was declared and is not in force: why, and what to do. */
 export function Problems() {
   const { t } = useTranslation(['settings', 'common']);
-  const list = useList('/admin/api/problems', 'problems', {}, { refetchInterval: 10_000, pageSize: 500 });
+  const list = useList('/admin/api/problems', 'problems', {}, { refetchInterval: 10_000 });
   const configuration = useConfiguration().data?.problems ?? [];
   if (list.isPending) return <Waiting />;
   return (
@@ -51,6 +51,11 @@ export function Problems() {
           </Entry>
         );
       })}
+      {list.hasMore && (
+        <Button size="xs" variant="default" style={{ alignSelf: 'start' }} loading={list.loadingMore} onClick={list.loadMore}>
+          {t('problems.more')}
+        </Button>
+      )}
     </Stack>
   );
 }
