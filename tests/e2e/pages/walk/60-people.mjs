@@ -155,6 +155,25 @@ export default {
     walk.assert.equal((await walk.client("messages", "gemini-fast-1", "hello", { key })).status, 403);
   },
 
+  "a manager makes a key for somebody of the own team, and sees nobody else": async (walk) => {
+    const manager = await walk.user("bosun", "manager");
+    await walk.user("deckhand", "member", { team: "walkers" });
+    await walk.user("stowaway", "member");
+    const page = await walk.open("/keys?new=1", { as: manager });
+    const drawer = page.getByRole("dialog", { name: keys("make") });
+    await drawer.getByRole("textbox", { name: keys("name") }).fill("deck");
+    await drawer.getByRole("combobox", { name: keys("user") }).fill("stowaway");
+    await walk.settled(page);
+    walk.assert.equal(await page.getByRole("option", { name: "stowaway" }).count(), 0);
+    await drawer.getByRole("combobox", { name: keys("user") }).fill("deckhand");
+    await page.getByRole("option", { name: "deckhand" }).click();
+    await drawer.getByRole("button", { name: keys("make") }).click();
+    await page.getByRole("dialog", { name: keys("made", { name: "deck" }) }).getByRole("button", { name: keys("kept") }).click();
+    await page.getByRole("row", { name: /deck.*deckhand/ }).waitFor();
+    const { keys: [made] } = await walk.api("GET", "keys?q=deck");
+    walk.assert.equal(made.user.name, "deckhand");
+  },
+
   "they look right": async (walk) => {
     const { id } = await walk.api("POST", "keys", { name: "to look at", models: ["chat-*"], limits: [{ what: "money", window: "month", amount: "25" }] });
     await walk.look("keys", "/keys");

@@ -21,11 +21,12 @@ interface Props {
   onEdit: (id: number) => void;
   onResend: (id: number) => void;
   onAgain: () => void;
-  onResults: (results: string[]) => void;
+  onResults: (results: readonly string[]) => void;
+  onGive: () => void;
 }
 
 /** A conversation with one target. */
-export function Talk({ lane, label, raw, ready, onEdit, onResend, onAgain, onResults }: Props) {
+export function Talk({ lane, label, raw, ready, onEdit, onResend, onAgain, onResults, onGive }: Props) {
   const { t } = useTranslation(['playground', 'common']);
   const scroller = useRef<HTMLDivElement>(null);
   const { running, last } = lane;
@@ -84,7 +85,7 @@ export function Talk({ lane, label, raw, ready, onEdit, onResend, onAgain, onRes
           {t('talk.ask')}
         </Button>
       )}
-      {calls.length > 0 && <Results key={lane.turns.at(-1)?.id} calls={calls} ready={ready} onGive={onResults} />}
+      {calls.length > 0 && <Results calls={calls} typed={lane.results} ready={ready} onType={onResults} onGive={onGive} />}
       </div>
     </div>
   );
@@ -152,15 +153,14 @@ function Since() {
 }
 
 /** The reader plays the tools. */
-function Results({ calls, ready, onGive }: { calls: ToolCall[]; ready: boolean; onGive: (results: string[]) => void }) {
+function Results({ calls, typed, ready, onType, onGive }: { calls: ToolCall[]; typed: readonly string[]; ready: boolean; onType: Props['onResults']; onGive: () => void }) {
   const { t } = useTranslation(['playground', 'common']);
-  const [typed, setTyped] = useState<string[]>(() => calls.map(() => ''));
   return (
     <form
       className={classes.card}
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready) onGive(typed);
+        if (ready) onGive();
       }}
     >
       {calls.map((call, at) => (
@@ -172,8 +172,8 @@ function Results({ calls, ready, onGive }: { calls: ToolCall[]; ready: boolean; 
           maxRows={8}
           label={<>{t('talk.resultOf')} <bdi>{call.name}</bdi></>}
           placeholder='{"degrees": 21, "sky": "clear"}'
-          value={typed[at]}
-          onChange={(event) => setTyped(typed.with(at, event.currentTarget.value))}
+          value={typed[at] ?? ''}
+          onChange={(event) => onType(calls.map((_, index) => (index === at ? event.currentTarget.value : (typed[index] ?? ''))))}
         />
       ))}
       <Button type="submit" size="xs" disabled={!ready} leftSection={<IconSend size={14} />} style={{ justifySelf: 'start' }}>

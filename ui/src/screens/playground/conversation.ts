@@ -18,6 +18,8 @@ export interface Lane {
   running: Exchange | null;
   /** What ended last, with its events. */
   last: Exchange | null;
+  /** Results of tools, as far as they are typed. */
+  results: readonly string[];
 }
 
 export interface Settings {
@@ -46,7 +48,7 @@ export const SETTINGS: Settings = {
 };
 
 export function newLane(protocol: ClientProtocol, model: string): Lane {
-  return { protocol, model, turns: [], running: null, last: null };
+  return { protocol, model, turns: [], running: null, last: null, results: [] };
 }
 
 /** Reads the list of tools: names and schemas, in the neutral shape or in any protocol's. */
@@ -103,7 +105,7 @@ export function unanswered(lane: Lane): boolean {
 
 /** Says something to a lane. */
 export function say(lane: Lane, id: number, parts: Part[]): Lane {
-  return { ...lane, turns: [...lane.turns, { id, role: 'user', parts }], last: null };
+  return { ...lane, turns: [...lane.turns, { id, role: 'user', parts }], last: null, results: [] };
 }
 
 /** Takes over how an exchange has ended. What was answered joins the conversation, also where it was stopped; a failure leaves it as it was. */
@@ -138,7 +140,7 @@ export function cutsAnswer(lane: Lane, id: number): boolean {
 /** Forgets the turn and everything after it. */
 export function cutAt(lane: Lane, id: number): Lane {
   const at = lane.turns.findIndex((turn) => turn.id === id);
-  return at < 0 ? lane : { ...lane, turns: lane.turns.slice(0, at), running: null, last: null };
+  return at < 0 ? lane : { ...lane, turns: lane.turns.slice(0, at), running: null, last: null, results: [] };
 }
 
 /** What a turn said, for the field that it is edited in. */

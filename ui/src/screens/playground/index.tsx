@@ -80,7 +80,8 @@ export default function PlaygroundScreen() {
                     onEdit={(id) => play.edit(at, id)}
                     onResend={(id) => play.resend(at, id)}
                     onAgain={() => play.again(at)}
-                    onResults={(results) => play.giveResults(at, results)}
+                    onResults={(results) => play.setResults(at, results)}
+                    onGive={() => play.giveResults(at)}
                   />
                 </div>
               );

@@ -220,9 +220,11 @@ export function usePlayground(key: string | null) {
       for (const at of shownAt(state)) void ask(at, latest.current);
     },
     again: on((at) => void ask(at, latest.current)),
+    setResults: on((at, results: readonly string[]) => setLane(at, (lane) => ({ ...lane, results }))),
     /** Goes on after tools were called. */
-    giveResults: on((at, results: string[]) => {
-      const parts = openCalls(laneAt(at)).map(({ id, name }, index): Part => ({ kind: 'result', id, name, text: results[index] ?? '' }));
+    giveResults: on((at) => {
+      const lane = laneAt(at);
+      const parts = openCalls(lane).map(({ id, name }, index): Part => ({ kind: 'result', id, name, text: lane.results[index] ?? '' }));
       ids += 1;
       setLane(at, (lane) => say(lane, ids, parts));
       void ask(at, latest.current);

@@ -10,7 +10,7 @@ import { RangePicker } from '../../widgets/RangePicker';
 import { useModelNames } from '../../widgets/rules/RulesFields';
 import type { Row } from './figures';
 import { FILTERS, type Filter, OUTCOMES, type Search } from './filters';
-import { PickName, PickSubject } from './Pick';
+import { PickName, PickSubject, useName } from './Pick';
 
 interface Props {
   search: Search;
@@ -82,7 +82,7 @@ export function Filters({ search, onChange, rows }: Props) {
   );
 }
 
-/** A filter's value in words. Ids are named where a row that is listed tells the name. */
+/** A filter's value in words. */
 function Value({ name, search, rows }: { name: Filter; search: Search; rows: Row[] }) {
   const { t } = useTranslation(['requests', 'common']);
   const value = search[name];
@@ -90,9 +90,17 @@ function Value({ name, search, rows }: { name: Filter; search: Search; rows: Row
   if (name === 'protocol') return t(`common:protocols.${value}`, { defaultValue: value });
   if (name === 'outcome') return t(`outcomes.${value}`, { defaultValue: value });
   if (name === 'min_duration_ms') return `${value} ms`;
-  const member = name === 'of_key' ? 'key' : name;
-  if (member === 'key' || member === 'user' || member === 'team') return rows.map((row) => row[member]).find((one) => one?.id === value)?.name ?? value;
+  if (name === 'of_key') return <Called list="keys" id={value} name={rows.find(({ key }) => key?.id === value)?.key?.name} />;
+  if (name === 'user') return <Called list="users" id={value} name={rows.find(({ user }) => user?.id === value)?.user?.name} />;
+  if (name === 'team') return <Called list="teams" id={value} name={rows.find(({ team }) => team?.id === value)?.team?.name} />;
+  if (name === 'credential') return <Called list="credentials" id={value} />;
   return value;
+}
+
+/** What somebody or something is called; asked for where no row that is listed tells it. */
+function Called({ list, id, name }: { list: Parameters<typeof useName>[0]; id: string; name?: string | null }) {
+  const asked = useName(list, id, name == null);
+  return name ?? asked ?? id;
 }
 
 function More({ search, onChange, rows }: Props) {

@@ -15,8 +15,23 @@ interface Subject {
 
 const nameOf = ({ id, name, provider, label }: Subject) => name ?? (provider && label ? `${provider} · ${label}` : id);
 
+type List = 'users' | 'teams' | 'keys' | 'credentials';
+
+/** What is called by an id. */
+export function useName(list: List, id: string, enabled: boolean): string | undefined {
+  const path = `/admin/api/${list}`;
+  const { data } = useQuery({
+    queryKey: ['get', `${path}/${id}`],
+    queryFn: ({ signal }) => getJson<Subject>(`${path}/${encodeURIComponent(id)}`, {}, signal),
+    enabled,
+    retry: false,
+    staleTime: 60_000,
+  });
+  return data && nameOf(data);
+}
+
 /** One of the users, teams, keys or credentials, found by what is typed; the address holds its id. */
-export function PickSubject({ list, label, value, onChange }: { list: 'users' | 'teams' | 'keys' | 'credentials'; label: string; value: string; onChange: (id: string) => void }) {
+export function PickSubject({ list, label, value, onChange }: { list: List; label: string; value: string; onChange: (id: string) => void }) {
   const [typed, setTyped] = useState('');
   const [q] = useDebouncedValue(typed, 250);
   const path = `/admin/api/${list}` as const;
@@ -24,14 +39,9 @@ export function PickSubject({ list, label, value, onChange }: { list: 'users' | 
   const found = rows as unknown as Subject[];
   const known = found.some((one) => one.id === value);
   // A link may name one that is not among those on the first page.
-  const { data: chosen } = useQuery({
-    queryKey: ['get', `${path}/${value}`],
-    queryFn: ({ signal }) => getJson<Subject>(`${path}/${encodeURIComponent(value)}`, {}, signal),
-    enabled: value !== '' && !known,
-    retry: false,
-  });
+  const chosen = useName(list, value, value !== '' && !known);
   const options = found.map((one) => ({ value: one.id, label: nameOf(one) }));
-  if (value !== '' && !known) options.unshift({ value, label: chosen ? nameOf(chosen) : value });
+  if (value !== '' && !known) options.unshift({ value, label: chosen ?? value });
   return (
     <Select
       label={label}
