@@ -17,6 +17,7 @@ describe('rangeOf', () => {
     expect(rangeOf({ ...none, range: 'toString' }, '24h', now)).toEqual(usual);
     expect(rangeOf({ ...none, from: '2026-11-02', to: '2026-11-01' }, '24h', now)).toEqual(usual);
     expect(rangeOf({ ...none, from: 'x', to: '9e999' }, '24h', now)).toEqual(usual);
+    expect(rangeOf({ ...none, from: '0001-01-01', to: '2026-11-01' }, '24h', now).from).toBe(0);
     expect(isOwn({ ...none, from: '2026-11-02' })).toBe(false);
     expect(localText(rangeOf({ ...none, range: 'all' }, '24h', now).from)).toBe('');
   });

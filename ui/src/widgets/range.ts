@@ -24,7 +24,8 @@ export function isSpan(text: string): text is Span {
 /** Reads an address that somebody may have typed: what makes no sense is passed over. */
 export function rangeOf(search: RangeSearch, usual: Span, now = Date.now()): Range {
   const [from, to] = [Date.parse(search.from), Date.parse(search.to)];
-  if (from < to) return { from, to, moving: false };
+  // The gateway counts from 1970 on.
+  if (from < to && to > 0) return { from: Math.max(0, from), to, moving: false };
   return { from: now - SPANS[isSpan(search.range) ? search.range : usual], to: now, moving: true };
 }
 

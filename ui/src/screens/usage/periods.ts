@@ -63,6 +63,7 @@ export function runs({ to, moving }: Range, now = Date.now()): boolean {
 /** What it is compared with: the stretch before it, of which as much is taken as has passed of the one that runs. */
 export function before(range: Range, period: Period, now = Date.now()): Range {
   const whole = stretchBefore(range, period);
+  if (whole.from < 0) return { ...whole, from: 0, to: Math.max(1, whole.to) };
   if (range.moving || range.to <= now) return whole;
   const passed = startsOf({ from: aligned(range, period).from, to: now }, period).length;
   let to = whole.from;

@@ -48,6 +48,7 @@ describe('periods', () => {
     expect(days('2026-03-15T12:00:00Z')).toEqual({ from: at('2026-02-01T00:00:00Z'), to: at('2026-02-16T00:00:00Z'), moving: false });
     expect(days('2026-03-31T12:00:00Z').to).toBe(at('2026-03-01T00:00:00Z'));
     expect([runs({ ...march, moving: false }, at('2026-03-15T00:00:00Z')), runs({ ...march, moving: false }, march.to)]).toEqual([true, false]);
+    expect(before(range('1970-01-01T00:00:00Z', '9999-12-31T00:00:00Z'), 'month', at('2026-11-29T00:00:00Z'))).toEqual({ from: 0, to: 1, moving: false });
     const year = range('2025-11-29T10:00:00Z', '2026-11-29T10:00:00Z');
     expect(before(year, 'month')).toEqual({ from: at('2024-10-01T00:00:00Z'), to: at('2025-11-01T00:00:00Z'), moving: false });
   });
