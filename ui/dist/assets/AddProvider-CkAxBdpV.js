@@ -1,0 +1,1 @@
+export{n as AddProviderSteps}from"./AddProvider-BAXjCTnG.js";

@@ -1,1 +1,0 @@
-export{t as default}from"./SignInAgain-T0X0nJkA.js";
