@@ -67,7 +67,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3 python3-venv"),
     ("node", "nodejs"),
     ("npm", "npm"),
-    ("chromium", "chromium fonts-noto-cjk fonts-noto-color-emoji"),
+    ("chromium-headless-shell", "chromium-headless-shell fonts-noto-cjk fonts-noto-color-emoji"),
 ];
 
 fn tools() -> Result<()> {

@@ -27,12 +27,13 @@ export const SCREENS = (() => {
 })();
 
 function browserProgram() {
+  // The shell has no windows of its own to draw, which the whole browser does for each page: that takes as long again.
   const folders = (process.env.PATH ?? "").split(delimiter);
-  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+  for (const name of ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]) {
     const found = folders.map((folder) => join(folder, name)).find(existsSync);
     if (found) return found;
   }
-  throw new Error("Chromium is missing: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji");
+  throw new Error("Chromium is missing: apt-get install chromium-headless-shell fonts-noto-cjk fonts-noto-color-emoji");
 }
 
 /** Starts the browser. Root has no sandbox. */
