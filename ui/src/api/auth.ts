@@ -18,9 +18,8 @@ function set(next: Partial<Auth>) {
 
 export const authStore = {
   get: () => auth,
-  useAdminKey: (adminKey: string) => set({ adminKey, csrf: undefined, expired: false }),
-  /** Takes over what `GET session` told. */
-  signedIn: (csrf: string | null | undefined) => set({ csrf: csrf ?? undefined, expired: false }),
+  /** Takes over what `GET session` told, and with what key, if with one. Only once it has told it: until then whoever was in is, or has to come back. */
+  signedIn: (csrf: string | null | undefined, adminKey?: string) => set({ csrf: csrf ?? undefined, adminKey, expired: false }),
   signedOut: () => set({ csrf: undefined, adminKey: undefined, expired: false }),
   expire: () => {
     if (!auth.expired && (auth.csrf || auth.adminKey)) set({ expired: true });

@@ -1,5 +1,5 @@
-import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { type InfiniteData, keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback, useEffect, useMemo } from 'react';
 
 import { authHeaders } from './client';
 import { authStore } from './auth';
@@ -44,6 +44,15 @@ export async function getJson<T>(path: string, query: Query = {}, signal?: Abort
 /** Pages without an entry that are gone past in one go: a search may look at many rows for one that fits. */
 const EMPTY_PAGES = 20;
 
+/** So many pages are asked for again by themselves: from time to time, and when the reader comes back. More of them only when the reader wants it. */
+export const FEW_PAGES = 3;
+
+/** What is kept of a list that is to be asked for again: all of what was loaded would be thousands of requests. */
+export function cutPages<T extends { pages: unknown[]; pageParams: unknown[] }>(data: T | undefined, most: number): T | undefined {
+  if (!data || !Array.isArray(data.pages) || data.pages.length <= most) return data;
+  return { ...data, pages: data.pages.slice(0, most), pageParams: data.pageParams.slice(0, most) };
+}
+
 /**
  * A list, page by page as far as the reader scrolls. `member` is the name of the list in the answer.
  *
@@ -57,12 +66,17 @@ export function useList<P extends keyof paths & string, M extends string>(
 ) {
   type Row = RowOf<P, M>;
   type Page = { next: string | null; rows: Row[] };
+  const client = useQueryClient();
+  const queryKey = ['get', path, query];
+  const short = ({ state }: { state: { data?: unknown } }) => ((state.data as { pages?: unknown[] } | undefined)?.pages?.length ?? 0) <= FEW_PAGES;
   const list = useInfiniteQuery({
-    queryKey: ['get', path, query],
+    queryKey,
     initialPageParam: null as string | null,
     placeholderData: keepPreviousData,
     enabled: options.enabled ?? true,
-    refetchInterval: options.refetchInterval ?? false,
+    refetchInterval: ({ state }: { state: { data?: unknown } }) => short({ state }) && (options.refetchInterval ?? false),
+    refetchOnWindowFocus: short,
+    refetchOnReconnect: short,
     queryFn: async ({ pageParam, signal }): Promise<Page> => {
       let after = pageParam;
       for (let looked = 0; ; looked += 1) {
@@ -76,17 +90,34 @@ export function useList<P extends keyof paths & string, M extends string>(
     getNextPageParam: ({ next }) => next ?? undefined,
   });
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
+  const { fetchNextPage, refetch, hasNextPage, isFetchingNextPage } = list;
+  const key = JSON.stringify(queryKey);
+  const cut = useCallback(() => client.setQueryData<InfiniteData<Page>>(JSON.parse(key) as unknown[], (data) => cutPages(data, FEW_PAGES)), [client, key]);
+  // Whoever comes back to it begins at the top.
+  useEffect(() => () => void cut(), [cut]);
+  const loadMore = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const again = useCallback(() => {
+    cut();
+    return refetch();
+  }, [cut, refetch]);
   return {
     rows,
     error: list.error as Problem | null,
     isPending: list.isPending,
     isFetching: list.isFetching,
-    refetch: list.refetch,
-    hasMore: list.hasNextPage,
-    loadingMore: list.isFetchingNextPage,
-    loadMore: () => {
-      if (list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
-    },
+    /** Asks for the list again, from the top as far as it does so by itself. */
+    refetch: again,
+    hasMore: hasNextPage,
+    loadingMore: isFetchingNextPage,
+    loadMore,
+    /** The next page could not be loaded; what is there stays. */
+    moreFailed: list.isFetchNextPageError,
+    /** Too much is loaded for all of it to be asked for again by itself. */
+    isLong: (list.data?.pages.length ?? 0) > FEW_PAGES,
+    /** The rows are those of another filter, as long as those that are asked for have not come. */
+    isOld: list.isPlaceholderData,
   };
 }
 

@@ -4,7 +4,7 @@ type Wire = components['schemas']['Problem'];
 type Detail = components['schemas']['ProblemDetail'];
 
 /** Codes of our own, for what never reached the gateway or came from something else. */
-export type LocalCode = 'offline' | 'unreadable';
+export type LocalCode = 'offline' | 'unreadable' | 'still_signed_in';
 
 /** Anything that went wrong with a request: the gateway's problem document, or that there was no answer. */
 export class Problem extends Error {

@@ -1,7 +1,11 @@
 import { MutationCache, QueryCache, QueryClient, useMutation, useQueryClient } from '@tanstack/react-query';
 import { useCallback } from 'react';
 
+import { cutPages } from './list';
 import { Problem } from './problem';
+
+/** A reader who changes something stays where they are in a list, unless that would be more pages than these. */
+const MANY_PAGES = 20;
 
 /** Refusals that asking again does not change. */
 function final(problem: Problem): boolean {
@@ -12,7 +16,9 @@ export const queryClient = new QueryClient({
   queryCache: new QueryCache(),
   mutationCache: new MutationCache(),
   defaultOptions: {
+    // What the browser takes for being offline is none: the gateway may run on this machine. What fails is said.
     queries: {
+      networkMode: 'always',
       staleTime: 5_000,
       retry: (count, error) => count < 2 && !final(Problem.of(error)),
       throwOnError: false,
@@ -26,10 +32,11 @@ export const queryClient = new QueryClient({
 export function useRefresh(): (...prefixes: string[]) => Promise<void> {
   const client = useQueryClient();
   return useCallback(
-    (...prefixes: string[]) =>
-      client.invalidateQueries({
-        predicate: ({ queryKey }) => prefixes.some((prefix) => String(queryKey[1]).startsWith(prefix)),
-      }),
+    (...prefixes: string[]) => {
+      const predicate = ({ queryKey }: { queryKey: readonly unknown[] }) => prefixes.some((prefix) => String(queryKey[1]).startsWith(prefix));
+      client.setQueriesData<{ pages: unknown[]; pageParams: unknown[] }>({ predicate }, (data) => cutPages(data, MANY_PAGES));
+      return client.invalidateQueries({ predicate });
+    },
     [client],
   );
 }

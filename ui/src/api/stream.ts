@@ -10,7 +10,7 @@ export interface ServerEvent {
 }
 
 /** Cuts a body into server-sent events as they come (WHATWG HTML, section 9.2.6). */
-export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
+export async function* serverEvents(body: ReadableStream<Uint8Array>, onBytes?: () => void): AsyncGenerator<ServerEvent> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = '';
@@ -18,6 +18,7 @@ export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGene
   try {
     for (;;) {
       const { done, value } = await reader.read();
+      onBytes?.();
       rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
       // A carriage return at the very end may be the first half of a line's end.
       const lines = rest.split(/\r\n|\n|\r(?!$)/);
@@ -42,6 +43,9 @@ export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGene
   }
 }
 
+/** The gateway says that it is alive every 15 seconds. What is silent for three times as long is not: the other end may be gone without a word. */
+export const QUIET = 45_000;
+
 /** How a subscription fares. */
 export type LiveState = 'connecting' | 'live' | 'lost';
 
@@ -59,18 +63,31 @@ export async function follow(
   let wait = 500;
   while (!signal.aborted) {
     onState('connecting');
+    const silence = new AbortController();
+    let live = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), QUIET);
+    };
+    alive();
     try {
-      const response = await fetch(path, { signal, headers: { accept: 'text/event-stream', ...authHeaders('GET') } });
+      const response = await fetch(path, { signal: AbortSignal.any([signal, silence.signal]), headers: { accept: 'text/event-stream', ...authHeaders('GET') } });
       if (!response.ok || !response.body) throw await Problem.from(response);
+      live = true;
       onState('live');
       wait = 500;
-      for await (const event of serverEvents(response.body)) onEvent(event);
+      for await (const event of serverEvents(response.body, alive)) onEvent(event);
     } catch (error) {
       if (signal.aborted) return;
+      // Whether it is lost shows at once, when it is asked for again.
+      if (silence.signal.aborted && live) continue;
       const problem = error instanceof Problem ? error : Problem.offline(error);
       onState('lost', problem);
       if (problem.signedOut) authStore.expire();
       wait = Math.min(wait * 2, 15_000);
+    } finally {
+      clearTimeout(timer);
     }
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, wait);

@@ -1,6 +1,8 @@
 import i18next from 'i18next';
 import { initReactI18next } from 'react-i18next';
 
+import { patiently } from '../api/parts';
+
 /** The languages of the page. */
 export const LANGUAGES = { en: 'English', zh: '简体中文' } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -33,7 +35,7 @@ export async function startLanguage(): Promise<void> {
       read: (language: string, namespace: string, done: (error: Error | null, words: Record<string, unknown> | null) => void) => {
         const load = files[namespace === 'common' ? `../locales/${language}.json` : `../screens/${namespace}/${language}.json`];
         if (!load) return done(new Error(`no words of ${namespace} in ${language}`), null);
-        load().then((words) => done(null, words), (error: Error) => done(error, null));
+        patiently(load).then((words) => done(null, words), (error: Error) => done(error, null));
       },
     })
     .use(initReactI18next)

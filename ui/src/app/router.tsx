@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
 
+import { part } from '../api/parts';
 import { queryClient } from '../api/query';
 import { Crash } from './Crash';
 import { Leave } from './Leave';
@@ -33,20 +34,22 @@ const inside = createRoute({
   },
 });
 
+const first = (load: Screen['load']) => lazyRouteComponent(() => part(load));
+
 /** A screen, and the styles that the first one does without. */
 const later = (load: Screen['load']) =>
-  lazyRouteComponent(async () => {
+  first(async () => {
     const [screen] = await Promise.all([load(), import('./more.css')]);
     return screen;
   });
 
 /** The search of every screen is its own affair: read with `useSearch` of `widgets/search`. */
 const screens = SCREENS.map((screen) =>
-  createRoute({ getParentRoute: () => inside, path: screen.path, component: screen.path === '/' ? lazyRouteComponent(screen.load) : later(screen.load) }),
+  createRoute({ getParentRoute: () => inside, path: screen.path, component: screen.path === '/' ? first(screen.load) : later(screen.load) }),
 );
 
 const outside = [
-  createRoute({ getParentRoute: () => root, path: '/sign-in', component: lazyRouteComponent(() => import('../screens/sign-in')) }),
+  createRoute({ getParentRoute: () => root, path: '/sign-in', component: first(() => import('../screens/sign-in')) }),
   createRoute({ getParentRoute: () => root, path: '/setup', component: later(() => import('../screens/setup')) }),
 ];
 

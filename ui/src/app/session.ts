@@ -19,7 +19,7 @@ export const sessionQuery = {
       const { csrf, adminKey } = authStore.get();
       if (!csrf && !adminKey && !(await queryClient.fetchQuery({ ...setupQuery, staleTime: 0 })).signed_in) return { kind: 'nobody' };
       const session = (await api.GET('/admin/api/session')).data as Session;
-      authStore.signedIn(session.csrf);
+      authStore.signedIn(session.csrf, adminKey);
       return session;
     } catch (error) {
       const { csrf, adminKey } = authStore.get();
@@ -32,6 +32,9 @@ export const sessionQuery = {
   },
   staleTime: 60_000,
 };
+
+/** Where the browser goes to sign in with an identity provider. */
+export const OIDC_START = '/admin/api/oidc/start';
 
 /** How one may get in. */
 export const setupQuery = {
@@ -71,13 +74,20 @@ export function beforeSignOut(act: () => Promise<void>): void {
   leaving.add(act);
 }
 
-/** Leaves: nothing that was read stays in memory. */
+/** Nothing that was read stays in memory. */
+export function forget(): void {
+  authStore.signedOut();
+  queryClient.clear();
+}
+
+/** Ends the session. As long as the gateway has not heard of it one is not out, and is told so. */
 export async function signOut(): Promise<void> {
   await Promise.allSettled([...leaving].map((act) => act()));
   try {
     if (!authStore.get().adminKey) await api.DELETE('/admin/api/session');
-  } finally {
-    authStore.signedOut();
-    queryClient.clear();
+  } catch (error) {
+    const problem = Problem.of(error);
+    if (!problem.signedOut) throw new Problem({ code: 'still_signed_in', status: problem.status, detail: problem.detail, instance: problem.instance });
   }
+  forget();
 }

@@ -1,5 +1,5 @@
 import { Alert, Button, Group, Text } from '@mantine/core';
-import { IconGitMerge } from '@tabler/icons-react';
+import { IconGitMerge, IconTrash } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
 /** A change was refused because somebody else made one meanwhile (412 `stale`). Nothing typed is lost: the reader decides. */
@@ -16,6 +16,16 @@ export function ConflictAlert({ onTake, onReplace, pending }: { onTake: () => vo
           {t('conflict.replace')}
         </Button>
       </Group>
+    </Alert>
+  );
+}
+
+/** What is being changed was deleted by somebody else. Nothing typed is lost, but there is nothing to save it to. */
+export function GoneAlert() {
+  const { t } = useTranslation();
+  return (
+    <Alert color="orange" variant="light" icon={<IconTrash />} role="alert" title={t('conflict.gone')}>
+      <Text size="sm">{t('conflict.goneText')}</Text>
     </Alert>
   );
 }

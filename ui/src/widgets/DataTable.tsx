@@ -1,4 +1,4 @@
-import { Checkbox, Group, Loader, Skeleton, Text, UnstyledButton } from '@mantine/core';
+import { Button, Checkbox, Group, Loader, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { type ColumnDef, flexRender, getCoreRowModel, getSortedRowModel, type RowSelectionState, type SortingState, useReactTable } from '@tanstack/react-table';
@@ -9,6 +9,7 @@ import { useTranslation } from 'react-i18next';
 import type { Problem } from '../api/problem';
 import classes from './DataTable.module.css';
 import { ProblemAlert } from './ProblemAlert';
+import { useProblemWords } from './problemWords';
 
 declare module '@tanstack/react-table' {
   interface ColumnMeta<TData, TValue> {
@@ -28,6 +29,9 @@ interface Source<Row> {
   hasMore?: boolean;
   loadingMore?: boolean;
   loadMore?: () => void;
+  moreFailed?: boolean;
+  isLong?: boolean;
+  isOld?: boolean;
   refetch?: () => unknown;
 }
 
@@ -61,6 +65,7 @@ interface Props<Row> {
 export function DataTable<Row>(props: Props<Row>) {
   const { label, list, id, onOpen, rowHeight = 44, selection, onSelection } = props;
   const { t } = useTranslation();
+  const words = useProblemWords();
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const scroller = useRef<HTMLDivElement>(null);
   const [sorting, setSorting] = useState<SortingState>([]);
@@ -78,7 +83,8 @@ export function DataTable<Row>(props: Props<Row>) {
     state: { sorting, rowSelection: selection ?? {} },
     onSortingChange: setSorting,
     onRowSelectionChange: (next) => onSelection?.(typeof next === 'function' ? next(selection ?? {}) : next),
-    enableRowSelection: selection !== undefined,
+    // Rows that are going away are not chosen.
+    enableRowSelection: selection !== undefined && !list.isOld,
   });
   const rows = table.getRowModel().rows;
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 12 });
@@ -90,11 +96,16 @@ export function DataTable<Row>(props: Props<Row>) {
     if (now !== away.current) props.onAway?.(now);
     away.current = now;
   };
-  const { hasMore, loadMore } = list;
+  const { hasMore, loadMore, moreFailed } = list;
   useEffect(() => {
-    if (hasMore && last >= rows.length - 20) loadMore?.();
-  }, [hasMore, last, rows.length, loadMore]);
+    // What failed is asked for again by the reader: as long as it fails this would be without end.
+    if (hasMore && !moreFailed && last >= rows.length - 20) loadMore?.();
+  }, [hasMore, moreFailed, last, rows.length, loadMore]);
 
+  const refresh = () => {
+    scroller.current?.scrollTo({ top: 0 });
+    void list.refetch?.();
+  };
   const template = [selection ? '40px' : '', ...columns.map((column) => column.meta?.width ?? 'minmax(120px, 1fr)')].join(' ');
   const rest = list.isPending ? (
     <div role="status" aria-label={t('waiting')}>
@@ -122,6 +133,7 @@ export function DataTable<Row>(props: Props<Row>) {
                     <Checkbox
                       size="xs"
                       aria-label={t('table.selectAll')}
+                      disabled={list.isOld}
                       checked={table.getIsAllRowsSelected() && rows.length > 0}
                       indeterminate={table.getIsSomeRowsSelected()}
                       onChange={table.getToggleAllRowsSelectedHandler()}
@@ -153,7 +165,7 @@ export function DataTable<Row>(props: Props<Row>) {
               </div>
             ))}
           </div>
-          <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+          <div role="rowgroup" data-old={list.isOld || undefined} className={classes.body} style={{ height: virtual.getTotalSize() }}>
             {items.map((item) => {
               const row = rows[item.index];
               if (!row) return null;
@@ -173,7 +185,7 @@ export function DataTable<Row>(props: Props<Row>) {
                 >
                   {selection && (
                     <div role="cell" className={classes.cell}>
-                      <Checkbox size="xs" aria-label={t('table.select')} checked={row.getIsSelected()} onChange={row.getToggleSelectedHandler()} />
+                      <Checkbox size="xs" aria-label={t('table.select')} disabled={list.isOld} checked={row.getIsSelected()} onChange={row.getToggleSelectedHandler()} />
                     </div>
                   )}
                   {row.getVisibleCells().map((cell) => (
@@ -189,10 +201,18 @@ export function DataTable<Row>(props: Props<Row>) {
         {rest}
       </div>
       <Group justify="space-between" className={classes.foot} px="sm" py={6}>
-        <Text size="xs" c="dimmed" role="status">
-          {rows.length > 0 && (hasMore ? t('table.more', { count: rows.length }) : t('table.all', { count: rows.length }))}
-          {list.error && rows.length > 0 && ` · ${t('table.stale')}`}
-        </Text>
+        <Group gap="xs">
+          <Text size="xs" c="dimmed" role="status">
+            {rows.length > 0 && (hasMore ? t('table.more', { count: rows.length }) : t('table.all', { count: rows.length }))}
+            {rows.length > 0 && list.error && ` · ${words(list.error).title}: ${moreFailed ? t('table.moreFailed') : t('table.stale')}`}
+            {list.isLong && !list.error && ` · ${t('table.long')}`}
+          </Text>
+          {rows.length > 0 && (list.error || list.isLong) && (
+            <Button size="compact-xs" variant="default" loading={list.loadingMore} onClick={moreFailed ? loadMore : refresh}>
+              {list.error ? t('again') : t('refresh')}
+            </Button>
+          )}
+        </Group>
         {list.loadingMore ? <Loader size={14} /> : props.footer}
       </Group>
     </div>

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Problem } from '../api/problem';
-import { ConflictAlert } from './ConflictAlert';
+import { ConflictAlert, GoneAlert } from './ConflictAlert';
 import { ProblemAlert } from './ProblemAlert';
 
 interface Props {
@@ -20,6 +20,8 @@ interface Props {
   };
   /** Shows what is there now, in place of what was typed. */
   onTake: () => void;
+  /** Somebody else deleted it meanwhile. */
+  gone?: boolean;
   /** Fields that show their own mistakes. */
   fields?: string[];
   action?: string;
@@ -27,7 +29,7 @@ interface Props {
 }
 
 /** A drawer with a form: it explains what went wrong beside the button. */
-export function EditorDrawer({ opened, title, onClose, editor, onTake, fields, action, children }: Props) {
+export function EditorDrawer({ opened, title, onClose, editor, onTake, gone, fields, action, children }: Props) {
   const { t } = useTranslation();
   const close = () => editor.leave(onClose);
   return (
@@ -40,6 +42,7 @@ export function EditorDrawer({ opened, title, onClose, editor, onTake, fields, a
       >
         <Stack>
           {children}
+          {gone && <GoneAlert />}
           {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
           <ProblemAlert problem={editor.problem} shownElsewhere={fields} />
           <Group justify="flex-end">

@@ -3,13 +3,14 @@ import { IconChartLine, IconDownload, IconTable, IconZoomReset } from '@tabler/i
 import { type KeyboardEvent, lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { patiently } from '../api/parts';
 import { tagOf } from '../app/i18n';
 import { csv, download, fileName } from './csv';
 import { useFormat } from './format';
 import { coloursOf, isKnown, type PlotKind, type PlotSeries, stepTo } from './plot';
 import classes from './Plot.module.css';
 
-const PlotCanvas = lazy(() => import('./PlotCanvas'));
+const PlotCanvas = lazy(() => patiently(() => import('./PlotCanvas')));
 
 export interface PlotProps {
   title: string;

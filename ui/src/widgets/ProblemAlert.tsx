@@ -3,6 +3,7 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
 import { Problem } from '../api/problem';
+import { useProblemWords } from './problemWords';
 
 interface Props {
   problem: Problem | Error | null | undefined;
@@ -12,16 +13,16 @@ interface Props {
   shownElsewhere?: string[];
 }
 
-/** Why something did not work, and what to do about it. Where the gateway tells a reason it is shown in its own words. */
+/** Why something did not work, and what to do about it, in the reader's language; then what the gateway says in its own words. */
 export function ProblemAlert({ problem: error, onRetry, shownElsewhere = [] }: Props) {
   const { t } = useTranslation();
+  const words = useProblemWords();
   if (!error) return null;
   const problem = Problem.of(error);
   const errors = problem.errors.filter((entry) => !shownElsewhere.includes(entry.pointer?.replace(/^#?\//, '').replaceAll('/', '.') ?? ''));
-  // Those that the reader meets often are explained in their language; the gateway's words follow.
-  const remedy = t(`problems.${problem.code}`, { defaultValue: '' });
+  const { title, remedy } = words(problem);
   return (
-    <Alert color="red" variant="light" icon={<IconAlertTriangle />} role="alert" title={problem.title || t('problem')}>
+    <Alert color="red" variant="light" icon={<IconAlertTriangle />} role="alert" title={title}>
       {remedy && <Text size="sm">{remedy}</Text>}
       {problem.detail && <Text size="sm">{problem.detail}</Text>}
       {errors.length > 0 && (

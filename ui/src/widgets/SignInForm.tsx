@@ -16,23 +16,13 @@ export function SignInForm({ name, onDone }: { name?: string; onDone: (session: 
   const form = useForm({ initialValues: { name: name ?? '', password: '', key: '' } });
   const signIn = useChange(
     async ({ name, password, key }: typeof form.values) => {
-      if (byKey) {
-        const before = authStore.get().adminKey;
-        authStore.useAdminKey(key.trim());
-        try {
-          return (await api.GET('/admin/api/session')).data as Session;
-        } catch (error) {
-          if (before) authStore.useAdminKey(before);
-          else authStore.signedOut();
-          throw error;
-        }
-      }
-      authStore.signedOut();
-      return (await api.POST('/admin/api/session', { body: { name: name.trim(), password } })).data as Session;
+      if (!byKey) return { session: (await api.POST('/admin/api/session', { body: { name: name.trim(), password } })).data as Session };
+      const adminKey = key.trim();
+      return { session: (await api.GET('/admin/api/session', { headers: { authorization: `Bearer ${adminKey}` } })).data as Session, adminKey };
     },
     {
-      onDone: (session) => {
-        authStore.signedIn(session.csrf);
+      onDone: ({ session, adminKey }) => {
+        authStore.signedIn(session.csrf, adminKey);
         queryClient.setQueryData(sessionQuery.queryKey, session);
         form.setFieldValue('password', '');
         form.setFieldValue('key', '');

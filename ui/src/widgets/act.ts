@@ -1,8 +1,8 @@
 import { notifications } from '@mantine/notifications';
-import { useTranslation } from 'react-i18next';
 
 import { Problem } from '../api/problem';
 import { useChange } from '../api/query';
+import { useProblemWords } from './problemWords';
 
 /** A change that is made by a button alone: how it went is told by a notification. */
 export function useAct<In = void, Out = unknown>(
@@ -22,15 +22,15 @@ export function useAct<In = void, Out = unknown>(
 
 /** Notifications. */
 export function useTell() {
-  const { t } = useTranslation();
+  const words = useProblemWords();
   return {
     done: (message: string) => notifications.show({ message, color: 'teal' }),
     problem: (error: unknown) => {
       const problem = Problem.of(error);
-      const remedy = t(`problems.${problem.code}`, { defaultValue: '' });
+      const { title, remedy } = words(problem);
       const details = problem.errors.map((entry) => [entry.detail, entry.remedy].filter(Boolean).join(' — ')).slice(0, 3);
       notifications.show({
-        title: problem.title || t('problem'),
+        title,
         message: [...new Set([remedy, problem.detail, ...details])].filter(Boolean).join('\n'),
         color: 'red',
         autoClose: 12_000,

@@ -45,6 +45,10 @@ export function useEditor<Draft extends object, Out>(options: Options<Draft, Out
     dirty,
     /** Closes the form, after a question if something would be lost. */
     leave: unsaved.leave,
+    /** Takes over the revision that a change of one's own beside the form led to, unless others changed something before it. */
+    rebase: (revision: number | null | undefined) => {
+      if (revision === (base.revision ?? 0) + 1) setBase({ ...base, revision });
+    },
     /** What was edited is gone, and the form with it. */
     settle: unsaved.settle,
     saving: change.isPending,

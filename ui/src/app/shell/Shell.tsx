@@ -5,6 +5,7 @@ import { lazy, Suspense, useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useExpired } from '../../api/auth';
+import { patiently } from '../../api/parts';
 import { Waiting } from '../../widgets/Waiting';
 import { useSession } from '../session';
 import { Health } from './Health';
@@ -13,8 +14,8 @@ import classes from './Shell.module.css';
 import { Tools } from './Tools';
 
 // Seldom seen: they are fetched when they are.
-const SignInAgain = lazy(() => import('./SignInAgain'));
-const MustChange = lazy(() => import('./MustChange'));
+const SignInAgain = lazy(() => patiently(() => import('./SignInAgain')));
+const MustChange = lazy(() => patiently(() => import('./MustChange')));
 
 /** What surrounds every screen: navigation, the gateway's state, language, colours, and who one is. */
 export function Shell() {
@@ -50,7 +51,7 @@ export function Shell() {
               <img src="/admin/polyport.svg" width={26} height={26} alt="" />
               <span>Polyport</span>
             </Link>
-            {session.role === 'admin' && <Health />}
+            <Health />
           </Group>
           <Tools />
         </Group>
@@ -61,7 +62,8 @@ export function Shell() {
         </ScrollArea>
       </AppShell.Navbar>
       <AppShell.Main id="main" ref={main} tabIndex={-1} className={classes.main}>
-        <Box maw={1680} mx="auto">
+        {/* What is on the screen belongs to who is signed in: another one begins anew. */}
+        <Box maw={1680} mx="auto" key={`${session.kind} ${session.id ?? ''}`}>
           <Suspense fallback={<Waiting />}>{session.must_change ? <MustChange /> : <Outlet />}</Suspense>
         </Box>
       </AppShell.Main>

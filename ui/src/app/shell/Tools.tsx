@@ -4,13 +4,15 @@ import { useNavigate } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { LANGUAGES, setLanguage, type Language } from '../i18n';
-import { signOut, useSession } from '../session';
+import { useSession } from '../session';
+import { useSignOut } from '../signOut';
 
 /** Language, colours, and who one is. */
 export function Tools() {
   const { t } = useTranslation();
   const session = useSession();
   const navigate = useNavigate();
+  const { signOut } = useSignOut();
   return (
     <Group gap={4} wrap="nowrap">
       <LanguageMenu />
@@ -32,7 +34,7 @@ export function Tools() {
           )}
           <Menu.Item
             leftSection={<IconLogout size={16} />}
-            onClick={() => void signOut().finally(() => navigate({ to: '/sign-in' }))}
+            onClick={signOut}
           >
             {t('shell.signOut')}
           </Menu.Item>

@@ -2,7 +2,8 @@ import { Button, SegmentedControl, SimpleGrid, Stack, Text, useMantineColorSchem
 import { useTranslation } from 'react-i18next';
 
 import { LANGUAGES, setLanguage, type Language } from '../../app/i18n';
-import { signOut, useSession } from '../../app/session';
+import { useSession } from '../../app/session';
+import { useSignOut } from '../../app/signOut';
 import { useTell } from '../../widgets/act';
 import { Facts } from '../../widgets/Facts';
 import { useFormat } from '../../widgets/format';
@@ -15,6 +16,7 @@ export default function Account() {
   const { t, i18n } = useTranslation(['account', 'common']);
   const format = useFormat();
   const session = useSession();
+  const { signOut, isPending } = useSignOut();
   const tell = useTell();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   return (
@@ -33,7 +35,7 @@ export default function Account() {
                 [t('means'), session.means ? t(`meansOf.${session.means}`, { defaultValue: session.means }) : null],
               ]}
             />
-            <Button mt="md" variant="default" onClick={() => void signOut().finally(() => window.location.assign('/admin/sign-in'))}>
+            <Button mt="md" variant="default" loading={isPending} onClick={signOut}>
               {t('common:shell.signOut')}
             </Button>
           </Panel>

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useMay } from '../../app/session';
 import { EditorDrawer } from '../../widgets/EditorDrawer';
+import type { EditorProps } from '../../widgets/Opened';
 import { TeamPicker, UserPicker } from '../../widgets/pickers';
 import { RulesFields } from '../../widgets/rules/RulesFields';
 import { amountProblem } from '../../widgets/rules/rules';
@@ -10,7 +11,7 @@ import { useEditor } from '../../widgets/useEditor';
 import { draft, type Key, type KeyDraft, saveKey } from './key';
 
 /** Makes a key, or changes one. */
-export function KeyEditor({ of, onClose, onDone, onTake }: { of?: Key; onClose: () => void; onDone: (key: Key) => void; onTake: () => void }) {
+export function KeyEditor({ of, gone, onClose, onDone, onTake }: EditorProps<Key>) {
   const { t } = useTranslation(['keys', 'common']);
   const may = useMay();
   const editor = useEditor<KeyDraft, Key>({
@@ -31,6 +32,7 @@ export function KeyEditor({ of, onClose, onDone, onTake }: { of?: Key; onClose: 
       onClose={onClose}
       editor={editor}
       onTake={onTake}
+      gone={gone}
       fields={['name', 'user', 'team', 'expires_at']}
     >
       <TextInput

@@ -4,14 +4,18 @@ import { useTranslation } from 'react-i18next';
 
 import { Code } from '../../widgets/Copy';
 import { curlLine } from '../../widgets/curl';
+import { useModelNames } from '../../widgets/rules/RulesFields';
 import { SecretOnce } from '../../widgets/SecretOnce';
+import { sample } from '../routes/pattern';
 import type { Key } from './key';
 
 /** The text of a key, right after it was made or replaced: kept nowhere, so it is gone when this closes. */
 export function KeyMade({ made, rotated, onClose }: { made: Key; rotated: boolean; onClose: () => void }) {
   const { t } = useTranslation(['keys', 'common']);
   const text = made.key ?? '';
-  const curl = curlLine(window.location.origin, 'echo', text);
+  // One that the key may ask for.
+  const names = useModelNames(made.models.length > 0);
+  const curl = curlLine(window.location.origin, made.models[0] === undefined ? 'echo' : sample(made.models[0], [], names), text);
   return (
     <Modal opened onClose={onClose} title={rotated ? t('rotated', { name: made.name }) : t('made', { name: made.name })} closeOnClickOutside={false} closeButtonProps={{ 'aria-label': t('common:close') }}>
       <Stack>

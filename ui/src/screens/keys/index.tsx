@@ -1,18 +1,18 @@
-import { Badge, Button, Group, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconPlus, IconSearch } from '@tabler/icons-react';
+import { Badge, Button, Group, Select } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
-import { useRefresh } from '../../api/query';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
+import { Opened } from '../../widgets/Opened';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import { type Key, stateOf } from './key';
 import { KeyDrawer } from './KeyDrawer';
 import { KeyEditor } from './KeyEditor';
@@ -25,14 +25,9 @@ export default function Keys() {
   const { t } = useTranslation(['keys', 'common']);
   const format = useFormat();
   const words = useLimitWords();
-  const refresh = useRefresh();
   const [search, setSearch] = useSearch({ q: '', enabled: '', user: '', team: '', id: '', new: '' });
-  const [typed, setTyped] = useState(search.q);
-  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
   const list = useList('/admin/api/keys', 'keys', { q: search.q, enabled: search.enabled, user: search.user, team: search.team });
-  const [editing, setEditing] = useState(false);
   const [made, setMade] = useState<{ key: Key; rotated: boolean } | null>(null);
-  const open = list.rows.find((key) => key.id === search.id);
 
   const columns = useMemo<ColumnDef<Key>[]>(
     () => [
@@ -75,13 +70,7 @@ export default function Keys() {
         </Button>
       </PageHeader>
       <Group mb="sm" gap="xs">
-        <TextInput
-          aria-label={t('common:search')}
-          placeholder={t('common:search')}
-          leftSection={<IconSearch size={16} />}
-          value={typed}
-          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
-        />
+        <SearchInput value={search.q} onSearch={(q) => setSearch({ q })} />
         <Select
           aria-label={t('state')}
           data={[
@@ -112,21 +101,16 @@ export default function Keys() {
           </Empty>
         }
       />
-      {open && !editing && (
-        <KeyDrawer of={open} onClose={() => setSearch({ id: '' })} onEdit={() => setEditing(true)} onRotated={(key) => setMade({ key, rotated: true })} />
-      )}
-      {open && editing && (
-        <KeyEditor
-          key={`${open.id}-${editing}`}
-          of={open}
-          onClose={() => setEditing(false)}
-          onDone={() => setEditing(false)}
-          onTake={() => (setEditing(false), void refresh('/admin/api/keys'))}
-        />
-      )}
-      {search.new && (
-        <KeyEditor onClose={() => setSearch({ new: '' })} onDone={(key) => (setSearch({ new: '' }), setMade({ key, rotated: false }))} onTake={() => undefined} />
-      )}
+      <Opened<Key>
+        path="/admin/api/keys"
+        rows={list.rows}
+        isPending={list.isPending}
+        search={search}
+        setSearch={setSearch}
+        look={(of, onEdit, onClose) => <KeyDrawer of={of} onEdit={onEdit} onClose={onClose} onRotated={(key) => setMade({ key, rotated: true })} />}
+        edit={(props) => <KeyEditor {...props} />}
+        onMade={(key) => setMade({ key, rotated: false })}
+      />
       {made && <KeyMade made={made.key} rotated={made.rotated} onClose={() => setMade(null)} />}
     </>
   );

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { api } from '../../api/client';
 import { useChange } from '../../api/query';
 import { useAct, useTell } from '../../widgets/act';
-import { ConflictAlert } from '../../widgets/ConflictAlert';
+import { ConflictAlert, GoneAlert } from '../../widgets/ConflictAlert';
 import { Confirm } from '../../widgets/confirm';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useEditor } from '../../widgets/useEditor';
@@ -17,8 +17,10 @@ import { TryRoute } from './TryRoute';
 import { WhenFields } from './WhenFields';
 
 interface Props {
-  /** The route; nothing where one is made. */
+  /** The route as it is now; nothing where one is made. */
   route?: Route;
+  /** Somebody else deleted it meanwhile. */
+  gone?: boolean;
   initial?: Draft;
   onDone: () => void;
   reload: () => unknown;
@@ -33,7 +35,7 @@ export function RouteEditor(props: Props) {
     props.reload();
     setRound(({ at }) => ({ at: at + 1, route: data as Route }));
   };
-  return <Form key={round.at} {...props} route={round.route} onTake={() => void again()} />;
+  return <Form key={round.at} {...props} now={props.route} route={round.route} onTake={() => void again()} />;
 }
 
 /** Which times are none. */
@@ -41,7 +43,8 @@ export function wrongTimes(draft: Draft): (keyof Draft)[] {
   return (['patience', 'maxWait', 'minDelay'] as const).filter((name) => draft[name].trim() !== '' && !TIME.test(draft[name].trim()));
 }
 
-function Form({ route, initial, onDone, onTake }: Props & { onTake: () => void }) {
+/** `route` is what the form was opened with, `now` what it is. */
+function Form({ route, now, gone, initial, onDone, onTake }: Props & { now?: Route; onTake: () => void }) {
   const { t } = useTranslation(['routes', 'common']);
   const tell = useTell();
   const start = route ? draftOf(route) : (initial ?? EMPTY);
@@ -62,7 +65,10 @@ function Form({ route, initial, onDone, onTake }: Props & { onTake: () => void }
   });
   const { draft, dirty } = editor;
   const path = { params: { path: { id: route?.id ?? '' } } };
-  const turn = useAct((on: boolean) => (on ? api.POST('/admin/api/routes/{id}/enable', path) : api.POST('/admin/api/routes/{id}/disable', path)), { refreshes: REFRESHES });
+  const turn = useAct(async (on: boolean) => (await api.POST(on ? '/admin/api/routes/{id}/enable' : '/admin/api/routes/{id}/disable', path)).data as Route, {
+    refreshes: REFRESHES,
+    onDone: ({ revision }) => editor.rebase(revision),
+  });
   const remove = useChange<void>(() => api.DELETE('/admin/api/routes/{id}', path), { refreshes: REFRESHES, onDone: () => (editor.settle(), onDone()) });
   return (
     <Stack gap="md">
@@ -71,10 +77,10 @@ function Form({ route, initial, onDone, onTake }: Props & { onTake: () => void }
           {t('fileOwned')}
         </Alert>
       )}
-      {route && route.enabled !== false && (route.problems?.length ?? 0) > 0 && (
+      {now && now.enabled !== false && (now.problems?.length ?? 0) > 0 && (
         <Alert color="red" variant="light" icon={<IconAlertTriangle />} title={t('broken')}>
           <List size="sm">
-            {route.problems?.map((problem, at) => (
+            {now.problems?.map((problem, at) => (
               <List.Item key={at}>
                 {problem.path && <code>{problem.path} </code>}
                 {problem.message}
@@ -88,7 +94,7 @@ function Form({ route, initial, onDone, onTake }: Props & { onTake: () => void }
         <Group justify="space-between">
           <Switch
             label={t('inUse')}
-            checked={route ? route.enabled !== false : draft.enabled}
+            checked={now ? now.enabled !== false : draft.enabled}
             onChange={(event) => (route ? turn.run(event.currentTarget.checked) : editor.set({ enabled: event.currentTarget.checked }))}
             disabled={turn.isPending}
           />
@@ -123,6 +129,7 @@ function Form({ route, initial, onDone, onTake }: Props & { onTake: () => void }
               <RareFields draft={draft} set={editor.set} errors={editor.fieldErrors} readOnly={readOnly} />
             </Collapse>
           </div>
+          {gone && <GoneAlert />}
           {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
           <ProblemAlert problem={editor.problem} shownElsewhere={Object.keys(editor.fieldErrors)} />
           {!readOnly && (

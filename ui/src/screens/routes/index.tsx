@@ -13,6 +13,7 @@ import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useSearch } from '../../widgets/search';
+import { useHeld } from '../../widgets/useHeld';
 import { sample } from './pattern';
 import { EMPTY, inOrder, isFirst, keyOf, priorityOf, type Route, toOf, whenOf } from './route';
 import { RouteEditor } from './RouteEditor';
@@ -37,7 +38,7 @@ export default function Screen() {
     const q = search.q.trim().toLowerCase();
     return q === '' ? all : all.filter(({ route }) => JSON.stringify([route.name, whenOf(route), toOf(route)]).toLowerCase().includes(q));
   }, [all, search.q]);
-  const open = all.find(({ route }) => keyOf(route) === search.open || String(route.index) === search.open)?.route;
+  const { held: open, gone } = useHeld(search.open, all.find(({ route }) => keyOf(route) === search.open || String(route.index) === search.open)?.route);
   const shut = () => setSearch({ open: '' });
 
   const columns = useMemo<ColumnDef<(typeof all)[number], unknown>[]>(
@@ -171,10 +172,13 @@ export default function Screen() {
       />
       <Drawer opened={open !== undefined || search.open === 'new'} onClose={shut} size="min(680px, 100%)" title={open ? (open.name ?? t('route', { to: toOf(open) })) : t('make')}>
         {open ? (
-          <RouteEditor key={keyOf(open)} route={open} onDone={shut} reload={list.refetch} />
+          <RouteEditor key={keyOf(open)} route={open} gone={gone} onDone={shut} reload={list.refetch} />
         ) : search.open === 'new' ? (
           <RouteEditor key="new" initial={EMPTY} onDone={shut} reload={list.refetch} />
         ) : null}
+      </Drawer>
+      <Drawer opened={search.open !== '' && search.open !== 'new' && !open && !list.isPending && !list.error} onClose={shut} title={t('common:notFound.entry')}>
+        <Text size="sm">{t('common:problems.not_found')}</Text>
       </Drawer>
     </>
   );

@@ -3,16 +3,20 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { setupQuery } from '../../app/session';
+import { Problem } from '../../api/problem';
+import { OIDC_START, setupQuery } from '../../app/session';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useSearch } from '../../widgets/search';
 import { SignInForm } from '../../widgets/SignInForm';
 
 /** The way in. */
 export default function SignIn() {
-  const { t } = useTranslation(['sign-in', 'common']);
+  const { t } = useTranslation();
   const navigate = useNavigate();
-  const [{ to }] = useSearch({ to: '/' });
+  const [{ to, problem }] = useSearch({ to: '/', problem: '' });
+  // Whoever made the link chooses no words: codes lead to those of this page.
+  const code = /^[a-z_]+$/.test(problem) && !(problem in {}) ? problem : 'sign_in_refused';
   const { data } = useQuery(setupQuery);
   return (
     <Center mih="100dvh" p="md" component="main">
@@ -28,13 +32,14 @@ export default function SignIn() {
               <ColourSwitch />
             </Group>
           </Group>
+          {problem !== '' && <ProblemAlert problem={new Problem({ code })} />}
           {/* Only places of this page: whoever made the link chooses nothing else. */}
           <SignInForm onDone={() => void navigate({ to: to.startsWith('/') && !to.startsWith('//') ? to : '/' })} />
           {data?.oidc && (
             <>
-              <Divider label={t('or')} />
-              <Button component="a" href="/admin/api/oidc/start" variant="default">
-                {t('oidc')}
+              <Divider label={t('signIn.or')} />
+              <Button component="a" href={OIDC_START} variant="default">
+                {t('signIn.oidc')}
               </Button>
             </>
           )}

@@ -2,13 +2,14 @@ import { TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { EditorDrawer } from '../../widgets/EditorDrawer';
+import type { EditorProps } from '../../widgets/Opened';
 import { RulesFields } from '../../widgets/rules/RulesFields';
 import { amountProblem } from '../../widgets/rules/rules';
 import { useEditor } from '../../widgets/useEditor';
 import { draft, saveTeam, type Team, type TeamDraft } from './team';
 
 /** Makes a team, or changes one. */
-export function TeamEditor({ of, onClose, onDone, onTake }: { of?: Team; onClose: () => void; onDone: (team: Team) => void; onTake: () => void }) {
+export function TeamEditor({ of, gone, onClose, onDone, onTake }: EditorProps<Team>) {
   const { t } = useTranslation(['teams', 'common']);
   const editor = useEditor<TeamDraft, Team>({
     initial: draft(of),
@@ -28,6 +29,7 @@ export function TeamEditor({ of, onClose, onDone, onTake }: { of?: Team; onClose
       onClose={onClose}
       editor={editor}
       onTake={onTake}
+      gone={gone}
       fields={['name']}
     >
       <TextInput

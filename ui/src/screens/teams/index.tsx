@@ -1,19 +1,19 @@
-import { Badge, Button, Group, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconPlus, IconSearch } from '@tabler/icons-react';
+import { Badge, Button, Group } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
 import type { ColumnDef } from '@tanstack/react-table';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
-import { useRefresh } from '../../api/query';
 import { useMay } from '../../app/session';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
+import { Opened } from '../../widgets/Opened';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import type { Team } from './team';
 import { TeamDrawer } from './TeamDrawer';
 import { TeamEditor } from './TeamEditor';
@@ -23,14 +23,9 @@ export default function Teams() {
   const { t } = useTranslation(['teams', 'common']);
   const format = useFormat();
   const words = useLimitWords();
-  const refresh = useRefresh();
   const admin = useMay()('admin');
   const [search, setSearch] = useSearch({ q: '', id: '', new: '' });
-  const [typed, setTyped] = useState(search.q);
-  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
   const list = useList('/admin/api/teams', 'teams', { q: search.q });
-  const [editing, setEditing] = useState(false);
-  const open = list.rows.find((team) => team.id === search.id);
   const columns = useMemo<ColumnDef<Team>[]>(
     () => [
       { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
@@ -53,13 +48,7 @@ export default function Teams() {
         {make}
       </PageHeader>
       <Group mb="sm" gap="xs">
-        <TextInput
-          aria-label={t('common:search')}
-          placeholder={t('common:search')}
-          leftSection={<IconSearch size={16} />}
-          value={typed}
-          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
-        />
+        <SearchInput value={search.q} onSearch={(q) => setSearch({ q })} />
       </Group>
       <DataTable
         label={t('common:screens.teams')}
@@ -73,11 +62,15 @@ export default function Teams() {
           </Empty>
         }
       />
-      {open && !editing && <TeamDrawer of={open} onClose={() => setSearch({ id: '' })} onEdit={() => setEditing(true)} />}
-      {open && editing && (
-        <TeamEditor of={open} onClose={() => setEditing(false)} onDone={() => setEditing(false)} onTake={() => (setEditing(false), void refresh('/admin/api/teams'))} />
-      )}
-      {search.new && <TeamEditor onClose={() => setSearch({ new: '' })} onDone={(team) => setSearch({ new: '', id: team.id })} onTake={() => undefined} />}
+      <Opened<Team>
+        path="/admin/api/teams"
+        rows={list.rows}
+        isPending={list.isPending}
+        search={search}
+        setSearch={setSearch}
+        look={(of, onEdit, onClose) => <TeamDrawer of={of} onEdit={onEdit} onClose={onClose} />}
+        edit={(props) => <TeamEditor {...props} />}
+      />
     </>
   );
 }

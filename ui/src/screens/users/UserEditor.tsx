@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useMay } from '../../app/session';
 import { EditorDrawer } from '../../widgets/EditorDrawer';
+import type { EditorProps } from '../../widgets/Opened';
 import { TeamPicker } from '../../widgets/pickers';
 import { RulesFields } from '../../widgets/rules/RulesFields';
 import { amountProblem } from '../../widgets/rules/rules';
@@ -10,7 +11,7 @@ import { useEditor } from '../../widgets/useEditor';
 import { draft, saveUser, type User, type UserDraft, type UserRole } from './user';
 
 /** Makes a user, or changes one. */
-export function UserEditor({ of, onClose, onDone, onTake }: { of?: User; onClose: () => void; onDone: (user: User) => void; onTake: () => void }) {
+export function UserEditor({ of, gone, onClose, onDone, onTake }: EditorProps<User>) {
   const { t } = useTranslation(['users', 'common']);
   const admin = useMay()('admin');
   const editor = useEditor<UserDraft, User>({
@@ -31,6 +32,7 @@ export function UserEditor({ of, onClose, onDone, onTake }: { of?: User; onClose
       onClose={onClose}
       editor={editor}
       onTake={onTake}
+      gone={gone}
       fields={['name', 'role', 'team']}
     >
       <TextInput

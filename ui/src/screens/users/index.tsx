@@ -1,18 +1,18 @@
-import { Badge, Button, Group, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconPlus, IconSearch } from '@tabler/icons-react';
+import { Badge, Button, Group } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
 import type { ColumnDef } from '@tanstack/react-table';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
-import { useRefresh } from '../../api/query';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
+import { Opened } from '../../widgets/Opened';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import type { User } from './user';
 import { UserDrawer } from './UserDrawer';
 import { UserEditor } from './UserEditor';
@@ -22,13 +22,8 @@ export default function Users() {
   const { t } = useTranslation(['users', 'common']);
   const format = useFormat();
   const words = useLimitWords();
-  const refresh = useRefresh();
   const [search, setSearch] = useSearch({ q: '', team: '', id: '', new: '' });
-  const [typed, setTyped] = useState(search.q);
-  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
   const list = useList('/admin/api/users', 'users', { q: search.q, team: search.team });
-  const [editing, setEditing] = useState(false);
-  const open = list.rows.find((user) => user.id === search.id);
   const columns = useMemo<ColumnDef<User>[]>(
     () => [
       { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
@@ -48,13 +43,7 @@ export default function Users() {
         </Button>
       </PageHeader>
       <Group mb="sm" gap="xs">
-        <TextInput
-          aria-label={t('common:search')}
-          placeholder={t('common:search')}
-          leftSection={<IconSearch size={16} />}
-          value={typed}
-          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
-        />
+        <SearchInput value={search.q} onSearch={(q) => setSearch({ q })} />
         {search.team && (
           <Button variant="default" size="compact-sm" onClick={() => setSearch({ team: '' })}>
             {t('showAll')}
@@ -73,11 +62,15 @@ export default function Users() {
           </Empty>
         }
       />
-      {open && !editing && <UserDrawer of={open} onClose={() => setSearch({ id: '' })} onEdit={() => setEditing(true)} />}
-      {open && editing && (
-        <UserEditor of={open} onClose={() => setEditing(false)} onDone={() => setEditing(false)} onTake={() => (setEditing(false), void refresh('/admin/api/users'))} />
-      )}
-      {search.new && <UserEditor onClose={() => setSearch({ new: '' })} onDone={(user) => setSearch({ new: '', id: user.id })} onTake={() => undefined} />}
+      <Opened<User>
+        path="/admin/api/users"
+        rows={list.rows}
+        isPending={list.isPending}
+        search={search}
+        setSearch={setSearch}
+        look={(of, onEdit, onClose) => <UserDrawer of={of} onEdit={onEdit} onClose={onClose} />}
+        edit={(props) => <UserEditor {...props} />}
+      />
     </>
   );
 }
