@@ -31,6 +31,7 @@ const inside = createRoute({
     }
     const role = session.role ?? 'admin';
     if (location.pathname === '/' && role !== 'admin') throw redirect({ to: '/home' });
+    if (location.pathname === '/home' && role === 'admin') throw redirect({ to: '/' });
   },
 });
 

@@ -33,6 +33,11 @@ export const sessionQuery = {
   staleTime: 60_000,
 };
 
+/** Whether something that is for roles from one to another is for this one. */
+export function isFor({ least, most = 'admin' }: { least: Role; most?: Role }, role: Role): boolean {
+  return RANK[role] >= RANK[least] && RANK[role] <= RANK[most];
+}
+
 /** Where the browser goes to sign in with an identity provider. */
 export const OIDC_START = '/admin/api/oidc/start';
 

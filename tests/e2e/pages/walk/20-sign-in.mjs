@@ -57,6 +57,75 @@ export default {
     await walk.settled(page);
   },
 
+  "A12: a wrong password, and the right one after it, leave what was typed alone": async (walk) => {
+    walk.expect(/answered: 401 /, /console: .*401/);
+    const user = await walk.user("typist", "manager");
+    const keys = words("en", "keys");
+    const page = await walk.open("/keys?new=1", { as: user });
+    const drawer = page.getByRole("dialog", { name: keys("make") });
+    await drawer.getByRole("textbox", { name: keys("name") }).fill("typed before");
+    await walk.api("DELETE", `users/${user.name}/sessions`);
+    await drawer.getByRole("button", { name: keys("make") }).click();
+    const dialog = page.getByRole("dialog", { name: t("signIn.again") });
+    await dialog.waitFor();
+    await signIn(walk, dialog, { password: "not the password" });
+    await dialog.getByText(t("problems.sign_in_failed")).waitFor();
+    await dialog.getByRole("button", { name: t("signIn.byKey") }).click();
+    await dialog.getByRole("textbox", { name: t("signIn.key") }).fill("no such key");
+    await dialog.getByRole("button", { name: t("signIn.do"), exact: true }).click();
+    await dialog.getByText(t("problemTitles.admin_key_needed")).waitFor();
+    await dialog.getByRole("button", { name: t("signIn.byPassword") }).click();
+    await walk.axe(page);
+    await signIn(walk, dialog, { password: user.password });
+    await dialog.waitFor({ state: "hidden" });
+    await drawer.getByRole("button", { name: keys("make") }).click();
+    await page.getByRole("dialog", { name: keys("made", { name: "typed before" }) }).waitFor();
+  },
+
+  "A12: signed out elsewhere, one may leave, and is asked whether to throw away what was typed": async (walk) => {
+    walk.expect(/answered: 401 /, /console: .*401/);
+    const user = await walk.user("typist", "manager");
+    const keys = words("en", "keys");
+    const page = await walk.open("/keys?new=1", { as: user });
+    await page.getByRole("textbox", { name: keys("name") }).fill("typed in vain");
+    await walk.api("DELETE", `users/${user.name}/sessions`);
+    await page.getByRole("dialog", { name: keys("make") }).getByRole("button", { name: keys("make") }).click();
+    await page.getByRole("dialog", { name: t("signIn.again") }).getByRole("button", { name: t("signIn.leave") }).click();
+    await page.getByRole("dialog", { name: t("leave.title") }).getByRole("button", { name: t("leave.do") }).click();
+    await page.waitForURL(/\/admin\/sign-in/);
+  },
+
+  "who cannot tell the gateway that they leave is told that they are still in": async (walk) => {
+    walk.expect(/failed: DELETE .*session/, /console: .*ERR_/);
+    const user = await walk.user("stays");
+    const page = await walk.open("/account", { as: user });
+    await page.route("**/admin/api/session", (route) => (route.request().method() === "DELETE" ? route.abort("connectionrefused") : route.continue()));
+    const out = page.getByRole("main").getByRole("button", { name: t("shell.signOut") });
+    await out.click();
+    await page.getByText(t("problemTitles.still_signed_in")).waitFor();
+    walk.assert.match(page.url(), /\/account$/);
+    await page.unroute("**/admin/api/session");
+    await out.click();
+    await page.waitForURL(/\/admin\/sign-in/);
+  },
+
+  "why the organisation did not let somebody in is told in our words alone": async (walk) => {
+    const page = await walk.open("/sign-in?problem=sign_in_refused", { as: null });
+    await page.getByText(t("problemTitles.sign_in_refused")).waitFor();
+    await walk.axe(page);
+    await walk.go(page, "/sign-in?problem=%3Cb%3Eboo%3C%2Fb%3E");
+    await page.getByText(t("problemTitles.sign_in_refused")).waitFor();
+    walk.assert(!(await page.content()).includes("boo</b>"));
+  },
+
+  "a screen that is not for a role says so, and asks for nothing": async (walk) => {
+    const page = await walk.open("/settings", { as: await walk.user("one-member", "member") });
+    await page.getByRole("heading", { name: t("notForYou.title") }).waitFor();
+    await walk.axe(page);
+    await page.getByRole("link", { name: t("notFound.home") }).click();
+    await page.waitForURL(/\/home$/);
+  },
+
   "A12: another password and another role end what was open at once": async (walk) => {
     const user = await walk.user("demoted", "manager");
     const [before, beside] = [await walk.session(user), walk.assert];

@@ -54,6 +54,20 @@ export default {
     walk.assert.equal(routes.find((route) => route.name === "walk-off").enabled, false);
   },
 
+  "switching a route within its editor is no conflict with oneself": async (walk) => {
+    const made = await walk.api("POST", "routes", { name: "walk-switch", match: { model: "walk-switch" }, to: "file-chat" });
+    const page = await walk.open(`/routes?open=${made.id}`);
+    const open = page.getByRole("dialog");
+    await open.getByRole("switch", { name: t("inUse") }).uncheck({ force: true });
+    await page.waitForFunction(() => document.querySelector("[role=dialog] [role=switch]:not(:checked):not(:disabled)"));
+    await open.getByRole("combobox", { name: t("form.to"), exact: true }).fill("file-gemini");
+    await open.getByRole("button", { name: t("common:save"), exact: true }).click();
+    await open.waitFor({ state: "detached" });
+    const { routes } = await walk.api("GET", "routes");
+    const now = routes.find((route) => route.name === "walk-switch");
+    walk.assert.deepEqual([now.enabled, now.definition.to], [false, "file-gemini"]);
+  },
+
   "somebody else's change is shown when asked for": async (walk) => {
     walk.expect(/answered: 412 PATCH/, /console: .*412/);
     const made = await walk.api("POST", "routes", { name: "walk-conflict", match: { model: "walk-conflict" }, to: "file-chat" });

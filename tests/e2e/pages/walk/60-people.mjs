@@ -101,6 +101,31 @@ export default {
     await page.waitForURL(/\/teams$/);
   },
 
+  "what others did while a drawer was open is never overwritten unseen, and a drawer outlives what it shows": async (walk) => {
+    walk.expect(/answered: 4(12|04) /, /console: .*4(12|04)/);
+    const { id } = await walk.api("POST", "teams", { name: "contested" });
+    const page = await walk.open(`/teams?id=${id}`);
+    await page.getByRole("button", { name: t("edit") }).click();
+    const drawer = page.getByRole("dialog", { name: teams("change", { name: "contested" }) });
+    const name = drawer.getByRole("textbox", { name: teams("name") });
+    await name.fill("contested by me");
+    // The list is asked for again before it is saved.
+    await walk.api("PATCH", `teams/${id}`, { name: "contested by others" });
+    // As if the reader came back to the window again and again.
+    const come = () => page.evaluate(() => void setInterval(() => window.dispatchEvent(new Event("visibilitychange")), 500));
+    const [answer] = await Promise.all([page.waitForResponse((one) => /\/admin\/api\/teams\?/.test(one.url())), come()]);
+    await answer.finished();
+    await drawer.getByRole("button", { name: t("save") }).click();
+    await drawer.getByText(t("conflict.title")).waitFor();
+    await walk.api("DELETE", `teams/${id}`);
+    await drawer.getByText(t("conflict.gone")).waitFor();
+    walk.assert.equal(await name.inputValue(), "contested by me");
+    await walk.axe(page);
+    await drawer.getByRole("button", { name: t("close") }).click();
+    await page.getByRole("dialog", { name: t("leave.title") }).getByRole("button", { name: t("leave.do") }).click();
+    await page.getByRole("dialog", { name: t("notFound.entry") }).getByText(t("problems.not_found")).waitFor();
+  },
+
   "a team and a user are made, and the user gets a password that is shown once": async (walk) => {
     const page = await walk.open("/teams");
     await page.getByRole("button", { name: teams("make") }).first().click();

@@ -55,6 +55,26 @@ steps["language and colours are chosen in the page and kept"] = async (walk) => 
   walk.assert.equal(await page.evaluate(() => document.documentElement.lang), "zh-CN");
 };
 
+steps["everything is reached with the keyboard, and focus comes back to where it was"] = async (walk) => {
+  await walk.api("POST", "teams", { name: "by keyboard" });
+  const page = await walk.open("/teams?q=keyboard");
+  await page.keyboard.press("Tab");
+  const skip = page.getByRole("link", { name: "Skip to content" });
+  walk.assert(await skip.evaluate((one) => one === document.activeElement), "the first stop leads past the navigation");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.id === "main");
+  const row = page.getByRole("row", { name: /by keyboard/ });
+  for (let at = 0; at < 12 && !(await row.evaluate((one) => one === document.activeElement)); at += 1) await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  const drawer = page.getByRole("dialog", { name: "by keyboard" });
+  await drawer.waitFor();
+  await page.keyboard.press("Escape");
+  await drawer.waitFor({ state: "hidden" });
+  await row.and(page.locator(":focus")).waitFor();
+  await page.keyboard.press("Shift+Tab");
+  walk.assert(!(await row.evaluate((one) => one === document.activeElement)), "and goes on from there");
+};
+
 steps["members and managers see their own screens, and no mistake"] = async (walk) => {
   for (const role of ["member", "manager"]) {
     const as = await walk.user(`one-${role}`, role);

@@ -2,16 +2,9 @@ import { Box } from '@mantine/core';
 import { Link, useRouterState } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { GROUPS, GUIDE, SCREENS, type Screen } from '../screens';
-import type { Role } from '../session';
+import { GROUPS, GUIDE, SCREENS } from '../screens';
+import { isFor, type Role } from '../session';
 import classes from './Shell.module.css';
-
-const RANK: Record<Role, number> = { member: 1, manager: 2, admin: 3 };
-
-/** Whether somebody with this role finds the screen in the navigation. */
-export function isFor(screen: Screen, role: Role): boolean {
-  return RANK[role] >= RANK[screen.least] && RANK[role] <= RANK[screen.most ?? 'admin'];
-}
 
 export function Navigation({ role }: { role: Role }) {
   const { t } = useTranslation();

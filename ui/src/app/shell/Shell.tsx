@@ -7,7 +7,9 @@ import { useTranslation } from 'react-i18next';
 import { useExpired } from '../../api/auth';
 import { patiently } from '../../api/parts';
 import { Waiting } from '../../widgets/Waiting';
-import { useSession } from '../session';
+import { NotForYou } from '../NotForYou';
+import { SCREENS } from '../screens';
+import { isFor, useSession } from '../session';
 import { Health } from './Health';
 import { Navigation } from './Navigation';
 import classes from './Shell.module.css';
@@ -24,6 +26,8 @@ export function Shell() {
   const expired = useExpired();
   const [open, { toggle, close }] = useDisclosure();
   const path = useRouterState({ select: (state) => state.location.pathname });
+  // Addresses that are no screen are told so by the router, to everybody.
+  const screen = SCREENS.find((one) => one.path === (path.replace(/\/$/, '') || '/')) ?? { least: 'member' as const };
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
 
@@ -64,7 +68,7 @@ export function Shell() {
       <AppShell.Main id="main" ref={main} tabIndex={-1} className={classes.main}>
         {/* What is on the screen belongs to who is signed in: another one begins anew. */}
         <Box maw={1680} mx="auto" key={`${session.kind} ${session.id ?? ''}`}>
-          <Suspense fallback={<Waiting />}>{session.must_change ? <MustChange /> : <Outlet />}</Suspense>
+          <Suspense fallback={<Waiting />}>{session.must_change ? <MustChange /> : isFor(screen, session.role) ? <Outlet /> : <NotForYou />}</Suspense>
         </Box>
       </AppShell.Main>
       {expired && (
