@@ -1,4 +1,4 @@
-import { type InfiniteData, keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type InfiniteData, keepPreviousData, type Query as Kept, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo } from 'react';
 
 import { authHeaders } from './client';
@@ -47,10 +47,13 @@ const EMPTY_PAGES = 20;
 /** So many pages are asked for again by themselves: from time to time, and when the reader comes back. More of them only when the reader wants it. */
 export const FEW_PAGES = 3;
 
-/** What is kept of a list that is to be asked for again: all of what was loaded would be thousands of requests. */
-export function cutPages<T extends { pages: unknown[]; pageParams: unknown[] }>(data: T | undefined, most: number): T | undefined {
-  if (!data || !Array.isArray(data.pages) || data.pages.length <= most) return data;
-  return { ...data, pages: data.pages.slice(0, most), pageParams: data.pageParams.slice(0, most) };
+/** Forgets pages of lists that are to be asked for again: all of what was loaded would be thousands of requests. */
+export function shorten(lists: Kept[], most: number): void {
+  for (const list of lists) {
+    const data = list.state.data as Partial<InfiniteData<unknown>> | undefined;
+    if (!Array.isArray(data?.pages) || data.pages.length <= most) continue;
+    list.setData({ ...data, pages: data.pages.slice(0, most), pageParams: data.pageParams?.slice(0, most) }, { updatedAt: list.state.dataUpdatedAt, manual: true });
+  }
 }
 
 /**
@@ -92,9 +95,9 @@ export function useList<P extends keyof paths & string, M extends string>(
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
   const { fetchNextPage, refetch, hasNextPage, isFetchingNextPage } = list;
   const key = JSON.stringify(queryKey);
-  const cut = useCallback(() => client.setQueryData<InfiniteData<Page>>(JSON.parse(key) as unknown[], (data) => cutPages(data, FEW_PAGES)), [client, key]);
+  const cut = useCallback(() => shorten(client.getQueryCache().findAll({ queryKey: JSON.parse(key) as unknown[], exact: true }), FEW_PAGES), [client, key]);
   // Whoever comes back to it begins at the top.
-  useEffect(() => () => void cut(), [cut]);
+  useEffect(() => cut, [cut]);
   const loadMore = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, fetchNextPage]);

@@ -1,7 +1,7 @@
 import { MutationCache, QueryCache, QueryClient, useMutation, useQueryClient } from '@tanstack/react-query';
 import { useCallback } from 'react';
 
-import { cutPages } from './list';
+import { shorten } from './list';
 import { Problem } from './problem';
 
 /** A reader who changes something stays where they are in a list, unless that would be more pages than these. */
@@ -34,7 +34,7 @@ export function useRefresh(): (...prefixes: string[]) => Promise<void> {
   return useCallback(
     (...prefixes: string[]) => {
       const predicate = ({ queryKey }: { queryKey: readonly unknown[] }) => prefixes.some((prefix) => String(queryKey[1]).startsWith(prefix));
-      client.setQueriesData<{ pages: unknown[]; pageParams: unknown[] }>({ predicate }, (data) => cutPages(data, MANY_PAGES));
+      shorten(client.getQueryCache().findAll({ predicate }), MANY_PAGES);
       return client.invalidateQueries({ predicate });
     },
     [client],

@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
-import { serverEvents } from './stream';
+import { follow, QUIET, serverEvents } from './stream';
 
 async function read(...chunks: string[]) {
   const encoder = new TextEncoder();
@@ -26,5 +26,28 @@ describe('serverEvents', () => {
 
   it('leaves out what never ended', async () => {
     expect(await read('data: whole\n\ndata: half')).toEqual([['message', 'whole']]);
+  });
+});
+
+describe('follow', () => {
+  it('comes back when nothing is heard for long, without a word, and says that it is lost when nobody answers', async () => {
+    vi.useFakeTimers();
+    const states: string[] = [];
+    let asked = 0;
+    vi.stubGlobal('fetch', async (_path: string, { signal }: { signal: AbortSignal }) => {
+      asked += 1;
+      if (asked > 1) throw new TypeError('failed');
+      return new Response(new ReadableStream({ start: (body) => signal.addEventListener('abort', () => body.error(signal.reason)) }));
+    });
+    const ending = new AbortController();
+    const followed = follow('/live', ending.signal, () => undefined, (state) => states.push(state));
+    await vi.advanceTimersByTimeAsync(QUIET - 1_000);
+    expect(states).toEqual(['connecting', 'live']);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(states).toEqual(['connecting', 'live', 'connecting', 'lost']);
+    ending.abort();
+    await followed;
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
   });
 });
