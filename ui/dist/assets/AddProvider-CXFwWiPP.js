@@ -1,0 +1,1 @@
+export{n as AddProviderSteps}from"./AddProvider-Ds9Tn6rT.js";

@@ -1,1 +1,0 @@
-export{n as AddProviderSteps}from"./AddProvider-BAXjCTnG.js";

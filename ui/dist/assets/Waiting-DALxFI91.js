@@ -1,1 +1,0 @@
-import{Jt as e,M as t,cr as n,jn as r}from"./shared-BZSPNWZv.js";var i=n();function a(){let{t:n}=t(`common`,{useSuspense:!1});return(0,i.jsx)(e,{mih:200,role:`status`,"aria-label":n(`waiting`),children:(0,i.jsx)(r,{type:`dots`})})}export{a as t};

@@ -1,1 +1,0 @@
-var e={or:`or`,oidc:`Sign in with your organisation`};export{e as default};

@@ -1,1 +1,0 @@
-var e={or:`或`,oidc:`使用组织账号登录`};export{e as default};
