@@ -1,6 +1,6 @@
 import { Drawer } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { getJson } from '../api/list';
@@ -50,6 +50,15 @@ export function Opened<Row extends { id: string }>({ path, rows, isPending, sear
   const gone = !row && one.error?.status === 404;
   const entry = row ?? (gone ? undefined : one.data);
   const editing = held?.id === id ? held : null;
+  const open = id !== '' || search.new !== '';
+  useEffect(() => {
+    if (!open) return undefined;
+    // Drawers that go with what they show cannot give the focus back themselves.
+    const before = document.activeElement;
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    };
+  }, [open]);
   const close = () => setSearch({ id: '' });
   const stop = () => setHeld(null);
   return (

@@ -58,7 +58,7 @@ export default {
     const made = await walk.api("POST", "routes", { name: "walk-switch", match: { model: "walk-switch" }, to: "file-chat" });
     const page = await walk.open(`/routes?open=${made.id}`);
     const open = page.getByRole("dialog");
-    await open.getByRole("switch", { name: t("inUse") }).uncheck({ force: true });
+    await open.getByRole("switch", { name: t("inUse") }).click({ force: true });
     await page.waitForFunction(() => document.querySelector("[role=dialog] [role=switch]:not(:checked):not(:disabled)"));
     await open.getByRole("combobox", { name: t("form.to"), exact: true }).fill("file-gemini");
     await open.getByRole("button", { name: t("common:save"), exact: true }).click();

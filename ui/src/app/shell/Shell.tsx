@@ -1,6 +1,6 @@
 import { AppShell, Box, Burger, Group, ScrollArea } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { Link, Outlet, useMatches, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -26,8 +26,9 @@ export function Shell() {
   const expired = useExpired();
   const [open, { toggle, close }] = useDisclosure();
   const path = useRouterState({ select: (state) => state.location.pathname });
-  // Addresses that are no screen are told so by the router, to everybody.
-  const screen = SCREENS.find((one) => one.path === (path.replace(/\/$/, '') || '/')) ?? { least: 'member' as const };
+  // The screen that is shown, which is not yet that of the address on the way from one to another. What is none is told so by the router, to everybody.
+  const shown = useMatches({ select: (matches) => matches.at(-1)?.fullPath as string | undefined });
+  const screen = SCREENS.find((one) => one.path === shown) ?? { least: 'member' as const };
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
 
