@@ -1,12 +1,13 @@
 import { Drawer } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { getJson } from '../api/list';
 import type { Problem } from '../api/problem';
 import { useRefresh } from '../api/query';
 import { ProblemAlert } from './ProblemAlert';
+import { useFocusBack } from './useFocusBack';
 
 /** What an editor of entries is given. */
 export interface EditorProps<Row> {
@@ -51,14 +52,7 @@ export function Opened<Row extends { id: string }>({ path, rows, isPending, sear
   const entry = row ?? (gone ? undefined : one.data);
   const editing = held?.id === id ? held : null;
   const open = id !== '' || search.new !== '';
-  useEffect(() => {
-    if (!open) return undefined;
-    // Drawers that go with what they show cannot give the focus back themselves.
-    const before = document.activeElement;
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
-    };
-  }, [open]);
+  useFocusBack(open);
   const close = () => setSearch({ id: '' });
   const stop = () => setHeld(null);
   return (

@@ -18,6 +18,7 @@ use polyport_store::log::{
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::people::user_in_scope;
 use super::query::Query;
@@ -644,8 +645,10 @@ pub(super) fn live(view: &View, query: &Query) -> Result<Response<Body>, Refusal
     view.app.tasks.spawn(async move {
         let feed = async {
             sender.send(Ok(Bytes::from_static(b": live\n\n"))).await.ok()?;
+            let mut silent_since = Instant::now();
             loop {
-                let text = match tokio::time::timeout(ALIVE, entries.recv()).await {
+                // Requests that are passed over are no sign of life.
+                let text = match tokio::time::timeout_at(silent_since + ALIVE, entries.recv()).await {
                     Ok(Ok(one)) if wants(&wanted, &one) => {
                         let one = Entry { payload: None, ..Entry::clone(&one) };
                         format!("event: request\ndata: {}\n\n", reader.entry(&one))
@@ -656,6 +659,7 @@ pub(super) fn live(view: &View, query: &Query) -> Result<Response<Body>, Refusal
                     Err(_) => ": alive\n\n".to_owned(),
                 };
                 sender.send(Ok(Bytes::from(text))).await.ok()?;
+                silent_since = Instant::now();
             }
         };
         tokio::select! {

@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import { getJson } from '../../api/list';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useFocusBack } from '../../widgets/useFocusBack';
 import { Waiting } from '../../widgets/Waiting';
 import { type Entry, moment } from './audit';
 import { Detail } from './Detail';
@@ -26,6 +27,7 @@ export function Opened({ id, at, listed, onClose }: Props) {
     enabled: id !== '' && listed === undefined && when !== null,
     staleTime: Infinity,
   });
+  useFocusBack(id !== '');
   if (id === '') return null;
   const entry = listed ?? data;
   if (entry) return <Detail entry={entry} onClose={onClose} />;

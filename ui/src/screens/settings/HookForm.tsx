@@ -6,6 +6,7 @@ import { useTell } from '../../widgets/act';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { CopyIcon } from '../../widgets/Copy';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useFocusBack } from '../../widgets/useFocusBack';
 import { useUnsaved } from '../../widgets/unsaved';
 import { draftOfHook, EVENTS, type Hook, type HookDraft, hookOf, mistakesOf, newSecret, withHook } from './hooks';
 import { useSaveSettings } from './useSettings';
@@ -29,6 +30,7 @@ interface Props {
 export function HookForm({ hook, shown, onLook, onClose }: Props) {
   const { t } = useTranslation(['settings', 'common']);
   const tell = useTell();
+  useFocusBack(true);
   const [draft, setDraft] = useState(() => draftOfHook(hook));
   const [base, setBase] = useState(shown);
   const { hooks } = base;

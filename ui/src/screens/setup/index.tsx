@@ -4,6 +4,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { patiently } from '../../api/parts';
 import { useExpired } from '../../api/auth';
 import { sessionQuery, setupQuery } from '../../app/session';
 import SignInAgain from '../../app/shell/SignInAgain';
@@ -13,8 +14,8 @@ import { Waiting } from '../../widgets/Waiting';
 import { FirstAdmin } from './FirstAdmin';
 
 // They come after the first step; what that one needs comes alone.
-const AddProviderSteps = lazy(() => import('../providers/AddProvider').then((module) => ({ default: module.AddProviderSteps })));
-const FirstKey = lazy(() => import('./FirstKey').then((module) => ({ default: module.FirstKey })));
+const AddProviderSteps = lazy(() => patiently(() => import('../providers/AddProvider')).then((module) => ({ default: module.AddProviderSteps })));
+const FirstKey = lazy(() => patiently(() => import('./FirstKey')).then((module) => ({ default: module.FirstKey })));
 
 /** From a gateway that was just started to a client that works: first admin, first provider, first key. */
 export default function Setup() {
