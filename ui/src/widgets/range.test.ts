@@ -17,7 +17,8 @@ describe('rangeOf', () => {
     expect(rangeOf({ ...none, range: 'toString' }, '24h', now)).toEqual(usual);
     expect(rangeOf({ ...none, from: '2026-11-02', to: '2026-11-01' }, '24h', now)).toEqual(usual);
     expect(rangeOf({ ...none, from: 'x', to: '9e999' }, '24h', now)).toEqual(usual);
-    expect(rangeOf({ ...none, from: '0001-01-01', to: '2026-11-01' }, '24h', now).from).toBe(0);
+    expect(rangeOf({ ...none, from: '0001-01-01', to: '+020000-01-01T00:00:00Z' }, '24h', now)).toEqual({ from: 0, to: Date.parse('9999-12-30'), moving: false });
+    expect(rangeOf({ ...none, from: '0001-01-01', to: '0002-01-01' }, '24h', now)).toEqual(usual);
     expect(isOwn({ ...none, from: '2026-11-02' })).toBe(false);
     expect(localText(rangeOf({ ...none, range: 'all' }, '24h', now).from)).toBe('');
   });

@@ -9,6 +9,9 @@ export type Span = keyof typeof SPANS;
 /** What stands in the address: the name of a span, and, where the reader chose a stretch of their own, its ends as RFC 3339. */
 export type RangeSearch = { range: string; from: string; to: string };
 
+/** The gateway knows times from 1970 to the year 9999. */
+const LAST = Date.UTC(9999, 11, 30);
+
 /** A stretch of time, in Unix milliseconds. */
 export interface Range {
   from: number;
@@ -24,8 +27,7 @@ export function isSpan(text: string): text is Span {
 /** Reads an address that somebody may have typed: what makes no sense is passed over. */
 export function rangeOf(search: RangeSearch, usual: Span, now = Date.now()): Range {
   const [from, to] = [Date.parse(search.from), Date.parse(search.to)];
-  // The gateway counts from 1970 on.
-  if (from < to && to > 0) return { from: Math.max(0, from), to, moving: false };
+  if (from < to && from < LAST && to > 0) return { from: Math.max(0, from), to: Math.min(to, LAST), moving: false };
   return { from: now - SPANS[isSpan(search.range) ? search.range : usual], to: now, moving: true };
 }
 

@@ -160,11 +160,13 @@ export default {
     await page.locator("[data-live=live]").waitFor();
     await walk.client("chat", model, "seen");
     await page.waitForFunction(() => document.querySelectorAll("[role=row][aria-rowindex]").length === 2);
-    const again = page.waitForResponse((answer) => answer.url().includes("/admin/api/requests?"));
-    await page.getByRole("button", { name: t("live.end") }).click();
-    await page.getByRole("button", { name: t("live.follow") }).waitFor();
-    walk.assert.equal(await rows(page).count(), 2);
-    await again;
+    await Promise.all([
+      page.waitForResponse((answer) => answer.url().includes("/admin/api/requests?")),
+      page.getByRole("button", { name: t("live.end") }).click().then(async () => {
+        await page.getByRole("button", { name: t("live.follow") }).waitFor();
+        walk.assert.equal(await rows(page).count(), 2);
+      }),
+    ]);
     await walk.settled(page);
     walk.assert.equal(await rows(page).count(), 2);
   },

@@ -65,7 +65,7 @@ export default function Requests() {
       <Filters search={search} rows={rows} onChange={(next) => (setNow(Date.now()), setSearch(next))} />
       <DataTable
         label={t('common:screens.requests')}
-        list={following ? { ...list, rows, hasMore: false } : list}
+        list={{ ...list, rows, hasMore: !following && list.hasMore }}
         columns={shown}
         id={(row: Row) => row.id}
         rowHeight={52}
