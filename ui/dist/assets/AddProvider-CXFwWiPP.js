@@ -1,1 +1,0 @@
-export{n as AddProviderSteps}from"./AddProvider-Ds9Tn6rT.js";
