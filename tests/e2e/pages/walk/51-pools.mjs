@@ -121,15 +121,15 @@ export default {
 
   "one that a route leads to is not deleted, and it is said why": async (walk) => {
     walk.expect(/answered: 409 DELETE/, /console: .*409/);
-    await walk.api("POST", "pools", { name: "walk-needed", targets: ["file-chat/chat-fast-1"] });
-    await walk.api("POST", "routes", { name: "walk-needs", match: { model: "walk-needs-*" }, to: "walk-needed" });
-    const page = await walk.open("/pools?open=walk-needed");
+    await walk.api("POST", "pools", { name: "walk-wanted", targets: ["file-chat/chat-fast-1"] });
+    await walk.api("POST", "routes", { name: "walk-wants", match: { model: "walk-wants-*" }, to: "walk-wanted" });
+    const page = await walk.open("/pools?open=walk-wanted");
     await page.getByRole("button", { name: t("common:delete") }).click();
-    const asks = page.getByRole("dialog", { name: t("remove.title", { name: "walk-needed" }) });
+    const asks = page.getByRole("dialog", { name: t("remove.title", { name: "walk-wanted" }) });
     await asks.getByRole("button", { name: t("common:delete") }).click();
-    await asks.getByRole("link", { name: "walk-needs" }).click();
+    await asks.getByRole("link", { name: "walk-wants" }).click();
     await page.waitForURL(/\/routes\?open=/);
-    await page.getByRole("dialog", { name: "walk-needs" }).waitFor();
+    await page.getByRole("dialog", { name: "walk-wants" }).waitFor();
   },
 
   "unsaved changes are not left by mistake": async (walk) => {
