@@ -24,6 +24,9 @@ if (unknown) {
   process.exit(2);
 }
 
+// What is waited for beside a step that has failed by then comes to nothing as well: the step says why.
+process.on("unhandledRejection", (error) => console.log(`    beside it: ${error}`));
+
 rmSync(join(shots, "failed"), { recursive: true, force: true });
 const gateway = await start({ binary: values.binary, port: values.port && Number(values.port) });
 let [passed, failed] = [0, 0];

@@ -36,9 +36,9 @@ export default {
     await preview.getByText("walk-crane-2", { exact: true }).waitFor();
     // A declared name is asked before, unless the rule goes first.
     await preview.getByText(t("rule.because.declared", { what: "models-pool" })).waitFor();
-    await dialog.getByRole("switch", { name: t("rule.first") }).check({ force: true });
+    await dialog.getByRole("switch", { name: t("rule.first") }).click({ force: true });
     await preview.getByText(t("rule.because.declared", { what: "models-pool" })).waitFor({ state: "detached" });
-    await dialog.getByRole("switch", { name: t("rule.first") }).uncheck({ force: true });
+    await dialog.getByRole("switch", { name: t("rule.first") }).click({ force: true });
     await dialog.getByRole("combobox", { name: t("rule.answer") }).fill("file-messages/messages-fast-1");
     await walk.axe(page);
     await dialog.getByRole("button", { name: t("rule.create") }).click();

@@ -48,7 +48,7 @@ export default {
     await walk.api("POST", "routes", { name: "walk-off", match: { model: "walk-off" }, to: "file-chat" });
     const page = await walk.open("/routes?q=walk-off");
     const toggle = page.getByRole("switch", { name: t("turn", { name: "walk-off" }) });
-    await toggle.uncheck({ force: true });
+    await toggle.click({ force: true });
     await page.getByRole("row", { name: /walk-off/ }).getByText(t("common:disabled"), { exact: true }).waitFor();
     const { routes } = await walk.api("GET", "routes");
     walk.assert.equal(routes.find((route) => route.name === "walk-off").enabled, false);
