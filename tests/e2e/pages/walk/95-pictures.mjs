@@ -99,7 +99,6 @@ async function pictures(walk) {
       await page.getByRole("textbox", { name: t("form.body") }).fill(JSON.stringify({ ...BODY, model: "deepseek-v4-pro" }, null, 2));
       await page.getByRole("button", { name: t("form.ask"), exact: true }).click();
       await page.getByRole("table", { name: t("loss.title") }).waitFor();
-      await page.getByRole("region", { name: t("outcome") }).evaluate((region) => region.scrollIntoView({ block: "start" }));
     },
   });
   await walk.look("readme-playground", "/playground?model=deepseek-v4-pro&protocol=messages", {

@@ -76,6 +76,12 @@ export default function Screen() {
     field.scrollTop = (before / Math.max(all, 1)) * field.scrollHeight - field.clientHeight / 2;
   };
   const answer = ask.data;
+  // Under a long form the answer would come unseen.
+  const region = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const shown = region.current;
+    if (shown && shown.getBoundingClientRect().top > window.innerHeight * 0.6) shown.scrollIntoView({ block: 'start' });
+  }, [answer]);
   const first = answer?.told.attempts[0];
   const pointer = ask.error?.errors.find((error) => error.pointer?.startsWith('#/body/'))?.pointer;
   return (
@@ -94,7 +100,7 @@ export default function Screen() {
           </div>
         )}
         {answer && !ask.error && (
-          <div role="region" aria-live="polite" aria-label={t('outcome')}>
+          <div ref={region} role="region" aria-live="polite" aria-label={t('outcome')} style={{ scrollMarginTop: 68 }}>
             <Stack>
               <Outcome told={answer.told} />
               {answer.told.request && (
