@@ -43,7 +43,9 @@ export class Problem extends Error {
     } catch {
       // Not from the gateway: a proxy's page, or an answer that broke off.
     }
-    return new Problem({ code: 'unreadable', status: response.status, detail: text.slice(0, 300) });
+    // A page is nothing to read between other words.
+    const detail = /^\s*</.test(text) ? '' : text.slice(0, 300);
+    return new Problem({ code: 'unreadable', status: response.status, detail });
   }
 
   /** There was no answer. */

@@ -63,7 +63,7 @@ export default {
     walk.expect(/answered: 502 GET \S+audit/, /console: .*502/, /failed: GET \S+audit/, /console: .*ERR_/);
     const page = await walk.open("/account");
     for (const [answer, words] of [
-      [(route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" }), "common:problems.unreadable"],
+      [(route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" }), "common:problems.status_502"],
       [(route) => route.abort("connectionreset"), "common:problems.offline"],
     ]) {
       await page.route("**/admin/api/audit*", answer);

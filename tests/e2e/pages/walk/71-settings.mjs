@@ -173,7 +173,7 @@ export default {
     const page = await walk.open("/settings");
     await field(page).fill("13d");
     for (const [answer, words] of [
-      [(route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" }), "common:problems.unreadable"],
+      [(route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" }), "common:problems.status_502"],
       [(route) => route.abort("connectionreset"), "common:problems.offline"],
     ]) {
       await page.route("**/admin/api/settings", (route) => (route.request().method() === "PATCH" ? answer(route) : route.continue()));
