@@ -1,1 +1,0 @@
-export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-Ds9Tn6rT.js";

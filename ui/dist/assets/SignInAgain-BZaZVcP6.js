@@ -1,0 +1,1 @@
+export{t as default}from"./SignInAgain-DS9gc6r8.js";

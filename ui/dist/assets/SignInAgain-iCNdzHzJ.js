@@ -1,1 +1,0 @@
-export{t as default}from"./SignInAgain-CLKK9P6s.js";
