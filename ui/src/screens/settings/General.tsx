@@ -122,7 +122,7 @@ export function General({ q, section, onChange }: Props) {
               onClick={() => (setOwn(false), onChange({ section: one.name, q: '' }))}
             >
               {name(one.name)}
-              <Text span inherit c="dimmed">
+              <Text span inherit c="dimmed" flex="none">
                 {one.settings.filter(({ path }) => drafts.has(path)).length > 0 ? '●' : one.settings.length}
               </Text>
             </UnstyledButton>
