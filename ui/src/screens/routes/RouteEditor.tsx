@@ -135,7 +135,7 @@ function Form({ route, now, gone, initial, onDone, onTake }: Props & { now?: Rou
           {!readOnly && (
             <Group justify="flex-end">
               {dirty && <Badge color="orange">{t('unsaved')}</Badge>}
-              <Button type="submit" loading={editor.saving && !editor.conflict} disabled={route !== undefined && !dirty}>
+              <Button type="submit" loading={editor.saving && !editor.conflict} disabled={(route !== undefined && !dirty) || turn.isPending}>
                 {route ? t('common:save') : t('create')}
               </Button>
             </Group>
