@@ -35,8 +35,8 @@ let browser;
 try {
   browser = await launch();
   const sessions = new Map();
-  for (const { name, steps } of all) {
-    if (only && !only.includes(name)) continue;
+  for (const { name, steps, onlyByName } of all) {
+    if (only ? !only.includes(name) : onlyByName) continue;
     for (const [at, [what, step]] of steps.entries()) {
       const began = Date.now();
       const walk = new Walk({ gateway, browser, shots, sessions });

@@ -316,9 +316,17 @@ function cookieOf(session, url) {
   return { name, value, url, httpOnly: true, sameSite: "Strict" };
 }
 
-/** The scenarios, in their order: `walk/NN-NAME.mjs`, whose default export is an object of steps by what is true after them. */
+/**
+ * The scenarios, in their order: `walk/NN-NAME.mjs`, whose default export is an object of steps by what is true after them. `onlyByName` are those
+ * that run where they are asked for.
+ */
 export async function scenarios() {
   const folder = join(import.meta.dirname, "walk");
   const files = readdirSync(folder).filter((name) => /^\d\d-[\w-]+\.mjs$/.test(name)).sort();
-  return Promise.all(files.map(async (file) => ({ name: file.replace(/^\d\d-|\.mjs$/g, ""), steps: Object.entries((await import(join(folder, file))).default) })));
+  return Promise.all(
+    files.map(async (file) => {
+      const { default: steps, onlyByName = false } = await import(join(folder, file));
+      return { name: file.replace(/^\d\d-|\.mjs$/g, ""), steps: Object.entries(steps), onlyByName };
+    }),
+  );
 }

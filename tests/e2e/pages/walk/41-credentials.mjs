@@ -95,6 +95,7 @@ export default {
     // What was picked belongs to the filter that it was picked under.
     await page.getByRole("textbox", { name: t("filters.search") }).fill("many-1");
     await page.getByRole("toolbar").waitFor({ state: "detached" });
+    await page.getByRole("row", { name: /many-6/ }).waitFor({ state: "detached" });
     await page.getByRole("textbox", { name: t("filters.search") }).fill("");
     await page.getByRole("row", { name: /many-6/ }).waitFor();
     await page.getByRole("checkbox", { name: t("common:table.selectAll") }).check();

@@ -70,6 +70,9 @@ async function use(walk, state) {
   Object.assign(USAGE, usual);
 }
 
+/** They are made anew where the page has changed: a minute of traffic, for nothing else to be seen. */
+export const onlyByName = true;
+
 export default {
   "the pictures of the READMEs": async (here) => {
     const walk = await here.elsewhere(configure);
@@ -127,7 +130,7 @@ async function pictures(walk) {
       await dialog.getByRole("button", { name: t("access.test") }).click();
       const models = dialog.getByRole("group", { name: t("models.title") });
       for (const name of walk.fakes.lists.get("chat")) await models.getByRole("checkbox", { name, exact: true }).check();
-      await dialog.getByRole("button", { name: t("next") }).click();
+      await dialog.getByRole("button", { name: t("access.test") }).click();
       await dialog.getByRole("button", { name: t("places.more") }).waitFor();
     },
   });
