@@ -11,12 +11,9 @@ use crate::shell;
 const PYTHON: &str = "target/e2e/python";
 const NODE: &str = "target/e2e/node";
 
-/// Builds the programs the tests start.
+/// Builds the programs the tests start, beside all tests: with those alone crates would be built once more, with fewer features.
 pub(crate) fn build() -> Result<()> {
-    shell::run(
-        "cargo",
-        &["build", "--locked", "--quiet", "--package", "polyport", "--package", "polyport-testkit", "--bins"],
-    )
+    shell::run("cargo", &["build", "--locked", "--quiet", "--workspace", "--bins", "--tests"])
 }
 
 /// A command that knows where the programs are.
@@ -83,7 +80,7 @@ pub(crate) fn clients() -> Result<()> {
 
 /// The admin page in a browser, every screen of it.
 pub(crate) fn pages() -> Result<()> {
-    shell::run("cargo", &["build", "--locked", "--quiet", "--package", "polyport"])?;
+    build()?;
     let place = "tests/e2e/pages";
     install(place, &["ci"])?;
     shell::run_command(Command::new("node").current_dir(place).arg("run.mjs"))

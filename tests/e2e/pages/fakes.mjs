@@ -2,6 +2,8 @@
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { makeIssuer } from "./issuer.mjs";
+
 /** What the beginning of a model's name leads to; the lists of models name one of each. */
 export const BEHAVIOURS = {
   fast: "answers at once",
@@ -28,23 +30,26 @@ const WORDS = "Hello from the fake provider. 你好。";
  * endpoint of OAuth, which knows refresh tokens that begin with `good`. Keys that hold `wrong` are refused (401), those that hold `spent` are out of
  * allowance (429). `requests` holds what came, the latest last; `pages` HTML by path, as a site of somebody else; `lists` the
  * models by protocol and `answers` what models say, a function from request to
- * `{ thought, text }`, where it is to be something else.
+ * `{ thought, text }`, where it is to be something else; `issuer` is an identity provider (`issuer.mjs`).
  */
 export async function startFakes() {
   const requests = [];
   const pages = new Map();
   const lists = new Map();
   const answers = new Map();
+  const state = { requests, pages, lists, answers };
   const server = createServer((request, response) => {
-    answer(request, response, { requests, pages, lists, answers }).catch((error) => {
+    answer(request, response, state).catch((error) => {
       if (!response.headersSent) json(response, 500, { error: { message: String(error) } });
       else response.destroy();
     });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${server.address().port}`;
+  state.issuer = makeIssuer(`${url}/issuer`);
   return {
     url,
+    issuer: state.issuer,
     chat: `${url}/chat/v1`,
     responses: `${url}/responses/v1`,
     messages: `${url}/messages`,
@@ -74,7 +79,7 @@ async function body(request) {
   return Buffer.concat(pieces).toString();
 }
 
-async function answer(request, response, { requests, pages, lists, answers }) {
+async function answer(request, response, { requests, pages, lists, answers, issuer }) {
   const { pathname, searchParams } = new URL(request.url, "http://fake");
   const page = pages.get(pathname);
   if (page !== undefined) {
@@ -85,6 +90,10 @@ async function answer(request, response, { requests, pages, lists, answers }) {
   const text = await body(request);
   if (pathname === "/token") return token(response, new URLSearchParams(text));
   const [, protocol, ...rest] = pathname.split("/");
+  if (protocol === "issuer") {
+    const { status, headers, body } = issuer.answer(`/${rest.join("/")}`, searchParams, new URLSearchParams(text));
+    return response.writeHead(status, headers).end(body);
+  }
   const key = keyOf(request, searchParams);
   let sent = {};
   if (text) sent = JSON.parse(text);

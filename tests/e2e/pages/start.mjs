@@ -51,15 +51,15 @@ const freePort = () =>
     });
   });
 
-/** Starts everything; `binary` is the program, `port` where it listens (any free one), `configure` gives the file by the addresses of the fakes. */
+/** Starts everything; `binary` is the program, `port` where it listens (any free one), `configure` gives the file by the fakes and the port. */
 export async function start({ binary = join(ROOT, "target/debug/polyport"), port, configure = configuration } = {}) {
   if (!existsSync(binary)) throw new Error(`${binary} is not there: cargo build --package polyport`);
   const folder = mkdtempSync(join(tmpdir(), "polyport-pages-"));
   const fakes = await startFakes();
   const config = join(folder, "polyport.yaml");
   const data = join(folder, "data");
-  writeFileSync(config, configure(fakes));
   port ??= await freePort();
+  writeFileSync(config, configure(fakes, port));
   const server = spawn(binary, ["serve", "--json", "--config", config, "--data", data, "--port", String(port)], {
     cwd: folder,
     env: { PATH: process.env.PATH },

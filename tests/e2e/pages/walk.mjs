@@ -278,7 +278,7 @@ export class Walk {
     if (failed) throw failed.reason;
   }
 
-  /** The same on a gateway of its own, with what `configure` gives for its file; ends with the step. */
+  /** The same on a gateway of its own, with what `configure` gives for its file by the fakes and the port; ends with the step. */
   async elsewhere(configure) {
     const gateway = await start({ binary: this.gateway.binary, configure });
     const walk = new Walk({ gateway, browser: this.#browser, shots: this.#shots, sessions: new Map() });

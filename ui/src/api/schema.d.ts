@@ -4440,6 +4440,8 @@ export interface components {
             expires_at?: number | null;
             /** @description On whose behalf a key is used, as its holder says. */
             actor?: string | null;
+            /** @description What limits of money are counted in, as three letters. Those who are nobody are not told. */
+            currency?: string | null;
         };
         /** @description Somebody is signed out everywhere. */
         SessionsEnded: {

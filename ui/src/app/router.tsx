@@ -6,7 +6,7 @@ import { Crash } from './Crash';
 import { Leave } from './Leave';
 import { NotFound } from './NotFound';
 import { type Screen, SCREENS } from './screens';
-import { sessionQuery, setupQuery } from './session';
+import { sessionQuery, setupQuery, takeWay } from './session';
 import { Shell } from './shell/Shell';
 
 const root = createRootRoute({
@@ -29,6 +29,8 @@ const inside = createRoute({
       const setup = await queryClient.fetchQuery(setupQuery);
       throw redirect({ to: setup.needed ? '/setup' : '/sign-in', search: setup.needed ? {} : { to: location.href } });
     }
+    const way = takeWay();
+    if (way && location.pathname === '/') throw redirect({ to: way });
     const role = session.role ?? 'admin';
     if (location.pathname === '/' && role !== 'admin') throw redirect({ to: '/home' });
     if (location.pathname === '/home' && role === 'admin') throw redirect({ to: '/' });

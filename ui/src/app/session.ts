@@ -41,6 +41,20 @@ export function isFor({ least, most = 'admin' }: { least: Role; most?: Role }, r
 /** Where the browser goes to sign in with an identity provider. */
 export const OIDC_START = '/admin/api/oidc/start';
 
+const WAY = 'polyport.way';
+
+/** Keeps where one wanted to go while another site asks who one is. */
+export function keepWay(to: string): void {
+  sessionStorage.setItem(WAY, to);
+}
+
+/** Where one wanted to go, once. */
+export function takeWay(): string | null {
+  const to = sessionStorage.getItem(WAY);
+  sessionStorage.removeItem(WAY);
+  return to;
+}
+
 /** How one may get in. */
 export const setupQuery = {
   queryKey: ['get', '/admin/api/setup'],
@@ -73,14 +87,27 @@ export function useStatus(enabled = true) {
 }
 
 const leaving = new Set<() => Promise<void>>();
+const personal = new Set<() => void>();
 
-/** What is to be done while one is still signed in: to give back what was made for this session, and to forget what was typed. */
+/** What is to be done while one is still signed in: to give back what was made for this session. */
 export function beforeSignOut(act: () => Promise<void>): void {
   leaving.add(act);
 }
 
-/** Nothing that was read stays in memory. */
+/** How to throw away what is kept in memory of whoever is signed in: the next one is to find nothing of it. */
+export function personalTo(forget: () => void): void {
+  personal.add(forget);
+}
+
+/** Somebody else is in: nothing of what the other one saw or typed may stay. Their screen begins anew; see the shell. */
+export function clearForNext(): void {
+  for (const act of personal) act();
+  queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[1] !== sessionQuery.queryKey[1] });
+}
+
+/** Nothing that was read or typed stays in memory. */
 export function forget(): void {
+  for (const act of personal) act();
   authStore.signedOut();
   queryClient.clear();
 }

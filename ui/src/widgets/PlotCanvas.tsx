@@ -88,7 +88,7 @@ function optionsOf(props: { current: Props }, width: number): uPlot.Options {
     height,
     ms: 1,
     pxAlign: true,
-    padding: [8, 12, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     scales: {
       x: {

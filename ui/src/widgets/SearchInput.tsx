@@ -1,36 +1,54 @@
-import { TextInput } from '@mantine/core';
+import { TextInput, type TextInputProps } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { type ChangeEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-/** A search that the address holds: it is looked for when the reader pauses, and follows the address where that changes by itself. */
-export function SearchInput({ value, onSearch }: { value: string; onSearch: (text: string) => void }) {
-  const { t } = useTranslation();
-  const [typed, setTyped] = useState(value);
-  const [sent, setSent] = useState(value);
+/**
+ * A field whose text the address holds: it is looked for when the reader pauses or goes on to something else, and follows the address where that
+ * changes by itself.
+ */
+export function useTyped(value: string, onSearch: (text: string) => void) {
+  // Only while it is being typed: otherwise the address alone says what the field holds.
+  const [typed, setTyped] = useState<string | null>(null);
+  /** On its way to the address, the oldest first. */
+  const sent = useRef<string[]>([]);
   const search = useDebouncedCallback((text: string) => {
-    setSent(text);
+    sent.current.push(text);
     onSearch(text);
   }, 250);
   useEffect(() => {
-    // Not what is on its way: that would take back what was typed since.
-    if (value !== sent) {
-      search.cancel();
-      setSent(value);
-      setTyped(value);
-    }
+    const at = sent.current.lastIndexOf(value);
+    // What was sent has arrived: to take it over would take back what was typed since.
+    sent.current = at < 0 ? [] : sent.current.slice(at + 1);
+    if (at >= 0) return;
+    search.cancel();
+    setTyped(null);
   }, [value]);
-  return (
-    <TextInput
-      aria-label={t('search')}
-      placeholder={t('search')}
-      leftSection={<IconSearch size={16} />}
-      value={typed}
-      onChange={(event) => {
-        setTyped(event.currentTarget.value);
-        search(event.currentTarget.value);
-      }}
-    />
-  );
+  return {
+    value: typed ?? value,
+    onChange: (event: ChangeEvent<HTMLInputElement>) => {
+      setTyped(event.currentTarget.value);
+      search(event.currentTarget.value);
+    },
+    onBlur: () => {
+      // What still waited would be looked for after, and in spite of, what the reader does next: clears the filters, or leaves the screen.
+      search.flush();
+      setTyped(null);
+    },
+  };
+}
+
+interface Props extends Omit<TextInputProps, 'value' | 'onChange' | 'onBlur' | 'label'> {
+  value: string;
+  onSearch: (text: string) => void;
+  /** What it is called; nothing where "search" says enough. */
+  label?: string;
+}
+
+/** A search that the address holds. */
+export function SearchInput({ value, onSearch, label, ...props }: Props) {
+  const { t } = useTranslation();
+  const name = label ?? t('search');
+  return <TextInput aria-label={name} placeholder={name} leftSection={<IconSearch size={16} />} {...props} {...useTyped(value, onSearch)} />;
 }

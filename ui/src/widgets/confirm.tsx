@@ -18,10 +18,12 @@ interface Props {
   problem?: Problem | null;
   /** Has to be typed first, for what hurts most. */
   typed?: string;
+  /** Something within is not as it has to be. */
+  disabled?: boolean;
 }
 
 /** Asks before something is destroyed. */
-export function Confirm({ opened, onClose, title, children, action, onConfirm, pending, problem, typed }: Props) {
+export function Confirm({ opened, onClose, title, children, action, onConfirm, pending, problem, typed, disabled }: Props) {
   const { t } = useTranslation();
   const [text, setText] = useState('');
   return (
@@ -37,7 +39,7 @@ export function Confirm({ opened, onClose, title, children, action, onConfirm, p
         <Button variant="default" onClick={onClose} data-autofocus>
           {t('cancel')}
         </Button>
-        <Button color="red.8" loading={pending} disabled={typed !== undefined && text !== typed} onClick={onConfirm}>
+        <Button color="red.8" loading={pending} disabled={disabled || (typed !== undefined && text !== typed)} onClick={onConfirm}>
           {action}
         </Button>
       </Group>

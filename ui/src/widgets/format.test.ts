@@ -7,9 +7,15 @@ describe('makeFormat', () => {
   const zh = makeFormat('zh');
 
   it('writes durations in units that fit', () => {
-    expect([4.25, 820, 1400, 59_900, 185_000, 7_260_000, 200_000_000].map(en.duration)).toEqual([
-      '4.3 ms', '820 ms', '1.4 s', '59.9 s', '3 min 5 s', '2 h 1 min', '2 d 7 h',
+    expect([4.25, 820, 1400, 59_900, 59_990, 119_700, 185_000, 7_260_000, 200_000_000].map(en.duration)).toEqual([
+      '4.3 ms', '820 ms', '1.4 s', '59.9 s', '1 min 0 sec', '2 min 0 sec', '3 min 5 sec', '2 hr 1 min', '2 days 7 hr',
     ]);
+    expect(zh.duration(185_000)).toBe('3分钟 5秒');
+  });
+
+  it('says how long ago something was in the unit that it is rounded to', () => {
+    const ago = (seconds: number) => en.ago(Date.now() - seconds * 1000);
+    expect([59.7, 3_570, 3_540, 86_399].map(ago)).toEqual(['1 minute ago', '1 hour ago', '59 minutes ago', 'yesterday']);
   });
 
   it('shows small sums of money with the digits that matter', () => {

@@ -50,7 +50,7 @@ export function makeFormat(language: string): Format {
     axis: (value) => (Math.abs(value) >= 1000 ? short.format(value) : number(value, value !== 0 && Math.abs(value) < 0.0001 ? 9 : 6)),
     percent: (share, digits = 1) =>
       given(share, (share) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: digits }).format(share)),
-    duration: (ms) => given(ms, (ms) => writeDuration(ms, number)),
+    duration: (ms) => given(ms, (ms) => writeDuration(ms, tag, number)),
     time: (at) => given(at, (at) => date(at, (date) => time.format(date))),
     day: (at) => given(at, (at) => date(at, (date) => (date.getFullYear() === new Date().getFullYear() ? day : dayOfYear).format(date))),
     clock: (at) => given(at, (at) => date(at, (date) => clock.format(date))),
@@ -58,7 +58,8 @@ export function makeFormat(language: string): Format {
       given(at, (at) =>
         date(at, (date) => {
           const seconds = (date.getTime() - Date.now()) / 1000;
-          const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? (['second', 1] as const);
+          // What is rounded up to the next unit is told in it: an hour, not 60 minutes.
+          const [unit, size] = UNITS.find(([, size, below]) => Math.abs(seconds) >= size - below / 2) ?? (['second', 1] as const);
           return relative.format(Math.round(seconds / size), unit);
         }),
       ),
@@ -80,21 +81,25 @@ export function makeFormat(language: string): Format {
   };
 }
 
+/** Units of time, their seconds, and those of the next smaller one. */
 const UNITS = [
-  ['year', 31_536_000],
-  ['month', 2_592_000],
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
+  ['year', 31_536_000, 2_592_000],
+  ['month', 2_592_000, 86_400],
+  ['day', 86_400, 3_600],
+  ['hour', 3_600, 60],
+  ['minute', 60, 1],
 ] as const;
 
-function writeDuration(ms: number, number: (value: number, digits: number) => string): string {
+function writeDuration(ms: number, tag: string, number: (value: number, digits: number) => string): string {
   if (ms < 1000) return `${number(ms, ms < 10 ? 1 : 0)} ms`;
-  if (ms < 60_000) return `${number(ms / 1000, ms < 10_000 ? 2 : 1)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`;
+  // Up to what would be written as a minute.
+  if (ms < 59_950) return `${number(ms / 1000, ms < 9_995 ? 2 : 1)} s`;
+  const unit = (value: number, unit: string) => new Intl.NumberFormat(tag, { style: 'unit', unit, unitDisplay: 'short' }).format(value);
+  const seconds = Math.round(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (minutes < 60) return `${unit(minutes, 'minute')} ${unit(seconds % 60, 'second')}`;
+  return hours < 48 ? `${unit(hours, 'hour')} ${unit(minutes % 60, 'minute')}` : `${unit(Math.floor(hours / 24), 'day')} ${unit(hours % 24, 'hour')}`;
 }
 
 export function useFormat(): Format {

@@ -16,8 +16,8 @@ const STATUSES: [number, string][] = [
 export function wordsOf({ code, status }: Pick<Problem, 'code' | 'status'>): string[] {
   const byStatus = STATUSES.find(([known]) => known === status)?.[1] ?? (status >= 500 ? 'status_500' : undefined);
   if (!byStatus) return [code];
-  // What is no problem document was written by something in between, of which the status tells more.
-  return code === 'unreadable' ? [byStatus, code] : [code, byStatus];
+  // What is no problem document, or names no code, tells less than the status.
+  return code === 'unreadable' || code === 'refused' ? [byStatus, code] : [code, byStatus];
 }
 
 /** What a problem is called, and what to do about it, in the reader's language. What the gateway says in its own words comes after that. */

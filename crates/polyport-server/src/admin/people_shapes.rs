@@ -236,6 +236,8 @@ pub(super) struct Session {
     expires_at: Option<i64>,
     /// On whose behalf a key is used, as its holder says.
     actor: Option<String>,
+    /// What limits of money are counted in, as three letters. Those who are nobody are not told.
+    currency: Option<String>,
 }
 
 /// One is signed out.

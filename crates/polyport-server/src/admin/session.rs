@@ -104,6 +104,7 @@ pub(super) async fn answer(
 
 /// Who one is, and what may be done.
 fn shown(view: &View) -> Value {
+    let currency = view.runtime.config.money.currency.as_str();
     match &view.principal {
         Principal::User(user) => {
             let directory = view.app.directory.as_ref();
@@ -114,14 +115,14 @@ fn shown(view: &View) -> Value {
             json!({
                 "kind": "user", "id": user.id, "name": user.name, "role": user.role.as_str(), "team": team, "csrf": user.csrf,
                 "means": user.means, "must_change": user.must_change, "created_at": user.created_at,
-                "expires_at": user.expires_at,
+                "expires_at": user.expires_at, "currency": currency,
             })
         }
         Principal::Key { name, actor } => {
-            json!({ "kind": "key", "name": name, "actor": actor, "role": Role::Admin.as_str() })
+            json!({ "kind": "key", "name": name, "actor": actor, "role": Role::Admin.as_str(), "currency": currency })
         }
         Principal::Local { name, actor } => {
-            json!({ "kind": "local", "name": name, "actor": actor, "role": Role::Admin.as_str() })
+            json!({ "kind": "local", "name": name, "actor": actor, "role": Role::Admin.as_str(), "currency": currency })
         }
         Principal::Nobody => json!({ "kind": "nobody" }),
     }

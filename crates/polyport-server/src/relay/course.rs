@@ -10,8 +10,8 @@ use polyport_routing::Attempt;
 use polyport_routing::retry::counts;
 use polyport_routing::sticky::CACHE_LIFETIME;
 use polyport_routing::{
-    Ask, Failure, Hedge, History, Lease, Next, Nothing, Resolved, RetryPolicy, Scope, Target, Tried, Trouble, Walk,
-    next,
+    Ask, Failure, Hedge, History, Lease, Millis, Next, Nothing, Resolved, RetryPolicy, Scope, Target, Tried, Trouble,
+    Walk, next,
 };
 use polyport_types::{Fault, FaultClass, Text};
 
@@ -441,11 +441,11 @@ impl Course {
     /// The next target that can be tried. One whose provider has no place free comes when no other is left, and is waited for.
     async fn next_target(&mut self, mut failed: Option<Fault>) -> Result<Slot, Fault> {
         loop {
-            let lease = self.walk.next_target(&self.runtime.fleet, clock::now());
-            let Some(lease) = lease else {
+            let now = clock::now();
+            let Some(lease) = self.walk.next_target(&self.runtime.fleet, now) else {
                 return match self.waiting.take() {
                     Some(slot) => self.wait_for(slot).await,
-                    None => Err(failed.unwrap_or_else(|| self.nothing())),
+                    None => Err(failed.unwrap_or_else(|| self.nothing(now))),
                 };
             };
             let slot = match self.made(lease).await {
@@ -526,9 +526,8 @@ impl Course {
         Ok(slot)
     }
 
-    /// What a client is told when nothing can be tried.
-    fn nothing(&self) -> Fault {
-        let now = clock::now();
+    /// What a client is told when nothing could be tried at this time: a moment later a rest may be over, and would be no reason any more.
+    fn nothing(&self, now: Millis) -> Fault {
         let Nothing { retry_at, cause } = self.walk.nothing(&self.runtime.fleet, now);
         let mut providers: Vec<&str> = Vec::new();
         for target in &*self.walk.resolved().targets {

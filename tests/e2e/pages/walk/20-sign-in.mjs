@@ -82,6 +82,28 @@ export default {
     await page.getByRole("dialog", { name: keys("made", { name: "typed before" }) }).waitFor();
   },
 
+  "A12: somebody else who signs in where a session has ended finds nothing of the one before": async (walk) => {
+    walk.expect(/answered: 401 /, /console: .*401/);
+    const [before, next] = [await walk.user("before", "admin"), await walk.user("next", "admin")];
+    const [play, explain] = [words("en", "playground"), words("en", "explain")];
+    const page = await walk.open("/playground", { as: before });
+    await page.getByRole("textbox", { name: play("composer.label") }).fill("a secret of the one before");
+    await page.getByRole("link", { name: t("screens.explain") }).click();
+    await page.getByRole("button", { name: explain("form.wide") }).click();
+    await page.getByRole("textbox", { name: explain("form.body") }).fill('{"model":"chat-fast-1"}');
+    await walk.api("DELETE", `users/${before.name}/sessions`);
+    await page.getByRole("link", { name: t("screens.requests") }).click();
+    const dialog = page.getByRole("dialog", { name: t("signIn.again") });
+    await dialog.waitFor();
+    await signIn(walk, dialog, next);
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByRole("link", { name: t("screens.explain") }).click();
+    await page.getByRole("button", { name: explain("form.wide") }).click();
+    walk.assert.equal(await page.getByRole("textbox", { name: explain("form.body") }).inputValue(), "");
+    await page.getByRole("link", { name: t("screens.playground") }).click();
+    walk.assert.equal(await page.getByRole("textbox", { name: play("composer.label") }).inputValue(), "");
+  },
+
   "A12: signed out elsewhere, one may leave, and is asked whether to throw away what was typed": async (walk) => {
     walk.expect(/answered: 401 /, /console: .*401/);
     const user = await walk.user("typist", "manager");
@@ -107,6 +129,40 @@ export default {
     await page.unroute("**/admin/api/session");
     await out.click();
     await page.waitForURL(/\/admin\/sign-in/);
+  },
+
+  "who signs in with their organisation gets where they wanted, comes back in another window, and is told why they are not let in": async (here) => {
+    const walk = await here.elsewhere(
+      ({ issuer }, port) => `discover: false
+access:
+  oidc: { issuer: "${issuer.url}", client_id: ${issuer.client}, url: "http://127.0.0.1:${port}", roles: { admin: [ops] } }
+`,
+    );
+    await walk.session(walk.admin);
+    const { issuer } = walk.fakes;
+    walk.expect(/it loads from elsewhere: \S+issuer/, /answered: 401 /, /console: .*401/);
+    const page = await walk.open("/users?q=harbour", { as: null });
+    const button = page.getByRole("link", { name: t("signIn.oidc") });
+    await button.click();
+    // They said no over there.
+    await page.waitForURL(/sign-in\?problem=/);
+    await page.getByRole("alert").waitFor();
+    await walk.axe(page);
+    issuer.who = { sub: "1", preferred_username: "grace", groups: ["nobody"] };
+    await button.click();
+    await page.getByText(t("problemTitles.sign_in_refused")).waitFor();
+    issuer.who.groups = ["ops"];
+    await button.click();
+    await page.waitForURL(/\/admin\/users\?q=harbour$/);
+    await walk.settled(page);
+    await walk.api("DELETE", "users/grace/sessions");
+    await page.getByRole("navigation", { name: t("shell.navigation") }).getByRole("link", { name: t("screens.teams") }).click();
+    const again = page.getByRole("dialog", { name: t("signIn.again") });
+    const [other] = await Promise.all([page.context().waitForEvent("page"), again.getByRole("link", { name: t("signIn.oidc") }).click()]);
+    await other.getByRole("navigation", { name: t("shell.navigation") }).waitFor();
+    await again.waitFor({ state: "hidden" });
+    await page.waitForURL(/\/admin\/teams$/);
+    await page.getByRole("heading", { name: t("screens.teams") }).waitFor();
   },
 
   "why the organisation did not let somebody in is told in our words alone": async (walk) => {

@@ -84,6 +84,9 @@ export default {
     await tops.getByText(t("tops.requests"), { exact: true }).click();
     await tops.getByRole("link", { name: /chat-fast-1/ }).click();
     await page.waitForURL(/\/usage\?.*model=chat-fast-1/);
+    await page.goBack();
+    await tops.getByRole("link", { name: /^tide/ }).click();
+    await page.waitForURL(/\/usage\?.*of_key=/);
   },
 
   "a credential that was refused needs a hand, and is a click away": async (walk) => {

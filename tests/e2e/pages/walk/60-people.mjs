@@ -32,9 +32,18 @@ export default {
     const key = await made.locator("pre").first().innerText();
     walk.assert.match(key, /^pp-/);
     await walk.axe(page);
+    // Over plain HTTP from elsewhere browsers give a page no clipboard.
+    await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+    await made.getByRole("button", { name: t("copy"), exact: true }).first().click();
+    await made.getByRole("button", { name: t("copied"), exact: true }).waitFor();
     await made.getByRole("button", { name: keys("kept") }).click();
     await made.waitFor({ state: "hidden" });
     walk.assert(!(await page.content()).includes(key), "the text of the key is gone");
+    const look = page.getByRole("textbox", { name: t("search"), exact: true });
+    await look.focus();
+    await page.keyboard.press("Control+V");
+    walk.assert.equal(await look.inputValue(), key);
+    await look.fill("");
     const asked = [];
     for (let at = 0; at < 3; at += 1) asked.push((await walk.client("chat", "chat-fast-1", "hello", { key })).status);
     walk.assert.deepEqual(asked, [200, 200, 429]);
@@ -101,6 +110,26 @@ export default {
     await page.waitForURL(/\/teams$/);
   },
 
+  "who is switched off is out at once, after a question; nobody switches themselves off": async (walk) => {
+    const user = await walk.user("switched", "member");
+    const key = await walk.key("of switched", { user: user.name });
+    const page = await walk.open("/users?q=switched");
+    await openRow(page, "switched");
+    const drawer = page.getByRole("dialog", { name: user.name, exact: true });
+    await drawer.getByRole("button", { name: t("disable"), exact: true }).click();
+    const asked = page.getByRole("dialog", { name: users("disableTitle", { name: user.name }) });
+    await walk.axe(page);
+    await asked.getByRole("button", { name: t("disable"), exact: true }).click();
+    await drawer.getByRole("button", { name: t("enable"), exact: true }).waitFor();
+    walk.assert.equal((await walk.client("chat", "chat-fast-1", "hello", { key })).status, 401);
+    await drawer.getByRole("button", { name: t("enable"), exact: true }).click();
+    await drawer.getByRole("button", { name: t("disable"), exact: true }).waitFor();
+    walk.assert.equal((await walk.client("chat", "chat-fast-1", "hello", { key })).status, 200);
+    await walk.go(page, `/users?q=${walk.admin.name}`);
+    await openRow(page, walk.admin.name);
+    walk.assert(await page.getByRole("dialog", { name: walk.admin.name, exact: true }).getByRole("button", { name: t("disable"), exact: true }).isDisabled());
+  },
+
   "what others did while a drawer was open is never overwritten unseen, and a drawer outlives what it shows": async (walk) => {
     walk.expect(/answered: 4(12|04) /, /console: .*4(12|04)/);
     const { id } = await walk.api("POST", "teams", { name: "contested" });
@@ -164,9 +193,10 @@ export default {
   },
 
   "members see their own keys, use, limits and models, and connect a client": async (walk) => {
-    const member = await walk.user("member", "member", { models: ["chat-*"], limits: [{ what: "tokens", window: "day", amount: 100000 }] });
+    const member = await walk.user("member", "member", { models: ["chat-*"], limits: [{ what: "tokens", window: "day", amount: 100000 }, { what: "money", window: "month", amount: "25" }] });
     const page = await walk.open("/", { as: member });
     await page.getByRole("heading", { name: home("hello", { name: "member" }) }).waitFor();
+    await page.getByRole("progressbar", { name: /\$25\.00/ }).waitFor();
     await walk.settled(page);
     const links = page.getByRole("navigation").getByRole("link");
     walk.assert(!(await links.allInnerTexts()).includes(t("screens.providers")), "no screens of admins");

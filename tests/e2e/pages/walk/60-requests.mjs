@@ -73,6 +73,7 @@ export default {
     await page.waitForURL(/[?&]id=req_/);
     await drawer(page).getByRole("img", { name: /first token after/ }).waitFor();
     await drawer(page).getByText("1. file-messages/messages-deep-1").waitFor();
+    await drawer(page).getByRole("link", { name: /^file-messages · / }).waitFor();
     const usage = drawer(page).getByRole("table").filter({ hasText: t("usage.class") });
     await usage.getByText(t("classes.cache_read"), { exact: true }).waitFor();
     const losses = drawer(page).getByRole("table").filter({ hasText: explain("loss.path") });
@@ -195,6 +196,7 @@ export default {
     const page = await walk.open("/requests", { as: await walk.user("harbourmaster") });
     await rows(page).filter({ hasText: "messages-deep-1" }).first().click();
     await drawer(page).getByText("1. file-messages/messages-deep-1").waitFor();
+    await drawer(page).getByRole("link", { name: /^file-messages · / }).waitFor();
     walk.assert.equal(await drawer(page).getByText(t("attempts.credential")).count(), 0);
     walk.assert.equal(await drawer(page).getByRole("button", { name: t("detail.explain") }).count(), 0);
     await walk.axe(page);

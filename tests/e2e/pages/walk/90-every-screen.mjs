@@ -1,5 +1,8 @@
 // What is true of every screen, whatever is on it.
-import { LANGUAGES } from "../walk.mjs";
+import { plant } from "../hostile.mjs";
+import { LANGUAGES, words } from "../walk.mjs";
+
+const t = words("en");
 
 const screen = (path) => (path === "/" ? "dashboard" : path.slice(1).replaceAll("/", "-"));
 
@@ -12,8 +15,9 @@ async function each(list, act) {
 
 const steps = {};
 
-steps["every screen can be read and used by everybody, in both languages"] = async (walk) => {
+steps["every screen can be read and used by everybody, in both languages, and what others wrote is text there (A10)"] = async (walk) => {
   await walk.session(walk.admin);
+  await plant(walk);
   const walks = LANGUAGES.map(async (language) => {
     const page = await walk.open("/account", { language });
     walk.assert.equal(await page.evaluate(() => document.documentElement.lang), language === "zh" ? "zh-CN" : "en");
@@ -21,6 +25,8 @@ steps["every screen can be read and used by everybody, in both languages"] = asy
       await walk.go(page, path);
       await page.locator("h1").first().waitFor();
       await walk.shot(page, `all-${screen(path)}`, { axe: true });
+      const told = await page.evaluate(() => ({ pwned: window.pwned ?? null, images: document.querySelectorAll("img[src=x]").length }));
+      walk.assert.deepEqual(told, { pwned: null, images: 0 });
     });
   });
   const failed = (await Promise.allSettled(walks)).find(({ status }) => status === "rejected");
@@ -40,6 +46,29 @@ steps["on a phone nothing stands out at the side, and the navigation opens"] = a
       await page.waitForURL(/\/requests/);
     }
   });
+};
+
+// Each takes the seconds in which the page asks again by itself; lists of all screens are made of the same parts.
+const SOME = ["/", "/requests", "/providers", "/keys"];
+
+steps["a proxy's page in place of what a screen asks for is told, and asking again mends it (A11)"] = async (walk) => {
+  walk.expect(/answered: 502 GET /, /console: .*502/);
+  const page = await walk.open("/account");
+  const asked = (url) => /\/admin\/api\/(?!session$|setup$|status$)/.test(url.href);
+  const down = (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<html><h1>Bad gateway</h1></html>" });
+  const alert = page.getByRole("main").getByRole("alert").filter({ hasText: t("problems.status_502") });
+  const again = alert.getByRole("button", { name: t("again") }).first();
+  for (const path of SOME) {
+    await page.route(asked, down);
+    await walk.go(page, path);
+    await alert.first().waitFor();
+    await page.unroute(asked, down);
+    for (let left = await alert.count(); left > 0 && (await again.count()) > 0; left -= 1) {
+      await again.click();
+      await walk.settled(page);
+    }
+    walk.assert.equal(await alert.count(), 0, `${path} is mended`);
+  }
 };
 
 steps["language and colours are chosen in the page and kept"] = async (walk) => {

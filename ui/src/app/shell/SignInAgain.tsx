@@ -7,7 +7,7 @@ import { authStore } from '../../api/auth';
 import { api } from '../../api/client';
 import { queryClient } from '../../api/query';
 import { SignInForm } from '../../widgets/SignInForm';
-import { OIDC_START, type Session, sessionQuery, setupQuery, useSession } from '../session';
+import { clearForNext, OIDC_START, type Session, sessionQuery, setupQuery, useSession } from '../session';
 import { useSignOut } from '../signOut';
 
 /** The session has ended while the page was open: signing in again goes on where one was, with everything that was typed. */
@@ -16,8 +16,7 @@ export default function SignInAgain() {
   const session = useSession();
   const { leave } = useSignOut();
   const goOn = (next: Session) => {
-    // Somebody else: nothing of what the other one saw may stay. Their screen begins anew; see the shell.
-    if (next.kind !== session.kind || next.id !== session.id) queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[1] !== sessionQuery.queryKey[1] });
+    if (next.kind !== session.kind || next.id !== session.id) clearForNext();
     void queryClient.invalidateQueries();
   };
   // Whoever signs in elsewhere in this browser is in here as well: with their organisation in another window, or by chance.

@@ -41,6 +41,8 @@ describe('objects', () => {
 
   it('are linked as long as they are there', () => {
     expect(linkTo(entry({ object_kind: 'users', object: '01', action: 'changeUser' }))).toEqual({ to: '/users', search: { id: '01' } });
+    expect(linkTo(entry({ object_kind: 'pools', object: '01', action: 'changePool' }))).toEqual({ to: '/pools', search: { open: '01' } });
+    expect(linkTo(entry({ object_kind: 'routes', object: '01', action: 'enableRoute' }))).toEqual({ to: '/routes', search: { open: '01' } });
     expect(linkTo(entry({ object_kind: 'users', object: '01', action: 'deleteUser' }))).toBeNull();
     expect(linkTo(entry({ object_kind: 'session', action: 'signIn' }))).toBeNull();
   });

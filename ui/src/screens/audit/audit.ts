@@ -46,13 +46,13 @@ export function linkTo({ object_kind, object, action }: Entry): { to: string; se
   switch (object_kind) {
     case 'providers':
     case 'credentials':
+    case 'pools':
+    case 'routes':
       return { to: `/${object_kind}`, search: { open: object } };
     case 'users':
     case 'teams':
     case 'keys':
       return { to: `/${object_kind}`, search: { id: object } };
-    case 'pools':
-    case 'routes':
     case 'tokens':
       return { to: `/${object_kind}`, search: {} };
     default:

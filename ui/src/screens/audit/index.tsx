@@ -1,7 +1,6 @@
 import { Button, Group, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
 import type { ColumnDef } from '@tanstack/react-table';
-import { useEffect, useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
@@ -12,6 +11,7 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { rangeOf } from '../../widgets/range';
 import { RangePicker } from '../../widgets/RangePicker';
 import { useSearch } from '../../widgets/search';
+import { useTyped } from '../../widgets/SearchInput';
 import { ACTIONS, actionWords, type Entry, KINDS, objectName } from './audit';
 import { ActorName, Result } from './Detail';
 import { Opened } from './Opened';
@@ -29,7 +29,7 @@ export default function Audit() {
     const found = rangeOf({ range, from, to }, 'all');
     return { since: Number.isFinite(found.from) ? found.from : undefined, until: found.moving ? undefined : found.to };
   }, [range, from, to]);
-  const list = useList('/admin/api/audit', 'audit', { ...times, actor, action, object_kind, object }, { refetchInterval: times.until ? false : 15_000 });
+  const list = useList('/admin/api/audit', 'audit', { ...times, actor: actor.trim(), action, object_kind, object: object.trim() }, { refetchInterval: times.until ? false : 15_000 });
   const shown = useMemo(() => columns(t as never, format), [t, format]);
   const narrowed = [actor, action, object_kind, object].some((text) => text !== '') || range !== 'all' || from !== '';
   const actions = useMemo(() => [...new Set([...ACTIONS, ...list.rows.map((row) => row.action), ...(action ? [action] : [])])], [list.rows, action]);
@@ -95,21 +95,7 @@ export default function Audit() {
 
 /** A filter by an exact name, asked for when the reader has stopped typing. */
 function Typed({ label, value, onChange }: { label: string; value: string; onChange: (text: string) => void }) {
-  const [text, setText] = useState(value);
-  const tell = useDebouncedCallback(onChange, 400);
-  useEffect(() => setText(value), [value]);
-  return (
-    <TextInput
-      size="xs"
-      w={160}
-      label={label}
-      value={text}
-      onChange={(event) => {
-        setText(event.currentTarget.value);
-        tell(event.currentTarget.value.trim());
-      }}
-    />
-  );
+  return <TextInput size="xs" w={160} label={label} {...useTyped(value, onChange)} />;
 }
 
 function columns(t: (key: string, options?: Record<string, unknown>) => string, format: Format): ColumnDef<Entry, unknown>[] {

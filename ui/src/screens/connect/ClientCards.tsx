@@ -6,6 +6,7 @@ import { Code } from '../../widgets/Copy';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { Waiting } from '../../widgets/Waiting';
 import { type Client, fetchClients, shellLines, withKey } from './clients';
+import { noteIn } from './notes';
 
 /** A card for each client program that is known, with everything it needs filled in. */
 export function ClientCards({ model, keyText }: { model: string; keyText?: string }) {
@@ -38,7 +39,7 @@ export function ClientCards({ model, keyText }: { model: string; keyText?: strin
 }
 
 function Steps({ client, keyText }: { client: Client; keyText?: string }) {
-  const { t } = useTranslation(['connect', 'common']);
+  const { t, i18n } = useTranslation(['connect', 'common']);
   const lines = shellLines(client);
   return (
     <Stack gap="sm">
@@ -70,7 +71,9 @@ function Steps({ client, keyText }: { client: Client; keyText?: string }) {
       {client.notes.length > 0 && (
         <List size="sm">
           {client.notes.map((note) => (
-            <List.Item key={note}>{note}</List.Item>
+            <List.Item key={note}>
+              <bdi>{withKey(noteIn(i18n.language, note), keyText)}</bdi>
+            </List.Item>
           ))}
         </List>
       )}

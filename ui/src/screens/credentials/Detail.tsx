@@ -1,10 +1,12 @@
-import { Anchor, Button, Drawer, Group, SimpleGrid, Stack, Switch, Tabs, Text } from '@mantine/core';
+import { Anchor, Box, Button, Drawer, Group, SimpleGrid, Stack, Switch, Tabs, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
+import type { Problem } from '../../api/problem';
 import { useAct, useTell } from '../../widgets/act';
+import { GoneAlert } from '../../widgets/ConflictAlert';
 import { useFormat } from '../../widgets/format';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { StateBadge } from '../../widgets/StateBadge';
@@ -30,13 +32,15 @@ interface Props {
 export function Detail({ id, tab, onTab, onClose, onDelete }: Props) {
   const { t } = useTranslation(['credentials', 'common']);
   const tell = useTell();
-  const query = useQuery({
+  const query = useQuery<Credential, Problem>({
     queryKey: ['get', '/admin/api/credentials', id],
     queryFn: async ({ signal }) => (await api.GET('/admin/api/credentials/{id}', { params: { path: { id } }, signal })).data as Credential,
     enabled: id !== '',
     refetchInterval: 5_000,
   });
   const credential = query.data;
+  // What was loaded stays, and what was typed into it, even where it is there no more.
+  const gone = credential !== undefined && query.error?.status === 404;
   const provider = useQuery({
     queryKey: ['get', '/admin/api/providers', credential?.provider],
     queryFn: async ({ signal }) => (await api.GET('/admin/api/providers/{id}', { params: { path: { id: credential?.provider ?? '' } }, signal })).data,
@@ -47,7 +51,7 @@ export function Detail({ id, tab, onTab, onClose, onDelete }: Props) {
   return (
     <Drawer opened={id !== ''} onClose={onClose} title={<Text component="span" fw={650}><bdi>{credential?.label ?? id}</bdi></Text>}>
       {query.isPending && <Waiting />}
-      {!credential && <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />}
+      {query.error && <Box mb="md">{gone ? <GoneAlert /> : <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />}</Box>}
       {credential && (
         <Tabs value={current} onChange={(tab) => onTab(tab ?? 'overview')} keepMounted={false}>
           <Tabs.List mb="md">

@@ -1,10 +1,8 @@
-import { Group, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconSearch } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { Group, Select } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../api/list';
+import { SearchInput } from '../../widgets/SearchInput';
 
 export interface Filter extends Record<string, string> {
   q: string;
@@ -22,13 +20,7 @@ const ORIGINS = ['file', 'database', 'environment', 'discovered'];
 /** What of the list is shown. */
 export function Filters({ filter, onChange }: { filter: Filter; onChange: (next: Partial<Filter>) => void }) {
   const { t } = useTranslation(['credentials', 'common']);
-  const [text, setText] = useState(filter.q);
-  const look = useDebouncedCallback((q: string) => onChange({ q }), 300);
   const providers = useAll('/admin/api/providers', 'providers');
-  // Cleared from elsewhere.
-  useEffect(() => {
-    if (filter.q === '') setText('');
-  }, [filter.q]);
   const pick = (name: 'state' | 'kind' | 'origin' | 'provider', data: { value: string; label: string }[]) => (
     <Select
       size="xs"
@@ -47,20 +39,7 @@ export function Filters({ filter, onChange }: { filter: Filter; onChange: (next:
   if (filter.provider && !names.includes(filter.provider)) names.unshift(filter.provider);
   return (
     <Group gap="xs" mb="sm">
-      <TextInput
-        size="xs"
-        flex={1}
-        miw={160}
-        maw={320}
-        value={text}
-        onChange={(event) => {
-          setText(event.currentTarget.value);
-          look(event.currentTarget.value);
-        }}
-        placeholder={t('filters.search')}
-        aria-label={t('filters.search')}
-        leftSection={<IconSearch size={14} />}
-      />
+      <SearchInput size="xs" flex={1} miw={160} maw={320} label={t('filters.search')} value={filter.q} onSearch={(q) => onChange({ q })} />
       {pick('provider', names.map((value) => ({ value, label: value })))}
       {pick('state', STATES.map((value) => ({ value, label: t(`common:states.${value}`) })))}
       {pick('kind', ['key', 'account'].map((value) => ({ value, label: t(`kinds.${value}`) })))}

@@ -62,7 +62,7 @@ export function useColumns(): ColumnDef<Credential>[] {
         id: 'codes',
         header: t('columns.codes'),
         meta: { width: 'minmax(130px, 1fr)', wide: true },
-        cell: ({ row: { original } }) => <Codes of={original} most={3} />,
+        cell: ({ row: { original } }) => <Codes of={original} most={2} />,
       },
       { id: 'used', header: t('columns.used'), meta: { width: '126px', wide: true }, cell: ({ row: { original } }) => <span title={format.time(original.last_used)}>{format.ago(original.last_used)}</span> },
       { id: 'flight', header: t('columns.inFlight'), meta: { width: '76px', align: 'right', wide: true }, cell: ({ row: { original } }) => format.number(original.in_flight) },
@@ -119,7 +119,11 @@ export function Codes({ of, most = 99 }: { of: Credential; most?: number }) {
           {code} × {format.short(count)}
         </Badge>
       ))}
-      {all.length > most && <Text size="xs">+{all.length - most}</Text>}
+      {all.length > most && (
+        <Text size="xs" title={all.slice(most).map(({ code, count }) => `${code} × ${format.short(count)}`).join(', ')}>
+          +{all.length - most}
+        </Text>
+      )}
     </Group>
   );
 }

@@ -2,6 +2,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 
 import { Problem } from '../../api/problem';
 import { useRefresh } from '../../api/query';
+import { useUnsaved } from '../../widgets/unsaved';
 import { type Act, actOn, REFRESHES, wentWell } from './acts';
 import { eachOf } from './import/batches';
 
@@ -23,6 +24,8 @@ export function useBulk() {
   const running = useRef<AbortController | undefined>(undefined);
   const [state, setState] = useState<{ act?: Act; outcomes: Outcome[]; done: number; running: boolean }>({ outcomes: [], done: 0, running: false });
   useEffect(() => () => running.current?.abort(), []);
+  // What has not been done yet is given up with the screen.
+  useUnsaved(state.running);
 
   const run = useCallback(
     async (act: Act, targets: { id: string; label: string }[], done?: (ids: string[]) => void) => {

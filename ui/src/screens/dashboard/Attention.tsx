@@ -14,7 +14,7 @@ const FEW = 4;
 export function Attention() {
   const { t } = useTranslation(['dashboard', 'common']);
   const every = { refetchInterval: 15_000 };
-  const problems = useList('/admin/api/problems', 'problems', {}, { ...every, pageSize: 20 }).rows;
+  const problems = useList('/admin/api/problems', 'problems', {}, { ...every, pageSize: 500 }).rows;
   const states = $api.useQuery('get', '/admin/api/credentials/statistics', {}, every).data?.states ?? {};
   const [invalid, exhausted] = [states['invalid'] ?? 0, states['exhausted'] ?? 0];
   const refused = useList('/admin/api/credentials', 'credentials', { state: 'invalid' }, { ...every, pageSize: FEW, enabled: invalid > 0 }).rows;
@@ -28,7 +28,7 @@ export function Attention() {
           <List size="sm">
             {problems.slice(0, FEW).map((problem, at) => (
               <List.Item key={at}>
-                {t(`attention.kinds.${problem.kind}`)} <bdi>{problem.name}</bdi>: {problem.message}
+                {t(`attention.kinds.${problem.kind}`, { defaultValue: problem.kind })} <bdi>{problem.name}</bdi>: {problem.message}
                 {problem.remedy && ` — ${problem.remedy}`}
               </List.Item>
             ))}

@@ -1,7 +1,6 @@
 import { Group, SegmentedControl, SimpleGrid, Skeleton, Stack, Text, Title, Tooltip } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '../../api/client';
@@ -10,6 +9,7 @@ import { useFormat } from '../../widgets/format';
 import { Panel } from '../../widgets/Panel';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { pace, periodOf, type RangeSearch, rangeOf } from '../../widgets/range';
+import { useSearch } from '../../widgets/search';
 import { USUAL } from './spans';
 import { type Dimension, mainCurrency, type Measure, ranked } from './tops';
 import classes from './Tops.module.css';
@@ -19,10 +19,14 @@ const MEASURES: Measure[] = ['cost', 'requests', 'tokens', 'failed'];
 /** What one asks next of a row: who used this model, what this user asked for. */
 const THEN: Record<Dimension, string> = { model: 'key', user: 'model', key: 'model', provider: 'model' };
 
+/** What the filter of usage is called: `key` in an address there is what an API takes for a credential. */
+const FILTER: Record<Dimension, string> = { model: 'model', user: 'user', key: 'of_key', provider: 'provider' };
+
 /** Who and what used most in the chosen stretch of time. */
 export function Tops({ search }: { search: RangeSearch }) {
   const { t } = useTranslation(['dashboard', 'common']);
-  const [measure, setMeasure] = useState<Measure>('cost');
+  const [{ top }, setSearch] = useSearch({ top: 'cost' });
+  const measure = MEASURES.find((one) => one === top) ?? 'cost';
   return (
     <section aria-label={t('tops.title')}>
       <Group justify="space-between" mb="xs">
@@ -32,7 +36,7 @@ export function Tops({ search }: { search: RangeSearch }) {
           aria-label={t('tops.by')}
           data={MEASURES.map((value) => ({ value, label: t(`tops.${value}`) }))}
           value={measure}
-          onChange={(value) => setMeasure(value as Measure)}
+          onChange={(value) => setSearch({ top: value })}
         />
       </Group>
       <SimpleGrid cols={{ base: 1, sm: 2, xl: 4 }} spacing="md">
@@ -81,7 +85,7 @@ function Top({ by, measure, search }: { by: Dimension; measure: Measure; search:
         <ul className={classes.list}>
           {rows.map(({ id, name, share, row }) => (
             <li key={id ?? ''}>
-              <Link to="/usage" search={{ by: THEN[by], ...(id && { [by]: id }), range, ...(from && { from, to }) } as never} className={classes.row}>
+              <Link to="/usage" search={{ by: THEN[by], ...(id && { [FILTER[by]]: id }), range, ...(from && { from, to }) } as never} className={classes.row}>
                 <span className={classes.bar} style={{ width: `${share * 100}%` }} />
                 <bdi className={classes.name}>{name ?? t(`tops.no.${by}`)}</bdi>
                 <Tooltip label={t('unpriced', { count: row.unpriced })} disabled={measure !== 'cost' || row.unpriced === 0}>

@@ -188,6 +188,7 @@ function Capabilities({ of, quirks, target }: { of: Record<string, unknown>; qui
   const yes = Object.entries(of).filter(([, value]) => value === true);
   const no = Object.entries(of).filter(([, value]) => value === false);
   const rest = Object.entries(of).filter(([, value]) => typeof value === 'number' || typeof value === 'string' || (Array.isArray(value) && value.length > 0));
+  const named = (name: string) => t(`can.names.${name}`, { defaultValue: name.replaceAll('_', ' ') });
   const told = (value: unknown) => (typeof value === 'number' ? format.number(value) : Array.isArray(value) ? value.join(', ') : String(value));
   return (
     <Panel>
@@ -209,7 +210,7 @@ function Capabilities({ of, quirks, target }: { of: Record<string, unknown>; qui
           <Group gap={6}>
             {rest.map(([name, value]) => (
               <Badge key={name} color="gray" variant="outline">
-                {name.replaceAll('_', ' ')}: {told(value)}
+                {named(name)}: {told(value)}
               </Badge>
             ))}
           </Group>
@@ -220,7 +221,7 @@ function Capabilities({ of, quirks, target }: { of: Record<string, unknown>; qui
             <Group gap={6}>
               {yes.map(([name]) => (
                 <Badge key={name} color="teal">
-                  {name.replaceAll('_', ' ')}
+                  {named(name)}
                 </Badge>
               ))}
             </Group>
@@ -232,7 +233,7 @@ function Capabilities({ of, quirks, target }: { of: Record<string, unknown>; qui
             <Group gap={6}>
               {no.map(([name]) => (
                 <Badge key={name} color="gray">
-                  {name.replaceAll('_', ' ')}
+                  {named(name)}
                 </Badge>
               ))}
             </Group>

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 
 import { api, type Schemas } from '../../api/client';
 import { useChange } from '../../api/query';
-import { beforeSignOut } from '../../app/session';
+import { personalTo } from '../../app/session';
 import { Empty } from '../../widgets/Empty';
 import { lineAt } from '../../widgets/json';
 import { linesOf } from '../../widgets/JsonView';
@@ -20,7 +20,7 @@ import { Outcome } from './Outcome';
 /** What was asked about last stays while other screens are looked at, as long as the session lasts; a body is nothing for the address. */
 const NOTHING: Omit<Form, 'model' | 'protocol'> = { caller: '', headers: '', body: '' };
 let kept = NOTHING;
-beforeSignOut(async () => {
+personalTo(() => {
   kept = NOTHING;
 });
 

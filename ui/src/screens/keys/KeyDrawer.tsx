@@ -85,9 +85,10 @@ export function KeyDrawer({ of, onClose, onEdit, onRotated }: { of: Key; onClose
         onConfirm={() => rotate.mutate()}
         pending={rotate.isPending}
         problem={rotate.error}
+        disabled={overlap === ''}
       >
         <Stack gap="sm">
-          <Text size="sm">{t('rotateText')}</Text>
+          <Text size="sm">{t(Number(overlap) === 0 && overlap !== '' ? 'rotateAtOnce' : 'rotateText')}</Text>
           <NumberInput label={t('overlap')} min={0} max={2160} clampBehavior="strict" value={overlap} onChange={setOverlap} />
         </Stack>
       </Confirm>

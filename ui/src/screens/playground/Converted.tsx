@@ -1,4 +1,4 @@
-import { Anchor, Badge, Group, List, Loader, Stack, Text } from '@mantine/core';
+import { Anchor, Group, List, Loader, Stack, Text } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -8,6 +8,7 @@ import { api, type Schemas } from '../../api/client';
 import type { Problem } from '../../api/problem';
 import { JsonView } from '../../widgets/JsonView';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { RuleText } from '../explain/RuleText';
 import type { ClientProtocol } from './protocols/neutral';
 
 interface Props {
@@ -39,7 +40,9 @@ export function Converted({ protocol, model, body, caller }: Props) {
     <Stack gap="sm">
       <Text size="sm">{t('converted.about')}</Text>
       <Group gap="xs">
-        <Badge color="gray" variant="outline">{data.rule}</Badge>
+        <Text size="sm" c="dimmed">
+          <RuleText text={data.rule} />
+        </Text>
         {first ? (
           <Text size="sm">
             → <bdi>{first.provider}/{first.model}</bdi> · {first.protocol}

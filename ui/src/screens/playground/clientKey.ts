@@ -3,7 +3,7 @@ import { useSyncExternalStore } from 'react';
 
 import { api, authHeaders, type Schemas } from '../../api/client';
 import { Problem } from '../../api/problem';
-import { beforeSignOut, setupQuery, useMay, useSession, useStatus } from '../../app/session';
+import { beforeSignOut, personalTo, setupQuery, useMay, useSession, useStatus } from '../../app/session';
 
 /** A client key that this tab asks models with. It is in memory alone, and in no storage, address or query. */
 interface Held {
@@ -47,6 +47,7 @@ async function forget(leaving = false): Promise<void> {
 }
 
 beforeSignOut(() => forget());
+personalTo(() => hold(null));
 window.addEventListener('pagehide', () => void forget(true));
 
 export type KeyState = 'unknown' | 'open' | 'needed' | 'held';

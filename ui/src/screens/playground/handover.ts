@@ -1,3 +1,4 @@
+import { personalTo } from '../../app/session';
 import type { ClientProtocol } from './protocols/neutral';
 
 /** A request that another screen gives to the playground. What was said never stands in an address, so it is handed over in memory. */
@@ -12,6 +13,9 @@ export interface Handover {
 }
 
 let held: Handover | undefined;
+personalTo(() => {
+  held = undefined;
+});
 
 /** Puts a request down for the playground, which is opened next. */
 export function handOver(request: Handover): void {

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
-import { beforeSignOut } from '../../app/session';
+import { personalTo } from '../../app/session';
 import { caughtUp, cutAt, cutsAnswer, draftOf, ended, type Lane, newLane, openCalls, readRaw, readTools, say, type Settings, SETTINGS, typedOf } from './conversation';
 import { begun, exchange, type Exchange } from './exchange';
 import type { Handover } from './handover';
@@ -79,7 +79,7 @@ function remember(what: 'clear' | 'cut' | 'raw') {
   set({ undo: { what, before: { lanes, two, byHand, input, images, raw, made, from } } });
 }
 
-beforeSignOut(async () => {
+personalTo(() => {
   session += 1;
   dropAll();
   set(START);

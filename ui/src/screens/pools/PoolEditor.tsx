@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { api, ifMatch } from '../../api/client';
 import { useChange } from '../../api/query';
 import { useTell } from '../../widgets/act';
-import { ConflictAlert } from '../../widgets/ConflictAlert';
+import { ConflictAlert, GoneAlert } from '../../widgets/ConflictAlert';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useUnsaved } from '../../widgets/unsaved';
 import { go, redo, start, undo } from './history';
@@ -18,6 +18,8 @@ import classes from './Pools.module.css';
 interface Props {
   /** The pool; nothing where one is made. */
   pool?: Pool;
+  /** Somebody else deleted it meanwhile. */
+  gone?: boolean;
   initial?: Draft;
   pools: Pool[];
   onDone: (pool: Pool) => void;
@@ -27,7 +29,7 @@ interface Props {
 const REFRESHES = ['/admin/api/pools', '/admin/api/models', '/admin/api/routes', '/admin/api/problems'];
 
 /** A pool, changed as a whole: every step can be taken back until it is saved. */
-export function PoolEditor({ pool, initial, pools, onDone, onGone }: Props) {
+export function PoolEditor({ pool, gone, initial, pools, onDone, onGone }: Props) {
   const { t } = useTranslation(['pools', 'common']);
   const tell = useTell();
   // What the pool was like when the changes began; what others do meanwhile shows when it is saved.
@@ -107,6 +109,7 @@ export function PoolEditor({ pool, initial, pools, onDone, onGone }: Props) {
       )}
       {pool && <PoolHead pool={pool} onGone={() => (settle(), onGone())} refreshes={REFRESHES} />}
       <PoolForm draft={draft} change={change} making={!pool} readOnly={readOnly} pools={pools} definition={definition} errors={save.error && !conflict ? save.error.fieldErrors() : {}} />
+      {gone && <GoneAlert />}
       {conflict && <ConflictAlert onTake={() => look.mutate()} onReplace={() => save.mutate({ anyway: true })} pending={save.isPending} />}
       <ProblemAlert problem={conflict ? look.error : save.error} />
       {!readOnly && (

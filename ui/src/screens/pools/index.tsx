@@ -9,6 +9,7 @@ import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useSearch } from '../../widgets/search';
+import { useHeld } from '../../widgets/useHeld';
 import { emptyDraft, type Pool, type Tier, TIERS } from './pool';
 import { MissingTier, PoolCard } from './PoolCard';
 import { PoolEditor } from './PoolEditor';
@@ -21,7 +22,8 @@ export default function Screen() {
   const client = useQueryClient();
   const tierOf = (pool: Pool) => pool.tier ?? (pool.definition?.tier as string | undefined) ?? null;
   const others = rows.filter((pool) => !TIERS.includes(tierOf(pool) as Tier));
-  const open = rows.find((pool) => pool.name === search.open);
+  // What was done is written down with ids (see the audit), everything else calls pools by their names.
+  const { held: open, gone } = useHeld(search.open, rows.find(({ name }) => name === search.open) ?? rows.find(({ id }) => id === search.open));
   const making = search.new === 'own' || TIERS.includes(search.new as Tier) ? search.new : '';
   const shut = () => setSearch({ open: '', new: '' });
   // It is shown at once, before the list has been read again.
@@ -73,13 +75,12 @@ export default function Screen() {
       )}
       <Drawer opened={open !== undefined || making !== ''} onClose={shut} size="min(760px, 100%)" title={open ? <bdi>{open.name}</bdi> : t('make')}>
         {open ? (
-          <PoolEditor key={open.id ?? open.name} pool={open} pools={rows} onDone={done} onGone={shut} />
+          <PoolEditor key={open.id ?? open.name} pool={open} gone={gone} pools={rows} onDone={done} onGone={shut} />
         ) : making !== '' ? (
           <PoolEditor
             key={making}
             initial={emptyDraft(making === 'own' ? '' : (making as Tier), rows.map((pool) => pool.name))}
             pools={rows}
-           
             onDone={done}
             onGone={shut}
           />

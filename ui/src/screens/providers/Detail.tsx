@@ -1,4 +1,4 @@
-import { Alert, Button, Drawer, Group, SimpleGrid, Stack, Switch, Tabs, Text } from '@mantine/core';
+import { Alert, Box, Button, Drawer, Group, SimpleGrid, Stack, Switch, Tabs, Text } from '@mantine/core';
 import { IconAlertTriangle, IconLock, IconPlugConnected } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useQuery } from '@tanstack/react-query';
@@ -6,7 +6,9 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
+import type { Problem } from '../../api/problem';
 import { useTell } from '../../widgets/act';
+import { GoneAlert } from '../../widgets/ConflictAlert';
 import { useFormat } from '../../widgets/format';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { Waiting } from '../../widgets/Waiting';
@@ -31,17 +33,19 @@ interface Props {
 /** Everything about a provider. */
 export function Detail({ name, tab, onTab, onClose, onDelete }: Props) {
   const { t } = useTranslation(['providers', 'common']);
-  const query = useQuery({
+  const query = useQuery<Provider, Problem>({
     queryKey: ['get', '/admin/api/providers', name],
     queryFn: async ({ signal }) => (await api.GET('/admin/api/providers/{id}', { params: { path: { id: name } }, signal })).data as Provider,
     enabled: name !== '',
     refetchInterval: 5_000,
   });
   const provider = query.data;
+  // What was loaded stays, and what was typed into it, even where it is there no more.
+  const gone = provider !== undefined && query.error?.status === 404;
   return (
     <Drawer opened={name !== ''} onClose={onClose} title={<Text component="span" fw={650}><bdi>{name}</bdi></Text>}>
       {query.isPending && <Waiting />}
-      {!provider && <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />}
+      {query.error && <Box mb="md">{gone ? <GoneAlert /> : <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />}</Box>}
       {provider && (
         <Tabs value={tab} onChange={(tab) => onTab(tab ?? 'overview')} keepMounted={false}>
           <Tabs.List mb="md">

@@ -1,6 +1,5 @@
-import { Button, Group, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconPlus, IconSearch } from '@tabler/icons-react';
+import { Button, Group, Select } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
 import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -9,6 +8,7 @@ import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import { AddProvider } from './AddProvider';
 import { type Provider, useColumns } from './columns';
 import { DeleteProvider } from './DeleteProvider';
@@ -23,9 +23,7 @@ export default function Providers() {
   const { t } = useTranslation(['providers', 'common']);
   const [search, set] = useSearch({ q: '', state: '', origin: '', protocol: '', open: '', tab: 'overview', add: '' });
   const { q, state, origin, protocol } = search;
-  const [text, setText] = useState(q);
   const [deleting, setDeleting] = useState<Provider | null>(null);
-  const look = useDebouncedCallback((q: string) => set({ q }), 250);
   const list = useList('/admin/api/providers', 'providers', { q, state, origin, protocol }, { refetchInterval: 5_000 });
   const open = useCallback((name: string, tab = 'overview') => set({ open: name, tab }), [set]);
   const columns = useColumns(open, setDeleting);
@@ -50,20 +48,7 @@ export default function Providers() {
         </Button>
       </PageHeader>
       <Group gap="xs" mb="sm">
-        <TextInput
-          size="xs"
-          flex={1}
-          miw={160}
-          maw={320}
-          value={text}
-          onChange={(event) => {
-            setText(event.currentTarget.value);
-            look(event.currentTarget.value);
-          }}
-          placeholder={t('common:search')}
-          aria-label={t('common:search')}
-          leftSection={<IconSearch size={14} />}
-        />
+        <SearchInput size="xs" flex={1} miw={160} maw={320} value={q} onSearch={(q) => set({ q })} />
         {pick('state', STATES, 'states')}
         {pick('protocol', PROTOCOLS, 'protocols')}
         {pick('origin', ORIGINS, 'origins')}
@@ -80,14 +65,7 @@ export default function Providers() {
             <Empty
               title={t('empty.filtered')}
               action={
-                <Button
-                  variant="default"
-                  size="xs"
-                  onClick={() => {
-                    setText('');
-                    set({ q: '', state: '', origin: '', protocol: '' });
-                  }}
-                >
+                <Button variant="default" size="xs" onClick={() => set({ q: '', state: '', origin: '', protocol: '' })}>
                   {t('empty.clear')}
                 </Button>
               }

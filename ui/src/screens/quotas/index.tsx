@@ -1,9 +1,7 @@
-import { Group, NativeSelect, Progress, Text, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconSearch } from '@tabler/icons-react';
+import { Group, NativeSelect, Progress, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '../../api/client';
@@ -15,6 +13,7 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { useAmountWords, useLimitWords } from '../../widgets/rules/RulesSummary';
 import type { Limit } from '../../widgets/rules/rules';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import { colourOf, usedShare } from './standing';
 
 type Standing = Schemas['QuotaStanding'];
@@ -28,8 +27,6 @@ export default function Quotas() {
   const words = useLimitWords();
   const amount = useAmountWords();
   const [search, setSearch] = useSearch({ q: '', what: '', window: '' });
-  const [typed, setTyped] = useState(search.q);
-  const look = useDebouncedCallback((q: string) => setSearch({ q }), 250);
   const list = useList('/admin/api/quotas', 'quotas', search, { refetchInterval: 10_000 });
   const columns = useMemo<ColumnDef<Standing>[]>(
     () => [
@@ -84,13 +81,7 @@ export default function Quotas() {
     <>
       <PageHeader title={t('common:screens.quotas')} about={t('about')} />
       <Group mb="sm" gap="xs">
-        <TextInput
-          aria-label={t('common:search')}
-          placeholder={t('common:search')}
-          leftSection={<IconSearch size={16} />}
-          value={typed}
-          onChange={(event) => (setTyped(event.currentTarget.value), look(event.currentTarget.value))}
-        />
+        <SearchInput value={search.q} onSearch={(q) => setSearch({ q })} />
         <NativeSelect
           aria-label={t('common:rules.what')}
           data={[{ value: '', label: t('common:all') }, ...(['requests', 'tokens', 'money', 'concurrency'] as const).map((what) => ({ value: what, label: t(`common:rules.of.${what}`) }))]}

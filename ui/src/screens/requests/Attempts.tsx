@@ -1,10 +1,12 @@
 import { Badge, Group, Text } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '../../widgets/format';
 import classes from './Attempts.module.css';
 import { bars, type Row } from './figures';
 import { Outcome } from './Outcome';
+import { Called } from './Pick';
 
 /** What was tried, over the time of the request: when each attempt ran, and when its first token came. */
 export function Attempts({ row }: { row: Row }) {
@@ -51,7 +53,12 @@ export function Attempts({ row }: { row: Row }) {
               )}
               {attempt.credential && (
                 <Text size="xs" c="dimmed" mt={2}>
-                  {t('attempts.credential')} <code>{attempt.credential}</code>
+                  {t('attempts.credential')}{' '}
+                  <Link to="/credentials" search={{ open: attempt.credential } as never}>
+                    <bdi>
+                      <Called list="credentials" id={attempt.credential} />
+                    </bdi>
+                  </Link>
                 </Text>
               )}
               {attempt.error && (

@@ -1,16 +1,15 @@
-import { Button, Group, NumberInput, Pill, Popover, SegmentedControl, Select, SimpleGrid, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconFilter, IconSearch } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { Button, Group, NumberInput, Pill, Popover, SegmentedControl, Select, SimpleGrid } from '@mantine/core';
+import { IconFilter } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
 import { useAll } from '../../api/list';
 import { useMay } from '../../app/session';
 import { RangePicker } from '../../widgets/RangePicker';
 import { useModelNames } from '../../widgets/rules/RulesFields';
+import { SearchInput } from '../../widgets/SearchInput';
 import type { Row } from './figures';
 import { FILTERS, type Filter, OUTCOMES, type Search } from './filters';
-import { PickName, PickSubject, useName } from './Pick';
+import { Called, PickName, PickSubject } from './Pick';
 
 interface Props {
   search: Search;
@@ -24,25 +23,11 @@ const STATUS = ['2xx', '4xx', '5xx', '400', '401', '402', '403', '404', '408', '
 /** What is looked for. Everything stands in the address. */
 export function Filters({ search, onChange, rows }: Props) {
   const { t } = useTranslation(['requests', 'common']);
-  const [text, setText] = useState(search.q);
-  const look = useDebouncedCallback((q: string) => onChange({ q }), 300);
-  useEffect(() => setText(search.q), [search.q]);
   const given = FILTERS.filter((name) => search[name] !== '' && name !== 'q');
   return (
     <>
       <Group gap="xs" mb="xs">
-        <TextInput
-          size="xs"
-          w={{ base: '100%', xs: 260 }}
-          aria-label={t('filters.q')}
-          placeholder={t('filters.q')}
-          leftSection={<IconSearch size={16} />}
-          value={text}
-          onChange={(event) => {
-            setText(event.currentTarget.value);
-            look(event.currentTarget.value);
-          }}
-        />
+        <SearchInput size="xs" w={{ base: '100%', xs: 260 }} label={t('filters.q')} value={search.q} onSearch={(q) => onChange({ q })} />
         <RangePicker spans={['15m', '1h', '24h', '7d', '30d', 'all']} usual="all" search={search} onChange={onChange} />
         <SegmentedControl
           size="xs"
@@ -95,12 +80,6 @@ function Value({ name, search, rows }: { name: Filter; search: Search; rows: Row
   if (name === 'team') return <Called list="teams" id={value} name={rows.find(({ team }) => team?.id === value)?.team?.name} />;
   if (name === 'credential') return <Called list="credentials" id={value} />;
   return value;
-}
-
-/** What somebody or something is called; asked for where no row that is listed tells it. */
-function Called({ list, id, name }: { list: Parameters<typeof useName>[0]; id: string; name?: string | null }) {
-  const asked = useName(list, id, name == null);
-  return name ?? asked ?? id;
 }
 
 function More({ search, onChange, rows }: Props) {

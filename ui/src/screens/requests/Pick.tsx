@@ -18,7 +18,7 @@ const nameOf = ({ id, name, provider, label }: Subject) => name ?? (provider && 
 type List = 'users' | 'teams' | 'keys' | 'credentials';
 
 /** What is called by an id. */
-export function useName(list: List, id: string, enabled: boolean): string | undefined {
+function useName(list: List, id: string, enabled: boolean): string | undefined {
   const path = `/admin/api/${list}`;
   const { data } = useQuery({
     queryKey: ['get', `${path}/${id}`],
@@ -28,6 +28,12 @@ export function useName(list: List, id: string, enabled: boolean): string | unde
     staleTime: 60_000,
   });
   return data && nameOf(data);
+}
+
+/** What somebody or something is called; asked for where no row that is listed tells it. */
+export function Called({ list, id, name }: { list: List; id: string; name?: string | null }) {
+  const asked = useName(list, id, name == null);
+  return name ?? asked ?? id;
 }
 
 /** One of the users, teams, keys or credentials, found by what is typed; the address holds its id. */

@@ -45,9 +45,9 @@ export function Said({ row }: { row: Row }) {
       {may('admin') && (
         <>
           <Text size="sm" mt={6} mb={4}>
-            {t('said.byRoute')}
+            <Trans t={t} i18nKey="said.byRoute" components={{ routes: <Anchor component={Link} to="/routes" search={{ open: 'new' } as never} size="sm" inherit /> }} />
           </Text>
-          <Code text={`routes:\n  - match: { model: ${JSON.stringify(row.model)} }\n    to: …\n    capture: true`} label={t('said.byRoute')} />
+          <Code text={`routes:\n  - match: { model: ${JSON.stringify(row.model)} }\n    to: …\n    capture: true`} label={t('said.inFile')} />
         </>
       )}
     </Alert>

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
+import type { Problem } from '../../api/problem';
 import { useChange } from '../../api/query';
 import { useAct, useTell } from '../../widgets/act';
 import { ConflictAlert, GoneAlert } from '../../widgets/ConflictAlert';
@@ -30,12 +31,13 @@ interface Props {
 export function RouteEditor(props: Props) {
   // Looking at what is there now begins anew with it.
   const [round, setRound] = useState({ at: 0, route: props.route });
-  const again = async () => {
-    const { data } = await api.GET('/admin/api/routes/{id}', { params: { path: { id: props.route ? keyOf(props.route) : '' } } });
-    props.reload();
-    setRound(({ at }) => ({ at: at + 1, route: data as Route }));
-  };
-  return <Form key={round.at} {...props} now={props.route} route={round.route} onTake={() => void again()} />;
+  const look = useChange(async () => (await api.GET('/admin/api/routes/{id}', { params: { path: { id: props.route ? keyOf(props.route) : '' } } })).data as Route, {
+    onDone: (route) => {
+      props.reload();
+      setRound(({ at }) => ({ at: at + 1, route }));
+    },
+  });
+  return <Form key={round.at} {...props} now={props.route} route={round.route} onTake={() => look.mutate()} unseen={look.error} />;
 }
 
 /** Which times are none. */
@@ -43,8 +45,8 @@ export function wrongTimes(draft: Draft): (keyof Draft)[] {
   return (['patience', 'maxWait', 'minDelay'] as const).filter((name) => draft[name].trim() !== '' && !TIME.test(draft[name].trim()));
 }
 
-/** `route` is what the form was opened with, `now` what it is. */
-function Form({ route, now, gone, initial, onDone, onTake }: Props & { now?: Route; onTake: () => void }) {
+/** `route` is what the form was opened with, `now` what it is; `unseen` why that could not be looked at. */
+function Form({ route, now, gone, initial, onDone, onTake, unseen }: Props & { now?: Route; onTake: () => void; unseen: Problem | null }) {
   const { t } = useTranslation(['routes', 'common']);
   const tell = useTell();
   const start = route ? draftOf(route) : (initial ?? EMPTY);
@@ -131,7 +133,7 @@ function Form({ route, now, gone, initial, onDone, onTake }: Props & { now?: Rou
           </div>
           {gone && <GoneAlert />}
           {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
-          <ProblemAlert problem={editor.problem} shownElsewhere={Object.keys(editor.fieldErrors)} />
+          <ProblemAlert problem={editor.conflict ? unseen : editor.problem} shownElsewhere={Object.keys(editor.fieldErrors)} />
           {!readOnly && (
             <Group justify="flex-end">
               {dirty && <Badge color="orange">{t('unsaved')}</Badge>}

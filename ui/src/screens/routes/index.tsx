@@ -1,6 +1,6 @@
-import { ActionIcon, Badge, Button, Drawer, Group, Switch, Text, TextInput, Tooltip, VisuallyHidden } from '@mantine/core';
+import { ActionIcon, Badge, Button, Drawer, Group, Switch, Text, Tooltip, VisuallyHidden } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { IconAlertTriangle, IconHelpHexagon, IconPlus, IconSearch } from '@tabler/icons-react';
+import { IconAlertTriangle, IconHelpHexagon, IconPlus } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo } from 'react';
@@ -13,6 +13,7 @@ import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import { useHeld } from '../../widgets/useHeld';
 import { sample } from './pattern';
 import { EMPTY, inOrder, isFirst, keyOf, priorityOf, type Route, toOf, whenOf } from './route';
@@ -38,7 +39,7 @@ export default function Screen() {
     const q = search.q.trim().toLowerCase();
     return q === '' ? all : all.filter(({ route }) => JSON.stringify([route.name, whenOf(route), toOf(route)]).toLowerCase().includes(q));
   }, [all, search.q]);
-  const { held: open, gone } = useHeld(search.open, all.find(({ route }) => keyOf(route) === search.open || String(route.index) === search.open)?.route);
+  const { held: open, gone } = useHeld(search.open, all.find(({ route }) => search.open !== '' && [keyOf(route), String(route.index), route.name].includes(search.open))?.route);
   const shut = () => setSearch({ open: '' });
 
   const columns = useMemo<ColumnDef<(typeof all)[number], unknown>[]>(
@@ -146,7 +147,7 @@ export default function Screen() {
         </Button>
       </PageHeader>
       <Group mb="sm">
-        <TextInput leftSection={<IconSearch size={15} />} placeholder={t('search')} aria-label={t('search')} value={search.q} onChange={(event) => setSearch({ q: event.currentTarget.value })} w={{ base: '100%', xs: 300 }} />
+        <SearchInput label={t('search')} value={search.q} onSearch={(q) => setSearch({ q })} w={{ base: '100%', xs: 300 }} />
       </Group>
       <DataTable
         label={t('common:screens.routes')}

@@ -1,34 +1,37 @@
-import { Button, Group, Select, Switch, Text, TextInput, UnstyledButton } from '@mantine/core';
+import { Button, Group, Select, Switch, Text, UnstyledButton } from '@mantine/core';
 import { useTimeout } from '@mantine/hooks';
-import { IconCheck, IconSearch } from '@tabler/icons-react';
+import { IconCheck } from '@tabler/icons-react';
 import { useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useChange } from '../../api/query';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { Empty } from '../../widgets/Empty';
 import { Panel } from '../../widgets/Panel';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { SearchInput } from '../../widgets/SearchInput';
 import { useUnsaved } from '../../widgets/unsaved';
 import { Waiting } from '../../widgets/Waiting';
 import { useAbout } from './about';
 import { Row } from './Row';
 import classes from './Row.module.css';
 import { changed, type Draft, type Drafts, errorsBy, matches, patchOf, sectionOf, sections, type Setting } from './settings';
-import { useSaveSettings, useSettings } from './useSettings';
+import { type Settings, useSaveSettings, useSettings } from './useSettings';
 
 interface Props {
   q: string;
   section: string;
-  onChange: (next: { q?: string; section?: string }) => void;
+  /** Only what somebody has set. */
+  own: boolean;
+  onChange: (next: { q?: string; section?: string; own?: string }) => void;
 }
 
 /** Every setting. Changes are collected, and saved together or not at all. */
-export function General({ q, section, onChange }: Props) {
+export function General({ q, section, own, onChange }: Props) {
   const { t } = useTranslation(['settings', 'common']);
   const about = useAbout();
   const { data, error, refetch, isPending } = useSettings();
   const [drafts, setDrafts] = useState<Drafts>(new Map());
-  const [own, setOwn] = useState(false);
   const [tried, setTried] = useState(false);
   // Said where the bar was: a notification would lie over it.
   const [saved, setSaved] = useState(false);
@@ -42,6 +45,12 @@ export function General({ q, section, onChange }: Props) {
     setTried(false);
     setSaved(true);
     forget.start();
+  });
+  const look = useChange(async () => (await refetch({ throwOnError: true })).data as Settings, {
+    onDone: ({ revision }) => {
+      seen.current = revision;
+      save.reset();
+    },
   });
   const settings = data?.settings ?? NONE;
   const text = useDeferredValue(q.trim());
@@ -80,26 +89,12 @@ export function General({ q, section, onChange }: Props) {
     else save.mutate({ patch, revision }, { onError: (problem) => reveal(Object.keys(errorsBy(settings, problem.fieldErrors()))[0]) });
   };
   const stale = save.error?.code === 'stale';
-  const take = async () => {
-    const { data } = await refetch();
-    if (!data) return;
-    seen.current = data.revision;
-    save.reset();
-  };
 
   return (
     <>
       <Group mb="md" gap="md">
-        <TextInput
-          size="sm"
-          w={{ base: '100%', sm: 320 }}
-          leftSection={<IconSearch size={16} />}
-          placeholder={t('search')}
-          aria-label={t('search')}
-          value={q}
-          onChange={(event) => onChange({ q: event.currentTarget.value })}
-        />
-        <Switch size="sm" label={t('onlySet')} checked={own} onChange={(event) => setOwn(event.currentTarget.checked)} />
+        <SearchInput w={{ base: '100%', sm: 320 }} label={t('search')} value={q} onSearch={(q) => onChange({ q })} />
+        <Switch size="sm" label={t('onlySet')} checked={own} onChange={(event) => onChange({ own: event.currentTarget.checked ? 'on' : '' })} />
         <Select
           hiddenFrom="md"
           size="sm"
@@ -119,7 +114,7 @@ export function General({ q, section, onChange }: Props) {
               key={one.name}
               className={classes.section}
               aria-current={text === '' && !own && one.name === current ? 'true' : undefined}
-              onClick={() => (setOwn(false), onChange({ section: one.name, q: '' }))}
+              onClick={() => onChange({ section: one.name, q: '', own: '' })}
             >
               {name(one.name)}
               <Text span inherit c="dimmed" flex="none">
@@ -147,11 +142,8 @@ export function General({ q, section, onChange }: Props) {
           )}
           {drafts.size > 0 && (
             <section className={classes.bar} aria-label={t('unsaved', { count: drafts.size })}>
-              {stale ? (
-                <ConflictAlert onTake={take} onReplace={() => send()} pending={save.isPending} />
-              ) : (
-                <ProblemAlert problem={save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {})} />
-              )}
+              {stale && <ConflictAlert onTake={() => look.mutate()} onReplace={() => send()} pending={save.isPending} />}
+              <ProblemAlert problem={stale ? look.error : save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {})} />
               <Group justify="space-between" mt={save.error ? 'xs' : 0}>
                 <Text size="sm">
                   {t('unsaved', { count: drafts.size })}

@@ -2,6 +2,7 @@ import { Alert, Button, Checkbox, Drawer, Group, Stack, Switch, Text, TextInput 
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useChange } from '../../api/query';
 import { useTell } from '../../widgets/act';
 import { ConflictAlert } from '../../widgets/ConflictAlert';
 import { CopyIcon } from '../../widgets/Copy';
@@ -21,8 +22,8 @@ interface Props {
   hook: Hook | undefined;
   /** As they were when the form was opened: a change of somebody else is not overwritten unseen. */
   shown: Shown;
-  /** As they are now; nothing where they cannot be read. */
-  onLook: () => Promise<Shown | undefined>;
+  /** As they are now. */
+  onLook: () => Promise<Shown>;
   onClose: () => void;
 }
 
@@ -61,12 +62,14 @@ export function HookForm({ hook, shown, onLook, onClose }: Props) {
     save.mutate({ patch: { notifications: { webhooks: withHook(hooks, hookOf(draft, hook), hook?.name) } }, revision });
   };
   // The list is saved as a whole: even who replaces must not lose what others have added to it.
-  const look = async (then: (now: Shown) => void) => {
-    const now = await onLook();
-    if (!now) return;
-    setBase(now);
-    then(now);
-  };
+  const look = useChange(async (_then: 'take' | 'replace') => onLook(), {
+    onDone: (now, then) => {
+      setBase(now);
+      if (then === 'take') save.reset();
+      else send(now);
+    },
+  });
+  const stale = save.error?.code === 'stale';
   return (
     <Drawer opened onClose={close} size="md" title={hook ? t('hooks.edit') : t('hooks.add')} closeButtonProps={{ 'aria-label': t('common:close') }}>
       <form noValidate onSubmit={(event) => (event.preventDefault(), send(base))}>
@@ -106,11 +109,8 @@ export function HookForm({ hook, shown, onLook, onClose }: Props) {
             </Stack>
           </Checkbox.Group>
           <Switch label={t('hooks.enabled')} checked={draft.enabled} onChange={(event) => set({ enabled: event.currentTarget.checked })} />
-          {save.error?.code === 'stale' ? (
-            <ConflictAlert onTake={() => void look(() => save.reset())} onReplace={() => void look(send)} pending={save.isPending} />
-          ) : (
-            <ProblemAlert problem={save.error} shownElsewhere={members.flatMap(pathsOf)} />
-          )}
+          {stale && <ConflictAlert onTake={() => look.mutate('take')} onReplace={() => look.mutate('replace')} pending={look.isPending || save.isPending} />}
+          <ProblemAlert problem={stale ? look.error : save.error} shownElsewhere={members.flatMap(pathsOf)} />
           {draft.secret && <Alert color="orange" variant="light">{t('hooks.copySecret')}</Alert>}
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>

@@ -83,10 +83,7 @@ export function Notifications() {
         <HookForm
           hook={edited === 'new' ? undefined : edited}
           shown={shownOf(data)}
-          onLook={async () => {
-            const { data } = await refetch();
-            return data && shownOf(data);
-          }}
+          onLook={async () => shownOf((await refetch({ throwOnError: true })).data as Settings)}
           onClose={() => setEdited(undefined)}
         />
       )}

@@ -18,7 +18,7 @@ type Tab = keyof typeof TABS;
 /** What holds for the gateway as a whole. */
 export default function Settings() {
   const { t } = useTranslation(['settings', 'common']);
-  const [search, setSearch] = useSearch({ tab: 'general', q: '', section: '' });
+  const [search, setSearch] = useSearch({ tab: 'general', q: '', section: '', own: '' });
   const problems = useStatus().data?.problems ?? 0;
   const tab: Tab = Object.hasOwn(TABS, search.tab) ? (search.tab as Tab) : 'general';
   return (
@@ -38,7 +38,7 @@ export default function Settings() {
           ))}
         </Tabs.List>
         <Tabs.Panel value={tab}>
-          {tab === 'general' && <General q={search.q} section={search.section} onChange={setSearch} />}
+          {tab === 'general' && <General q={search.q} section={search.section} own={search.own !== ''} onChange={setSearch} />}
           {tab === 'notifications' && <Notifications />}
           {tab === 'backup' && <Backup />}
           {tab === 'configuration' && <Configuration />}

@@ -15,11 +15,11 @@ export function placeOf(kind: string, id: string, name: string): { to: string; s
     case 'credential':
       return { to: '/credentials', search: { open: id } };
     case 'pool':
-      return { to: '/pools', search: { q: name } };
+      return { to: '/pools', search: { open: name } };
     case 'route':
-      return { to: '/routes', search: { q: name } };
+      return { to: '/routes', search: { open: id } };
     case 'setting':
-      return { to: '/settings', search: { q: name } };
+      return { to: '/settings', search: name.startsWith('notifications.') ? { tab: 'notifications' } : { q: name } };
     default:
       return null;
   }

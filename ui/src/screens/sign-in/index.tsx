@@ -4,7 +4,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { Problem } from '../../api/problem';
-import { OIDC_START, setupQuery } from '../../app/session';
+import { keepWay, OIDC_START, setupQuery } from '../../app/session';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useSearch } from '../../widgets/search';
@@ -18,6 +18,8 @@ export default function SignIn() {
   // Whoever made the link chooses no words: codes lead to those of this page.
   const code = /^[a-z_]+$/.test(problem) && !(problem in {}) ? problem : 'sign_in_refused';
   const { data } = useQuery(setupQuery);
+  // Only places of this page: whoever made the link chooses nothing else.
+  const way = to.startsWith('/') && !to.startsWith('//') ? to : '/';
   return (
     <Center mih="100dvh" p="md" component="main">
       <Card withBorder w="100%" maw={400} padding="xl">
@@ -33,12 +35,11 @@ export default function SignIn() {
             </Group>
           </Group>
           {problem !== '' && <ProblemAlert problem={new Problem({ code })} />}
-          {/* Only places of this page: whoever made the link chooses nothing else. */}
-          <SignInForm onDone={() => void navigate({ to: to.startsWith('/') && !to.startsWith('//') ? to : '/' })} />
+          <SignInForm onDone={() => void navigate({ to: way })} />
           {data?.oidc && (
             <>
               <Divider label={t('signIn.or')} />
-              <Button component="a" href={OIDC_START} variant="default">
+              <Button component="a" href={OIDC_START} onClick={() => way !== '/' && keepWay(way)} variant="default">
                 {t('signIn.oidc')}
               </Button>
             </>

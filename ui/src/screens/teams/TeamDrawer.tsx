@@ -15,18 +15,21 @@ import type { Team } from './team';
 
 const REFRESHES = ['/admin/api/teams', '/admin/api/users', '/admin/api/keys', '/admin/api/quotas'];
 
+/** What is asked about before it is done. */
+const ACTS = ['delete', 'disable'] as const;
+
 /** Everything about a team, and what can be done. */
 export function TeamDrawer({ of, onClose, onEdit }: { of: Team; onClose: () => void; onEdit: () => void }) {
   const { t } = useTranslation(['teams', 'common']);
   const format = useFormat();
   const admin = useMay()('admin');
-  const [deleting, setDeleting] = useState(false);
+  const [asked, setAsked] = useState<(typeof ACTS)[number] | null>(null);
   const path = { params: { path: { id: of.id } } };
-  const toggle = useAct(() => api.POST(of.enabled ? '/admin/api/teams/{id}/disable' : '/admin/api/teams/{id}/enable', path), {
-    refreshes: REFRESHES,
-    done: t('common:saved'),
-  });
-  const remove = useChange(() => api.DELETE('/admin/api/teams/{id}', path), { refreshes: REFRESHES, onDone: onClose });
+  const enable = useAct(() => api.POST('/admin/api/teams/{id}/enable', path), { refreshes: REFRESHES, done: t('common:saved') });
+  const acts = {
+    delete: useChange(() => api.DELETE('/admin/api/teams/{id}', path), { refreshes: REFRESHES, onDone: onClose }),
+    disable: useChange(() => api.POST('/admin/api/teams/{id}/disable', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
+  };
   return (
     <>
       <Drawer opened onClose={onClose} title={<bdi>{of.name}</bdi>} closeButtonProps={{ 'aria-label': t('common:close') }}>
@@ -47,10 +50,16 @@ export function TeamDrawer({ of, onClose, onEdit }: { of: Team; onClose: () => v
               <Divider />
               <Group gap="xs">
                 <Button onClick={onEdit}>{t('common:edit')}</Button>
-                <Button variant="default" loading={toggle.isPending} onClick={() => toggle.run()}>
-                  {of.enabled ? t('common:disable') : t('common:enable')}
-                </Button>
-                <Button color="red" variant="light" onClick={() => setDeleting(true)}>
+                {of.enabled ? (
+                  <Button variant="default" onClick={() => setAsked('disable')}>
+                    {t('common:disable')}
+                  </Button>
+                ) : (
+                  <Button variant="default" loading={enable.isPending} onClick={() => enable.run()}>
+                    {t('common:enable')}
+                  </Button>
+                )}
+                <Button color="red" variant="light" onClick={() => setAsked('delete')}>
                   {t('common:delete')}
                 </Button>
               </Group>
@@ -58,17 +67,20 @@ export function TeamDrawer({ of, onClose, onEdit }: { of: Team; onClose: () => v
           )}
         </Stack>
       </Drawer>
-      <Confirm
-        opened={deleting}
-        onClose={() => (setDeleting(false), remove.reset())}
-        title={t('deleteTitle', { name: of.name })}
-        action={t('common:delete')}
-        onConfirm={() => remove.mutate()}
-        pending={remove.isPending}
-        problem={remove.error}
-      >
-        {t('deleteText')}
-      </Confirm>
+      {ACTS.map((act) => (
+        <Confirm
+          key={act}
+          opened={asked === act}
+          onClose={() => (setAsked(null), acts[act].reset())}
+          title={t(`${act}Title`, { name: of.name })}
+          action={t(`common:${act}`)}
+          onConfirm={() => acts[act].mutate()}
+          pending={acts[act].isPending}
+          problem={acts[act].error}
+        >
+          {t(`${act}Text`)}
+        </Confirm>
+      ))}
     </>
   );
 }

@@ -9,6 +9,7 @@ import { Problem } from '../../api/problem';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
+import { actionWords } from '../audit/audit';
 import type { Token } from './tokens';
 
 type TokenEvent = Schemas['TokenEvent'];
@@ -16,6 +17,7 @@ type TokenEvent = Schemas['TokenEvent'];
 /** What was done about tokens, the newest first. */
 export function Events({ tokens }: { tokens: readonly Token[] }) {
   const { t } = useTranslation(['tokens', 'common']);
+  const { t: audit } = useTranslation('audit');
   const format = useFormat();
   const events = useQuery({
     queryKey: ['get', '/admin/api/tokens/events'],
@@ -26,7 +28,7 @@ export function Events({ tokens }: { tokens: readonly Token[] }) {
   const columns = useMemo<ColumnDef<TokenEvent>[]>(
     () => [
       { id: 'at', header: t('events.at'), meta: { width: 'minmax(150px, 0.8fr)' }, cell: ({ row: { original } }) => format.time(original.created_at) },
-      { id: 'action', header: t('events.action'), meta: { width: 'minmax(140px, 1fr)' }, cell: ({ row: { original } }) => <code>{original.action}</code> },
+      { id: 'action', header: t('events.action'), meta: { width: 'minmax(140px, 1fr)' }, cell: ({ row: { original } }) => actionWords(original.action, audit as never) },
       {
         id: 'result',
         header: t('events.result'),
@@ -37,7 +39,7 @@ export function Events({ tokens }: { tokens: readonly Token[] }) {
       { id: 'actor', header: t('events.actor'), meta: { width: 'minmax(90px, 0.7fr)', wide: true }, cell: ({ row: { original } }) => <bdi>{original.actor}</bdi> },
       { id: 'detail', header: t('events.detail'), meta: { width: 'minmax(150px, 1.6fr)', wide: true }, cell: ({ row: { original } }) => <bdi title={original.detail}>{original.detail}</bdi> },
     ],
-    [t, format, names],
+    [t, audit, format, names],
   );
   return (
     <DataTable

@@ -16,7 +16,11 @@ import type { User } from './user';
 
 const REFRESHES = ['/admin/api/users', '/admin/api/teams', '/admin/api/keys', '/admin/api/quotas', '/admin/api/requests'];
 
-type Asked = 'delete' | 'forget' | 'signOut' | 'password' | null;
+/** What is asked about before it is done; where much is lost for good, the name has to be typed. */
+const ACTS = ['delete', 'forget', 'signOut', 'disable'] as const;
+const FOR_GOOD: readonly string[] = ['delete', 'forget'];
+
+type Asked = (typeof ACTS)[number] | 'password' | null;
 
 /** Everything about a user, and what can be done. */
 export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => void; onEdit: () => void }) {
@@ -26,14 +30,12 @@ export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => v
   const admin = useMay()('admin');
   const [asked, setAsked] = useState<Asked>(null);
   const path = { params: { path: { id: of.id } } };
-  const toggle = useAct(() => api.POST(of.enabled ? '/admin/api/users/{id}/disable' : '/admin/api/users/{id}/enable', path), {
-    refreshes: REFRESHES,
-    done: t('common:saved'),
-  });
+  const enable = useAct(() => api.POST('/admin/api/users/{id}/enable', path), { refreshes: REFRESHES, done: t('common:saved') });
   const acts = {
     delete: useChange(() => api.DELETE('/admin/api/users/{id}', path), { refreshes: REFRESHES, onDone: onClose }),
     forget: useChange(() => api.POST('/admin/api/users/{id}/forget', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
     signOut: useChange(() => api.DELETE('/admin/api/users/{id}/sessions', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
+    disable: useChange(() => api.POST('/admin/api/users/{id}/disable', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
   };
   return (
     <>
@@ -59,9 +61,15 @@ export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => v
                 {t('setPassword')}
               </Button>
             )}
-            <Button variant="default" loading={toggle.isPending} onClick={() => toggle.run()}>
-              {of.enabled ? t('common:disable') : t('common:enable')}
-            </Button>
+            {of.enabled ? (
+              <Button variant="default" onClick={() => setAsked('disable')} disabled={session.id === of.id}>
+                {t('common:disable')}
+              </Button>
+            ) : (
+              <Button variant="default" loading={enable.isPending} onClick={() => enable.run()}>
+                {t('common:enable')}
+              </Button>
+            )}
             <Button variant="default" component={Link} to="/requests" search={{ user: of.id } as never}>
               {t('common:screens.requests')}
             </Button>
@@ -82,17 +90,17 @@ export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => v
         </Stack>
       </Drawer>
       {asked === 'password' && <PasswordDialog of={of} onClose={() => setAsked(null)} />}
-      {(['delete', 'forget', 'signOut'] as const).map((act) => (
+      {ACTS.map((act) => (
         <Confirm
           key={act}
           opened={asked === act}
           onClose={() => (setAsked(null), acts[act].reset())}
           title={t(`${act}Title`, { name: of.name })}
-          action={act === 'delete' ? t('common:delete') : t(act)}
+          action={act === 'delete' || act === 'disable' ? t(`common:${act}`) : t(act)}
           onConfirm={() => acts[act].mutate()}
           pending={acts[act].isPending}
           problem={acts[act].error}
-          typed={act === 'signOut' ? undefined : of.name}
+          typed={FOR_GOOD.includes(act) ? of.name : undefined}
         >
           {t(`${act}Text`)}
         </Confirm>

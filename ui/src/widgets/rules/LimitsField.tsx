@@ -2,6 +2,7 @@ import { ActionIcon, Button, Fieldset, Group, NativeSelect, Stack, Text, TextInp
 import { IconPlus, IconTrash } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
+import { useSession } from '../../app/session';
 import { amountProblem, type LimitDraft } from './rules';
 
 const WHAT = ['requests', 'tokens', 'money', 'concurrency'] as const;
@@ -19,6 +20,7 @@ interface Props {
 /** How much may be used, by what it is counted in and by when it starts anew. */
 export function LimitsField({ value, onChange, errors = {}, touched }: Props) {
   const { t } = useTranslation();
+  const { currency } = useSession();
   const set = (at: number, next: Partial<LimitDraft>) => onChange(value.map((limit, index) => (index === at ? { ...limit, ...next } : limit)));
   return (
     <Fieldset legend={t('rules.limits')} p="sm">
@@ -40,7 +42,7 @@ export function LimitsField({ value, onChange, errors = {}, touched }: Props) {
                 onChange={(event) => set(at, { what: event.currentTarget.value as LimitDraft['what'] })}
               />
               <TextInput
-                label={limit.what === 'money' ? t('rules.amountMoney') : t('rules.amount')}
+                label={limit.what === 'money' && currency ? t('rules.amountMoney', { currency }) : t('rules.amount')}
                 w={130}
                 inputMode="decimal"
                 value={limit.amount}

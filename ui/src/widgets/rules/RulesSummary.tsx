@@ -2,13 +2,15 @@ import { Badge, Group, Stack, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useSession } from '../../app/session';
 import { useFormat } from '../format';
 import type { Limit } from './rules';
 
-/** How much of what a limit counts. In which currency budgets are counted is told to admins alone, in the settings. */
+/** How much of what a limit counts. */
 export function useAmountWords(): (what: string, amount: number | string) => string {
   const format = useFormat();
-  return (what, amount) => format.number(Number(amount), what === 'money' ? 6 : 0);
+  const { currency } = useSession();
+  return (what, amount) => (what === 'money' && currency ? format.money({ [currency]: String(amount) }) : format.number(Number(amount), what === 'money' ? 6 : 0));
 }
 
 /** A limit in words: `60 requests per minute, claude-*`. */
@@ -19,7 +21,7 @@ export function useLimitWords(): (limit: Limit) => string {
     const amount = write(limit.what, limit.amount);
     const words = limit.what === 'concurrency' || !limit.window
       ? t('rules.words.concurrency', { amount })
-      : t('rules.words.other', { amount, what: t(`rules.of.${limit.what}`), window: t(`rules.windows.${limit.window}`) });
+      : t(limit.what === 'money' ? 'rules.words.money' : 'rules.words.other', { amount, what: t(`rules.of.${limit.what}`), window: t(`rules.windows.${limit.window}`) });
     return limit.models ? `${words} (${limit.models})` : words;
   };
 }

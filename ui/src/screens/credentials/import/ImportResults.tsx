@@ -1,9 +1,9 @@
 import { Badge, Button, Group, Progress, SegmentedControl, Stack, Text } from '@mantine/core';
-import { IconCheck, IconCopy } from '@tabler/icons-react';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { CopyButton } from '../../../widgets/Copy';
 import { DataTable } from '../../../widgets/DataTable';
 import { Empty } from '../../../widgets/Empty';
 import { useFormat } from '../../../widgets/format';
@@ -99,7 +99,7 @@ export function ImportResults({ work, provider, onMore, onBack, onClose }: Props
                 { value: 'invalid', label: t('import.results.invalid') },
               ]}
             />
-            {counts.invalid + counts.waiting > 0 && !busy && <CopyFailed make={failed} />}
+            {counts.invalid + counts.waiting > 0 && !busy && <CopyButton make={failed} label={t('import.copyFailed')} />}
           </Group>
           <DataTable
             label={t('import.title')}
@@ -126,23 +126,5 @@ export function ImportResults({ work, provider, onMore, onBack, onClose }: Props
         {!busy && <Button onClick={onClose}>{t('import.close')}</Button>}
       </Group>
     </Stack>
-  );
-}
-
-/** The lines that failed are put together only when they are asked for. */
-function CopyFailed({ make }: { make: () => string }) {
-  const { t } = useTranslation(['credentials', 'common']);
-  const [copied, setCopied] = useState(false);
-  return (
-    <Button
-      size="xs"
-      variant="default"
-      leftSection={copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
-      // Pages that did not come over HTTPS have no clipboard to write to.
-      disabled={!navigator.clipboard}
-      onClick={() => void navigator.clipboard.writeText(make()).then(() => setCopied(true), () => setCopied(false))}
-    >
-      {copied ? t('common:copied') : t('import.copyFailed')}
-    </Button>
   );
 }

@@ -90,7 +90,9 @@ export function SecretInput({ label, description, placeholder, value, onChange, 
             const pasted = event.clipboardData.getData('text');
             if (value.length + pasted.length <= DRAWN) return;
             event.preventDefault();
-            onChange(joined([value, pasted]));
+            // It goes where it was pasted, in place of what was selected.
+            const { selectionStart, selectionEnd } = event.currentTarget;
+            onChange(value.slice(0, selectionStart) + pasted + value.slice(selectionEnd));
           }}
         />
       )}

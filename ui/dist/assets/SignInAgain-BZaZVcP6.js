@@ -1,1 +1,0 @@
-export{t as default}from"./SignInAgain-DS9gc6r8.js";

@@ -1,1 +1,0 @@
-import{Dr as e,I as t,Xn as n,pn as r}from"./shared-TCPj78wJ.js";var i=e();function a(){let{t:e}=t(`common`,{useSuspense:!1});return(0,i.jsx)(r,{mih:200,role:`status`,"aria-label":e(`waiting`),children:(0,i.jsx)(n,{type:`dots`})})}export{a as t};

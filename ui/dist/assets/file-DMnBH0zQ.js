@@ -1,1 +1,0 @@
-import{X as e,at as t}from"./shared-TCPj78wJ.js";import{n}from"./csv-B4bhulwR.js";async function r(r,i,a=`GET`){let o=await e(r,{method:a}),s=await o.blob().catch(e=>{throw t.offline(e)});n(/filename="?([^";]+)"?/.exec(o.headers.get(`content-disposition`)??``)?.[1]??i,s)}export{r as t};

@@ -1,1 +1,0 @@
-import{C as e,c as t,f as n,g as r,lt as i}from"./shared-TCPj78wJ.js";function a(){let a=i(),o=e=>void(e&&a({to:`/sign-in`,ignoreBlocker:!0})),{run:s,isPending:c}=t(async()=>await e()&&(await r(),!0),{onDone:o});return{signOut:()=>s(),isPending:c,leave:async()=>{await e()&&(n(),o(!0))}}}export{a as t};

@@ -1,1 +1,0 @@
-var e={about:`团队的权限约束其全部成员和密钥，用量合并计算。`,change:`修改 {{name}}`,created:`创建时间`,deleteText:`需先删除或移出其成员和密钥。此操作无法撤销。`,deleteTitle:`删除团队 {{name}}？`,keys:`密钥数`,make:`新建团队`,name:`名称`,nameNeeded:`请填写名称。`,none:`还没有团队`,noneFound:`没有符合条件的团队`,noneText:`团队共享模型、限额和团队管理员。创建后再添加成员。`,state:`状态`,users:`成员数`};export{e as default};
