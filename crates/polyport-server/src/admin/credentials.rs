@@ -43,10 +43,7 @@ pub(super) struct Seat<'a> {
 impl Seat<'_> {
     /// Its name in addresses: that in the database, or that of its provider and its own there.
     pub(super) fn id(&self) -> String {
-        match &self.credential.stored {
-            Some(id) => id.to_string(),
-            None => format!("{}:{}", self.provider.name, self.credential.member.id),
-        }
+        id_of(self.provider, self.credential)
     }
 
     /// What may be shown of its secret.
@@ -207,6 +204,36 @@ pub(super) fn all(view: &View) -> impl Iterator<Item = Seat<'_>> {
             Some(Seat { provider, credential, account, health, index })
         })
     })
+}
+
+fn id_of(provider: &Provider, credential: &Credential) -> String {
+    match &credential.stored {
+        Some(id) => id.to_string(),
+        None => format!("{}:{}", provider.name, credential.member.id),
+    }
+}
+
+/// The id of a credential, by that which attempts are logged with; `None` where it is gone. Without a provider the first that has it counts.
+pub(super) fn id_of_logged(view: &View, provider: Option<&str>, logged: &str) -> Option<String> {
+    let logged = Text::from(logged);
+    let providers = view.runtime.config.providers();
+    let mut asked = providers.filter(|one| provider.is_none_or(|name| *one.name == *name));
+    asked.find_map(|provider| {
+        let index = view.fleet.provider(&provider.name)?.roster().find(&logged)?;
+        let credential = provider.credentials().get(index).filter(|one| one.member.id == logged)?;
+        Some(id_of(provider, credential))
+    })
+}
+
+/// What attempts of a credential are logged with: the provider, if the id tells it, and an id. One that is gone is asked for by what the log has.
+pub(super) fn logged_as(view: &View, id: &str) -> (Option<String>, String) {
+    if let Ok(seat) = find(view, id) {
+        return (Some(seat.provider.name.to_string()), seat.credential.member.id.to_string());
+    }
+    match id.rsplit_once(':') {
+        Some((provider, member)) => (Some(provider.to_owned()), member.to_owned()),
+        None => (None, id.to_owned()),
+    }
 }
 
 fn find<'a>(view: &'a View, id: &str) -> Result<Seat<'a>, Refusal> {

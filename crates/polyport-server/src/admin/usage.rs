@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::people::user_in_scope;
 use super::query::Query;
-use super::{Refusal, View};
+use super::{Refusal, View, credentials};
 use crate::app::App;
 use crate::body::Body;
 use crate::directory::quotas::{Quota, Subject};
@@ -80,7 +80,8 @@ pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Re
             let asked = reader.sums(query)?;
             let rows = log()?.stats(&asked).await.map_err(|error| away(&error))?;
             let period = query.get("period").unwrap_or("day");
-            let shown: Vec<Value> = rows.iter().map(row).collect();
+            let mut shown: Vec<Value> = rows.iter().map(row).collect();
+            shown.iter_mut().for_each(|row| tell_credential(view, row));
             Ok(json!({ "period": period, "from": time(asked.from), "to": time(asked.to), "rows": shown }))
         }
         Ask::Forget => {
@@ -98,11 +99,12 @@ pub(super) async fn answer(view: &View, ask: Ask, id: &str, query: &Query) -> Re
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     scope: Scope,
+    app: Arc<App>,
 }
 
 impl Reader {
     pub(super) fn of(view: &View) -> Self {
-        Self { scope: view.principal.scope() }
+        Self { scope: view.principal.scope(), app: Arc::clone(&view.app) }
     }
 
     fn sees_all(&self) -> bool {
@@ -134,6 +136,7 @@ impl Reader {
         let mut asked = search(query)?;
         self.bound(&mut asked.user, &mut asked.team);
         self.refuse_credentials(query)?;
+        self.as_logged(&mut asked.credential, &mut asked.provider);
         Ok(asked)
     }
 
@@ -141,6 +144,7 @@ impl Reader {
         let mut asked = ledger(query)?;
         self.bound(&mut asked.user, &mut asked.team);
         self.refuse_credentials(query)?;
+        self.as_logged(&mut asked.credential, &mut asked.provider);
         Ok(asked)
     }
 
@@ -154,7 +158,22 @@ impl Reader {
         self.bound(&mut user, &mut team);
         asked.only.extend(user.map(|user| (Dimension::User, user)));
         asked.only.extend(team.map(|team| (Dimension::Team, team)));
+        let mut provider = asked.only.remove(&Dimension::Provider);
+        let mut credential = asked.only.remove(&Dimension::Credential);
+        self.as_logged(&mut credential, &mut provider);
+        asked.only.extend(provider.map(|provider| (Dimension::Provider, provider)));
+        asked.only.extend(credential.map(|credential| (Dimension::Credential, credential)));
         Ok(asked)
+    }
+
+    /// The log has ids of its own for credentials, which are the same for the same secret of a provider.
+    fn as_logged(&self, credential: &mut Option<String>, provider: &mut Option<String>) {
+        let Some(id) = credential else { return };
+        let (of, logged) = credentials::logged_as(&View::of(&self.app), id);
+        *id = logged;
+        if provider.is_none() {
+            *provider = of;
+        }
     }
 
     fn refuse_credentials(&self, query: &Query) -> Result<(), Refusal> {
@@ -174,23 +193,39 @@ impl Reader {
 
     fn entry(&self, one: &Entry) -> Value {
         let mut shown = entry(one);
-        if let (false, Some(attempts)) = (self.sees_all(), shown["attempts"].as_array_mut()) {
-            attempts.iter_mut().for_each(hide);
+        let view = View::of(&self.app);
+        for attempt in shown["attempts"].as_array_mut().into_iter().flatten() {
+            self.clear(&view, attempt);
         }
         shown
     }
 
+    /// Makes of an attempt what this reader may see of it.
+    fn clear(&self, view: &View, attempt: &mut Value) {
+        match self.sees_all() {
+            true => tell_credential(view, attempt),
+            false => hide(attempt),
+        }
+    }
+
     fn line(&self, one: &Line) -> Value {
         let mut shown = line(one);
-        if !self.sees_all() {
-            hide(&mut shown);
-        }
+        self.clear(&View::of(&self.app), &mut shown);
         shown
     }
 }
 
 /// The id of nobody.
 const NOBODY: &str = "\u{1}";
+
+/// Tells the credential of an attempt, or of a sum, by the id that it is found with.
+fn tell_credential(view: &View, shown: &mut Value) {
+    let Some(logged) = shown.get("credential").and_then(Value::as_str) else { return };
+    let provider = shown.get("provider").and_then(Value::as_str);
+    if let Some(id) = credentials::id_of_logged(view, provider, logged) {
+        shown["credential"] = id.into();
+    }
+}
 
 /// Leaves out what only operators need to know of an attempt.
 fn hide(attempt: &mut Value) {

@@ -177,6 +177,19 @@ fn rules(definitions: &[Option<&Value>]) -> Option<Vec<Rules>> {
     definitions.iter().flatten().map(read).collect()
 }
 
+/// The limits in rules, each of which are of one of the subjects.
+fn quotas_of(rules: &[Rules], subjects: Vec<Subject>) -> Vec<Quota> {
+    let each = rules.iter().zip(subjects);
+    let quotas = each.flat_map(|(rules, subject)| {
+        rules.limits.iter().map(move |(models, limits)| Quota {
+            subject: subject.clone(),
+            models: models.clone(),
+            limits: Arc::clone(limits),
+        })
+    });
+    quotas.collect()
+}
+
 /// The digest that a key is found by.
 pub(crate) fn digest(key: &str) -> String {
     KeyHash::of(key).to_hex()
@@ -248,9 +261,19 @@ impl Directory {
     /// All limits of keys, users and teams, those of several keys once.
     pub(crate) fn quotas(&self) -> Vec<Quota> {
         let people = self.people.read();
+        let of_keys = people.keys.values().flat_map(|entry| entry.grant.quotas.iter().cloned());
+        // Those of people who have no key yet are limits as well.
+        let of_users = people.users.values().flat_map(|user| {
+            let rules = rules(&[Some(&user.value.definition)]).unwrap_or_default();
+            quotas_of(&rules, vec![Subject::User(Text::from(&*user.id))])
+        });
+        let of_teams = people.teams.values().flat_map(|team| {
+            let rules = rules(&[Some(&team.value.definition)]).unwrap_or_default();
+            quotas_of(&rules, vec![Subject::Team(Text::from(&*team.id))])
+        });
         let mut seen = HashSet::new();
-        let all = people.keys.values().flat_map(|entry| &entry.grant.quotas);
-        all.filter(|quota| seen.insert((&quota.subject, &quota.models))).cloned().collect()
+        let all = of_keys.chain(of_users).chain(of_teams);
+        all.filter(|quota| seen.insert((quota.subject.clone(), quota.models.clone()))).collect()
     }
 
     /// A key, by its id.
@@ -395,19 +418,13 @@ impl People {
             user.map(|user| Subject::User(Text::from(&*user.id))),
             team.map(|team| Subject::Team(Text::from(&*team.id))),
         ];
-        let quotas = read.iter().flatten().zip(subjects.into_iter().flatten()).flat_map(|(rules, subject)| {
-            rules.limits.iter().map(move |(models, limits)| Quota {
-                subject: subject.clone(),
-                models: models.clone(),
-                limits: Arc::clone(limits),
-            })
-        });
+        let quotas = quotas_of(read.as_deref().unwrap_or_default(), subjects.into_iter().flatten().collect());
         Grant {
             id: Text::from(&*key.id),
             name: Text::from(&**name),
             user: user.map(|user| named(&user.id, &user.value.name)),
             team: team.map(|team| named(&team.id, &team.value.name)),
-            quotas: quotas.collect(),
+            quotas,
             capture: read.iter().flatten().any(|rules| rules.capture),
             barred: barred.or(if read.is_none() { Some("has rules that cannot be read") } else { None }),
             rules: read.unwrap_or_default(),

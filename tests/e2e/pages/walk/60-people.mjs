@@ -196,7 +196,7 @@ export default {
     const member = await walk.user("member", "member", { models: ["chat-*"], limits: [{ what: "tokens", window: "day", amount: 100000 }, { what: "money", window: "month", amount: "25" }] });
     const page = await walk.open("/", { as: member });
     await page.getByRole("heading", { name: home("hello", { name: "member" }) }).waitFor();
-    await page.getByRole("progressbar", { name: /\$25\.00/ }).waitFor();
+    await page.getByText(/\$25\.00 · /).waitFor();
     await walk.settled(page);
     const links = page.getByRole("navigation").getByRole("link");
     walk.assert(!(await links.allInnerTexts()).includes(t("screens.providers")), "no screens of admins");

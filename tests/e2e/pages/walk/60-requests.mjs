@@ -53,8 +53,8 @@ export default {
     await page.waitForURL(/provider=file-chat/);
     await page.keyboard.press("Escape");
     await page.keyboard.press("Escape");
+    await rows(page).filter({ hasText: "chat-fast-1" }).first().waitFor({ state: "detached" });
     await rows(page).filter({ hasText: "chat-limit-1" }).first().waitFor();
-    walk.assert.equal(await rows(page).filter({ hasText: "chat-fast-1" }).count(), 0);
     await page.reload();
     await rows(page).filter({ hasText: "chat-limit-1" }).first().waitFor();
     await page.getByRole("button", { name: t("filters.remove", { name: t("filters.failed") }) }).click();
@@ -196,7 +196,6 @@ export default {
     const page = await walk.open("/requests", { as: await walk.user("harbourmaster") });
     await rows(page).filter({ hasText: "messages-deep-1" }).first().click();
     await drawer(page).getByText("1. file-messages/messages-deep-1").waitFor();
-    await drawer(page).getByRole("link", { name: /^file-messages · / }).waitFor();
     walk.assert.equal(await drawer(page).getByText(t("attempts.credential")).count(), 0);
     walk.assert.equal(await drawer(page).getByRole("button", { name: t("detail.explain") }).count(), 0);
     await walk.axe(page);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use polyport_testkit::raw::post;
 use serde_json::{Value, json};
 
-use super::{Running, Shown, start, text};
+use super::{ADMIN, Running, Shown, start, start_in, text};
 
 /// A member of a team, a key of theirs, and what they asked with it.
 struct Tenant {
@@ -102,4 +102,64 @@ async fn a14_what_others_used_is_not_there() {
     let all = running.to("GET", "requests?limit=10", Value::Null).await;
     let (names, all) = (all.to_string(), all["requests"].as_array().unwrap().len());
     assert!(all == 2 && !names.contains("crimson member") && !names.contains(&red.member_id), "{names}");
+}
+
+#[tokio::test]
+async fn limits_of_people_without_keys_are_told() {
+    let running = start().await;
+    let limits = json!([{ "what": "money", "window": "month", "amount": "25" }]);
+    running.to("POST", "teams", json!({ "name": "crew", "limits": limits })).await;
+    let user = running.to("POST", "users", json!({ "name": "idle", "team": "crew", "limits": limits })).await;
+    let (_, own) = running.ask(&running.session_of(text(&user, "id")).await, "GET", "quotas", Value::Null).await;
+    let told: Vec<&str> = own["quotas"].as_array().unwrap().iter().map(|one| text(&one["of"], "name")).collect();
+    assert!(told.contains(&"idle"), "{own}");
+    let all = running.to("GET", "quotas", Value::Null).await;
+    assert_eq!(all["quotas"].as_array().unwrap().len(), 2, "each once: {all}");
+    // With a key they are the same limits.
+    running.to("POST", "keys", json!({ "name": "of idle", "user": text(&user, "id") })).await;
+    assert_eq!(running.to("GET", "quotas", Value::Null).await["quotas"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn credentials_are_told_and_asked_for_by_the_id_of_their_list() {
+    let file = "providers:\n  away: { base_url: 'http://127.0.0.1:9/v1', proxy: none, keys: [sk-canary-0123456789-file] }\n\
+                models: { m: away/m }\n";
+    let running = start_in(tempfile::tempdir().unwrap(), file, &[("ADMIN_TOKEN", ADMIN)]).await;
+    let added = json!({ "provider": "away", "key": "sk-canary-0123456789-database", "name": "added" });
+    running.to("POST", "credentials", added).await;
+    let made = running.to("POST", "keys", json!({ "name": "asks" })).await;
+    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
+    for _ in 0..4 {
+        post(running.gateway.address, "/v1/chat/completions", &[("x-api-key", text(&made, "key"))], &body).await;
+    }
+    let list = running.to("GET", "credentials", Value::Null).await;
+    let mut ids: Vec<&str> = list["credentials"].as_array().unwrap().iter().map(|one| text(one, "id")).collect();
+    ids.sort_unstable();
+    assert_eq!(ids.len(), 2, "{list}");
+    for _ in 0..200 {
+        let found = running.to("GET", "requests", Value::Null).await;
+        if found["requests"].as_array().unwrap().len() == 4 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let usage = running.to("GET", "usage?by=credential", Value::Null).await;
+    let rows = usage["rows"].as_array().unwrap();
+    let mut told: Vec<&str> = rows.iter().filter_map(|one| one["credential"].as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ids, "{usage}");
+    for id in ids {
+        assert_eq!(text(&running.to("GET", &format!("credentials/{id}"), Value::Null).await, "id"), id);
+        let found = running.to("GET", &format!("requests?credential={id}"), Value::Null).await;
+        let requests = found["requests"].as_array().unwrap();
+        let used = |one: &Value| one["attempts"].as_array().unwrap().iter().any(|attempt| attempt["credential"] == id);
+        assert!(!requests.is_empty() && requests.iter().all(used), "{id}: {found}");
+        let found = running.to("GET", &format!("ledger?credential={id}"), Value::Null).await;
+        let lines = found["lines"].as_array().unwrap();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line["credential"] == id), "{id}: {found}");
+        let found = running.to("GET", &format!("usage?by=provider&credential={id}"), Value::Null).await;
+        assert_eq!(found["rows"][0]["provider"], "away", "{id}: {found}");
+    }
+    // What never was is nothing, and no mistake.
+    assert_eq!(running.to("GET", "requests?credential=none", Value::Null).await["requests"], json!([]));
 }
