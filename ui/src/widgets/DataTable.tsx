@@ -1,9 +1,9 @@
 import { Button, Checkbox, Group, Loader, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
-import { type ColumnDef, flexRender, getCoreRowModel, getSortedRowModel, type RowSelectionState, type SortingState, useReactTable } from '@tanstack/react-table';
+import { type ColumnDef, flexRender, getCoreRowModel, getSortedRowModel, type Row as TableRow, type RowSelectionState, type SortingState, useReactTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Problem } from '../api/problem';
@@ -60,6 +60,51 @@ interface Props<Row> {
   /** Says what else stands under the table, such as how many there are. */
   footer?: ReactNode;
 }
+
+interface LineProps<Row> {
+  row: TableRow<Row>;
+  /** Nothing else tells that its cells have become others. */
+  columns: ColumnDef<Row, any>[];
+  index: number;
+  start: number;
+  height: number;
+  template: string;
+  selectable: boolean;
+  selected: boolean;
+  isOld?: boolean;
+  mark?: 'fresh' | 'current';
+  onOpen?: (row: Row) => void;
+}
+
+/** One row. Whoever scrolls draws those that come into sight, and not once more those that were there. */
+const Line = memo(function Line<Row>({ row, index, start, height, template, selectable, selected, isOld, mark, onOpen }: LineProps<Row>) {
+  const { t } = useTranslation();
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      className={classes.row}
+      data-open={onOpen ? true : undefined}
+      data-selected={selected || undefined}
+      data-mark={mark}
+      tabIndex={onOpen ? 0 : undefined}
+      style={{ gridTemplateColumns: template, height, position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${start}px)` }}
+      onClick={onOpen && ((event) => !isControl(event.target) && onOpen(row.original))}
+      onKeyDown={onOpen && ((event) => event.key === 'Enter' && event.target === event.currentTarget && onOpen(row.original))}
+    >
+      {selectable && (
+        <div role="cell" className={classes.cell}>
+          <Checkbox size="xs" aria-label={t('table.select')} disabled={isOld} checked={selected} onChange={row.getToggleSelectedHandler()} />
+        </div>
+      )}
+      {row.getVisibleCells().map((cell) => (
+        <div role="cell" key={cell.id} className={classes.cell} data-align={cell.column.columnDef.meta?.align}>
+          {flexRender(cell.column.columnDef.cell, cell.getContext())}
+        </div>
+      ))}
+    </div>
+  );
+}) as <Row>(props: LineProps<Row>) => ReactNode;
 
 /** Rows that are only drawn where they are seen, and fetched as the reader scrolls. */
 export function DataTable<Row>(props: Props<Row>) {
@@ -170,30 +215,20 @@ export function DataTable<Row>(props: Props<Row>) {
               const row = rows[item.index];
               if (!row) return null;
               return (
-                <div
-                  role="row"
+                <Line
                   key={row.id}
-                  aria-rowindex={item.index + 2}
-                  className={classes.row}
-                  data-open={onOpen ? true : undefined}
-                  data-selected={row.getIsSelected() || undefined}
-                  data-mark={props.mark?.(row.original)}
-                  tabIndex={onOpen ? 0 : undefined}
-                  style={{ gridTemplateColumns: template, height: rowHeight, position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }}
-                  onClick={onOpen && ((event) => !isControl(event.target) && onOpen(row.original))}
-                  onKeyDown={onOpen && ((event) => event.key === 'Enter' && event.target === event.currentTarget && onOpen(row.original))}
-                >
-                  {selection && (
-                    <div role="cell" className={classes.cell}>
-                      <Checkbox size="xs" aria-label={t('table.select')} disabled={list.isOld} checked={row.getIsSelected()} onChange={row.getToggleSelectedHandler()} />
-                    </div>
-                  )}
-                  {row.getVisibleCells().map((cell) => (
-                    <div role="cell" key={cell.id} className={classes.cell} data-align={cell.column.columnDef.meta?.align}>
-                      {flexRender(cell.column.columnDef.cell, cell.getContext())}
-                    </div>
-                  ))}
-                </div>
+                  row={row}
+                  columns={columns}
+                  index={item.index}
+                  start={item.start}
+                  height={rowHeight}
+                  template={template}
+                  selectable={selection !== undefined}
+                  selected={row.getIsSelected()}
+                  isOld={list.isOld}
+                  mark={props.mark?.(row.original)}
+                  onOpen={onOpen}
+                />
               );
             })}
           </div>

@@ -1,7 +1,7 @@
 //! Keys and accounts: state and counts, and what operators do about them.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -11,7 +11,7 @@ use polyport_types::{Fault, Text};
 use serde_json::{Value, json};
 
 use super::providers::checked;
-use super::query::Query;
+use super::query::{Query, key_of};
 use super::{Refusal, View, What, definitions, extend, shown, state};
 use crate::clock;
 use crate::config::definitions::{Definition, switch_of_credential};
@@ -249,8 +249,10 @@ fn find<'a>(view: &'a View, id: &str) -> Result<Seat<'a>, Refusal> {
 /// Those that are used, then the others of the database, page by page: there may be a hundred thousand.
 pub(super) fn page(view: &View, query: &Query) -> Result<Value, Refusal> {
     let seats = all(view).map(Entry::Used);
-    let others = without_seat(view).map(Entry::Idle);
-    query.page_of("credentials", seats.chain(others), |one| Cow::Owned(one.rough(view)), |one| one.shown(view))
+    // They are looked for only where the page reaches them.
+    let others = iter::once(()).flat_map(move |()| without_seat(view).map(Entry::Idle));
+    let key = |one: &Entry<'_>| key_of(&one.rough(view));
+    query.page_of("credentials", seats.chain(others), |one| one.is_left(view, query), key, |one| one.shown(view))
 }
 
 /// A line of the list.
@@ -260,6 +262,17 @@ enum Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// Whether a query leaves it. The provider is compared as it is: to write out what else is compared takes long for a hundred thousand.
+    fn is_left(&self, view: &View, query: &Query) -> bool {
+        match self {
+            Self::Used(seat) => {
+                query.get("provider").is_none_or(|name| *seat.provider.name == *name)
+                    && (!query.narrows_beside(&["provider"]) || query.leaves(&seat.rough(view)))
+            }
+            Self::Idle(_) => query.leaves(&self.rough(view)),
+        }
+    }
+
     /// What lists are narrowed by.
     fn rough(&self, view: &View) -> Value {
         match self {

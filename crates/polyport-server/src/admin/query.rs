@@ -1,7 +1,5 @@
 //! What can stand behind the `?` of a path, and lists page by page.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
@@ -410,38 +408,47 @@ impl Query {
 
     /// A page of a list: those that the parameters leave, of which each is compared with the member of its name.
     pub(super) fn page(&self, list: &str, all: Vec<Value>) -> Result<Value, Refusal> {
-        self.page_of(list, all.into_iter(), |one| Cow::Borrowed(one), Value::clone)
+        self.page_of(list, all.into_iter(), |one| self.leaves(one), key_of, Value::clone)
     }
 
-    /// The same of a long list, of which only the entries of the page are written out: `rough` gives what they are looked for by.
+    /// The same of a long list, of which no more is read than the page needs, as a rule: `leaves` says which are of the list, `key` what tells one from
+    /// the others ([`key_of`]), and `whole` writes one out.
     pub(super) fn page_of<T>(
         &self,
         list: &str,
         all: impl Iterator<Item = T>,
-        rough: impl Fn(&T) -> Cow<'_, Value>,
+        leaves: impl Fn(&T) -> bool,
+        key: impl Fn(&T) -> String,
         whole: impl Fn(&T) -> Value,
     ) -> Result<Value, Refusal> {
-        let left: Vec<(String, T)> = all
-            .filter_map(|one| {
-                let told = rough(&one);
-                let key = self.leaves(&told).then(|| key_of(&told))?;
-                drop(told);
-                Some((key, one))
-            })
-            .collect();
-        let begin = match self.after()? {
-            None => 0,
-            Some((at, key)) => left.iter().position(|(one, _)| *one == key).map_or(at, |at| at.saturating_add(1)),
-        };
-        let end = begin.saturating_add(self.limit() as usize);
-        let last = left.get(end.saturating_sub(1)).filter(|_| end < left.len());
-        let next = last.map(|(key, _)| cursor(end, key));
-        let page = left.iter().skip(begin).take(end.saturating_sub(begin));
-        let page: Vec<Value> = page.map(|(_, one)| whole(one)).collect();
-        Ok(json!({ list: page, "next": next }))
+        let mut left = all.filter(leaves).fuse();
+        let (mut begin, mut read) = (0, Vec::new());
+        if let Some((at, last)) = self.after()? {
+            begin = at;
+            read.extend(left.by_ref().take(at));
+            if read.last().map(&key).as_deref() == Some(&*last) {
+                read.clear();
+            } else {
+                // The list has changed: what came last stands elsewhere, or nowhere.
+                read.extend(left.by_ref());
+                begin = read.iter().position(|one| key(one) == last).map_or(at, |place| place.saturating_add(1));
+                read.drain(..begin.min(read.len()));
+            }
+        }
+        let mut following = read.into_iter().chain(left);
+        let page: Vec<T> = following.by_ref().take(self.limit() as usize).collect();
+        let last = page.last().filter(|_| following.next().is_some());
+        let next = last.map(|last| cursor(begin.saturating_add(page.len()), &key(last)));
+        Ok(json!({ list: page.iter().map(whole).collect::<Vec<Value>>(), "next": next }))
     }
 
-    fn leaves(&self, one: &Value) -> bool {
+    /// Whether anything bounds a list beside the parameters of these names.
+    pub(super) fn narrows_beside(&self, names: &[&str]) -> bool {
+        self.0.iter().any(|(name, _)| !matches!(*name, "limit" | "after") && !names.contains(name))
+    }
+
+    /// Whether one is of the list that is asked for.
+    pub(super) fn leaves(&self, one: &Value) -> bool {
         self.0.iter().all(|(name, wanted)| match *name {
             "limit" | "after" => true,
             "q" => {
@@ -470,7 +477,7 @@ pub(super) fn cursor(at: usize, key: &str) -> String {
 }
 
 /// What tells an entry of a list from the others.
-fn key_of(one: &Value) -> String {
+pub(super) fn key_of(one: &Value) -> String {
     let member = |name: &str| one.get(name).filter(|value| !value.is_null()).map(Value::to_string);
     let id = member("id").or_else(|| member("name")).or_else(|| member("index")).unwrap_or_default();
     // Several problems of one thing, several prices of one model.
