@@ -43,8 +43,8 @@ export function RuledEditor<Draft extends RulesDraft & { name: string }, Row ext
   return (
     <EditorDrawer
       opened
-      title={of ? t('change', { name: of.name }) : t('make')}
-      action={of ? undefined : t('make')}
+      title={of ? t(`${words}:change`, { name: of.name }) : t(`${words}:make`)}
+      action={of ? undefined : t(`${words}:make`)}
       onClose={onClose}
       editor={editor}
       onTake={onTake}
@@ -52,12 +52,12 @@ export function RuledEditor<Draft extends RulesDraft & { name: string }, Row ext
       fields={['name', ...fields]}
     >
       <TextInput
-        label={t('name')}
+        label={t(`${words}:name`)}
         description={props.nameHint}
         data-autofocus
         withAsterisk
         value={values.name}
-        error={fieldErrors.name ?? (touched && !values.name.trim() ? t('nameNeeded') : undefined)}
+        error={fieldErrors.name ?? (touched && !values.name.trim() ? t(`${words}:nameNeeded`) : undefined)}
         onChange={(event) => set({ name: event.currentTarget.value })}
       />
       {props.children?.(editor)}
