@@ -8,6 +8,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Problem } from '../api/problem';
 import classes from './DataTable.module.css';
+import { useNow } from './format';
 import { ProblemAlert } from './ProblemAlert';
 import { useProblemWords } from './problemWords';
 
@@ -73,6 +74,8 @@ interface LineProps<Row> {
   selected: boolean;
   isOld?: boolean;
   mark?: 'fresh' | 'current';
+  /** Another number as time goes by: cells tell how long ago something was. */
+  now: number;
   onOpen?: (row: Row) => void;
 }
 
@@ -113,6 +116,7 @@ export function DataTable<Row>(props: Props<Row>) {
   const words = useProblemWords();
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const scroller = useRef<HTMLDivElement>(null);
+  const now = useNow(10_000);
   const [sorting, setSorting] = useState<SortingState>([]);
   const columns = useMemo(
     () => props.columns.filter((column) => !narrow || !column.meta?.wide),
@@ -227,6 +231,7 @@ export function DataTable<Row>(props: Props<Row>) {
                   selected={row.getIsSelected()}
                   isOld={list.isOld}
                   mark={props.mark?.(row.original)}
+                  now={now}
                   onOpen={onOpen}
                 />
               );

@@ -11,8 +11,8 @@ function copyOldWay(text: string): boolean {
   field.readOnly = true;
   field.style.position = 'fixed';
   field.style.opacity = '0';
-  // Where a dialog is open, focus stays within it.
-  (document.querySelector('[role="dialog"]') ?? document.body).append(field);
+  // Within a dialog focus stays in it.
+  (before?.closest('[role="dialog"]') ?? document.body).append(field);
   try {
     field.select();
     return document.execCommand('copy');

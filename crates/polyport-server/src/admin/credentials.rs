@@ -215,12 +215,11 @@ fn id_of(provider: &Provider, credential: &Credential) -> String {
 
 /// The id of a credential, by that which attempts are logged with; `None` where it is gone. Without a provider the first that has it counts.
 pub(super) fn id_of_logged(view: &View, provider: Option<&str>, logged: &str) -> Option<String> {
-    let logged = Text::from(logged);
     let providers = view.runtime.config.providers();
     let mut asked = providers.filter(|one| provider.is_none_or(|name| *one.name == *name));
     asked.find_map(|provider| {
-        let index = view.fleet.provider(&provider.name)?.roster().find(&logged)?;
-        let credential = provider.credentials().get(index).filter(|one| one.member.id == logged)?;
+        let index = view.fleet.provider(&provider.name)?.roster().find(logged)?;
+        let credential = provider.credentials().get(index).filter(|one| *one.member.id == *logged)?;
         Some(id_of(provider, credential))
     })
 }

@@ -1,1 +1,0 @@
-export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-BW0aw_v8.js";
