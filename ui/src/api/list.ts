@@ -107,6 +107,7 @@ export function useList<P extends keyof paths & string, M extends string>(
   }, [cut, refetch]);
   return {
     rows,
+    key,
     error: list.error as Problem | null,
     isPending: list.isPending,
     isFetching: list.isFetching,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { pointerPath, Problem } from './problem';
+import { atLists, pointerPath, Problem } from './problem';
 
 describe('Problem', () => {
   it('reads what the gateway says', async () => {
@@ -9,6 +9,11 @@ describe('Problem', () => {
     );
     expect(problem.code).toBe('invalid');
     expect(problem.fieldErrors()).toEqual({ 'targets.0.target': 'unknown. name one' });
+  });
+
+  it('tells what is wrong with an entry at its list as well', () => {
+    expect(atLists({ 'keys.1': 'unknown', 'keys.2': 'as well', 'limits.0.amount': 'too much' })).toEqual({ keys: 'unknown', 'keys.1': 'unknown', 'keys.2': 'as well', 'limits.0.amount': 'too much' });
+    expect(atLists({ keys: 'too many', 'keys.0': 'unknown' })).toEqual({ keys: 'too many', 'keys.0': 'unknown' });
   });
 
   it('reads what clients and token pools are told', async () => {

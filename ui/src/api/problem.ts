@@ -77,6 +77,12 @@ export class Problem extends Error {
   }
 }
 
+/** What is wrong with an entry, at its list as well: for fields that hold a whole list. */
+export function atLists(errors: Record<string, string>): Record<string, string> {
+  const lists = Object.entries(errors).map(([path, words]) => [path.replace(/\.\d+$/, ''), words] as const);
+  return { ...Object.fromEntries(lists.toReversed()), ...errors };
+}
+
 /** `#/targets/0/target` as `targets.0.target`. */
 export function pointerPath(pointer: string | null | undefined): string | undefined {
   if (!pointer) return undefined;

@@ -12,9 +12,13 @@ function final(problem: Problem): boolean {
   return problem.status >= 400 && problem.status < 500 && problem.status !== 429;
 }
 
+/** The key of who looks at the page. */
+export const SESSION = ['get', '/admin/api/session'];
+
 export const queryClient = new QueryClient({
   queryCache: new QueryCache(),
-  mutationCache: new MutationCache(),
+  // In another window one signed in anew: with what the session says now, the same change can be made.
+  mutationCache: new MutationCache({ onError: (error) => void (Problem.of(error).code === 'csrf_needed' && queryClient.refetchQueries({ queryKey: SESSION })) }),
   defaultOptions: {
     // What the browser takes for being offline is none: the gateway may run on this machine. What fails is said.
     queries: {
@@ -24,7 +28,8 @@ export const queryClient = new QueryClient({
       throwOnError: false,
     },
     // What changes something is asked once: the reader decides whether to ask again. Not even being offline pauses it, so that it is said.
-    mutations: { retry: false, networkMode: 'always' },
+    // Nor does anything of it stay long when the form has gone: it may be a password, or a key that is shown once.
+    mutations: { retry: false, networkMode: 'always', gcTime: 1_000 },
   },
 });
 

@@ -4326,7 +4326,7 @@ export interface components {
             duration_ms: number;
             /**
              * Format: double
-             * @description Of the answer, from its first token to its end.
+             * @description Of the answer, from its first token to its end; none where it came as a whole.
              */
             tokens_per_second?: number | null;
             /**

@@ -57,7 +57,24 @@ export async function setLanguage(language: Language): Promise<void> {
   document.documentElement.lang = tagOf(language);
 }
 
-/** The tag for `lang` attributes and number formats. */
+/** The tag for `lang` attributes. */
 export function tagOf(language: string): string {
   return language === 'zh' ? 'zh-CN' : 'en';
+}
+
+/** The tag that numbers and times are written by: that of the reader's own region, where the browser names one for this language and its script. */
+export function formatTagOf(language: string, preferred: readonly string[]): string {
+  const tag = tagOf(language);
+  const own = writing(tag);
+  return preferred.find((tag) => writing(tag) === own) ?? tag;
+}
+
+/** `en-Latn`: the language and its script; `null` of what is no tag. */
+function writing(tag: string): string | null {
+  try {
+    const { language, script } = new Intl.Locale(tag).maximize();
+    return `${language}-${script}`;
+  } catch {
+    return null;
+  }
 }

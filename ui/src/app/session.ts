@@ -3,7 +3,7 @@ import { useQuery, useSuspenseQuery } from '@tanstack/react-query';
 import { authStore } from '../api/auth';
 import { api, type Schemas } from '../api/client';
 import { Problem } from '../api/problem';
-import { queryClient } from '../api/query';
+import { queryClient, SESSION } from '../api/query';
 
 export type Session = Schemas['Session'];
 export type Role = 'admin' | 'manager' | 'member';
@@ -12,7 +12,7 @@ const RANK: Record<Role, number> = { member: 1, manager: 2, admin: 3 };
 
 /** Who looks at the page. */
 export const sessionQuery = {
-  queryKey: ['get', '/admin/api/session'],
+  queryKey: SESSION,
   queryFn: async (): Promise<Session> => {
     try {
       // Whoever is nobody is told so without an error.
@@ -31,6 +31,8 @@ export const sessionQuery = {
     }
   },
   staleTime: 60_000,
+  // In another window one may have signed in anew, and what shows that a change is meant is another.
+  refetchOnWindowFocus: 'always' as const,
 };
 
 /** Whether something that is for roles from one to another is for this one. */
@@ -103,6 +105,7 @@ export function personalTo(forget: () => void): void {
 export function clearForNext(): void {
   for (const act of personal) act();
   queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[1] !== sessionQuery.queryKey[1] });
+  queryClient.getMutationCache().clear();
 }
 
 /** Nothing that was read or typed stays in memory. */

@@ -20,9 +20,9 @@ export function CopyIcon({ text, label }: { text: string; label?: string }) {
 }
 
 /** A button that copies what is made only then. */
-export function CopyButton({ make, label }: { make: () => string; label?: string }) {
+export function CopyButton({ make, label, onCopied }: { make: () => string; label?: string; onCopied?: () => void }) {
   const { t } = useTranslation();
-  const { state, copy } = useCopy();
+  const { state, copy } = useCopy(onCopied);
   return (
     <Button
       size="compact-xs"
@@ -37,14 +37,14 @@ export function CopyButton({ make, label }: { make: () => string; label?: string
 }
 
 /** Program text, with a button that copies it. */
-export function Code({ text, label, maxHeight }: { text: string; label?: string; maxHeight?: number }) {
+export function Code({ text, label, maxHeight, onCopied }: { text: string; label?: string; maxHeight?: number; onCopied?: () => void }) {
   return (
     <Box className={classes.box}>
       <pre className={classes.code} style={{ maxHeight }} tabIndex={0} aria-label={label}>
         {text}
       </pre>
       <div className={classes.copy}>
-        <CopyButton make={() => text} />
+        <CopyButton make={() => text} onCopied={onCopied} />
       </div>
     </Box>
   );

@@ -25,6 +25,8 @@ declare module '@tanstack/react-table' {
 /** A list as `useList` gives it; `hasMore` and what follows may be missing where all rows are there. */
 interface Source<Row> {
   rows: Row[];
+  /** Another one for another list, such as that of another filter: it begins at the top. */
+  key?: string;
   error?: Problem | null;
   isPending?: boolean;
   hasMore?: boolean;
@@ -58,6 +60,8 @@ interface Props<Row> {
   mark?: (row: Row) => 'fresh' | 'current' | undefined;
   /** Told when the reader scrolls away from the top, and when they are back. */
   onAway?: (away: boolean) => void;
+  /** What a row is called, where rows can be chosen. */
+  name?: (row: Row) => string;
   /** Says what else stands under the table, such as how many there are. */
   footer?: ReactNode;
 }
@@ -72,6 +76,7 @@ interface LineProps<Row> {
   template: string;
   selectable: boolean;
   selected: boolean;
+  name?: string;
   isOld?: boolean;
   mark?: 'fresh' | 'current';
   /** Another number as time goes by: cells tell how long ago something was. */
@@ -80,7 +85,7 @@ interface LineProps<Row> {
 }
 
 /** One row. Whoever scrolls draws those that come into sight, and not once more those that were there. */
-const Line = memo(function Line<Row>({ row, index, start, height, template, selectable, selected, isOld, mark, onOpen }: LineProps<Row>) {
+const Line = memo(function Line<Row>({ row, index, start, height, template, selectable, selected, name, isOld, mark, onOpen }: LineProps<Row>) {
   const { t } = useTranslation();
   return (
     <div
@@ -97,7 +102,7 @@ const Line = memo(function Line<Row>({ row, index, start, height, template, sele
     >
       {selectable && (
         <div role="cell" className={classes.cell}>
-          <Checkbox size="xs" aria-label={t('table.select')} disabled={isOld} checked={selected} onChange={row.getToggleSelectedHandler()} />
+          <Checkbox size="xs" aria-label={name === undefined ? t('table.select') : t('table.selectNamed', { name })} disabled={isOld} checked={selected} onChange={row.getToggleSelectedHandler()} />
         </div>
       )}
       {row.getVisibleCells().map((cell) => (
@@ -151,6 +156,12 @@ export function DataTable<Row>(props: Props<Row>) {
     if (hasMore && !moreFailed && last >= rows.length - 20) loadMore?.();
   }, [hasMore, moreFailed, last, rows.length, loadMore]);
 
+  const place = `${list.key} ${JSON.stringify(sorting)}`;
+  const placeBefore = useRef(place);
+  useEffect(() => {
+    if (placeBefore.current !== place) scroller.current?.scrollTo({ top: 0 });
+    placeBefore.current = place;
+  }, [place]);
   const refresh = () => {
     scroller.current?.scrollTo({ top: 0 });
     void list.refetch?.();
@@ -229,6 +240,7 @@ export function DataTable<Row>(props: Props<Row>) {
                   template={template}
                   selectable={selection !== undefined}
                   selected={row.getIsSelected()}
+                  name={selection && props.name?.(row.original)}
                   isOld={list.isOld}
                   mark={props.mark?.(row.original)}
                   now={now}

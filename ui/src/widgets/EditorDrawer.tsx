@@ -22,14 +22,12 @@ interface Props {
   onTake: () => void;
   /** Somebody else deleted it meanwhile. */
   gone?: boolean;
-  /** Fields that show their own mistakes. */
-  fields?: string[];
   action?: string;
   children: ReactNode;
 }
 
 /** A drawer with a form: it explains what went wrong beside the button. */
-export function EditorDrawer({ opened, title, onClose, editor, onTake, gone, fields, action, children }: Props) {
+export function EditorDrawer({ opened, title, onClose, editor, onTake, gone, action, children }: Props) {
   const { t } = useTranslation();
   const close = () => editor.leave(onClose);
   return (
@@ -44,7 +42,7 @@ export function EditorDrawer({ opened, title, onClose, editor, onTake, gone, fie
           {children}
           {gone && <GoneAlert />}
           {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
-          <ProblemAlert problem={editor.problem} shownElsewhere={fields} />
+          <ProblemAlert problem={editor.problem} />
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>
               {t('cancel')}

@@ -4,7 +4,7 @@ import { type KeyboardEvent, lazy, type ReactNode, Suspense, useMemo, useState }
 import { useTranslation } from 'react-i18next';
 
 import { patiently } from '../api/parts';
-import { tagOf } from '../app/i18n';
+import { formatTagOf } from '../app/i18n';
 import { csv, download, fileName } from './csv';
 import { useFormat } from './format';
 import { coloursOf, isKnown, type PlotKind, type PlotSeries, stepTo } from './plot';
@@ -111,7 +111,7 @@ export function Plot(props: PlotProps) {
           <Suspense fallback={<Skeleton height={height} />}>
             <PlotCanvas
               {...{ times, columns, colours, kind, scheme, height, most, group, at: pointed, onPoint: setAt, onZoom }}
-              tag={tagOf(i18n.language)}
+              tag={formatTagOf(i18n.language, navigator.languages)}
               write={writeShort ?? write}
             />
           </Suspense>

@@ -9,25 +9,22 @@ interface Props {
   problem: Problem | Error | null | undefined;
   /** Asks again. */
   onRetry?: () => void;
-  /** Members of forms that show their own mistakes beside them. */
-  shownElsewhere?: string[];
 }
 
 /** Why something did not work, and what to do about it, in the reader's language; then what the gateway says in its own words. */
-export function ProblemAlert({ problem: error, onRetry, shownElsewhere = [] }: Props) {
+export function ProblemAlert({ problem: error, onRetry }: Props) {
   const { t } = useTranslation();
   const words = useProblemWords();
   if (!error) return null;
   const problem = Problem.of(error);
-  const errors = problem.errors.filter((entry) => !shownElsewhere.includes(entry.pointer?.replace(/^#?\//, '').replaceAll('/', '.') ?? ''));
   const { title, remedy } = words(problem);
   return (
     <Alert color="red" variant="light" icon={<IconAlertTriangle />} role="alert" title={title}>
       {remedy && <Text size="sm">{remedy}</Text>}
       {problem.detail && <Text size="sm">{problem.detail}</Text>}
-      {errors.length > 0 && (
+      {problem.errors.length > 0 && (
         <List size="sm" mt={4}>
-          {errors.slice(0, 20).map((entry, at) => (
+          {problem.errors.slice(0, 20).map((entry, at) => (
             <List.Item key={at}>
               {(entry.pointer ?? entry.parameter ?? entry.header) && <code>{entry.pointer ?? entry.parameter ?? entry.header} </code>}
               {entry.detail}

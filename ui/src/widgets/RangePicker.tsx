@@ -19,7 +19,9 @@ export function RangePicker({ spans, usual, search, onChange }: Props) {
   const format = useFormat();
   const [open, setOpen] = useState(false);
   const own = isOwn(search);
-  const data = spans.map((span) => ({ value: span, label: span === 'all' ? t('all') : t(`range.${span}`) }));
+  // Another screen may have led here with a stretch that is not offered.
+  const offered = isSpan(search.range) && !spans.includes(search.range) ? [...spans, search.range] : spans;
+  const data = offered.map((span) => ({ value: span, label: span === 'all' ? t('all') : t(`range.${span}`) }));
   const value = own ? '' : isSpan(search.range) ? search.range : usual;
   const choose = (range: string | null) => range && onChange({ range, from: '', to: '' });
   const { from, to } = rangeOf(search, usual);

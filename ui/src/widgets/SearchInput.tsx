@@ -4,11 +4,14 @@ import { IconSearch } from '@tabler/icons-react';
 import { type ChangeEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+/** Characters that the gateway looks for, at most; more would not fit into an address either. */
+const LONGEST = 1000;
+
 /**
  * A field whose text the address holds: it is looked for when the reader pauses or goes on to something else, and follows the address where that
  * changes by itself.
  */
-export function useTyped(value: string, onSearch: (text: string) => void) {
+export function useTypedText(value: string, onSearch: (text: string) => void) {
   // Only while it is being typed: otherwise the address alone says what the field holds.
   const [typed, setTyped] = useState<string | null>(null);
   /** On its way to the address, the oldest first. */
@@ -27,9 +30,10 @@ export function useTyped(value: string, onSearch: (text: string) => void) {
   }, [value]);
   return {
     value: typed ?? value,
-    onChange: (event: ChangeEvent<HTMLInputElement>) => {
-      setTyped(event.currentTarget.value);
-      search(event.currentTarget.value);
+    maxLength: LONGEST,
+    onChange: (text: string) => {
+      setTyped(text);
+      search(text);
     },
     onBlur: () => {
       // What still waited would be looked for after, and in spite of, what the reader does next: clears the filters, or leaves the screen.
@@ -37,6 +41,12 @@ export function useTyped(value: string, onSearch: (text: string) => void) {
       setTyped(null);
     },
   };
+}
+
+/** The same for an `<input>`. */
+export function useTyped(value: string, onSearch: (text: string) => void) {
+  const { onChange, ...field } = useTypedText(value, onSearch);
+  return { ...field, onChange: (event: ChangeEvent<HTMLInputElement>) => onChange(event.currentTarget.value) };
 }
 
 interface Props extends Omit<TextInputProps, 'value' | 'onChange' | 'onBlur' | 'label'> {

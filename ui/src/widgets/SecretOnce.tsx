@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Code } from './Copy';
 
 /** A secret that was just made: it is shown now and never again. */
-export function SecretOnce({ secret, label }: { secret: string; label: string }) {
+export function SecretOnce({ secret, label, onCopied }: { secret: string; label: string; onCopied?: () => void }) {
   const { t } = useTranslation();
   return (
     <Stack gap="xs">
@@ -13,7 +13,7 @@ export function SecretOnce({ secret, label }: { secret: string; label: string })
         <Text size="sm">{t('secretOnce')}</Text>
       </Alert>
       <Group grow>
-        <Code text={secret} label={label} />
+        <Code text={secret} label={label} onCopied={onCopied} />
       </Group>
     </Stack>
   );

@@ -25,6 +25,7 @@ export function useTell() {
   const words = useProblemWords();
   return {
     done: (message: string) => notifications.show({ message, color: 'teal' }),
+    warn: (message: string) => notifications.show({ message, color: 'orange', autoClose: 12_000 }),
     problem: (error: unknown) => {
       const problem = Problem.of(error);
       const { title, remedy } = words(problem);

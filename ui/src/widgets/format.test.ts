@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { formatTagOf } from '../app/i18n';
 import { makeFormat } from './format';
 
 describe('makeFormat', () => {
@@ -33,6 +34,13 @@ describe('makeFormat', () => {
 
   it('writes axes with the digits that matter', () => {
     expect([0, 0.00002, 0.025, 0.30000000000000004, 40, 12_500].map(en.axis)).toEqual(['0', '0.00002', '0.025', '0.3', '40', '12.5K']);
+  });
+
+  it('follows the region of the reader where it is one of this language and script', () => {
+    expect(formatTagOf('en', ['de-DE', 'en-GB', 'en-US'])).toBe('en-GB');
+    expect(formatTagOf('zh', ['zh-TW', 'zh-SG'])).toBe('zh-SG');
+    expect(formatTagOf('zh', ['zh-TW', 'en-GB'])).toBe('zh-CN');
+    expect(formatTagOf('en', ['no_tag!', 'fr-FR'])).toBe('en');
   });
 
   it('follows the language', () => {

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { tagOf } from '../app/i18n';
+import { formatTagOf } from '../app/i18n';
 
 /** Everything that numbers and times are written with, in the reader's language and zone. */
 export interface Format {
@@ -30,8 +30,9 @@ export interface Format {
 /** What stands where there is nothing. */
 const NONE = '–';
 
-export function makeFormat(language: string): Format {
-  const tag = tagOf(language);
+/** `regions`: the tags that the reader's browser names, the most wanted first. */
+export function makeFormat(language: string, regions: readonly string[] = []): Format {
+  const tag = formatTagOf(language, regions);
   const time = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' });
   const day = new Intl.DateTimeFormat(tag, { month: 'short', day: 'numeric' });
   const dayOfYear = new Intl.DateTimeFormat(tag, { dateStyle: 'medium' });
@@ -104,7 +105,7 @@ function writeDuration(ms: number, tag: string, number: (value: number, digits: 
 
 export function useFormat(): Format {
   const { i18n } = useTranslation();
-  return useMemo(() => makeFormat(i18n.language), [i18n.language]);
+  return useMemo(() => makeFormat(i18n.language, navigator.languages), [i18n.language]);
 }
 
 /** The time, every so many milliseconds while somebody looks. */

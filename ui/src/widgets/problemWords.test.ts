@@ -25,7 +25,7 @@ describe('words for problems', () => {
 
   it('are found by the code, otherwise by the status', () => {
     expect(wordsOf({ code: 'stale', status: 412 })).toEqual(['stale']);
-    expect(wordsOf({ code: 'database_unavailable', status: 503 })).toEqual(['database_unavailable', 'status_502']);
+    expect(wordsOf({ code: 'database_unavailable', status: 503 })).toEqual(['database_unavailable', 'asked_others']);
     expect(wordsOf({ code: 'unreadable', status: 504 })).toEqual(['status_502', 'unreadable']);
     expect(wordsOf({ code: 'refused', status: 429 })).toEqual(['status_429', 'refused']);
     expect(wordsOf({ code: 'server_error', status: 500 })).toEqual(['server_error', 'status_500']);

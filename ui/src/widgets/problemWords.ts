@@ -16,6 +16,8 @@ const STATUSES: [number, string][] = [
 export function wordsOf({ code, status }: Pick<Problem, 'code' | 'status'>): string[] {
   const byStatus = STATUSES.find(([known]) => known === status)?.[1] ?? (status >= 500 ? 'status_500' : undefined);
   if (!byStatus) return [code];
+  // The gateway itself says so: it is whom it asked that did not answer.
+  if (byStatus === 'status_502' && code !== 'unreadable' && code !== 'refused') return [code, 'asked_others'];
   // What is no problem document, or names no code, tells less than the status.
   return code === 'unreadable' || code === 'refused' ? [byStatus, code] : [code, byStatus];
 }

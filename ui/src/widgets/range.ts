@@ -62,3 +62,10 @@ export function localText(ms: number): string {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? '' : new Date(ms - date.getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
 }
+
+/** A calendar month of UTC: 0 is the one that runs, -1 the one before it. */
+export function monthOf(offset: number, now = Date.now()): { from: number; to: number } {
+  const date = new Date(now);
+  const month = (add: number) => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset + add);
+  return { from: month(0), to: month(1) };
+}

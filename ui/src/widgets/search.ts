@@ -1,33 +1,60 @@
-import { useNavigate, useSearch as useRouterSearch } from '@tanstack/react-router';
-import { useCallback } from 'react';
+import { useNavigate, useRouter, useSearch as useRouterSearch } from '@tanstack/react-router';
+import { useCallback, useEffect } from 'react';
+
+type Search = Record<string, unknown>;
+
+/** Members of the address that open something over a screen. */
+const OVER = ['id', 'open', 'new', 'add', 'rule'];
+
+const isOver = (search: Search): boolean => OVER.some((name) => search[name] !== undefined && search[name] !== '');
+
+/** The place of the history that is being gone back from. */
+let left: string | undefined;
+
+/** The same for the same members, in whatever order they came. */
+const written = (search: Search): string => JSON.stringify(Object.entries(search).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** How the history goes on from one place of a screen to another: what is opened over it is gone back from, as phones and browsers have it. */
+export function step(before: Search, after: Search, beneath: string | undefined): 'push' | 'replace' | 'back' {
+  if (isOver(after)) return isOver(before) ? 'replace' : 'push';
+  return isOver(before) && beneath === written(after) ? 'back' : 'replace';
+}
 
 /**
  * What a screen shows (filters, tabs, what is open), kept in the address: it survives a reload and can be sent to others.
  *
- * `known` names what there is and its default; what equals the default is left out of the address.
+ * `known` names what there is and its default; what equals the default is left out of the address. What is set together is one step: it is set in one call.
  */
 export function useSearch<T extends Record<string, string>>(known: T): [T, (next: Partial<T>) => void] {
-  const search = useRouterSearch({ strict: false }) as Record<string, unknown>;
+  const search = useRouterSearch({ strict: false }) as Search;
   const navigate = useNavigate();
+  const router = useRouter();
   const current = Object.fromEntries(
     Object.entries(known).map(([name, value]) => [name, search[name] === undefined ? value : String(search[name])]),
   ) as T;
+  useEffect(() => {
+    if ((router.latestLocation.state as { __TSR_key?: string }).__TSR_key !== left) left = undefined;
+  });
   const set = useCallback(
     (next: Partial<T>) => {
-      void navigate({
-        to: '.',
-        replace: true,
-        search: ((before: Record<string, unknown>) => {
-          const after: Record<string, unknown> = { ...before, ...next };
-          for (const [name, value] of Object.entries(known)) {
-            if (after[name] === value || after[name] === undefined) delete after[name];
-          }
-          return after;
-        }) as never,
-      });
+      const { search: before, state } = router.latestLocation as { search: Search; state: { __TSR_key?: string; beneath?: string } };
+      const after: Search = { ...before, ...next };
+      for (const [name, value] of Object.entries(known)) {
+        if (after[name] === value || after[name] === undefined) delete after[name];
+      }
+      const how = step(before, after, state.beneath);
+      if (how === 'back') {
+        // Once from each place: that one is gone back from shows only a moment later, and closing again would leave the screen.
+        if (left !== state.__TSR_key) router.history.back();
+        left = state.__TSR_key;
+        return;
+      }
+      const beneath = how === 'push' ? written(before) : isOver(after) ? state.beneath : undefined;
+      // Where the reader is on the screen stays: what is shown there changes, and not where they look.
+      void navigate({ to: '.', replace: how === 'replace', resetScroll: false, search: after as never, state: { beneath } as never });
     },
     // The names of a screen do not change.
-    [navigate],
+    [navigate, router],
   );
   return [current, set];
 }

@@ -35,13 +35,14 @@ async function write(text: string): Promise<boolean> {
 }
 
 /** Copies, and tells for a moment whether it is `done` or has `failed`, so that nobody closes what is shown once for nothing. */
-export function useCopy() {
+export function useCopy(onDone?: () => void) {
   const [state, setState] = useState<'done' | 'failed' | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const copy = async (text: string) => {
     const done = await write(text);
     setState(done ? 'done' : 'failed');
+    if (done) onDone?.();
     clearTimeout(timer.current);
     // What failed is said until it succeeds.
     if (done) timer.current = setTimeout(() => setState(null), SAID);

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 
+import { atLists } from '../api/problem';
 import { useChange } from '../api/query';
 import { useUnsaved } from './unsaved';
 
@@ -54,7 +55,7 @@ export function useEditor<Draft extends object, Out>(options: Options<Draft, Out
     saving: change.isPending,
     /** What went wrong, but for a conflict. */
     problem: conflict ? null : change.error,
-    fieldErrors: conflict ? {} : (change.error?.fieldErrors() ?? {}),
+    fieldErrors: conflict ? {} : atLists(change.error?.fieldErrors() ?? {}),
     conflict,
     submit: () => {
       setTouched(true);

@@ -1,12 +1,13 @@
 //! Services that answer, and their own lists of models.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use polyport_routing::{Ask, Tried};
-use polyport_types::Text;
+use polyport_types::{Fault, FaultClass, Text};
 use serde_json::{Value, json};
 
-use super::{Refusal, View, What, definitions, extend, state};
+use super::{Refusal, View, What, definitions, extend, state, trial};
 use crate::config::{Credential, Origin, Provider, Service};
 use crate::credentials::{Check, probe};
 use crate::relay::learned::Lesson;
@@ -107,7 +108,14 @@ pub(super) async fn models(view: &View, name: &str) -> Result<Value, Refusal> {
         return Ok(json!({ "provider": name, "models": provider.models }));
     }
     let credential = best_credential(view, provider);
-    let models = probe::models(&view.runtime, name, credential.map(|credential| &credential.member.id)).await?;
+    let asked = probe::models(&view.runtime, name, credential.map(|credential| &credential.member.id));
+    // As long as one that is tried.
+    let patience = Duration::from_millis(trial::USUAL_TIME);
+    let answer = tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| {
+        let words = format!("provider `{name}` gave no answer within {} seconds", patience.as_secs());
+        Err(Fault::new(FaultClass::Timeout, words))
+    });
+    let models = answer?;
     Ok(json!({ "provider": name, "models": models }))
 }
 

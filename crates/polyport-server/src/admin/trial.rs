@@ -24,7 +24,7 @@ const CREDENTIAL: &str = "credential";
 
 /// How long it may take, in milliseconds: at least, at most, and where nobody says it.
 const TIMES: std::ops::RangeInclusive<u64> = 1_000..=60_000;
-const USUAL_TIME: u64 = 20_000;
+pub(super) const USUAL_TIME: u64 = 20_000;
 
 /// Longest name of a model, in bytes.
 const LONGEST_MODEL: usize = 512;

@@ -362,9 +362,12 @@ fn entry(entry: &Entry) -> Value {
     shown
 }
 
+/// An answer that is there so soon after its first token came as a whole, in one piece or a few: that tells no speed. Milliseconds.
+const AT_ONCE: u32 = 50;
+
 /// Tokens of the answer in a second, from its first to its end.
 fn speed(entry: &Entry, output: u64) -> Option<f64> {
-    let took = entry.duration_ms.checked_sub(entry.first_token_ms?).filter(|took| *took > 0)?;
+    let took = entry.duration_ms.checked_sub(entry.first_token_ms?).filter(|took| *took >= AT_ONCE)?;
     let output = u32::try_from(output).ok().filter(|output| *output > 0)?;
     Some((f64::from(output) * 10_000.0 / f64::from(took)).round() / 10.0)
 }

@@ -29,7 +29,7 @@ pub(super) struct Request {
     error: Option<String>,
     first_token_ms: Option<u32>,
     duration_ms: u32,
-    /// Of the answer, from its first token to its end.
+    /// Of the answer, from its first token to its end; none where it came as a whole.
     tokens_per_second: Option<f64>,
     /// Those that count towards limits.
     tokens: u64,

@@ -15,6 +15,7 @@ export default {
     if (!needed) return;
     walk.expect(/answered: 40[01] POST .*\/setup$/, /console: .*40[01].*\/setup/);
     const page = await walk.open("/", { as: null });
+    await walk.shot(page, "setup", { axe: true });
     await page.getByRole("textbox", { name: t("code") }).fill("aaaa-bbbb-cccc");
     await page.getByRole("textbox", { name: t("common:signIn.name") }).fill(walk.admin.name);
     for (const name of [t("common:signIn.password"), t("common:password.repeat")]) {
@@ -70,5 +71,26 @@ export default {
     // The text of the key is kept nowhere.
     const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]) + location.href + document.body.innerHTML);
     walk.assert(!kept.includes(key));
+  },
+
+  "the same way is gone in Chinese, past the provider as well": async (here) => {
+    const walk = await here.elsewhere(() => "discover: false\n");
+    const [t, add, connect] = ["setup", "providers", "connect"].map((name) => words("zh", name));
+    const page = await walk.open("/", { as: null, language: "zh" });
+    await walk.shot(page, "setup", { axe: true });
+    await page.getByRole("textbox", { name: t("code") }).fill(walk.gateway.code);
+    await page.getByRole("textbox", { name: t("common:signIn.name") }).fill(walk.admin.name);
+    await page.getByRole("textbox", { name: t("common:signIn.password") }).first().fill(walk.admin.password);
+    await page.getByRole("textbox", { name: t("common:password.repeat") }).fill(walk.admin.password);
+    await page.getByRole("button", { name: t("makeAdmin") }).click();
+    await page.getByRole("button", { name: add("service.custom") }).waitFor();
+    await walk.shot(page, "setup-provider", { axe: true });
+    await page.getByRole("button", { name: t("later") }).click();
+    await page.getByRole("button", { name: connect("makeKey") }).click();
+    await page.locator("pre", { hasText: /^pp-/ }).first().waitFor();
+    await walk.shot(page, "setup-client", { fullPage: true, axe: true });
+    await page.getByRole("button", { name: t("finish") }).click();
+    await page.waitForURL(`${walk.url}/admin/`);
+    await walk.settled(page);
   },
 };

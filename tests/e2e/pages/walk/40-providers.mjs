@@ -4,7 +4,7 @@ import { words } from "../walk.mjs";
 const t = words("en", "providers");
 
 /** The dialog, with the step of access filled in. */
-async function access(page, { name, address, keys }) {
+export async function access(page, { name, address, keys }) {
   await page.getByRole("button", { name: t("add"), exact: true }).first().click();
   const dialog = page.getByRole("dialog", { name: t("addTitle") });
   await dialog.getByRole("button", { name: new RegExp(t("service.custom")) }).click();
@@ -102,7 +102,9 @@ export default {
     await dialog.getByRole("button", { name: t("access.untested") }).click();
     await dialog.getByRole("button", { name: t("next"), exact: true }).click();
     await dialog.getByRole("button", { name: t("places.save"), exact: true }).click();
-    await dialog.getByText(t("done.title")).waitFor();
+    // Nothing has shown that it serves.
+    await dialog.getByText(t("done.untested")).waitFor();
+    await walk.axe(page);
     walk.assert.equal((await walk.api("GET", "providers/walk-google")).definition.oauth.client_id, "walk-client");
     walk.assert.equal((await walk.api("GET", "credentials?provider=walk-google")).credentials.length, 2);
     walk.assert(!(await page.content()).includes("walk-client-secret"), "the secret is in the page no more");
@@ -155,9 +157,22 @@ export default {
     walk.assert.deepEqual((await walk.api("GET", "pools/walk-there-pool")).targets.map((one) => one.target), ["walk-there/fast-1"]);
   },
 
-  "one is switched off and on, and deleted with its keys": async (walk) => {
+  "a list of models that never comes is given up, and names are written instead": async (walk) => {
+    await walk.api("POST", "providers", { name: "walk-mute", protocol: "chat", base_url: walk.fakes.silent });
+    await walk.api("POST", "credentials", { provider: "walk-mute", key: "sk-mute-0123456789" });
+    walk.expect(/failed: .*providers\/try/, /providers\/try.*(abort|ABORTED)/i);
+    const page = await walk.open("/providers?open=walk-mute&tab=models");
+    await page.getByRole("dialog", { name: "walk-mute" }).getByRole("button", { name: t("models.choose") }).click();
+    const dialog = page.getByRole("dialog", { name: t("models.choose") });
+    await dialog.getByText(/^[1-9]\d* seconds? so far/).waitFor();
+    await dialog.getByRole("button", { name: t("common:cancel"), exact: true }).click();
+    await dialog.getByText(t("models.givenUp")).waitFor();
+    walk.assert.equal(await dialog.getByText(t("models.noList")).count(), 0);
+  },
+
+  "one is switched off and on, and deleted with its keys, which can be stopped half way": async (walk) => {
     await walk.api("POST", "providers", { name: "walk-gone", protocol: "chat", base_url: walk.fakes.chat });
-    for (const n of [1, 2]) await walk.api("POST", "credentials", { provider: "walk-gone", key: `sk-gone-0123456789-${n}` });
+    await walk.api("POST", "import", { credentials: Array.from({ length: 12 }, (_, n) => ({ provider: "walk-gone", key: `sk-gone-0123456789-${n}` })) });
     walk.expect(/answered: 409 DELETE/, /console: .*409/, /answered: 404 GET \S+\/providers\/walk-gone/, /console: .*404.*walk-gone/);
     const page = await walk.open("/providers?open=walk-gone");
     const drawer = page.getByRole("dialog", { name: "walk-gone" });
@@ -172,7 +187,16 @@ export default {
     const confirm = page.getByRole("dialog", { name: t("delete.title", { name: "walk-gone" }) });
     await confirm.getByRole("button", { name: t("common:delete"), exact: true }).click();
     await confirm.getByText(t("delete.needed")).waitFor();
-    await confirm.getByLabel(t("delete.keysToo_other", { count: 2 })).check();
+    await confirm.getByLabel(t("delete.keysToo_other", { count: 12 })).check();
+    const slowly = (route) => setTimeout(() => void route.fallback(), 700);
+    await page.route("**/admin/api/credentials/*", slowly);
+    await confirm.getByRole("button", { name: t("delete.withKeys") }).click();
+    await confirm.getByText(/^Deleting its credentials: [1-9]/).waitFor();
+    await confirm.getByRole("button", { name: t("common:cancel"), exact: true }).click();
+    await confirm.getByText(/The provider is still there/).waitFor();
+    const left = (await walk.api("GET", "credentials?provider=walk-gone")).credentials.length;
+    walk.assert(left > 0 && left < 12, `${left} are left`);
+    await page.unroute("**/admin/api/credentials/*", slowly);
     await confirm.getByRole("button", { name: t("delete.withKeys") }).click();
     await page.getByText(t("delete.done", { name: "walk-gone" })).waitFor();
     await walk.api("GET", "providers/walk-gone", undefined, { expect: 404 });

@@ -31,6 +31,7 @@ export default {
     await page.getByText(/is healthy$/).first().waitFor();
     await page.getByRole("button", { name: new RegExp(`^${t("columns.actions")}`) }).first().click();
     await page.getByRole("menuitem", { name: t("acts.disable") }).click();
+    await page.getByRole("dialog", { name: t("disable.title") }).getByRole("button", { name: t("acts.disable"), exact: true }).click();
     await page.getByText(/is switched off$/).first().waitFor();
     await page.getByRole("tab", { name: t("tabs.events") }).click();
     await page.getByRole("row").nth(2).waitFor();

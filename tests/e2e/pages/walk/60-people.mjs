@@ -32,11 +32,18 @@ export default {
     const key = await made.locator("pre").first().innerText();
     walk.assert.match(key, /^pp-/);
     await walk.axe(page);
+    // Nothing but its own button closes it, and whoever leaves without a copy is asked.
+    await page.keyboard.press("Escape");
+    await made.getByRole("link", { name: t("screens.connect") }).click();
+    const leaving = page.getByRole("dialog", { name: t("leave.title") });
+    await leaving.getByRole("button", { name: t("cancel") }).click();
+    await leaving.waitFor({ state: "hidden" });
+    walk.assert.equal(await made.locator("pre").first().innerText(), key);
     // Over plain HTTP from elsewhere browsers give a page no clipboard.
     await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
     await made.getByRole("button", { name: t("copy"), exact: true }).first().click();
     await made.getByRole("button", { name: t("copied"), exact: true }).waitFor();
-    await made.getByRole("button", { name: keys("kept") }).click();
+    await made.getByRole("button", { name: t("secretKept") }).click();
     await made.waitFor({ state: "hidden" });
     walk.assert(!(await page.content()).includes(key), "the text of the key is gone");
     const look = page.getByRole("textbox", { name: t("search"), exact: true });
@@ -51,6 +58,10 @@ export default {
     await page.getByRole("link", { name: t("screens.quotas") }).click();
     const row = page.getByRole("row", { name: /bounded/ });
     await row.getByText("100%").waitFor();
+    await walk.axe(page);
+    // What is left of it stands with the key as well.
+    await row.getByRole("link", { name: /bounded/ }).click();
+    await page.getByRole("dialog", { name: /bounded/ }).getByText(keys("used.left", { left: "0" })).waitFor();
     await walk.axe(page);
   },
 
@@ -76,15 +87,18 @@ export default {
     await page.getByRole("dialog", { name: keys("rotateTitle", { name: "walked on" }) }).getByRole("button", { name: keys("rotate") }).click();
     const rotated = page.getByRole("dialog", { name: keys("rotated", { name: "walked on" }) });
     const next = await rotated.locator("pre").first().innerText();
-    await rotated.getByRole("button", { name: keys("kept") }).click();
+    await rotated.getByRole("button", { name: t("secretKept") }).click();
     for (const text of [key, next]) walk.assert.equal((await walk.client("chat", "chat-fast-1", "hello", { key: text })).status, 200);
 
     await page.getByRole("button", { name: t("disable"), exact: true }).click();
+    await page.getByRole("dialog", { name: keys("disableTitle", { name: "walked on" }) }).getByRole("button", { name: t("disable"), exact: true }).click();
     await page.getByRole("button", { name: t("enable"), exact: true }).waitFor();
     walk.assert.equal((await walk.client("chat", "chat-fast-1", "hello", { key: next })).status, 401);
     await page.getByRole("button", { name: t("delete") }).click();
     await page.getByRole("dialog", { name: keys("deleteTitle", { name: "walked on" }) }).getByRole("button", { name: t("delete") }).click();
     await page.getByText(keys("noneFound")).waitFor();
+    await page.getByRole("button", { name: keys("clear") }).click();
+    await page.getByText(keys("noneFound")).waitFor({ state: "detached" });
     await walk.api("GET", `keys/${id}`, undefined, { expect: 404 });
   },
 
@@ -107,6 +121,10 @@ export default {
     walk.assert.match(page.url(), /\/keys\?new=1$/);
     await page.evaluate(() => history.back());
     await asked.getByRole("button", { name: t("leave.do") }).click();
+    // Going back has closed the form; nothing is lost any more by going on.
+    await page.waitForURL(/\/keys$/);
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.evaluate(() => history.back());
     await page.waitForURL(/\/teams$/);
   },
 
@@ -171,12 +189,14 @@ export default {
     await page.getByRole("option", { name: "研发一组" }).click();
     await walk.axe(page);
     await drawer.getByRole("button", { name: users("make") }).click();
-    await page.getByRole("dialog", { name: "李雷" }).getByRole("button", { name: users("setPassword") }).click();
+    // They have no password yet: it is offered at once.
     const dialog = page.getByRole("dialog", { name: users("passwordOf", { name: "李雷" }) });
+    await dialog.getByText(users("passwordNew")).waitFor();
     await walk.axe(page);
     await dialog.getByRole("button", { name: users("setPassword") }).click();
     const password = await dialog.locator("pre").first().innerText();
-    await dialog.getByRole("button", { name: t("close") }).last().click();
+    await page.keyboard.press("Escape");
+    await dialog.getByRole("button", { name: t("secretKept") }).click();
     // It opens nothing but the change of it.
     const other = await walk.open("/", { as: null });
     await other.getByRole("textbox", { name: t("signIn.name") }).fill("李雷");
@@ -223,10 +243,19 @@ export default {
     await drawer.getByRole("combobox", { name: keys("user") }).fill("deckhand");
     await page.getByRole("option", { name: "deckhand" }).click();
     await drawer.getByRole("button", { name: keys("make") }).click();
-    await page.getByRole("dialog", { name: keys("made", { name: "deck" }) }).getByRole("button", { name: keys("kept") }).click();
+    await page.getByRole("dialog", { name: keys("made", { name: "deck" }) }).getByRole("button", { name: t("secretKept") }).click();
     await page.getByRole("row", { name: /deck.*deckhand/ }).waitFor();
     const { keys: [made] } = await walk.api("GET", "keys?q=deck");
     walk.assert.equal(made.user.name, "deckhand");
+    // Members of the own team can be taken away, those who see to it cannot.
+    const look = (name) => page.getByRole("dialog", { name, exact: true });
+    const buttons = async (name) => {
+      await walk.go(page, `/users?q=${name}`);
+      await openRow(page, name);
+      await look(name).getByRole("button", { name: users("signOut") }).waitFor();
+      return Promise.all([t("edit"), t("delete"), users("setPassword")].map((words) => look(name).getByRole("button", { name: words, exact: true }).count()));
+    };
+    walk.assert.deepEqual([await buttons("deckhand"), await buttons("bosun")], [[1, 1, 0], [0, 0, 0]]);
   },
 
   "they look right": async (walk) => {

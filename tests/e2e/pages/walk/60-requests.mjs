@@ -48,16 +48,19 @@ export default {
     await page.getByText(t("filters.onlyFailed"), { exact: true }).click();
     await page.waitForURL(/failed=/);
     await page.getByRole("button", { name: t("filters.more"), exact: true }).click();
-    await page.getByRole("combobox", { name: t("filters.provider") }).fill("file-chat");
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/provider=file-chat/);
+    // A choice in one field leaves the others where they are.
+    for (const [field, choice, name] of [["provider", "file-chat", "file-chat"], ["outcome", "rate_limited", t("outcomes.rate_limited")]]) {
+      await page.getByRole("combobox", { name: t(`filters.${field}`) }).click();
+      await page.getByRole("option", { name, exact: true }).click();
+      await page.waitForURL(new RegExp(`${field}=${choice}`));
+    }
     await page.keyboard.press("Escape");
     await page.keyboard.press("Escape");
     await rows(page).filter({ hasText: "chat-fast-1" }).first().waitFor({ state: "detached" });
     await rows(page).filter({ hasText: "chat-limit-1" }).first().waitFor();
     await page.reload();
     await rows(page).filter({ hasText: "chat-limit-1" }).first().waitFor();
-    await page.getByRole("button", { name: t("filters.remove", { name: t("filters.failed") }) }).click();
+    for (const name of ["outcome", "failed"]) await page.getByRole("button", { name: t("filters.remove", { name: t(`filters.${name}`) }) }).click();
     await rows(page).filter({ hasText: "chat-fast-1" }).first().waitFor();
     await page.getByRole("textbox", { name: t("filters.q") }).fill("no request holds this");
     await page.getByText(t("empty.narrowed")).waitFor();
@@ -80,10 +83,15 @@ export default {
     await losses.getByText("/seed").waitFor();
     await losses.getByText("/logprobs", { exact: true }).waitFor();
     await walk.axe(page);
-    await walk.shot(page, "requests-detail");
     const before = page.url();
     await page.keyboard.press("j");
     await page.waitForURL((url) => url.href !== before);
+    // What was opened over the list is gone back from.
+    await page.goBack();
+    await drawer(page).waitFor({ state: "detached" });
+    await page.waitForURL(/\/requests\?q=pier$/);
+    await page.goForward();
+    await drawer(page).waitFor();
     await page.keyboard.press("k");
     await page.waitForURL((url) => url.href === before);
     await drawer(page).getByRole("button", { name: t("detail.explain") }).click();
@@ -204,6 +212,7 @@ export default {
   "it looks right": async (walk) => {
     await walk.look("requests", "/requests?q=pier");
     await walk.look("requests-phone", "/requests?q=pier", { size: "phone", namespace: "requests" });
+    await walk.look("requests-detail", "/requests?q=pier", { namespace: "requests", act: (page) => page.locator("[role=row][aria-rowindex]", { hasText: "messages-deep-1" }).first().click() });
     await walk.look("requests-detail-phone", "/requests?q=pier", { size: "phone", namespace: "requests", act: (page) => page.locator("[role=row][aria-rowindex]").first().click() });
   },
 };

@@ -38,6 +38,9 @@ export default {
     await drawer.getByText("chat-*").waitFor();
     await drawer.getByText(/^req_/).waitFor();
     await walk.axe(page);
+    await drawer.getByRole("button", { name: `${t("only")}: ${t("object")}` }).click();
+    await page.waitForURL(/object_kind=teams/);
+    await rows(page).first().click();
     await drawer.getByRole("link", { name: "watched" }).click();
     await page.waitForURL(/\/teams\?id=watched/);
   },

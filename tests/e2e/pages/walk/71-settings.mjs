@@ -62,6 +62,20 @@ export default {
     await walk.axe(page);
   },
 
+  "a mistake in another section is gone to": async (walk) => {
+    const page = await walk.open("/settings");
+    const path = "accounting.drain_tokens";
+    await field(page, path).fill("1e999");
+    await page.getByRole("navigation", { name: t("section") }).getByRole("button", { name: t("sections.retry") }).click();
+    await row(page, path).waitFor({ state: "detached" });
+    await save(page).click();
+    await row(page, path).getByText(t("mistakes.large")).waitFor();
+    await page.waitForFunction((path) => {
+      const { top, bottom } = document.querySelector(`[data-setting="${path}"]`).getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }, path);
+  },
+
   "what somebody else changed meanwhile is explained, and nothing typed is lost": async (walk) => {
     const page = await walk.open("/settings");
     await field(page).fill("11d");

@@ -1,32 +1,48 @@
-import { Anchor, Badge, Drawer, Group, Stack, Text } from '@mantine/core';
+import { ActionIcon, Anchor, Badge, Drawer, Group, Stack, Text, Tooltip } from '@mantine/core';
+import { IconFilter } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { CopyIcon } from '../../widgets/Copy';
 import { Facts } from '../../widgets/Facts';
 import { useFormat } from '../../widgets/format';
 import { JsonView } from '../../widgets/JsonView';
-import { actionWords, type Entry, hasDetail, linkTo, objectName, wasDone } from './audit';
+import { actionWords, type Entry, hasDetail, linkTo, objectName, type Only, wasDone } from './audit';
 
 /** One thing that was done: who, from where, and what was given. */
-export function Detail({ entry, onClose }: { entry: Entry; onClose: () => void }) {
+export function Detail({ entry, onClose, onFilter }: { entry: Entry; onClose: () => void; onFilter: (only: Only) => void }) {
   const { t } = useTranslation(['audit', 'common']);
   const format = useFormat();
   const link = linkTo(entry);
   const name = objectName(entry);
+  const { actor, action, object, object_kind } = entry;
+  /** A value, with a button that shows all that have it. */
+  const filtered = (label: string, only: Only, value: ReactNode) => (
+    <Group gap={2} wrap="nowrap">
+      {value}
+      <Tooltip label={t('only')}>
+        <ActionIcon size="sm" variant="subtle" color="gray" aria-label={`${t('only')}: ${label}`} onClick={() => onFilter(only)}>
+          <IconFilter size={14} />
+        </ActionIcon>
+      </Tooltip>
+    </Group>
+  );
+  const who = <ActorName entry={entry} />;
+  const what = name && (link ? <Anchor component={Link} to={link.to} search={link.search as never} underline="always"><bdi>{name}</bdi></Anchor> : <bdi>{name}</bdi>);
   return (
     <Drawer opened onClose={onClose} size="lg" title={actionWords(entry.action, t as never)} closeButtonProps={{ 'aria-label': t('common:close') }}>
       <Stack gap="md">
         <Facts
           facts={[
             [t('at'), format.time(entry.at)],
-            [t('actor'), <ActorName key="actor" entry={entry} />],
+            [t('actor'), actor.name ? filtered(t('actor'), { actor: actor.name }, who) : who],
             [t('result'), <Result key="result" entry={entry} />],
-            [t('object'), name && (link ? <Anchor component={Link} to={link.to} search={link.search as never} underline="always"><bdi>{name}</bdi></Anchor> : <bdi>{name}</bdi>)],
+            [t('object'), object ? filtered(t('object'), { object, object_kind: object_kind ?? '' }, what) : what],
             [t('objectId'), entry.object && entry.object !== name ? <Copied key="id" text={entry.object} label={t('copyId')} /> : null],
             [t('address'), entry.address],
             [t('request'), <Copied key="request" text={entry.request} label={t('copyRequest')} />],
-            [t('operation'), <code key="operation">{entry.action}</code>],
+            [t('operation'), filtered(t('operation'), { action }, <code>{action}</code>)],
           ]}
         />
         {hasDetail(entry.detail) ? (

@@ -6,7 +6,7 @@ import { getJson } from '../../api/list';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { useFocusBack } from '../../widgets/useFocusBack';
 import { Waiting } from '../../widgets/Waiting';
-import { type Entry, moment } from './audit';
+import { type Entry, moment, type Only } from './audit';
 import { Detail } from './Detail';
 
 interface Props {
@@ -15,10 +15,12 @@ interface Props {
   at: string;
   listed: Entry | undefined;
   onClose: () => void;
+  /** Shows all that have something in common with it. */
+  onFilter: (only: Only) => void;
 }
 
 /** The entry that the address names, also where the list has not come so far. */
-export function Opened({ id, at, listed, onClose }: Props) {
+export function Opened({ id, at, listed, onClose, onFilter }: Props) {
   const { t } = useTranslation(['audit', 'common']);
   const when = moment(at);
   const { data, error, isLoading, refetch } = useQuery({
@@ -30,7 +32,7 @@ export function Opened({ id, at, listed, onClose }: Props) {
   useFocusBack(id !== '');
   if (id === '') return null;
   const entry = listed ?? data;
-  if (entry) return <Detail entry={entry} onClose={onClose} />;
+  if (entry) return <Detail entry={entry} onClose={onClose} onFilter={onFilter} />;
   return (
     <Drawer opened onClose={onClose} size="lg" title={t('common:screens.audit')} closeButtonProps={{ 'aria-label': t('common:close') }}>
       {isLoading ? <Waiting /> : error ? <ProblemAlert problem={error} onRetry={() => void refetch()} /> : <Text size="sm">{t('gone')}</Text>}

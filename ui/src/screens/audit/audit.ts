@@ -2,16 +2,21 @@ import type { Schemas } from '../../api/client';
 
 export type Entry = Schemas['AuditEntry'];
 
-/** What can be done, by the names of the endpoints: those that one would look for. Others can be found by a click on an entry. */
+/** What entries are narrowed to, as the address has it. */
+export type Only = Partial<Record<'actor' | 'action' | 'object_kind' | 'object', string>>;
+
+/** What can be done and is written down, by the names of the endpoints. */
 export const ACTIONS = [
   'signIn', 'signOut', 'setUp', 'changeOwnPassword',
   ...['Provider', 'Credential', 'Pool', 'Route', 'Team', 'User', 'Key'].flatMap((noun) => ['create', 'change', 'delete', 'enable', 'disable'].map((verb) => verb + noun)),
-  'rotateKey', 'setPasswordOfUser', 'endSessionsOfUser', 'forgetUser', 'importCredentials', 'importDefinitions', 'refreshCredential', 'probeCredential',
-  'reviveCredential', 'createToken', 'changeToken', 'deleteToken', 'importTokens', 'deleteTokens',
+  'rotateKey', 'setPasswordOfUser', 'endSessionsOfUser', 'forgetUser', 'tryProvider', 'forgetLearnedOfProvider',
+  'importCredentials', 'refreshCredential', 'probeCredential', 'askQuotaOfCredential', 'reviveCredential',
+  'createToken', 'changeToken', 'deleteToken', 'importTokens', 'deleteTokens', 'refreshToken', 'refreshAllTokens', 'checkToken', 'refreshQuotaOfToken',
+  'changeSettings', 'importDefinitions', 'backUp', 'testNotification',
 ];
 
 /** Kinds of things, by the first part of their address. */
-export const KINDS = ['providers', 'credentials', 'tokens', 'pools', 'routes', 'users', 'teams', 'keys', 'session', 'settings', 'import'];
+export const KINDS = ['providers', 'credentials', 'tokens', 'pools', 'routes', 'users', 'teams', 'keys', 'session', 'settings', 'import', 'backup', 'notifications'];
 
 /** The millisecond that an address names, as what is asked for; null where it names none. */
 export function moment(at: string): { since: number; until: number } | null {

@@ -32,11 +32,8 @@ export default function Audit() {
   const list = useList('/admin/api/audit', 'audit', { ...times, actor: actor.trim(), action, object_kind, object: object.trim() }, { refetchInterval: times.until ? false : 15_000 });
   const shown = useMemo(() => columns(t as never, format), [t, format]);
   const narrowed = [actor, action, object_kind, object].some((text) => text !== '') || range !== 'all' || from !== '';
-  const actions = useMemo(() => [...new Set([...ACTIONS, ...list.rows.map((row) => row.action), ...(action ? [action] : [])])], [list.rows, action]);
-  const kinds = useMemo(
-    () => [...new Set([...KINDS, ...list.rows.flatMap((row) => row.object_kind ?? []), ...(object_kind ? [object_kind] : [])])],
-    [list.rows, object_kind],
-  );
+  const actions = useMemo(() => [...new Set([...ACTIONS, ...(action ? [action] : [])])], [action]);
+  const kinds = useMemo(() => [...new Set([...KINDS, ...(object_kind ? [object_kind] : [])])], [object_kind]);
   const clear = () => setSearch({ ...SEARCH, id: search.id, at: search.at });
 
   return (
@@ -88,7 +85,7 @@ export default function Audit() {
           )
         }
       />
-      <Opened id={search.id} at={search.at} listed={list.rows.find(({ id }) => id === search.id)} onClose={() => setSearch({ id: '', at: '' })} />
+      <Opened id={search.id} at={search.at} listed={list.rows.find(({ id }) => id === search.id)} onClose={() => setSearch({ id: '', at: '' })} onFilter={(only) => setSearch({ ...only, id: '', at: '' })} />
     </>
   );
 }

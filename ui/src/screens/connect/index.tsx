@@ -1,5 +1,4 @@
 import { Autocomplete, SimpleGrid, Stack, Table, Text } from '@mantine/core';
-import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -8,6 +7,7 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { Panel } from '../../widgets/Panel';
 import { useModelNames } from '../../widgets/rules/RulesFields';
 import { useSearch } from '../../widgets/search';
+import { useTypedText } from '../../widgets/SearchInput';
 import { SecretOnce } from '../../widgets/SecretOnce';
 import { ClientCards } from './ClientCards';
 import { addresses } from './clients';
@@ -18,7 +18,8 @@ export default function Connect() {
   const { t } = useTranslation(['connect', 'common']);
   const models = useModelNames();
   const [search, setSearch] = useSearch({ model: '' });
-  const [model] = useDebouncedValue(search.model, 300);
+  const { model } = search;
+  const field = useTypedText(model, (model) => setSearch({ model }));
   const [key, setKey] = useState<string>();
   return (
     <>
@@ -41,7 +42,7 @@ export default function Connect() {
             <Text size="sm" mb="sm">
               {t('modelText')}
             </Text>
-            <Autocomplete label={t('model')} data={models} limit={50} value={search.model} onChange={(model) => setSearch({ model })} />
+            <Autocomplete label={t('model')} data={models} limit={50} {...field} />
           </Panel>
         </SimpleGrid>
         <Panel title={t('programs')}>

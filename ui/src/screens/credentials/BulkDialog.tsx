@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
 import type { Outcome, useBulk } from './useBulk';
 
 const COLOURS: Record<Outcome['result'], string> = { waiting: 'gray', done: 'teal', bad: 'orange', failed: 'red' };
@@ -15,7 +16,7 @@ export function BulkDialog({ bulk }: { bulk: ReturnType<typeof useBulk> }) {
   const { t } = useTranslation(['credentials', 'common']);
   const format = useFormat();
   const [only, setOnly] = useState('all');
-  const { outcomes, act, done, running } = bulk;
+  const { outcomes, act, done, running, stopping, halted } = bulk;
   const count = (result: Outcome['result']) => outcomes.reduce((sum, one) => sum + Number(one.result === result), 0);
   const shown = useMemo(() => (only === 'all' ? outcomes : outcomes.filter((one) => one.result === 'failed' || one.result === 'bad')), [outcomes, only]);
   const columns = useMemo<ColumnDef<Outcome>[]>(
@@ -73,13 +74,21 @@ export function BulkDialog({ bulk }: { bulk: ReturnType<typeof useBulk> }) {
           height="min(44dvh, 400px)"
           empty={<Empty title={t('import.nothingSo')} />}
         />
+        <ProblemAlert problem={halted} />
         <Group justify="flex-end">
           {running ? (
-            <Button variant="default" onClick={bulk.cancel}>
-              {t('bulk.stop')}
+            <Button variant="default" onClick={bulk.stop}>
+              {t(stopping ? 'bulk.leave' : 'bulk.stop')}
             </Button>
           ) : (
-            <Button onClick={bulk.close}>{t('common:close')}</Button>
+            <>
+              {count('failed') + count('waiting') > 0 && (
+                <Button variant="default" onClick={bulk.goOn}>
+                  {t('bulk.goOn', { count: count('failed') + count('waiting') })}
+                </Button>
+              )}
+              <Button onClick={bulk.close}>{t('common:close')}</Button>
+            </>
           )}
         </Group>
       </Stack>

@@ -83,7 +83,7 @@ function BucketRow({ bucket }: { bucket: Bucket }) {
           {bucket.unit && (
             <Text span size="xs" c="dimmed">
               {' '}
-              {bucket.unit}
+              {t(`quota.units.${bucket.unit.toLowerCase()}`, { defaultValue: bucket.unit })}
             </Text>
           )}
         </Text>
@@ -98,7 +98,7 @@ function BucketRow({ bucket }: { bucket: Bucket }) {
       {share !== undefined && <LeftBar share={share} label={`${t('columns.quota')}: ${name}`} />}
       {(bucket.resets_at || bucket.period) && (
         <Text size="xs" c="dimmed" mt={4}>
-          {[bucket.period ?? '', bucket.resets_at ? (resets ? t('quota.resetsIn', { left: resets }) : t('quota.resets', { at: format.time(bucket.resets_at * 1000) })) : ''].filter(Boolean).join(' · ')}
+          {[bucket.period ? t(`quota.periods.${bucket.period.toLowerCase()}`, { defaultValue: bucket.period }) : '', bucket.resets_at ? (resets ? t('quota.resetsIn', { left: resets }) : t('quota.resets', { at: format.time(bucket.resets_at * 1000) })) : ''].filter(Boolean).join(' · ')}
         </Text>
       )}
     </Card>

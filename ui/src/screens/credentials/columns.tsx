@@ -31,6 +31,9 @@ export function useColumns(): ColumnDef<Credential>[] {
               )}
             </Group>
             <Text size="xs" c="dimmed" truncate lh={1.25} ff="monospace">
+              <Text span inherit hiddenFrom="sm">
+                <bdi>{original.provider}</bdi> ·{' '}
+              </Text>
               {original.masked ?? '…'}
             </Text>
           </>

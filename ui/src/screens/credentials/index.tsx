@@ -20,7 +20,7 @@ import { Statistics } from './Statistics';
 import { useBulk } from './useBulk';
 import { useSelection } from './useSelection';
 
-/** More than these are not deleted without typing the number. */
+/** More than these are not deleted without typing the number, and nothing is done to them that is not asked about first. */
 const FEW = 5;
 const MANY = 500;
 
@@ -38,9 +38,12 @@ export default function Credentials() {
   const picked = useSelection(filter, list.rows);
   const bulk = useBulk();
   const [deleting, setDeleting] = useState<{ id: string; label: string }[]>([]);
+  const [asking, setAsking] = useState<{ act: Exclude<Act, 'delete' | 'enable'>; targets: { id: string; label: string }[]; open: boolean } | null>(null);
   const run = (act: Act) => {
-    if (act === 'delete') setDeleting(picked.targets());
-    else void bulk.run(act, picked.targets());
+    const targets = picked.targets();
+    if (act === 'delete') setDeleting(targets);
+    else if (act === 'enable' || targets.length <= FEW) void bulk.run(act, targets);
+    else setAsking({ act, targets, open: true });
   };
   const filtered = Object.values(filter).some(Boolean);
   const more = list.hasMore && picked.count >= list.rows.length;
@@ -71,6 +74,7 @@ export default function Credentials() {
         onOpen={(row) => set({ open: row.id })}
         selection={picked.selection}
         onSelection={picked.setSelection}
+        name={({ provider, label }) => `${provider} · ${label}`}
         empty={
           filtered ? (
             <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => set(NO_FILTER)}>{t('empty.clear')}</Button>} />
@@ -109,6 +113,21 @@ export default function Credentials() {
         )}
         {t('delete.text')}
       </Confirm>
+      {asking && (
+        <Confirm
+          opened={asking.open}
+          onClose={() => setAsking({ ...asking, open: false })}
+          title={t('bulk.ask.title', { act: t(`acts.${asking.act}`), count: asking.targets.length })}
+          action={t(`acts.${asking.act}`)}
+          typed={asking.targets.length > MANY ? String(asking.targets.length) : undefined}
+          onConfirm={() => {
+            void bulk.run(asking.act, asking.targets);
+            setAsking({ ...asking, open: false });
+          }}
+        >
+          {t(`bulk.ask.${asking.act}`)}
+        </Confirm>
+      )}
       <BulkDialog bulk={bulk} />
     </>
   );

@@ -15,7 +15,7 @@ import { Waiting } from '../../widgets/Waiting';
 import { useAmountWords, useLimitWords } from '../../widgets/rules/RulesSummary';
 import type { Limit } from '../../widgets/rules/rules';
 import { stateOf } from '../keys/key';
-import { colourOf, usedShare } from '../quotas/standing';
+import { colourOf, usedShare } from '../../widgets/standing';
 import { monthStart } from './month';
 
 /** What belongs to whoever is signed in and is no admin: keys, use, limits, models, and the way to connect. */

@@ -1,5 +1,4 @@
 import { Button, Divider, Drawer, Group, NumberInput, Stack, Text } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -11,21 +10,25 @@ import { Facts } from '../../widgets/Facts';
 import { useFormat } from '../../widgets/format';
 import { RulesSummary } from '../../widgets/rules/RulesSummary';
 import { type Key, stateOf } from './key';
+import { Used } from '../../widgets/Used';
 
 const REFRESHES = ['/admin/api/keys', '/admin/api/quotas', '/admin/api/users', '/admin/api/teams'];
+
+/** What is asked about before it is done, besides replacing its text. */
+const ACTS = ['delete', 'disable'] as const;
 
 /** Everything about a key, and what can be done with it. */
 export function KeyDrawer({ of, onClose, onEdit, onRotated }: { of: Key; onClose: () => void; onEdit: () => void; onRotated: (key: Key) => void }) {
   const { t } = useTranslation(['keys', 'common']);
   const format = useFormat();
-  const [asked, setAsked] = useState<'rotate' | 'delete' | null>(null);
+  const [asked, setAsked] = useState<(typeof ACTS)[number] | 'rotate' | null>(null);
   const [overlap, setOverlap] = useState<number | string>(24);
   const path = { params: { path: { id: of.id } } };
-  const toggle = useAct(() => api.POST(of.enabled ? '/admin/api/keys/{id}/disable' : '/admin/api/keys/{id}/enable', path), {
-    refreshes: REFRESHES,
-    done: t('common:saved'),
-  });
-  const remove = useChange(() => api.DELETE('/admin/api/keys/{id}', path), { refreshes: REFRESHES, onDone: onClose });
+  const enable = useAct(() => api.POST('/admin/api/keys/{id}/enable', path), { refreshes: REFRESHES, done: t('common:saved') });
+  const acts = {
+    delete: useChange(() => api.DELETE('/admin/api/keys/{id}', path), { refreshes: REFRESHES, onDone: onClose }),
+    disable: useChange(() => api.POST('/admin/api/keys/{id}/disable', path), { refreshes: REFRESHES, onDone: () => setAsked(null) }),
+  };
   const rotate = useChange(
     async () => (await api.POST('/admin/api/keys/{id}/rotate', { ...path, body: { overlap_seconds: Math.round(Number(overlap) * 3600) } })).data as Key,
     { refreshes: REFRESHES, onDone: (key) => (setAsked(null), onRotated(key)) },
@@ -49,34 +52,42 @@ export function KeyDrawer({ of, onClose, onEdit, onRotated }: { of: Key; onClose
           <Divider />
           <RulesSummary rules={of} />
           <Divider />
+          <Used kind="key" of={of} />
+          <Divider />
           <Group gap="xs">
             <Button onClick={onEdit}>{t('common:edit')}</Button>
             <Button variant="default" onClick={() => setAsked('rotate')}>
               {t('rotate')}
             </Button>
-            <Button variant="default" loading={toggle.isPending} onClick={() => toggle.run()}>
-              {of.enabled ? t('common:disable') : t('common:enable')}
-            </Button>
-            <Button variant="default" component={Link} to="/requests" search={{ of_key: of.id } as never}>
-              {t('common:screens.requests')}
-            </Button>
+            {of.enabled ? (
+              <Button variant="default" onClick={() => setAsked('disable')}>
+                {t('common:disable')}
+              </Button>
+            ) : (
+              <Button variant="default" loading={enable.isPending} onClick={() => enable.run()}>
+                {t('common:enable')}
+              </Button>
+            )}
             <Button color="red" variant="light" onClick={() => setAsked('delete')}>
               {t('common:delete')}
             </Button>
           </Group>
         </Stack>
       </Drawer>
-      <Confirm
-        opened={asked === 'delete'}
-        onClose={() => (setAsked(null), remove.reset())}
-        title={t('deleteTitle', { name: of.name })}
-        action={t('common:delete')}
-        onConfirm={() => remove.mutate()}
-        pending={remove.isPending}
-        problem={remove.error}
-      >
-        {t('deleteText')}
-      </Confirm>
+      {ACTS.map((act) => (
+        <Confirm
+          key={act}
+          opened={asked === act}
+          onClose={() => (setAsked(null), acts[act].reset())}
+          title={t(`${act}Title`, { name: of.name })}
+          action={t(`common:${act}`)}
+          onConfirm={() => acts[act].mutate()}
+          pending={acts[act].isPending}
+          problem={acts[act].error}
+        >
+          {t(`${act}Text`)}
+        </Confirm>
+      ))}
       <Confirm
         opened={asked === 'rotate'}
         onClose={() => (setAsked(null), rotate.reset())}

@@ -22,7 +22,6 @@ export function KeyEditor(props: EditorProps<Key>) {
       initial={draft(of)}
       save={(draft, revision) => saveKey(draft, of, revision)}
       refreshes={REFRESHES}
-      fields={['user', 'team', 'expires_at']}
     >
       {({ draft: values, set, fieldErrors }) => (
         <>

@@ -1,11 +1,11 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Button, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { Code } from '../../widgets/Copy';
 import { curlLine } from '../../widgets/curl';
+import { SecretDialog } from '../../widgets/SecretDialog';
 import { useModelNames } from '../../widgets/rules/RulesFields';
-import { SecretOnce } from '../../widgets/SecretOnce';
 import { sample } from '../routes/pattern';
 import type { Key } from './key';
 
@@ -17,18 +17,23 @@ export function KeyMade({ made, rotated, onClose }: { made: Key; rotated: boolea
   const names = useModelNames(made.models.length > 0);
   const curl = curlLine(window.location.origin, made.models[0] === undefined ? 'echo' : sample(made.models[0], [], names), text);
   return (
-    <Modal opened onClose={onClose} title={rotated ? t('rotated', { name: made.name }) : t('made', { name: made.name })} closeOnClickOutside={false} closeButtonProps={{ 'aria-label': t('common:close') }}>
-      <Stack>
-        <SecretOnce secret={text} label={t('key')} />
-        <Text size="sm">{t('tryIt')}</Text>
-        <Code text={curl} label={t('tryIt')} />
-        <Group justify="flex-end">
-          <Button component={Link} to="/connect" variant="default" onClick={onClose}>
-            {t('common:screens.connect')}
-          </Button>
-          <Button onClick={onClose}>{t('kept')}</Button>
-        </Group>
-      </Stack>
-    </Modal>
+    <SecretDialog
+      title={rotated ? t('rotated', { name: made.name }) : t('made', { name: made.name })}
+      secret={text}
+      label={t('key')}
+      onClose={onClose}
+      actions={
+        <Button component={Link} to="/connect" variant="default">
+          {t('common:screens.connect')}
+        </Button>
+      }
+    >
+      {(taken) => (
+        <>
+          <Text size="sm">{t('tryIt')}</Text>
+          <Code text={curl} label={t('tryIt')} onCopied={taken} />
+        </>
+      )}
+    </SecretDialog>
   );
 }

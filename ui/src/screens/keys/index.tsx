@@ -5,6 +5,7 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
+import { useMay, useStatus } from '../../app/session';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
@@ -27,6 +28,8 @@ export default function Keys() {
   const words = useLimitWords();
   const [search, setSearch] = useSearch({ q: '', enabled: '', user: '', team: '', id: '', new: '' });
   const list = useList('/admin/api/keys', 'keys', { q: search.q, enabled: search.enabled, user: search.user, team: search.team });
+  // Only admins know whether clients are let in without a key.
+  const open = useStatus(useMay()('admin')).data?.open ?? false;
   const [made, setMade] = useState<{ key: Key; rotated: boolean } | null>(null);
 
   const columns = useMemo<ColumnDef<Key>[]>(
@@ -61,6 +64,7 @@ export default function Keys() {
     ],
     [t, format, words],
   );
+  const narrowed = [search.q, search.enabled, search.user, search.team].some((text) => text !== '');
 
   return (
     <>
@@ -96,9 +100,13 @@ export default function Keys() {
         id={(key) => key.id}
         onOpen={(key) => setSearch({ id: key.id })}
         empty={
-          <Empty title={search.q || search.enabled || search.user || search.team ? t('noneFound') : t('none')} action={<Button onClick={() => setSearch({ new: '1' })}>{t('make')}</Button>}>
-            {t('noneText')}
-          </Empty>
+          narrowed ? (
+            <Empty title={t('noneFound')} action={<Button variant="default" onClick={() => setSearch({ q: '', enabled: '', user: '', team: '' })}>{t('clear')}</Button>} />
+          ) : (
+            <Empty title={t('none')} action={<Button onClick={() => setSearch({ new: '1' })}>{t('make')}</Button>}>
+              {t(open ? 'noneTextOpen' : 'noneText')}
+            </Empty>
+          )
         }
       />
       <Opened<Key>

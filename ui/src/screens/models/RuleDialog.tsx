@@ -117,7 +117,7 @@ function Form({ name, onClose }: { name: string; onClose: () => void }) {
             </Stack>
           )}
         </div>
-        <ProblemAlert problem={save.error} shownElsewhere={Object.keys(errors)} />
+        <ProblemAlert problem={save.error} />
         <Group justify="space-between">
           <Anchor component={Link} to="/pools" search={{ new: 'own' } as never} size="sm">
             {t('rule.pool')}

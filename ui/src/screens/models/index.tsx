@@ -1,6 +1,6 @@
-import { Button, Drawer, Group, Select, TextInput } from '@mantine/core';
-import { useDebouncedValue, useMediaQuery } from '@mantine/hooks';
-import { IconPlus, IconSearch } from '@tabler/icons-react';
+import { Button, Drawer, Group, Select } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { IconPlus } from '@tabler/icons-react';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,6 +10,7 @@ import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import { inOrder, keyOf } from '../routes/route';
 import { useColumns } from './columns';
 import { type Entry, KINDS, rulesOf } from './model';
@@ -23,7 +24,7 @@ export default function Screen() {
   const navigate = useNavigate();
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false }) ?? false;
   const [search, setSearch] = useSearch({ q: '', kind: '', provider: '', open: '', rule: '', for: '' });
-  const [q] = useDebouncedValue(search.q.trim(), 200);
+  const q = search.q.trim();
   const onlyRules = search.kind === 'rule';
   const list = useList('/admin/api/models', 'models', { q, kind: onlyRules ? '' : search.kind, provider: search.provider }, { enabled: !onlyRules });
   const routes = useAll('/admin/api/routes', 'routes', {}, { staleTime: 15_000 });
@@ -58,7 +59,7 @@ export default function Screen() {
         </Button>
       </PageHeader>
       <Group mb="sm" gap="sm">
-        <TextInput leftSection={<IconSearch size={15} />} placeholder={t('search')} aria-label={t('search')} value={search.q} onChange={(event) => setSearch({ q: event.currentTarget.value })} w={{ base: '100%', xs: 280 }} />
+        <SearchInput label={t('search')} value={search.q} onSearch={(q) => setSearch({ q })} w={{ base: '100%', xs: 280 }} />
         <Select
           aria-label={t('columns.kind')}
           data={[{ value: '', label: t('allKinds') }, ...KINDS.map((value) => ({ value, label: t(`kindsLong.${value}`) }))]}

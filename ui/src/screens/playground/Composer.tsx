@@ -1,6 +1,6 @@
 import { ActionIcon, Alert, FileButton, Group, Text, Textarea, Tooltip } from '@mantine/core';
 import { IconPhoto, IconTrash, IconX } from '@tabler/icons-react';
-import { type DragEvent, useState } from 'react';
+import { type DragEvent, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '../../widgets/format';
@@ -15,6 +15,8 @@ export function Composer({ play, ...sending }: SendingProps) {
   const format = useFormat();
   const [over, setOver] = useState(false);
   const [refused, setRefused] = useState<Refused[]>([]);
+  // Otherwise the same file, chosen once more, would be no change.
+  const reset = useRef<() => void>(null);
   const { input, images, busy, reading } = play;
   const add = async (files: readonly File[]) => files.length > 0 && setRefused(await play.addImages(files));
   const nothing = input.trim() === '' && images.length === 0;
@@ -78,7 +80,7 @@ export function Composer({ play, ...sending }: SendingProps) {
       />
       <Group justify="space-between" gap="xs" mt={4}>
         <Group gap={4}>
-          <FileButton accept={IMAGE_TYPES.join(',')} multiple onChange={(files) => void add(files)}>
+          <FileButton accept={IMAGE_TYPES.join(',')} multiple resetRef={reset} onChange={(files) => (void add(files), reset.current?.())}>
             {(props) => (
               <Tooltip label={t('images.add', { size: format.number(MOST_BYTES / 1024 / 1024), count: MOST_IMAGES })} multiline maw={300}>
                 <ActionIcon {...props} variant="subtle" color="gray" size="lg" aria-label={t('images.label')}>

@@ -3,7 +3,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { CopyIcon } from '../../widgets/Copy';
+import { CopyButton } from '../../widgets/Copy';
 import { useFormat } from '../../widgets/format';
 import { JsonView } from '../../widgets/JsonView';
 import type { Exchange, RawEvent } from './exchange';
@@ -26,7 +26,7 @@ export function Events({ exchange }: { exchange: Exchange | null }) {
           {exchange.status !== null && ` · HTTP ${exchange.status}`}
           {exchange.firstMs !== null && ` · ${t('facts.first', { value: format.duration(exchange.firstMs) })}`}
         </Text>
-        <CopyIcon text={exchange.events.map(written).join('')} label={t('events.copy')} />
+        <CopyButton make={() => exchange.events.map(written).join('')} label={t('events.copy')} />
       </Group>
       <List events={exchange.events} count={exchange.events.length} />
     </>

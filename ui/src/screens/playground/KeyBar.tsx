@@ -44,6 +44,7 @@ export function KeyNeeded({ client, refused }: { client: ClientKey; refused: boo
   const { t } = useTranslation(['playground', 'common']);
   const [text, setText] = useState('');
   const make = useChange(client.make);
+  if (client.problem) return <ProblemAlert problem={client.problem} onRetry={client.retry} />;
   if (client.state !== 'needed' && !refused) return null;
   return (
     <Alert color="blue" variant="light" icon={<IconKey />} title={refused ? t('key.refused') : t('key.needed')} mb="md">

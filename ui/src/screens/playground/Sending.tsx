@@ -8,7 +8,7 @@ export interface SendingProps {
   play: PlaygroundState;
   ready: boolean;
   /** What is missing. */
-  why: 'key' | 'model' | 'tools' | 'body' | null;
+  why: 'unknown' | 'key' | 'model' | 'tools' | 'body' | null;
   /** Leads to the tools. */
   onMend: () => void;
 }

@@ -63,8 +63,12 @@ export function useClientKey() {
   const offer = useQuery({ ...setupQuery, enabled: !admin && now === null, staleTime: 30_000 });
   const open = admin ? status.data?.open : offer.data?.open;
   const state: KeyState = now ? 'held' : open === undefined ? 'unknown' : open ? 'open' : 'needed';
+  const asked = admin ? status : offer;
   return {
     state,
+    /** Why it could not be found out whether a key is needed. */
+    problem: state === 'unknown' ? asked.error : null,
+    retry: () => void asked.refetch(),
     held: now,
     key: now?.key ?? null,
     turn,

@@ -98,6 +98,11 @@ export function openCalls(lane: Lane): ToolCall[] {
   return last?.role === 'assistant' ? last.parts.filter((part) => part.kind === 'call') : [];
 }
 
+/** What the reader typed as the results of those calls. */
+export function resultsOf(lane: Lane): Part[] {
+  return openCalls(lane).map(({ id, name }, index): Part => ({ kind: 'result', id, name, text: lane.results[index] ?? '' }));
+}
+
 /** Whether the last thing said waits for an answer that has not come. */
 export function unanswered(lane: Lane): boolean {
   return lane.running === null && lane.turns.at(-1)?.role === 'user';
@@ -129,6 +134,23 @@ export function caughtUp(second: Lane, first: Lane): Lane {
   // Results belong to calls that only the first has made.
   const at = first.turns.findIndex(({ id, role, parts }) => role === 'user' && id > heard && !parts.some(({ kind }) => kind === 'result'));
   return at < 0 ? lane : { ...lane, turns: [...lane.turns, ...first.turns.slice(at)], last: null };
+}
+
+/** What stands for a message where none is typed yet. */
+export const EXAMPLE = 'Hello';
+
+/** What is typed, as it is said. */
+export function partsOf(input: string, images: readonly Image[]): Part[] {
+  return [...(input.trim() ? [{ kind: 'text' as const, text: input }] : []), ...images];
+}
+
+/** A lane as it is asked next: with what is typed, or as it was asked last. A request ends with what the caller says. */
+export function nextOf(lane: Lane, input: string, images: readonly Image[]): Lane {
+  const typed = partsOf(input, images);
+  if (typed.length > 0) return say(lane, 0, typed);
+  if (openCalls(lane).length > 0) return say(lane, 0, resultsOf(lane));
+  const last = lane.turns.findLastIndex(({ role }) => role === 'user');
+  return last < 0 ? say(lane, 0, [{ kind: 'text', text: EXAMPLE }]) : { ...lane, turns: lane.turns.slice(0, last + 1) };
 }
 
 /** Whether an answer is forgotten with the turn. */

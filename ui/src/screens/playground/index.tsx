@@ -22,7 +22,7 @@ import { usePlayground } from './usePlayground';
 /** Asks models as clients do, in each of their protocols, and shows what goes over the wire. */
 export default function PlaygroundScreen() {
   const { t } = useTranslation(['playground', 'requests', 'common']);
-  const [search, setSearch] = useSearch({ model: '', protocol: '', tab: 'settings' });
+  const [search, setSearch] = useSearch({ model: '', protocol: '', tab: 'settings', wide: '' });
   const client = useClientKey();
   const play = usePlayground(client.key);
   const models = useModels(client.key, client.turn, client.state === 'open');
@@ -31,9 +31,9 @@ export default function PlaygroundScreen() {
   const [mending, setMending] = useState(false);
   const refused = lanes.some((lane) => lane.last?.fault === 'client_auth');
   const allowed = client.state === 'open' || client.state === 'held';
-  const why: SendingProps['why'] = client.state === 'needed' ? 'key' : lanes.some((lane) => play.modelOf(lane).trim() === '') ? 'model' : play.wrong;
+  const why: SendingProps['why'] = client.state === 'needed' ? 'key' : client.problem ? 'unknown' : lanes.some((lane) => play.modelOf(lane).trim() === '') ? 'model' : play.wrong;
   const ready = allowed && why === null;
-  const sending = { ready, why, onMend: () => (setSearch({ tab: 'settings' }), setMending(true)) };
+  const sending = { ready, why, onMend: () => (setSearch({ tab: 'settings', wide: '' }), setMending(true)) };
 
   // A request from elsewhere, and what the address asks for, are taken up once.
   const begun = useRef(false);
@@ -64,7 +64,7 @@ export default function PlaygroundScreen() {
         />
       </PageHeader>
       <KeyNeeded client={client} refused={refused} />
-      <div className={classes.grid} data-two={two || undefined}>
+      <div className={classes.grid} data-two={two || undefined} data-wide={search.wide || undefined}>
         <div className={classes.lanes}>
           <div className={classes.lanes} data-two={two || undefined}>
             {lanes.map((lane, at) => {
@@ -90,7 +90,7 @@ export default function PlaygroundScreen() {
           {raw === null ? <Composer play={play} {...sending} /> : <RawEditor play={play} {...sending} />}
           {two && <Compare lanes={lanes} />}
         </div>
-        <Inspector play={play} tab={search.tab} onTab={(tab) => setSearch({ tab })} caller={client.held?.made?.name} mending={mending} onMended={() => setMending(false)} />
+        <Inspector play={play} tab={search.tab} onTab={(tab) => setSearch({ tab })} wide={search.wide !== ''} onWide={(wide) => setSearch({ wide: wide ? '1' : '' })} caller={client.held?.made?.name} mending={mending} onMended={() => setMending(false)} />
       </div>
     </>
   );

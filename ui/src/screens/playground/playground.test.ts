@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { caughtUp, cutAt, cutsAnswer, draftOf, ended, newLane, openCalls, readRaw, readTools, say, SETTINGS, typedOf, unanswered } from './conversation';
+import { caughtUp, cutAt, cutsAnswer, draftOf, ended, EXAMPLE, newLane, nextOf, openCalls, readRaw, readTools, say, SETTINGS, typedOf, unanswered } from './conversation';
 import { begun, exchange, type Exchange, type Sent } from './exchange';
 import { better, speed } from './figures';
 import { handOver, takeOver } from './handover';
@@ -61,6 +61,16 @@ describe('conversations', () => {
     expect(cutAt(lane, 3).turns.map(({ id }) => id)).toEqual([1, 2]);
     expect(cutAt(lane, 9)).toBe(lane);
     expect(typedOf({ role: 'user', parts: [{ kind: 'text', text: 'a' }, { kind: 'image', type: 'image/png', data: 'A' }, { kind: 'text', text: 'b' }] })).toEqual({ text: 'a\nb', images: [{ kind: 'image', type: 'image/png', data: 'A' }] });
+  });
+
+  it('asks next with what is typed, with results of tools, as it was asked last, or with an example', () => {
+    const texts = (lane: ReturnType<typeof nextOf>) => lane.turns.map(({ role, parts }) => `${role}: ${parts.map((part) => ('text' in part ? part.text : part.kind)).join()}`);
+    const answered = ended(asked, 2, done());
+    expect(texts(nextOf(answered, 'More', []))).toEqual(['user: Hello', 'assistant: Hi', 'user: More']);
+    expect(texts(nextOf(answered, ' ', []))).toEqual(['user: Hello']);
+    expect(texts(nextOf(newLane('chat', 'm'), '', []))).toEqual([`user: ${EXAMPLE}`]);
+    const called = ended(asked, 2, done({ answer: { ...begun(SENT).answer, parts: [{ kind: 'call', id: 'c', name: 'f', args: '{}' }] } }));
+    expect(texts(nextOf({ ...called, results: ['sunny'] }, '', []))).toEqual(['user: Hello', 'assistant: call', 'user: sunny']);
   });
 
   it('reads settings as they are typed', () => {
@@ -158,6 +168,7 @@ describe('figures and files', () => {
     const usage = { input: 1, cacheRead: null, cacheWrite: null, output: 50, reasoning: null };
     expect(speed({ answer: { ...begun(SENT).answer, usage }, firstMs: 500, totalMs: 1500 })).toBe(50);
     expect(speed({ answer: { ...begun(SENT).answer, usage }, firstMs: null, totalMs: 1500 })).toBeNull();
+    expect(speed({ answer: { ...begun(SENT).answer, usage }, firstMs: 1499, totalMs: 1500 })).toBeNull();
   });
 
   it('tells which is better', () => {

@@ -1,13 +1,13 @@
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
 import { personalTo } from '../../app/session';
-import { caughtUp, cutAt, cutsAnswer, draftOf, ended, type Lane, newLane, openCalls, readRaw, readTools, say, type Settings, SETTINGS, typedOf } from './conversation';
+import { caughtUp, cutAt, cutsAnswer, draftOf, ended, type Lane, newLane, nextOf, partsOf, readRaw, readTools, resultsOf, say, type Settings, SETTINGS, typedOf } from './conversation';
 import { begun, exchange, type Exchange } from './exchange';
 import type { Handover } from './handover';
 import { readImage, type Refused, sortFiles } from './images';
 import { SPEECH } from './protocols';
 import { geminiPath } from './protocols/gemini';
-import type { ClientProtocol, Image, Part, Tool } from './protocols/neutral';
+import type { ClientProtocol, Image, Tool } from './protocols/neutral';
 
 export interface Playground {
   /** The targets of the conversation, and the one that gets what is written by hand. Those that are not shown stay as they are. */
@@ -92,6 +92,7 @@ function tools(): Tool[] | null {
 }
 
 type Shown = { settings: Settings; raw: string | null };
+type Typed = Pick<Playground, 'input' | 'images'>;
 
 /** What is written by hand, where that is shown. */
 function shown({ settings, raw, byHand }: Playground): Shown {
@@ -111,7 +112,7 @@ function withModel(raw: string, model: string): string {
   return 'body' in read ? JSON.stringify({ ...read.body, model }, null, 2) : raw;
 }
 
-/** The request that a lane would send now. */
+/** The request that a lane sends as it stands. */
 export function wireOf(lane: Lane, { settings, raw }: Shown): { path: string; body: Record<string, unknown>; stream: boolean } | null {
   if (raw !== null) {
     const read = readRaw(raw);
@@ -124,6 +125,9 @@ export function wireOf(lane: Lane, { settings, raw }: Shown): { path: string; bo
   if (list === null) return null;
   return { ...SPEECH[lane.protocol].request(draftOf(lane, settings, list)), stream: settings.stream };
 }
+
+/** The request that a lane would send next. */
+export const nextWireOf = (lane: Lane, play: Shown & Typed) => wireOf(play.raw === null ? nextOf(lane, play.input, play.images) : lane, play);
 
 /** Asks one target, and takes its answer into the conversation. */
 async function ask(at: number, key: string | null): Promise<void> {
@@ -146,7 +150,7 @@ async function ask(at: number, key: string | null): Promise<void> {
 
 /** The body as the conversation would send it now. */
 function bodyNow(): string {
-  const lane = laneAt(FIRST);
+  const lane = nextOf(laneAt(FIRST), state.input, state.images);
   return JSON.stringify(SPEECH[lane.protocol].request(draftOf(lane, state.settings, tools() ?? [])).body, null, 2);
 }
 
@@ -210,7 +214,7 @@ export function usePlayground(key: string | null) {
     /** Says what was typed to every target. */
     send: () => {
       if (!state.byHand) {
-        const parts: Part[] = [...(state.input.trim() ? [{ kind: 'text' as const, text: state.input }] : []), ...state.images];
+        const parts = partsOf(state.input, state.images);
         if (parts.length === 0 || state.reading > 0 || tools() === null) return;
         ids += 1;
         for (const at of shownAt(state)) setLane(at, (lane) => say(lane, ids, parts));
@@ -223,10 +227,8 @@ export function usePlayground(key: string | null) {
     setResults: on((at, results: readonly string[]) => setLane(at, (lane) => ({ ...lane, results }))),
     /** Goes on after tools were called. */
     giveResults: on((at) => {
-      const lane = laneAt(at);
-      const parts = openCalls(lane).map(({ id, name }, index): Part => ({ kind: 'result', id, name, text: lane.results[index] ?? '' }));
       ids += 1;
-      setLane(at, (lane) => say(lane, ids, parts));
+      setLane(at, (lane) => say(lane, ids, resultsOf(lane)));
       void ask(at, latest.current);
     }),
     /** Takes a turn back into the field, with everything after it. */

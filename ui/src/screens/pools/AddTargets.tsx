@@ -1,27 +1,44 @@
 import { Button, Checkbox, Group, Loader, Modal, Select, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
 import { IconPlus, IconSearch } from '@tabler/icons-react';
-import { useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { useCallback, useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { ProblemAlert } from '../../widgets/ProblemAlert';
+import { useUnsaved } from '../../widgets/unsaved';
 import { OptionList } from './OptionList';
 import { found, useModelsOf, useTargets } from './useTargets';
 
 /** Chooses targets: by provider, by search, or typed by hand. */
 export function AddTargets({ opened, onClose, there, except, onAdd }: { opened: boolean; onClose: () => void; there: string[]; except?: string; onAdd: (targets: string[]) => void }) {
   const { t } = useTranslation(['pools', 'common']);
+  const [dirty, setDirty] = useState(false);
+  const { leave, settle } = useUnsaved(dirty, 'open', 'new');
+  const add = (targets: string[]) => {
+    settle();
+    onAdd(targets);
+    onClose();
+  };
   return (
-    <Modal opened={opened} onClose={onClose} title={t('add.title')} size="lg">
-      {opened && <Choice there={there} except={except} onAdd={(targets) => (onAdd(targets), onClose())} />}
+    <Modal opened={opened} onClose={() => void leave(onClose)} closeOnClickOutside={false} title={t('add.title')} size="lg">
+      {opened && <Choice there={there} except={except} onDirty={setDirty} onAdd={add} />}
     </Modal>
   );
 }
 
-function Choice({ there, except, onAdd }: { there: string[]; except?: string; onAdd: (targets: string[]) => void }) {
+interface ChoiceProps {
+  there: string[];
+  except?: string;
+  /** Whether anything is ticked. */
+  onDirty: (dirty: boolean) => void;
+  onAdd: (targets: string[]) => void;
+}
+
+function Choice({ there, except, onDirty, onAdd }: ChoiceProps) {
   const { t } = useTranslation(['pools', 'common']);
   const [provider, setProvider] = useState('');
   const [typed, setTyped] = useState('');
   const [chosen, setChosen] = useState<string[]>([]);
+  useEffect(() => onDirty(chosen.length > 0), [chosen, onDirty]);
   const known = useTargets();
   const own = useModelsOf(provider);
   const options = useMemo(() => {

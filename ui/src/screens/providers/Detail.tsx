@@ -59,7 +59,7 @@ export function Detail({ name, tab, onTab, onClose, onDelete }: Props) {
             <Overview provider={provider} onDelete={() => onDelete(provider)} />
           </Tabs.Panel>
           <Tabs.Panel value="models">
-            <DetailModels provider={provider} />
+            <DetailModels key={provider.name} provider={provider} />
           </Tabs.Panel>
           <Tabs.Panel value="credentials">
             <DetailCredentials provider={provider} />

@@ -1,14 +1,12 @@
 import { ActionIcon, Badge, Button, Group, Stack, Text, TextInput, Tooltip, VisuallyHidden } from '@mantine/core';
 import { IconListCheck, IconListSearch, IconPlayerPlay, IconSearch } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { api, type Schemas } from '../../api/client';
+import type { Schemas } from '../../api/client';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
-import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { StateBadge } from '../../widgets/StateBadge';
 import { isChat } from './add/draft';
 import { TryReport } from './add/TryReport';
@@ -28,19 +26,18 @@ interface Row {
 export function DetailModels({ provider }: { provider: Provider }) {
   const { t } = useTranslation(['providers', 'common']);
   const [text, setText] = useState('');
-  const [asked, setAsked] = useState(false);
+  // What it says it has; `null` as long as it did not say.
+  const [offered, setOffered] = useState<string[] | null>(null);
   const [choosing, setChoosing] = useState(false);
   const attempt = useTry();
   const { run } = attempt;
-  const params = { path: { id: provider.name } };
-  const own = useQuery({
-    queryKey: ['get', '/admin/api/providers', provider.name, 'models'],
-    queryFn: async ({ signal }) => (await api.GET('/admin/api/providers/{id}/models', { params, signal })).data as Schemas['ModelsOfProvider'],
-    enabled: asked,
-    retry: false,
-    staleTime: 0,
-    gcTime: 0,
-  });
+  // It may take long, or nothing comes: asked for in the way of a test, so that it is seen, given up and explained like one.
+  const list = useTry();
+  const askList = async () => {
+    const told = await list.run({ provider: provider.name });
+    // Some services list a model twice.
+    if (told?.outcome === 'answered') setOffered([...new Set(told.models)]);
+  };
   const rows = useMemo(() => {
     const found = new Map<string, Row>();
     const get = (model: string) => {
@@ -49,11 +46,11 @@ export function DetailModels({ provider }: { provider: Provider }) {
       return row;
     };
     for (const model of provider.models ?? []) get(model).served = true;
-    for (const model of own.data?.models ?? []) get(model).offered = true;
+    for (const model of offered ?? []) get(model).offered = true;
     for (const resting of provider.resting_models ?? []) get(resting.model).resting = resting;
     const words = text.trim().toLowerCase();
     return [...found.values()].filter((row) => row.model.toLowerCase().includes(words));
-  }, [provider, own.data, text]);
+  }, [provider, offered, text]);
   const columns = useMemo<ColumnDef<Row>[]>(
     () => [
       { id: 'model', accessorKey: 'model', header: t('columns.model'), meta: { width: 'minmax(160px, 1fr)' }, cell: ({ row: { original } }) => <bdi title={original.model}>{original.model}</bdi> },
@@ -65,7 +62,7 @@ export function DetailModels({ provider }: { provider: Provider }) {
           <Group gap={4} wrap="nowrap">
             {original.resting && <StateBadge state={original.resting.state} until={original.resting.until} reason={[original.resting.cause, original.resting.reason].filter(Boolean).join(': ')} />}
             {original.served && <Badge color="teal">{t('models.isServed')}</Badge>}
-            {own.data && original.served && !original.offered && <Badge color="orange">{t('models.notOffered')}</Badge>}
+            {offered && original.served && !original.offered && <Badge color="orange">{t('models.notOffered')}</Badge>}
           </Group>
         ),
       },
@@ -83,7 +80,7 @@ export function DetailModels({ provider }: { provider: Provider }) {
           ),
       },
     ],
-    [t, own.data, run, provider.name],
+    [t, offered, run, provider.name],
   );
   return (
     <Stack gap="sm">
@@ -96,11 +93,8 @@ export function DetailModels({ provider }: { provider: Provider }) {
           size="xs"
           variant="light"
           leftSection={<IconListSearch size={15} />}
-          loading={own.isFetching}
-          onClick={() => {
-            if (asked) void own.refetch();
-            else setAsked(true);
-          }}
+          loading={list.pending}
+          onClick={() => void askList()}
         >
           {t('models.fetch')}
         </Button>
@@ -109,7 +103,7 @@ export function DetailModels({ provider }: { provider: Provider }) {
             size="xs"
             leftSection={<IconListCheck size={15} />}
             onClick={() => {
-              setAsked(true);
+              if (!offered && !list.pending) void askList();
               setChoosing(true);
             }}
           >
@@ -119,11 +113,11 @@ export function DetailModels({ provider }: { provider: Provider }) {
       </Group>
       <div aria-live="polite">
         <TryReport attempt={attempt} />
+        {!list.given && list.result?.outcome !== 'answered' && <TryReport attempt={list} onRetry={() => void askList()} />}
       </div>
-      <ProblemAlert problem={own.error} onRetry={() => void own.refetch()} />
-      {own.data && (
+      {offered && (
         <Text size="xs" c="dimmed" role="status">
-          {t('try.models', { count: own.data.models.length })}
+          {t('try.models', { count: offered.length })}
         </Text>
       )}
       <DataTable
@@ -135,7 +129,7 @@ export function DetailModels({ provider }: { provider: Provider }) {
         height="min(52dvh, 520px)"
         empty={<Empty title={t('models.nothing')}>{t('models.nothingText')}</Empty>}
       />
-      <ChooseModels provider={provider} offered={own.data?.models ?? null} asking={asked && own.isPending} opened={choosing} onClose={() => setChoosing(false)} />
+      <ChooseModels provider={provider} offered={offered} list={list} onAsk={() => void askList()} opened={choosing} onClose={() => setChoosing(false)} />
     </Stack>
   );
 }

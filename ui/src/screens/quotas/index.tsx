@@ -1,4 +1,4 @@
-import { Group, NativeSelect, Progress, Text } from '@mantine/core';
+import { Button, Group, NativeSelect, Progress, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ColumnDef } from '@tanstack/react-table';
 import { useMemo } from 'react';
@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '../../api/client';
 import { useList } from '../../api/list';
+import { useMay } from '../../app/session';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
@@ -14,7 +15,7 @@ import { useAmountWords, useLimitWords } from '../../widgets/rules/RulesSummary'
 import type { Limit } from '../../widgets/rules/rules';
 import { useSearch } from '../../widgets/search';
 import { SearchInput } from '../../widgets/SearchInput';
-import { colourOf, usedShare } from './standing';
+import { colourOf, usedShare } from '../../widgets/standing';
 
 type Standing = Schemas['QuotaStanding'];
 
@@ -27,6 +28,7 @@ export default function Quotas() {
   const words = useLimitWords();
   const amount = useAmountWords();
   const [search, setSearch] = useSearch({ q: '', what: '', window: '' });
+  const admin = useMay()('admin');
   const list = useList('/admin/api/quotas', 'quotas', search, { refetchInterval: 10_000 });
   const columns = useMemo<ColumnDef<Standing>[]>(
     () => [
@@ -101,7 +103,15 @@ export default function Quotas() {
         columns={columns}
         rowHeight={52}
         id={(quota) => quota.id}
-        empty={<Empty title={search.q || search.what || search.window ? t('noneFound') : t('none')}>{t('noneText')}</Empty>}
+        empty={
+          search.q || search.what || search.window ? (
+            <Empty title={t('noneFound')} action={<Button variant="default" onClick={() => setSearch({ q: '', what: '', window: '' })}>{t('clear')}</Button>} />
+          ) : (
+            <Empty title={t('none')} action={<Button variant="default" component={Link} to="/keys">{t('common:screens.keys')}</Button>}>
+              {t(admin ? 'noneText' : 'noneTextOwn')}
+            </Empty>
+          )
+        }
       />
     </>
   );

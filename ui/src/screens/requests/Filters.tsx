@@ -9,7 +9,7 @@ import { useModelNames } from '../../widgets/rules/RulesFields';
 import { SearchInput } from '../../widgets/SearchInput';
 import type { Row } from './figures';
 import { FILTERS, type Filter, OUTCOMES, type Search } from './filters';
-import { Called, PickName, PickSubject } from './Pick';
+import { Called, PickName, PickSubject, WITHIN } from './Pick';
 
 interface Props {
   search: Search;
@@ -99,10 +99,10 @@ function More({ search, onChange, rows }: Props) {
       <PickSubject list="keys" label={t('filters.of_key')} value={search.of_key} onChange={set('of_key')} />
       {may('manager') && <PickSubject list="users" label={t('filters.user')} value={search.user} onChange={set('user')} />}
       {admin && <PickSubject list="teams" label={t('filters.team')} value={search.team} onChange={set('team')} />}
-      <Select label={t('filters.protocol')} size="xs" clearable value={search.protocol || null} onChange={(value) => set('protocol')(value ?? '')}
+      <Select comboboxProps={WITHIN} label={t('filters.protocol')} size="xs" clearable value={search.protocol || null} onChange={(value) => set('protocol')(value ?? '')}
         data={['chat', 'responses', 'messages', 'gemini'].map((value) => ({ value, label: t(`common:protocols.${value}`) }))} />
       <PickName label={t('filters.status')} value={search.status} onChange={set('status')} names={STATUS} />
-      <Select label={t('filters.outcome')} size="xs" clearable searchable value={search.outcome || null} onChange={(value) => set('outcome')(value ?? '')}
+      <Select comboboxProps={WITHIN} label={t('filters.outcome')} size="xs" clearable searchable value={search.outcome || null} onChange={(value) => set('outcome')(value ?? '')}
         data={OUTCOMES.map((value) => ({ value, label: t(`outcomes.${value}`) }))} />
       <NumberInput label={t('filters.min_duration_ms')} size="xs" min={0} max={4_294_967_295} step={1000} suffix=" ms" thousandSeparator allowDecimal={false} clampBehavior="strict"
         value={search.min_duration_ms === '' ? '' : Number(search.min_duration_ms)} onChange={(value) => set('min_duration_ms')(value === '' ? '' : String(value))} />

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import type { useLive } from './useLive';
 
 /** Begins and ends following, and tells how it fares. */
-export function LiveBar({ on, possible, onToggle, live }: { on: boolean; possible: boolean; onToggle: (on: boolean) => void; live: ReturnType<typeof useLive> }) {
+export function LiveBar({ on, possible, onToggle, live }: { on: boolean; possible: boolean; onToggle: (on: boolean) => void; live: Omit<ReturnType<typeof useLive>, 'isFresh'> }) {
   const { t } = useTranslation(['requests', 'common']);
   const { tail, state, problem } = live;
   if (!possible) {

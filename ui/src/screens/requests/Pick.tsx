@@ -15,6 +15,9 @@ interface Subject {
 
 const nameOf = ({ id, name, provider, label }: Subject) => name ?? (provider && label ? `${provider} · ${label}` : id);
 
+/** Lists that open within a panel are part of it: a choice elsewhere would close the panel before it is made. */
+export const WITHIN = { withinPortal: false };
+
 type List = 'users' | 'teams' | 'keys' | 'credentials';
 
 /** What is called by an id. */
@@ -60,7 +63,7 @@ export function PickSubject({ list, label, value, onChange }: { list: List; labe
       onChange={(id) => onChange(id ?? '')}
       onSearchChange={(text) => setTyped(options.some((option) => option.label === text) ? '' : text)}
       limit={50}
-      comboboxProps={{ withinPortal: true }}
+      comboboxProps={WITHIN}
     />
   );
 }
@@ -82,12 +85,12 @@ export function PickName({ label, names, value, onChange }: { label: string; nam
       onChange={setText}
       onOptionSubmit={onChange}
       onBlur={() => text.trim() !== value && onChange(text.trim())}
-      onKeyDown={(event) => event.key === 'Enter' && onChange(text.trim())}
+      onKeyDown={(event) => event.key === 'Enter' && !event.nativeEvent.isComposing && onChange(text.trim())}
       limit={50}
       clearable
       onClear={() => onChange('')}
       openOnFocus={false}
-      comboboxProps={{ withinPortal: true }}
+      comboboxProps={WITHIN}
     />
   );
 }

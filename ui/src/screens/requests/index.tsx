@@ -46,6 +46,11 @@ export default function Requests() {
       live.resume();
     }
   };
+  // What the reader decides holds, wherever they scroll.
+  const chosen = (act: () => void) => {
+    waits.current = false;
+    act();
+  };
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const shown = useMemo(() => columns(t, format, narrow), [t, format, narrow]);
   const open = (id: string) => setSearch({ id });
@@ -54,7 +59,7 @@ export default function Requests() {
   return (
     <>
       <PageHeader title={t('common:screens.requests')} about={t('about')}>
-        <LiveBar on={search.live === 'on'} possible={canFollow(search, now)} onToggle={(on) => setSearch({ live: on ? 'on' : '' })} live={live} />
+        <LiveBar on={search.live === 'on'} possible={canFollow(search, now)} onToggle={(on) => setSearch({ live: on ? 'on' : '' })} live={{ ...live, pause: () => chosen(live.pause), resume: () => chosen(live.resume) }} />
         <ExportMenu query={query} />
         <Tooltip label={t('common:refresh')}>
           <ActionIcon variant="default" size={36} aria-label={t('common:refresh')} onClick={() => (setNow(Date.now()), refresh())} loading={list.isFetching && !list.loadingMore && !following}>

@@ -71,8 +71,8 @@ export function RareFields({ draft, set, errors, readOnly }: Props) {
             description={t('rare.hedgeHint')}
             data={[
               { value: '', label: t('rare.usual') },
-              { value: 'on', label: t('common:enabled') },
-              { value: 'off', label: t('common:disabled') },
+              { value: 'on', label: t('rare.on') },
+              { value: 'off', label: t('rare.off') },
             ]}
             value={draft.hedge}
             onChange={(hedge) => set({ hedge: (hedge ?? '') as Draft['hedge'] })}

@@ -133,7 +133,7 @@ function Form({ route, now, gone, initial, onDone, onTake, unseen }: Props & { n
           </div>
           {gone && <GoneAlert />}
           {editor.conflict && <ConflictAlert onTake={onTake} onReplace={editor.replace} pending={editor.saving} />}
-          <ProblemAlert problem={editor.conflict ? unseen : editor.problem} shownElsewhere={Object.keys(editor.fieldErrors)} />
+          <ProblemAlert problem={editor.conflict ? unseen : editor.problem} />
           {!readOnly && (
             <Group justify="flex-end">
               {dirty && <Badge color="orange">{t('unsaved')}</Badge>}

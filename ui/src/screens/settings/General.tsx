@@ -1,7 +1,7 @@
 import { Button, Group, Select, Switch, Text, UnstyledButton } from '@mantine/core';
 import { useTimeout } from '@mantine/hooks';
 import { IconCheck } from '@tabler/icons-react';
-import { useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useChange } from '../../api/query';
@@ -61,9 +61,18 @@ export function General({ q, section, own, onChange }: Props) {
   const { patch, mistakes } = useMemo(() => patchOf(settings, drafts), [settings, drafts]);
   const refused = useMemo(() => (save.error ? errorsBy(settings, save.error.fieldErrors()) : {}), [save.error, settings]);
   const { reset } = save;
+  const [sought, setSought] = useState<string>();
+  // Its section may be drawn only some renderings after it was asked for.
+  useEffect(() => {
+    const row = sought === undefined ? null : rowOf(sought);
+    if (!row) return;
+    row.scrollIntoView({ block: 'center' });
+    setSought(undefined);
+  });
   const change = useCallback(
     (setting: Setting, draft: Draft | null) => {
       setDrafts((before) => changed(before, setting, draft));
+      setSought(undefined);
       reset();
     },
     [reset],
@@ -80,8 +89,8 @@ export function General({ q, section, own, onChange }: Props) {
   // What is wrong may be far away, or in another section.
   const reveal = (path: string | undefined) => {
     if (path === undefined) return;
-    if (text === '' && !own) onChange({ section: sectionOf({ path }) });
-    setTimeout(() => document.querySelector(`[data-setting="${CSS.escape(path)}"]`)?.scrollIntoView({ block: 'center' }));
+    if (!rowOf(path)) onChange({ section: sectionOf({ path }), q: '', own: '' });
+    setSought(path);
   };
   const send = (revision?: number) => {
     setTried(true);
@@ -143,7 +152,7 @@ export function General({ q, section, own, onChange }: Props) {
           {drafts.size > 0 && (
             <section className={classes.bar} aria-label={t('unsaved', { count: drafts.size })}>
               {stale && <ConflictAlert onTake={() => look.mutate()} onReplace={() => send()} pending={save.isPending} />}
-              <ProblemAlert problem={stale ? look.error : save.error} shownElsewhere={Object.keys(save.error?.fieldErrors() ?? {})} />
+              <ProblemAlert problem={stale ? look.error : save.error} />
               <Group justify="space-between" mt={save.error ? 'xs' : 0}>
                 <Text size="sm">
                   {t('unsaved', { count: drafts.size })}
@@ -172,3 +181,6 @@ export function General({ q, section, own, onChange }: Props) {
 }
 
 const NONE: Setting[] = [];
+
+/** The row of a setting, where it is drawn. */
+const rowOf = (path: string) => document.querySelector(`[data-setting="${CSS.escape(path)}"]`);

@@ -110,7 +110,7 @@ export function HookForm({ hook, shown, onLook, onClose }: Props) {
           </Checkbox.Group>
           <Switch label={t('hooks.enabled')} checked={draft.enabled} onChange={(event) => set({ enabled: event.currentTarget.checked })} />
           {stale && <ConflictAlert onTake={() => look.mutate('take')} onReplace={() => look.mutate('replace')} pending={look.isPending || save.isPending} />}
-          <ProblemAlert problem={stale ? look.error : save.error} shownElsewhere={members.flatMap(pathsOf)} />
+          <ProblemAlert problem={stale ? look.error : save.error} />
           {draft.secret && <Alert color="orange" variant="light">{t('hooks.copySecret')}</Alert>}
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>

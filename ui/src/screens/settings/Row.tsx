@@ -78,7 +78,7 @@ function Field({ setting, shown, error, onChange }: { setting: Setting; shown: D
     case 'flag':
       return <Switch {...named} disabled={!editable} size="sm" checked={shown === true} label={t(shown === true ? 'common:enabled' : 'common:disabled')} onChange={(event) => set(event.currentTarget.checked)} />;
     case 'word':
-      return <Select {...same} data={words ?? []} value={String(shown) || null} onChange={(word) => set(word ?? '')} clearable={setting.default === null} />;
+      return <Select {...same} data={words ?? []} value={String(shown) || null} onChange={(word) => set(word ?? '')} clearable={setting.default === null} allowDeselect={setting.default === null} />;
     case 'words':
       return <MultiSelect {...same} data={words ?? []} value={shown as string[]} onChange={set} clearable />;
     case 'texts':

@@ -9,6 +9,7 @@ import { useExpired } from '../../api/auth';
 import { sessionQuery, setupQuery } from '../../app/session';
 import SignInAgain from '../../app/shell/SignInAgain';
 import { ColourSwitch, LanguageMenu } from '../../app/shell/Tools';
+import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { mayLeave } from '../../widgets/unsaved';
 import { Waiting } from '../../widgets/Waiting';
 import { FirstAdmin } from './FirstAdmin';
@@ -55,7 +56,13 @@ export default function Setup() {
             <Stepper.Step label={t('steps.provider')} />
             <Stepper.Step label={t('steps.client')} />
           </Stepper>
-          {step === 0 && <FirstAdmin needed={setup.data?.needed ?? false} onDone={() => setChosen(1)} />}
+          {step === 0 &&
+            (setup.data && session.data ? (
+              <FirstAdmin needed={setup.data.needed} onDone={() => setChosen(1)} />
+            ) : (
+              // Whether anybody is to be made an admin is not known: to send a newcomer away would be wrong.
+              <ProblemAlert problem={setup.error ?? session.error} onRetry={() => void (setup.refetch(), session.refetch())} />
+            ))}
           {step === 1 && (
             <>
               <Text size="sm">{t('providerText')}</Text>

@@ -11,6 +11,7 @@ import { Confirm } from '../../widgets/confirm';
 import { Facts } from '../../widgets/Facts';
 import { useFormat } from '../../widgets/format';
 import { RulesSummary } from '../../widgets/rules/RulesSummary';
+import { Used } from '../../widgets/Used';
 import type { Team } from './team';
 
 const REFRESHES = ['/admin/api/teams', '/admin/api/users', '/admin/api/keys', '/admin/api/quotas'];
@@ -45,6 +46,8 @@ export function TeamDrawer({ of, onClose, onEdit }: { of: Team; onClose: () => v
           />
           <Divider />
           <RulesSummary rules={of} />
+          <Divider />
+          <Used kind="team" of={of} />
           {admin && (
             <>
               <Divider />

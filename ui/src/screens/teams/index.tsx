@@ -20,7 +20,7 @@ import { TeamEditor } from './TeamEditor';
 
 /** Teams: what their members and keys may do together. */
 export default function Teams() {
-  const { t } = useTranslation(['teams', 'common']);
+  const { t } = useTranslation(['teams', 'common', 'keys']);
   const format = useFormat();
   const words = useLimitWords();
   const admin = useMay()('admin');
@@ -57,9 +57,13 @@ export default function Teams() {
         id={(team) => team.id}
         onOpen={(team) => setSearch({ id: team.id })}
         empty={
-          <Empty title={search.q ? t('noneFound') : t('none')} action={make}>
-            {t('noneText')}
-          </Empty>
+          search.q !== '' ? (
+            <Empty title={t('noneFound')} action={<Button variant="default" onClick={() => setSearch({ q: '' })}>{t('clear')}</Button>} />
+          ) : (
+            <Empty title={t('none')} action={make}>
+              {t('noneText')}
+            </Empty>
+          )
         }
       />
       <Opened<Team>

@@ -11,7 +11,7 @@ import { COLOURS, millis, quotaLeft, type Token } from './tokens';
 import { type TokenAct, useTokenAct } from './useTokens';
 
 /** What is told of each token. */
-export function useColumns(onDelete: (tokens: Token[]) => void): ColumnDef<Token>[] {
+export function useColumns(onDelete: (tokens: Token[]) => void, onDisable: (token: Token) => void): ColumnDef<Token>[] {
   const { t } = useTranslation(['tokens', 'common']);
   const format = useFormat();
   return useMemo(
@@ -62,10 +62,10 @@ export function useColumns(onDelete: (tokens: Token[]) => void): ColumnDef<Token
         enableSorting: false,
         header: () => <VisuallyHidden>{t('columns.actions')}</VisuallyHidden>,
         meta: { width: '48px' },
-        cell: ({ row: { original } }) => <RowMenu token={original} onDelete={onDelete} />,
+        cell: ({ row: { original } }) => <RowMenu token={original} onDelete={onDelete} onDisable={onDisable} />,
       },
     ],
-    [t, format, onDelete],
+    [t, format, onDelete, onDisable],
   );
 }
 
@@ -105,7 +105,7 @@ function Quota({ of }: { of: Token }) {
   );
 }
 
-function RowMenu({ token, onDelete }: { token: Token; onDelete: (tokens: Token[]) => void }) {
+function RowMenu({ token, onDelete, onDisable }: { token: Token; onDelete: (tokens: Token[]) => void; onDisable: (token: Token) => void }) {
   const { t } = useTranslation(['tokens', 'common']);
   const act = useTokenAct();
   const navigate = useNavigate();
@@ -126,7 +126,7 @@ function RowMenu({ token, onDelete }: { token: Token; onDelete: (tokens: Token[]
         {item('health')}
         {item('quota')}
         <Menu.Divider />
-        {item(token.status === 'disabled' ? 'activate' : 'disable')}
+        {token.status === 'disabled' ? item('activate') : <Menu.Item onClick={() => onDisable(token)}>{t('acts.disable')}</Menu.Item>}
         <Menu.Item onClick={() => void navigate({ to: '/credentials', search: { open: token.credential } as never })}>{t('acts.open')}</Menu.Item>
         <Menu.Divider />
         <Menu.Item c="var(--mantine-color-red-light-color)" onClick={() => onDelete([token])}>

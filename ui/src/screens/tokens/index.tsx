@@ -1,28 +1,25 @@
-import { Button, Group, Select, Tabs, Text, TextInput } from '@mantine/core';
-import { IconFileImport, IconRefresh, IconSearch, IconTrash } from '@tabler/icons-react';
+import { Button, Group, Select, Tabs } from '@mantine/core';
+import { IconFileImport, IconRefresh, IconTrash } from '@tabler/icons-react';
 import type { RowSelectionState } from '@tanstack/react-table';
 import { useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { api, type Schemas } from '../../api/client';
 import { Problem } from '../../api/problem';
-import { useChange } from '../../api/query';
 import { useTell } from '../../widgets/act';
 import { Confirm } from '../../widgets/confirm';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { PageHeader } from '../../widgets/PageHeader';
 import { useSearch } from '../../widgets/search';
+import { SearchInput } from '../../widgets/SearchInput';
 import { ImportDialog } from '../credentials/import/ImportDialog';
 import { postJson, type Send } from '../credentials/import/useImport';
+import { DeleteTokens, DisableToken } from './Asked';
 import { useColumns } from './columns';
 import { Events } from './Events';
 import { PoolStanding } from './Standing';
-import { narrowed, parts, type Token } from './tokens';
+import { narrowed, type Token } from './tokens';
 import { useRefreshAll, useTokens } from './useTokens';
-
-/** One call deletes so many. */
-const MOST = 10_000;
 
 /** Accounts as those know them who looked after pools of refresh tokens before. */
 export default function Tokens() {
@@ -33,14 +30,16 @@ export default function Tokens() {
   const [selection, setSelection] = useState<RowSelectionState>({});
   const [hydrate, setHydrate] = useState(true);
   const [deleting, setDeleting] = useState<Token[]>([]);
+  const [disabling, setDisabling] = useState<Token | null>(null);
   const [refreshing, setRefreshing] = useState(false);
   const refreshAll = useRefreshAll();
-  const columns = useColumns(setDeleting);
+  const columns = useColumns(setDeleting, setDisabling);
   const tokens = useMemo(() => pool.list.data ?? [], [pool.list.data]);
   const { q, status, provider } = search;
   const rows = useMemo(() => narrowed(tokens, { q, status, provider }), [tokens, q, status, provider]);
   const providers = useMemo(() => [...new Set(tokens.map((token) => token.provider))], [tokens]);
-  const picked = useMemo(() => tokens.filter((token) => selection[String(token.id)]), [tokens, selection]);
+  // What a filter hides stays ticked, but nothing is done about what the reader does not see.
+  const picked = useMemo(() => rows.filter((token) => selection[String(token.id)]), [rows, selection]);
   const send = useCallback<Send>(
     async (entries, provider, signal) => {
       // Only texts are given an access token at once; names come with accounts.
@@ -50,29 +49,6 @@ export default function Tokens() {
       return (await postJson<Told>('/admin/api/tokens/batch-import', provider ? { provider } : {}, body, signal)).data;
     },
     [hydrate],
-  );
-  const remove = useChange(
-    async (ids: number[]) => {
-      const sum: Schemas['TokensDeleted'] = { requested: 0, deleted: 0, missing: 0, refused: [] };
-      for (const part of parts(ids, MOST)) {
-        const told = (await api.POST('/admin/api/tokens/batch-delete', { body: { ids: part } })).data?.data;
-        if (!told) continue;
-        sum.requested += told.requested;
-        sum.deleted += told.deleted;
-        sum.missing += told.missing;
-        sum.refused.push(...told.refused);
-      }
-      return sum;
-    },
-    {
-      refreshes: ['/admin/api/tokens', '/admin/api/credentials'],
-      onDone: (sum) => {
-        setDeleting([]);
-        setSelection({});
-        if (sum.refused.length > 0) tell.problem(new Problem({ code: 'declared_elsewhere', title: t('delete.refused', { count: sum.refused.length }), detail: sum.refused[0]?.detail }));
-        if (sum.deleted > 0) tell.done(t('delete.done', { count: sum.deleted }));
-      },
-    },
   );
   return (
     <>
@@ -92,7 +68,7 @@ export default function Tokens() {
         </Tabs.List>
         <Tabs.Panel value="tokens">
           <Group gap="xs" mb="sm">
-            <TextInput size="xs" flex={1} miw={160} maw={320} value={q} onChange={(event) => set({ q: event.currentTarget.value })} placeholder={t('search')} aria-label={t('search')} leftSection={<IconSearch size={14} />} />
+            <SearchInput size="xs" flex={1} miw={160} maw={320} label={t('search')} value={q} onSearch={(q) => set({ q })} />
             {providers.length > 1 && (
               <Select size="xs" w={160} clearable aria-label={t('columns.provider')} placeholder={t('columns.provider')} value={provider || null} data={providers} onChange={(value) => set({ provider: value ?? '' })} />
             )}
@@ -104,7 +80,7 @@ export default function Tokens() {
           </Group>
           <DataTable
             label={t('common:screens.tokens')}
-            list={{ rows, isPending: pool.list.isPending, error: pool.list.error && Problem.of(pool.list.error), refetch: pool.list.refetch }}
+            list={{ rows, key: JSON.stringify([search.q, search.status, search.provider]), isPending: pool.list.isPending, error: pool.list.error && Problem.of(pool.list.error), refetch: pool.list.refetch }}
             columns={columns}
             id={(row) => String(row.id)}
             rowHeight={46}
@@ -112,6 +88,7 @@ export default function Tokens() {
             sortable
             selection={selection}
             onSelection={setSelection}
+            name={({ email }) => email}
             empty={
               tokens.length > 0 ? (
                 <Empty title={t('empty.filtered')} action={<Button variant="default" size="xs" onClick={() => set({ q: '', status: '', provider: '' })}>{t('empty.clear')}</Button>} />
@@ -140,23 +117,8 @@ export default function Tokens() {
       >
         {t('refreshAll.text')}
       </Confirm>
-      <Confirm
-        opened={deleting.length > 0}
-        onClose={() => setDeleting([])}
-        title={t('delete.title', { count: deleting.length })}
-        action={t('common:delete')}
-        typed={deleting.length > 1 ? String(deleting.length) : undefined}
-        pending={remove.isPending}
-        problem={remove.error}
-        onConfirm={() => remove.mutate(deleting.map((token) => token.id))}
-      >
-        {deleting.length === 1 && (
-          <Text size="sm" fw={600} mb={4}>
-            <bdi>{deleting[0]?.email}</bdi>
-          </Text>
-        )}
-        {t('delete.text')}
-      </Confirm>
+      <DeleteTokens tokens={deleting} onClose={() => setDeleting([])} onDone={() => (setDeleting([]), setSelection({}))} />
+      <DisableToken token={disabling} onClose={() => setDisabling(null)} />
     </>
   );
 }

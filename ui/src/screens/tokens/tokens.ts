@@ -1,4 +1,5 @@
 import type { Schemas } from '../../api/client';
+import { Problem } from '../../api/problem';
 
 export type Token = Schemas['Token'];
 
@@ -38,4 +39,26 @@ export function millis(at: string | null | undefined): number | undefined {
 /** Parts of a list, for calls that take so many at most. */
 export function parts<T>(all: readonly T[], most: number): T[][] {
   return Array.from({ length: Math.ceil(all.length / most) }, (_, at) => all.slice(at * most, (at + 1) * most));
+}
+
+/** One call deletes so many. */
+const MOST = 10_000;
+
+/** Deletes as many as there are, and adds up what came of it. A part that fails takes back nothing of those before it: it is told beside the sum. */
+export async function deleteInParts(ids: readonly number[], send: (ids: number[]) => Promise<Schemas['TokensDeleted'] | undefined>, most = MOST) {
+  const sum: Schemas['TokensDeleted'] = { requested: 0, deleted: 0, missing: 0, refused: [] };
+  try {
+    for (const part of parts(ids, most)) {
+      const told = await send(part);
+      if (!told) continue;
+      sum.requested += told.requested;
+      sum.deleted += told.deleted;
+      sum.missing += told.missing;
+      sum.refused.push(...told.refused);
+    }
+    return { sum, failed: null };
+  } catch (error) {
+    if (sum.requested === 0) throw error;
+    return { sum, failed: Problem.of(error) };
+  }
 }

@@ -6,7 +6,8 @@ import { useAct } from '../../widgets/act';
 import { useTranslation } from 'react-i18next';
 import type { Token } from './tokens';
 
-const REFRESHES = ['/admin/api/tokens', '/admin/api/credentials'];
+/** What is asked for anew when something was done about tokens. */
+export const REFRESHES = ['/admin/api/tokens', '/admin/api/credentials'];
 /** More are fetched when they are asked for, not on a timer: all of them come at once. */
 const MANY = 3_000;
 

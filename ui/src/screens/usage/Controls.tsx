@@ -7,8 +7,8 @@ import type { Schemas } from '../../api/client';
 import { getJson } from '../../api/list';
 import { useSession } from '../../app/session';
 import { RangePicker } from '../../widgets/RangePicker';
-import { type RangeSearch, rangeOf } from '../../widgets/range';
-import { monthOf, periodFor, periodsFor } from './periods';
+import { monthOf, type RangeSearch, rangeOf } from '../../widgets/range';
+import { periodFor, periodsFor } from './periods';
 import { type Dimension, dimensionsOf, MEASURES, nameOf, type Row } from './sums';
 import { FILTERS, type Filters, USUAL } from './useUsage';
 
@@ -20,10 +20,12 @@ interface Props {
   by: Dimension[];
   currencies: string[];
   currency: string;
+  /** Sums of what is asked for are kept by day alone. */
+  byDay: boolean;
 }
 
 /** Which time, what is told apart, and what is measured. */
-export function Controls({ search, onChange, by, currencies, currency }: Props) {
+export function Controls({ search, onChange, by, currencies, currency, byDay }: Props) {
   const { t } = useTranslation(['usage', 'common']);
   const { role } = useSession();
   const range = rangeOf(search, USUAL);
@@ -56,8 +58,9 @@ export function Controls({ search, onChange, by, currencies, currency }: Props) 
         size="xs"
         w={130}
         label={t('period')}
-        data={periodsFor(range).map((value) => ({ value, label: t(`periods.${value}`) }))}
-        value={periodFor(range, search.period)}
+        data={(byDay ? (['day'] as const) : periodsFor(range)).map((value) => ({ value, label: t(`periods.${value}`) }))}
+        value={byDay ? 'day' : periodFor(range, search.period)}
+        title={byDay ? t('byDay') : undefined}
         onChange={(period) => onChange({ period: period ?? '' })}
         allowDeselect={false}
       />

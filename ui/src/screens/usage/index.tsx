@@ -4,6 +4,7 @@ import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useSession } from '../../app/session';
+import { useTell } from '../../widgets/act';
 import { csv, download, fileName } from '../../widgets/csv';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
@@ -19,6 +20,7 @@ import { Controls, Pills, type Search } from './Controls';
 import { startsOf } from './periods';
 import { Summary } from './Summary';
 import { currenciesOf, type Dimension, dimensionsOf, filtersOf, idOf, MEASURES, readBy, type Row, seriesOf, tableOf } from './sums';
+import classes from './usage.module.css';
 import { FILTERS, MOST_ROWS, USUAL, useCredentialNames, useUsage } from './useUsage';
 
 const SEARCH: Search = {
@@ -63,49 +65,54 @@ export default function Usage() {
     const next = NEXT[last].find((one) => allowed.includes(one)) ?? 'model';
     setSearch({ ...only, by: next });
   };
+  const tell = useTell();
+  const cut = found.rows.length >= MOST_ROWS;
   const save = () => {
     const { head, rows } = tableOf(found.rows, by, found.earlier);
     download(fileName(`usage ${by.join(' ')}`), csv(head, rows));
+    if (cut) tell.warn(t('cutFile', { count: MOST_ROWS }));
   };
   const marks = [found.rows.some((row) => row.unpriced > 0) && t('markUnpriced'), found.rows.some((row) => row.estimated > 0) && t('markEstimated')].filter(Boolean);
 
   return (
     <>
       <PageHeader title={t('common:screens.usage')} about={t(`about.${role}`)}>
-        <Button size="xs" variant="default" leftSection={<IconDownload size={15} />} onClick={save} disabled={found.rows.length === 0}>
+        <Button size="xs" variant="default" leftSection={<IconDownload size={15} />} onClick={save} disabled={found.rows.length === 0 || found.old}>
           {t('export')}
         </Button>
       </PageHeader>
-      <Controls search={search} onChange={setSearch} by={by} currencies={currencies} currency={currency} />
+      <Controls search={search} onChange={setSearch} by={by} currencies={currencies} currency={currency} byDay={found.byDay} />
       <Pills search={search} onChange={setSearch} credentials={credentials} />
       <Stack gap="md">
         <ProblemAlert problem={found.error} onRetry={found.refetch} />
-        <Summary now={found.whole?.now} then={found.whole?.then} compare={compare} />
-        {compare && (
-          <Text size="xs" c="dimmed">
-            {t('compared', { from: format.time(found.before.from), to: format.time(found.before.to) })} {found.runs && t(isOwn(search) ? 'runningOwn' : 'running')}
-          </Text>
-        )}
-        <Panel>
-          <Plot
-            title={measure === 'cost' && currencies.length > 1 ? `${t(measure)} (${currency})` : t(measure)}
-            kind="bars"
-            height={240}
-            times={starts}
-            series={found.pending ? [] : series}
-            write={write}
-            writeShort={format.axis}
-            onZoom={(from, to) => setSearch(ownRange(from, to))}
-            onReset={isOwn(search) ? () => setSearch({ from: '', to: '' }) : undefined}
-            nothing={found.pending ? t('common:waiting') : t('nothing')}
-          />
-          <Text size="xs" c="dimmed">
-            {t('utc')}
-          </Text>
-        </Panel>
+        <Stack gap="md" className={classes.part} aria-busy={found.old}>
+          <Summary now={found.whole?.now} then={found.whole?.then} compare={compare} />
+          {compare && (
+            <Text size="xs" c="dimmed">
+              {t('compared', { from: format.time(found.before.from), to: format.time(found.before.to) })} {found.runs && t(isOwn(search) ? 'runningOwn' : 'running')}
+            </Text>
+          )}
+          <Panel>
+            <Plot
+              title={measure === 'cost' && currencies.length > 1 ? `${t(measure)} (${currency})` : t(measure)}
+              kind="bars"
+              height={240}
+              times={starts}
+              series={found.pending || found.drawing ? [] : series}
+              write={write}
+              writeShort={format.axis}
+              onZoom={(from, to) => setSearch(ownRange(from, to))}
+              onReset={isOwn(search) ? () => setSearch({ from: '', to: '' }) : undefined}
+              nothing={found.pending || found.drawing ? t('common:waiting') : t('nothing')}
+            />
+            <Text size="xs" c="dimmed">
+              {t('utc')}
+            </Text>
+          </Panel>
+        </Stack>
         <DataTable
           label={t('common:screens.usage')}
-          list={{ rows: found.rows, isPending: found.pending, error: found.rows.length === 0 ? found.error : null, refetch: found.refetch }}
+          list={{ rows: found.rows, key: found.key, isOld: found.old, isPending: found.pending, error: found.rows.length === 0 ? found.error : null, refetch: found.refetch }}
           columns={shown}
           id={(row) => idOf(row, by)}
           onOpen={open}
@@ -114,7 +121,7 @@ export default function Usage() {
           empty={<Empty title={t('nothing')}>{t('nothingText')}</Empty>}
           footer={
             <Group gap="md">
-              {[...marks, found.rows.length >= MOST_ROWS && t('cut', { count: MOST_ROWS })].filter(Boolean).map((text) => (
+              {[...marks, cut && t('cut', { count: MOST_ROWS })].filter(Boolean).map((text) => (
                 <Text key={String(text)} size="xs" c="dimmed">
                   {text}
                 </Text>

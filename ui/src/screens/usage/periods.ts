@@ -85,10 +85,3 @@ function stretchBefore(range: Range, period: Period): Range {
   const count = startsOf({ from, to }, period).length;
   return { from: from - count * LENGTH[period], to: from, moving: false };
 }
-
-/** A calendar month of UTC: 0 is the one that runs, -1 the one before it. */
-export function monthOf(offset: number, now = Date.now()): { from: number; to: number } {
-  const date = new Date(now);
-  const month = (add: number) => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset + add);
-  return { from: month(0), to: month(1) };
-}

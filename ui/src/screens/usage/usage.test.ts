@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { aligned, before, monthOf, periodFor, periodsFor, runs, startsOf } from './periods';
+import { aligned, before, periodFor, periodsFor, runs, startsOf } from './periods';
+import { monthOf } from '../../widgets/range';
 import { change, currenciesOf, dimensionsOf, filtersOf, readBy, type Row, seriesOf, tableOf } from './sums';
 
 const at = (text: string) => Date.parse(text);

@@ -40,7 +40,8 @@ const ask = (query: Record<string, string | number | boolean | undefined>, signa
 export function useUsage({ search, filters, by, measure, compare }: Asked) {
   const client = useQueryClient();
   const range = rangeOf(search, USUAL);
-  const period: Period = onlyDays(by, filters) ? 'day' : periodFor(range, search.period);
+  const byDay = onlyDays(by, filters);
+  const period: Period = byDay ? 'day' : periodFor(range, search.period);
   const { range: span, from, to } = search;
   const key = { span, from, to, period, filters, by, measure };
   const options = { placeholderData: keepPreviousData, refetchInterval: pace({ ...range, moving: runs(range) }) } as const;
@@ -49,10 +50,14 @@ export function useUsage({ search, filters, by, measure, compare }: Asked) {
     const { from, to, moving } = aligned(rangeOf(search, USUAL), period);
     return { period, from, to: moving ? undefined : to };
   };
+  // Rows of one grouping are none of another, not even while those have not come.
+  const placeholderData = <T>(data: T | undefined, before: { queryKey: readonly unknown[] } | undefined): T | undefined =>
+    (before?.queryKey[3] as typeof key | undefined)?.by.join() === by.join() ? data : undefined;
   const rows = useQuery({
     queryKey: ['get', '/admin/api/usage', 'rows', key],
     queryFn: ({ signal }) => ask({ ...now(), ...filters, by: by.join(), sort: measure }, signal),
     ...options,
+    placeholderData,
   });
   const earlier = useQuery({
     queryKey: ['get', '/admin/api/usage', 'earlier', key],
@@ -62,6 +67,7 @@ export function useUsage({ search, filters, by, measure, compare }: Asked) {
     },
     enabled: compare,
     ...options,
+    placeholderData,
   });
   const all = useQuery({
     queryKey: ['get', '/admin/api/usage', 'all', { span, from, to, period, filters }],
@@ -102,8 +108,14 @@ export function useUsage({ search, filters, by, measure, compare }: Asked) {
     whole: whole.data,
     groups: first.map((one, at) => ({ row: one.row, rows: groups.rows[at] ?? EMPTY })),
     pending: rows.isPending || all.isPending,
+    /** Another list than before. */
+    key: JSON.stringify(key),
+    /** What is there is, at least in part, that of before: what is asked for has not come. */
+    old: [rows, all, whole, ...(compare ? [earlier] : [])].some(({ isPlaceholderData }) => isPlaceholderData),
+    /** Its sums are kept by day alone. */
+    byDay,
+    /** The parts of the plot are still to come. */
     drawing: groups.pending,
-    old: rows.isPlaceholderData,
     error: error ? Problem.of(error) : null,
     refetch: () => void client.refetchQueries({ queryKey: ['get', '/admin/api/usage'], type: 'active' }),
   };

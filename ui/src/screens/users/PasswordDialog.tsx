@@ -6,11 +6,18 @@ import { api, type Schemas } from '../../api/client';
 import { useChange } from '../../api/query';
 import { LEAST_PASSWORD } from '../../widgets/PasswordForm';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
-import { SecretOnce } from '../../widgets/SecretOnce';
+import { SecretDialog } from '../../widgets/SecretDialog';
 import type { User } from './user';
 
+interface Props {
+  of: User;
+  /** They were just made, and have none: not everybody needs one. */
+  isNew?: boolean;
+  onClose: () => void;
+}
+
 /** Gives somebody another password: one that is made and shown once, or one that is typed. */
-export function PasswordDialog({ of, onClose }: { of: User; onClose: () => void }) {
+export function PasswordDialog({ of, isNew, onClose }: Props) {
   const { t } = useTranslation(['users', 'common']);
   const [how, setHow] = useState('made');
   const [typed, setTyped] = useState('');
@@ -26,47 +33,42 @@ export function PasswordDialog({ of, onClose }: { of: User; onClose: () => void 
       ).data as Schemas['PasswordSet'],
     { refreshes: ['/admin/api/users'], onDone: ({ password }) => (password ? setMade(password) : onClose()) },
   );
+  const title = t('passwordOf', { name: of.name });
+  if (made) return <SecretDialog title={title} secret={made} label={t('common:signIn.password')} entry={['id']} onClose={onClose} />;
   return (
-    <Modal opened onClose={onClose} title={t('passwordOf', { name: of.name })} closeOnClickOutside={made === null} closeButtonProps={{ 'aria-label': t('common:close') }}>
-      {made ? (
+    <Modal opened onClose={onClose} title={title} closeButtonProps={{ 'aria-label': t('common:close') }}>
+      <form onSubmit={(event) => (event.preventDefault(), set.mutate())}>
         <Stack>
-          <SecretOnce secret={made} label={t('common:signIn.password')} />
-          <Button onClick={onClose}>{t('common:close')}</Button>
+          <Text size="sm">{t(isNew ? 'passwordNew' : 'passwordText')}</Text>
+          <Radio.Group value={how} onChange={setHow} aria-label={title}>
+            <Stack gap="xs">
+              <Radio value="made" label={t('passwordMade')} />
+              <Radio value="typed" label={t('passwordTyped')} />
+            </Stack>
+          </Radio.Group>
+          {how === 'typed' && (
+            <PasswordInput
+              label={t('common:password.next')}
+              description={t('common:password.short', { count: LEAST_PASSWORD })}
+              autoComplete="new-password"
+              required
+              minLength={LEAST_PASSWORD}
+              value={typed}
+              onChange={(event) => setTyped(event.currentTarget.value)}
+            />
+          )}
+          <Checkbox label={t('mustChange')} checked={mustChange} onChange={(event) => setMustChange(event.currentTarget.checked)} />
+          <ProblemAlert problem={set.error} />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={onClose}>
+              {isNew ? t('noPassword') : t('common:cancel')}
+            </Button>
+            <Button type="submit" loading={set.isPending}>
+              {t('setPassword')}
+            </Button>
+          </Group>
         </Stack>
-      ) : (
-        <form onSubmit={(event) => (event.preventDefault(), set.mutate())}>
-          <Stack>
-            <Text size="sm">{t('passwordText')}</Text>
-            <Radio.Group value={how} onChange={setHow} aria-label={t('passwordOf', { name: of.name })}>
-              <Stack gap="xs">
-                <Radio value="made" label={t('passwordMade')} />
-                <Radio value="typed" label={t('passwordTyped')} />
-              </Stack>
-            </Radio.Group>
-            {how === 'typed' && (
-              <PasswordInput
-                label={t('common:password.next')}
-                description={t('common:password.short', { count: LEAST_PASSWORD })}
-                autoComplete="new-password"
-                required
-                minLength={LEAST_PASSWORD}
-                value={typed}
-                onChange={(event) => setTyped(event.currentTarget.value)}
-              />
-            )}
-            <Checkbox label={t('mustChange')} checked={mustChange} onChange={(event) => setMustChange(event.currentTarget.checked)} />
-            <ProblemAlert problem={set.error} />
-            <Group justify="flex-end">
-              <Button variant="default" onClick={onClose}>
-                {t('common:cancel')}
-              </Button>
-              <Button type="submit" loading={set.isPending}>
-                {t('setPassword')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      )}
+      </form>
     </Modal>
   );
 }

@@ -11,6 +11,7 @@ import { Confirm } from '../../widgets/confirm';
 import { Facts } from '../../widgets/Facts';
 import { useFormat } from '../../widgets/format';
 import { RulesSummary } from '../../widgets/rules/RulesSummary';
+import { Used } from '../../widgets/Used';
 import { PasswordDialog } from './PasswordDialog';
 import type { User } from './user';
 
@@ -28,6 +29,8 @@ export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => v
   const format = useFormat();
   const session = useSession();
   const admin = useMay()('admin');
+  // Managers see all of their team, and change its members alone.
+  const mayChange = admin || of.role === 'member';
   const [asked, setAsked] = useState<Asked>(null);
   const path = { params: { path: { id: of.id } } };
   const enable = useAct(() => api.POST('/admin/api/users/{id}/enable', path), { refreshes: REFRESHES, done: t('common:saved') });
@@ -54,39 +57,42 @@ export function UserDrawer({ of, onClose, onEdit }: { of: User; onClose: () => v
           <Divider />
           <RulesSummary rules={of} />
           <Divider />
-          <Group gap="xs">
-            <Button onClick={onEdit}>{t('common:edit')}</Button>
-            {admin && (
-              <Button variant="default" onClick={() => setAsked('password')}>
-                {t('setPassword')}
-              </Button>
-            )}
-            {of.enabled ? (
-              <Button variant="default" onClick={() => setAsked('disable')} disabled={session.id === of.id}>
-                {t('common:disable')}
-              </Button>
-            ) : (
-              <Button variant="default" loading={enable.isPending} onClick={() => enable.run()}>
-                {t('common:enable')}
-              </Button>
-            )}
-            <Button variant="default" component={Link} to="/requests" search={{ user: of.id } as never}>
-              {t('common:screens.requests')}
-            </Button>
-          </Group>
-          {admin && (
+          <Used kind="user" of={of} />
+          <Divider />
+          {mayChange && (
             <Group gap="xs">
-              <Button color="red" variant="light" onClick={() => setAsked('signOut')}>
-                {t('signOut')}
-              </Button>
+              <Button onClick={onEdit}>{t('common:edit')}</Button>
+              {admin && (
+                <Button variant="default" onClick={() => setAsked('password')}>
+                  {t('setPassword')}
+                </Button>
+              )}
+              {of.enabled ? (
+                <Button variant="default" onClick={() => setAsked('disable')} disabled={session.id === of.id}>
+                  {t('common:disable')}
+                </Button>
+              ) : (
+                <Button variant="default" loading={enable.isPending} onClick={() => enable.run()}>
+                  {t('common:enable')}
+                </Button>
+              )}
+            </Group>
+          )}
+          <Group gap="xs">
+            <Button color="red" variant="light" onClick={() => setAsked('signOut')}>
+              {t('signOut')}
+            </Button>
+            {admin && (
               <Button color="red" variant="light" onClick={() => setAsked('forget')}>
                 {t('forget')}
               </Button>
+            )}
+            {mayChange && (
               <Button color="red" variant="light" onClick={() => setAsked('delete')} disabled={session.id === of.id}>
                 {t('common:delete')}
               </Button>
-            </Group>
-          )}
+            )}
+          </Group>
         </Stack>
       </Drawer>
       {asked === 'password' && <PasswordDialog of={of} onClose={() => setAsked(null)} />}

@@ -1,4 +1,4 @@
-import { Group, NativeSelect } from '@mantine/core';
+import { Group, NativeSelect, Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { useMay } from '../../app/session';
@@ -21,10 +21,9 @@ export function UserEditor(props: EditorProps<User>) {
       initial={draft(of)}
       save={(draft, revision) => saveUser(draft, of, revision, admin)}
       refreshes={REFRESHES}
-      fields={['role', 'team']}
     >
       {({ draft: values, set, fieldErrors }) =>
-        admin && (
+        admin ? (
           <Group grow align="flex-start">
             <NativeSelect
               label={t('role')}
@@ -43,6 +42,12 @@ export function UserEditor(props: EditorProps<User>) {
               onChange={(team, teamName) => set({ team, teamName })}
             />
           </Group>
+        ) : (
+          !of && (
+            <Text size="sm" c="dimmed">
+              {t('passwordByAdmin')}
+            </Text>
+          )
         )
       }
     </RuledEditor>

@@ -1,10 +1,11 @@
 import { Badge, Button, Group } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import type { ColumnDef } from '@tanstack/react-table';
-import { useMemo } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useList } from '../../api/list';
+import { useMay } from '../../app/session';
 import { DataTable } from '../../widgets/DataTable';
 import { Empty } from '../../widgets/Empty';
 import { useFormat } from '../../widgets/format';
@@ -13,17 +14,23 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
 import { SearchInput } from '../../widgets/SearchInput';
+import { PasswordDialog } from './PasswordDialog';
 import type { User } from './user';
 import { UserDrawer } from './UserDrawer';
 import { UserEditor } from './UserEditor';
 
 /** The people who sign in or have keys. */
 export default function Users() {
-  const { t } = useTranslation(['users', 'common']);
+  const { t } = useTranslation(['users', 'common', 'keys']);
   const format = useFormat();
   const words = useLimitWords();
   const [search, setSearch] = useSearch({ q: '', team: '', id: '', new: '' });
   const list = useList('/admin/api/users', 'users', { q: search.q, team: search.team });
+  const admin = useMay()('admin');
+  // Whoever was just made has no password: one is offered, by those who may set it.
+  const [made, setMade] = useState<string | null>(null);
+  // Whoever comes back to them later finds somebody who may have one.
+  useEffect(() => setMade((made) => (made === search.id ? made : null)), [search.id]);
   const columns = useMemo<ColumnDef<User>[]>(
     () => [
       { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
@@ -35,6 +42,7 @@ export default function Users() {
     ],
     [t, format, words],
   );
+  const narrowed = search.q !== '' || search.team !== '';
   return (
     <>
       <PageHeader title={t('common:screens.users')} about={t('about')}>
@@ -57,9 +65,13 @@ export default function Users() {
         id={(user) => user.id}
         onOpen={(user) => setSearch({ id: user.id })}
         empty={
-          <Empty title={search.q || search.team ? t('noneFound') : t('none')} action={<Button onClick={() => setSearch({ new: '1' })}>{t('make')}</Button>}>
-            {t('noneText')}
-          </Empty>
+          narrowed ? (
+            <Empty title={t('noneFound')} action={<Button variant="default" onClick={() => setSearch({ q: '', team: '' })}>{t('clear')}</Button>} />
+          ) : (
+            <Empty title={t('none')} action={<Button onClick={() => setSearch({ new: '1' })}>{t('make')}</Button>}>
+              {t('noneText')}
+            </Empty>
+          )
         }
       />
       <Opened<User>
@@ -68,8 +80,13 @@ export default function Users() {
         isPending={list.isPending}
         search={search}
         setSearch={setSearch}
-        look={(of, onEdit, onClose) => <UserDrawer of={of} onEdit={onEdit} onClose={onClose} />}
-        edit={(props) => <UserEditor {...props} />}
+        look={(of, onEdit, onClose) => (
+          <>
+            <UserDrawer of={of} onEdit={onEdit} onClose={onClose} />
+            {admin && of.id === made && <PasswordDialog of={of} isNew onClose={() => setMade(null)} />}
+          </>
+        )}
+        edit={(props) => <UserEditor {...props} onDone={(user) => (props.of || setMade(user.id), props.onDone(user))} />}
       />
     </>
   );

@@ -20,14 +20,13 @@ interface Props<Draft, Row> extends EditorProps<Row> {
   save: (draft: Draft, revision: number | null | undefined) => Promise<Row>;
   refreshes: string[];
   nameHint?: string;
-  /** Fields between the name and the rules, and what they are called in answers: these show their own mistakes. */
-  fields?: string[];
+  /** Fields between the name and the rules. */
   children?: (editor: { draft: Draft; set: (next: Partial<Draft>) => void; fieldErrors: Record<string, string> }) => ReactNode;
 }
 
 /** Makes or changes what has a name and rules: a key, a user, a team. */
 export function RuledEditor<Draft extends RulesDraft & { name: string }, Row extends Ruled>(props: Props<Draft, Row>) {
-  const { of, gone, onClose, onDone, onTake, words, fields = [] } = props;
+  const { of, gone, onClose, onDone, onTake, words } = props;
   const { t } = useTranslation([words, 'common']);
   const editor = useEditor<Draft, Row>({
     initial: props.initial,
@@ -49,7 +48,6 @@ export function RuledEditor<Draft extends RulesDraft & { name: string }, Row ext
       editor={editor}
       onTake={onTake}
       gone={gone}
-      fields={['name', ...fields]}
     >
       <TextInput
         label={t(`${words}:name`)}

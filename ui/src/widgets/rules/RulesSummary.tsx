@@ -21,7 +21,7 @@ export function useLimitWords(): (limit: Limit) => string {
     const amount = write(limit.what, limit.amount);
     const words = limit.what === 'concurrency' || !limit.window
       ? t('rules.words.concurrency', { amount })
-      : t(limit.what === 'money' ? 'rules.words.money' : 'rules.words.other', { amount, what: t(`rules.of.${limit.what}`), window: t(`rules.windows.${limit.window}`) });
+      : t(`rules.words.${limit.what}`, { count: Number(limit.amount), amount, window: t(`rules.windows.${limit.window}`) });
     return limit.models ? `${words} (${limit.models})` : words;
   };
 }

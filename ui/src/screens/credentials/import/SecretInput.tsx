@@ -1,6 +1,6 @@
 import { Button, FileButton, Group, Input, Text, Textarea } from '@mantine/core';
 import { IconFileUpload, IconX } from '@tabler/icons-react';
-import { type ReactNode, useMemo, useState } from 'react';
+import { type ReactNode, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '../../../widgets/format';
@@ -30,6 +30,8 @@ export function SecretInput({ label, description, placeholder, value, onChange, 
   const format = useFormat();
   const [over, setOver] = useState(false);
   const [refused, setRefused] = useState('');
+  // Otherwise the same file, chosen once more, would be no change.
+  const reset = useRef<() => void>(null);
   const big = value.length > DRAWN;
   const lines = useMemo(() => (value ? countLines(value) : 0), [value]);
 
@@ -37,8 +39,12 @@ export function SecretInput({ label, description, placeholder, value, onChange, 
     const large = files.find((file) => file.size > FILE);
     setRefused(large ? t('input.tooLarge', { name: large.name }) : '');
     if (large || files.length === 0) return;
-    const texts = await Promise.all(files.map((file) => file.text()));
-    onChange(joined([value, ...texts]));
+    try {
+      const texts = await Promise.all(files.map((file) => file.text()));
+      onChange(joined([value, ...texts]));
+    } catch {
+      setRefused(t('input.unreadable'));
+    }
   };
 
   return (
@@ -97,7 +103,7 @@ export function SecretInput({ label, description, placeholder, value, onChange, 
         />
       )}
       <Group gap="xs" mt={6} justify="space-between">
-        <FileButton multiple accept=".json,.jsonl,.txt,.csv,application/json,text/plain" onChange={(files) => void take(files)} disabled={disabled}>
+        <FileButton multiple accept=".json,.jsonl,.txt,.csv,application/json,text/plain" resetRef={reset} onChange={(files) => (void take(files), reset.current?.())} disabled={disabled}>
           {(props) => (
             <Button {...props} size="compact-xs" variant="subtle" leftSection={<IconFileUpload size={14} />}>
               {t('input.file')}

@@ -23,6 +23,20 @@ describe('parse', () => {
     expect(await entries('{"provider": "p", "tokens": ["x"]}', 'refresh_token')).toEqual([{ provider: 'p', refresh_token: 'x' }]);
   });
 
+  it('reads tables by the names of their columns', async () => {
+    expect(await entries('Email,Refresh Token,weight,note\na@b.c,"r,1",2,x\nd@e.f,r2,,\nbroken,row\nr3')).toEqual([
+      { name: 'a@b.c', refresh_token: 'r,1', weight: 2 }, { name: 'd@e.f', refresh_token: 'r2' }, 'shape', { key: 'r3' },
+    ]);
+    expect(await entries('name\tapi_key\tenabled\nfirst\tsk-1\tfalse')).toEqual([{ name: 'first', key: 'sk-1', enabled: false }]);
+    expect(await entries('key\nsk-1\nsk-2', 'refresh_token')).toEqual([{ key: 'sk-1' }, { key: 'sk-2' }]);
+    // Words of columns within the table are what stands there, and so are the signs that separate cells elsewhere.
+    expect(await entries('name,type,key\na,api_key,sk-1\nb,api_key,"sk;2,3"\nkey,key,sk-4')).toEqual([{ name: 'a', key: 'sk-1' }, { name: 'b', key: 'sk;2,3' }, { name: 'key', key: 'sk-4' }]);
+    expect(await entries('key,name\nsk-1,a\nrefresh_token;email\nr;b@c.d')).toEqual([{ key: 'sk-1', name: 'a' }, { refresh_token: 'r', name: 'b@c.d' }]);
+    expect(await entries('key,weight\nsk-1,heavy')).toEqual([{ key: 'sk-1', weight: 'heavy' }]);
+    // What has commas and is no table stays a secret.
+    expect(await entries('sk-1,5\nsk-2,7')).toEqual([{ key: 'sk-1,5' }, { key: 'sk-2,7' }]);
+  });
+
   it('knows the files of other programs', async () => {
     const { items, client } = await parse(
       '{"oauth_config": {"client_id": "c", "client_secret": "s"}, "projects": [{"project_id": "p", "refresh_token": "r", "access_token": null}]}',

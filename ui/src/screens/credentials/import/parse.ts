@@ -1,3 +1,5 @@
+import { cellsOf, type Head, headOf, rowOf } from './table';
+
 /** What lines are that hold nothing but a secret. */
 export type LineKind = 'key' | 'refresh_token';
 
@@ -28,6 +30,10 @@ const OTHER_NAMES: [string, string][] = [
   ['email', 'name'], ['label', 'name'], ['client_email', 'name'], ['project_id', 'project'], ['warp_refresh_token', 'refresh_token'], ['refreshToken', 'refresh_token'],
   ['projectId', 'project'],
 ];
+/** Members that hold what must not be seen. */
+const SECRETS = ['key', 'refresh_token', 'key_file'];
+/** What a column of a table is called, without regard to case, and what it holds. */
+const COLUMNS = new Map([...MEMBERS.map((name): [string, string] => [name, name]), ...OTHER_NAMES, ['api_key', 'key'] as [string, string]].map(([theirs, ours]) => [theirs.toLowerCase(), ours]));
 /** Lists of credentials in files of other programs. */
 const LISTS = ['credentials', 'accounts', 'tokens', 'keys', 'projects', 'data'];
 /** Lines that are read before the page may draw again. */
@@ -107,11 +113,16 @@ export async function parse(text: string, kind: LineKind, signal?: AbortSignal, 
   }
   const parsed: Parsed = { items: [], form: 'lines' };
   let from = 0;
+  let head: Head | null = null;
   for (let at = 1; from <= text.length; at += 1) {
     const end = text.indexOf('\n', from);
     const line = text.slice(from, end < 0 ? text.length : end).trim();
     if (line.startsWith('{') || line.startsWith('[')) ofJsonLine(line, at, kind, parsed);
-    else if (line) parsed.items.push(ofValue(line, at, kind));
+    else if (line) {
+      const next = headOf(line, COLUMNS, SECRETS, head);
+      head = next ?? head;
+      if (!next) parsed.items.push(head ? ofRow(line, head, at, kind) : ofValue(line, at, kind));
+    }
     if (end < 0) break;
     from = end + 1;
     if (at % AT_ONCE === 0) {
@@ -121,6 +132,13 @@ export async function parse(text: string, kind: LineKind, signal?: AbortSignal, 
     }
   }
   return parsed;
+}
+
+/** A line under the head of a table; a text alone is a secret there as well. */
+function ofRow(line: string, head: Head, at: number, kind: LineKind): Item {
+  const row = rowOf(line, head);
+  if (row) return ofValue(row, at, kind);
+  return cellsOf(line, head.separator).length === 1 ? ofValue(line, at, kind) : { at, wrong: 'shape', raw: line };
 }
 
 function ofJsonLine(line: string, at: number, kind: LineKind, into: Parsed): void {

@@ -192,7 +192,7 @@ export function AccessStep({ draft, onChange: change, attempt, onNext, onBack }:
           autoFocus={!asksAddress}
         />
         <div aria-live="polite">
-          <ProblemAlert problem={problem} shownElsewhere={Object.keys(errors).map((path) => `providers.0.${path}`)} />
+          <ProblemAlert problem={problem} />
           <TryReport attempt={attempt} />
         </div>
         <Group justify="space-between">

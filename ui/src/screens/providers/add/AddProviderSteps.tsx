@@ -6,14 +6,14 @@ import { useAll } from '../../../api/list';
 import { useUnsaved } from '../../../widgets/unsaved';
 import { AccessStep } from './AccessStep';
 import { DoneStep } from './DoneStep';
-import { choose, definitionOf, type Draft, emptyDraft, freeName, isChat, suggested } from './draft';
+import { choose, definitionOf, type Draft, emptyDraft, freeName, isChat, isTyped, suggested } from './draft';
 import { ModelsStep } from './ModelsStep';
 import { PlacesStep } from './PlacesStep';
-import { firstName, misnamed, planOf } from './plan';
+import { changeOf, firstName, misnamed, planOf, remaining } from './plan';
 import { SaveReport } from './SaveReport';
 import { ServiceStep } from './ServiceStep';
 import classes from './Steps.module.css';
-import { useSave } from './useSave';
+import { poolsWith, useSave } from './useSave';
 import { useTry } from './useTry';
 
 const STEPS = ['service', 'access', 'models', 'places'] as const;
@@ -33,6 +33,8 @@ export function AddProviderSteps(props: Props) {
 function Round({ onDone, onMore }: Props & { onMore: () => void }) {
   const { t } = useTranslation(['providers', 'common']);
   const [draft, setDraft] = useState<Draft>(emptyDraft);
+  // What it was like when the service was chosen.
+  const [chosen, setChosen] = useState<Draft>(draft);
   const [step, setStep] = useState(0);
   const [entries, setEntries] = useState<Record<string, unknown>[]>([]);
   const [offered, setOffered] = useState<string[] | null>(null);
@@ -50,40 +52,45 @@ function Round({ onDone, onMore }: Props & { onMore: () => void }) {
     setEntries([]);
     setDraft((now) => ({ ...now, secrets: '', needs: {} }));
   };
-  const save = useSave(finish);
+  const save = useSave(finish, (left) => setDraft((now) => ({ ...now, places: remaining(now.places, left, pools.rows) })));
+  const { made } = save.saved;
   const change = (next: Partial<Draft>) => setDraft((now) => ({ ...now, ...next }));
   const go = (next: number) => {
     ask.reset();
+    save.clear();
     setStep(next);
   };
 
-  const typed = draft.secrets !== '' || draft.address.trim() !== (draft.preset?.base_url ?? '');
-  const dirty = step < 4 && (step > 1 || typed);
+  const dirty = step < 4 && (step > 1 || isTyped(draft, chosen));
   useUnsaved(dirty, 'add');
   useEffect(() => {
     top.current?.scrollIntoView({ block: 'nearest' });
   }, [step]);
 
-  const askModel = async (model: string) => {
-    const told = await ask.run({ provider: definitionOf(draft, false), credential: entries[0], model });
-    if (told?.outcome === 'answered') setProven(true);
-    return told?.outcome === 'answered';
+  /** Asks a model, or for the list of models where there is none; once it is saved, with what was saved. */
+  const askModel = async (model?: string) => {
+    const told = await ask.run({ ...(made ? { provider: draft.name.trim() } : { provider: definitionOf(draft, false), credential: entries[0] }), model });
+    const answered = told?.outcome === 'answered';
+    if (answered && model !== undefined) setProven(true);
+    return answered;
   };
   const first = draft.models.find(isChat);
   const toPlaces = async (withTest: boolean) => {
     if (withTest && first !== undefined && !(await askModel(first))) return;
     const untouched = draft.places.every((place) => place.models.length === 0);
-    if (untouched) change({ places: suggested(draft.models, draft.places) });
+    if (untouched && !made) change({ places: suggested(draft.models, draft.places, pools.rows) });
     go(3);
   };
 
   const start = () => {
     const found = misnamed(draft.places, pools.rows);
     setErrors(Object.fromEntries(Object.entries(found).map(([id, what]) => [id, t(`places.${what}`)])));
-    if (Object.keys(found).length === 0) void save.save(planOf(draft, entries, pools.rows));
+    if (Object.keys(found).length > 0) return;
+    // What is made already is changed.
+    void save.save(made ? changeOf(draft, save.saved.models ?? [], pools.rows) : planOf(draft, entries, pools.rows), draft.models);
   };
 
-  const model = firstName(draft, pools.rows);
+  const model = firstName(draft, poolsWith(save.saved), pools.rows);
   return (
     <Stack gap="md">
       <ol className={classes.steps} ref={top} aria-label={t('steps.label')}>
@@ -97,7 +104,12 @@ function Round({ onDone, onMore }: Props & { onMore: () => void }) {
         <ServiceStep
           onChoose={(preset) => {
             const taken = new Set(known.rows.map((one) => one.name));
-            setDraft((now) => (preset && preset.name === now.preset?.name ? now : choose(now, preset, preset ? freeName(preset.name, taken) : '')));
+            // Whoever comes back to the same service finds what was typed.
+            if (preset?.name !== draft.preset?.name) {
+              const next = choose(draft, preset, preset ? freeName(preset.name, taken) : '');
+              setDraft(next);
+              setChosen(next);
+            }
             access.reset();
             setOffered(null);
             go(1);
@@ -110,9 +122,11 @@ function Round({ onDone, onMore }: Props & { onMore: () => void }) {
           onChange={change}
           attempt={access}
           onBack={() => go(0)}
-          onNext={(entries, models) => {
+          onNext={(entries, listed) => {
             setEntries(entries);
             setProven(false);
+            // Some services list a model twice.
+            const models = listed && [...new Set(listed)];
             setOffered(models);
             // Few models are all meant, more often than not.
             if (models && draft.models.length === 0 && models.length <= 5) change({ models });
@@ -129,7 +143,7 @@ function Round({ onDone, onMore }: Props & { onMore: () => void }) {
           onTry={(model) => void askModel(model)}
           keys={entries.length}
           tests={first !== undefined && !proven}
-          onBack={() => go(1)}
+          onBack={made ? undefined : () => go(1)}
           onNext={(withTest) => void toPlaces(withTest)}
         />
       )}
@@ -141,7 +155,7 @@ function Round({ onDone, onMore }: Props & { onMore: () => void }) {
           onSave={start}
           onBack={() => go(2)}
           saving={save.pending || pools.isPending}
-          report={<SaveReport save={save} provider={draft.name} problem={pools.error} onSkip={finish} />}
+          report={<SaveReport save={save} provider={draft.name} problem={pools.error} onSkip={finish} onRename={() => go(1)} />}
           errors={errors}
         />
       )}
@@ -150,6 +164,9 @@ function Round({ onDone, onMore }: Props & { onMore: () => void }) {
           saved={save.saved}
           provider={draft.name.trim()}
           model={model}
+          proven={proven}
+          attempt={ask}
+          onTry={() => void askModel(first)}
           onDone={() => onDone(model)}
           onMore={onMore}
         />

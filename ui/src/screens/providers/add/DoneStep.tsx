@@ -1,35 +1,47 @@
 import { Alert, Button, Group, Stack, Text } from '@mantine/core';
-import { IconCircleCheck } from '@tabler/icons-react';
+import { IconCircleCheck, IconCircleDashed, IconPlugConnected } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { useStatus } from '../../../app/session';
 import { Code } from '../../../widgets/Copy';
 import { curlLine, keyShown } from '../../../widgets/curl';
-import type { Saved } from './useSave';
+import { TryReport } from './TryReport';
+import { poolsWith, type Saved } from './useSave';
+import type { useTry } from './useTry';
 
 interface Props {
   saved: Saved;
   provider: string;
   /** What a first request may name. */
   model: string | undefined;
+  /** A model has answered with what is saved. */
+  proven: boolean;
+  attempt: ReturnType<typeof useTry>;
+  /** Asks what is saved. */
+  onTry: () => void;
   onDone: () => void;
   onMore?: () => void;
 }
 
 /** It is there: what was made, and how it is asked. */
-export function DoneStep({ saved, provider, model, onDone, onMore }: Props) {
+export function DoneStep({ saved, provider, model, proven, attempt, onTry, onDone, onMore }: Props) {
   const { t } = useTranslation(['providers', 'common']);
   const { data: status } = useStatus();
   const results = saved.made?.results ?? [];
-  const made = (list: string) => results.filter((one) => one.list === list && one.result === 'created');
-  const twice = results.filter((one) => one.list === 'credentials' && one.result === 'exists').length;
-  const pools = [...made('pools').map((one) => one.name), ...saved.extended];
+  const credentials = (result: string) => results.filter((one) => one.list === 'credentials' && one.result === result).length;
+  const twice = credentials('exists');
+  const pools = poolsWith(saved);
   return (
     <Stack gap="sm">
-      <Alert color="teal" icon={<IconCircleCheck />} role="status" title={t('done.title')}>
+      <Alert
+        color={proven ? 'teal' : 'yellow'}
+        icon={proven ? <IconCircleCheck /> : <IconCircleDashed />}
+        role="status"
+        title={proven ? t('done.title') : t('done.untested')}
+      >
         <Text size="sm">
-          <bdi>{provider}</bdi> · {t('done.credentials', { count: made('credentials').length })}
+          <bdi>{provider}</bdi> · {t('done.credentials', { count: credentials('created') })}
           {twice > 0 && ` · ${t('done.twice', { count: twice })}`}
           {pools.length > 0 && (
             <>
@@ -38,7 +50,20 @@ export function DoneStep({ saved, provider, model, onDone, onMore }: Props) {
             </>
           )}
         </Text>
+        {!proven && (
+          <Text size="sm" mt={4}>
+            {t('done.untestedText')}
+          </Text>
+        )}
       </Alert>
+      <div aria-live="polite">
+        <TryReport attempt={attempt} />
+      </div>
+      {!proven && (
+        <Button size="xs" variant="default" leftSection={<IconPlugConnected size={15} />} style={{ alignSelf: 'flex-start' }} disabled={attempt.pending} onClick={onTry}>
+          {t('done.test')}
+        </Button>
+      )}
       {model && (
         <>
           <Text size="sm">{t('done.curl')}</Text>

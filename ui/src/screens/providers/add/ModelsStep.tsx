@@ -1,7 +1,7 @@
 import { ActionIcon, Button, Checkbox, Group, Stack, Text, TextInput, Tooltip } from '@mantine/core';
 import { IconPlayerPlay, IconPlus, IconSearch } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useMemo, useRef, useState } from 'react';
+import { type ReactNode, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { isChat } from './draft';
@@ -12,6 +12,8 @@ import type { useTry } from './useTry';
 interface Props {
   /** What the service has; `null` where it has no list or was not asked. */
   offered: string[] | null;
+  /** Why there is no list, where that is not the service's way. */
+  unlisted?: ReactNode;
   models: string[];
   onChange: (models: string[]) => void;
   attempt: ReturnType<typeof useTry>;
@@ -29,7 +31,7 @@ interface Props {
 const ROW = 38;
 
 /** Which of the models are offered to clients. */
-export function ModelsStep({ offered, models, onChange, attempt, onTry, keys, tests, onNext, onBack }: Props) {
+export function ModelsStep({ offered, unlisted, models, onChange, attempt, onTry, keys, tests, onNext, onBack }: Props) {
   const { t } = useTranslation(['providers', 'common']);
   const [text, setText] = useState('');
   const [typed, setTyped] = useState('');
@@ -49,7 +51,7 @@ export function ModelsStep({ offered, models, onChange, attempt, onTry, keys, te
   const toggle = (model: string, on: boolean) => onChange(on ? [...models, model] : models.filter((one) => one !== model));
   return (
     <Stack gap="sm">
-      {offered === null || offered.length === 0 ? <Text size="sm">{t('models.noList')}</Text> : <Text size="sm">{t(tests ? 'models.about' : 'models.tick', { count: offered.length })}</Text>}
+      {unlisted ?? <Text size="sm">{offered?.length ? t(tests ? 'models.about' : 'models.tick', { count: offered.length }) : t('models.noList')}</Text>}
       {keys > 1 && (
         <Text size="sm" c="dimmed">
           {t('models.firstKey', { count: keys })}
@@ -109,7 +111,8 @@ export function ModelsStep({ offered, models, onChange, attempt, onTry, keys, te
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
           onKeyDown={(event) => {
-            if (event.key !== 'Enter') return;
+            // Enter also ends the composition of a word.
+            if (event.key !== 'Enter' || event.nativeEvent.isComposing) return;
             event.preventDefault();
             add();
           }}

@@ -3,8 +3,7 @@ import { IconPlus, IconSparkles, IconX } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { type Draft, type Place, suggested } from './draft';
-import { type Pool, poolOf } from './plan';
+import { type Draft, isFixed, type Place, type Pool, poolOf, suggested } from './draft';
 import classes from './Steps.module.css';
 
 interface Props {
@@ -33,7 +32,7 @@ export function PlacesStep({ draft, pools, onChange, onSave, onBack, saving, rep
         <Text size="sm" flex={1} miw={220}>
           {t('places.about')}
         </Text>
-        <Button size="xs" variant="light" leftSection={<IconSparkles size={15} />} onClick={() => onChange(suggested(models, places))} disabled={models.length === 0}>
+        <Button size="xs" variant="light" leftSection={<IconSparkles size={15} />} onClick={() => onChange(suggested(models, places, pools))} disabled={models.length === 0}>
           {t('places.suggest')}
         </Button>
       </Group>
@@ -45,7 +44,6 @@ export function PlacesStep({ draft, pools, onChange, onSave, onBack, saving, rep
       {models.length > 0 &&
         places.map((place) => {
           const there = poolOf(place, pools);
-          const fixed = there !== undefined && there.origin !== 'database';
           const label = place.tier ? t(`places.tiers.${place.tier}`) : place.id.startsWith('new:') ? t('places.new') : place.name;
           return (
             <div key={place.id} className={classes.place}>
@@ -78,7 +76,7 @@ export function PlacesStep({ draft, pools, onChange, onSave, onBack, saving, rep
                   onChange={(event) => change(place.id, { name: event.currentTarget.value })}
                 />
               )}
-              {fixed ? (
+              {isFixed(place, pools) ? (
                 <Text size="xs" c="dimmed">
                   {t('places.fixed')}
                 </Text>

@@ -28,7 +28,8 @@ export function ServiceStep({ onChoose }: { onChoose: (preset: Preset | null) =>
         data-autofocus
         mb="sm"
         onKeyDown={(event) => {
-          if (event.key === 'Enter' && words && found[0]) onChoose(found[0]);
+          // Enter also ends the composition of a word.
+          if (event.key === 'Enter' && !event.nativeEvent.isComposing && words && found[0]) onChoose(found[0]);
         }}
       />
       <ProblemAlert problem={presets.error} onRetry={() => void presets.refetch()} />

@@ -2,6 +2,7 @@ import type { Schemas } from '../../../api/client';
 import type { LineKind, Parsed } from '../../credentials/import/parse';
 
 export type Preset = Schemas['Preset'];
+export type Pool = Schemas['Pool'];
 export type Protocol = 'chat' | 'responses' | 'messages' | 'gemini';
 export type Tier = 'tool' | 'normal' | 'advanced';
 
@@ -77,6 +78,12 @@ export function choose(draft: Draft, preset: Preset | null, name: string): Draft
   };
 }
 
+/** Whether anything was typed since the service was chosen, which made the draft what `chosen` is. */
+export function isTyped(draft: Draft, chosen: Draft): boolean {
+  const texts = ({ name, address, protocol, secrets, needs }: Draft) => JSON.stringify([name, address, protocol, secrets, needs]);
+  return texts(draft) !== texts({ ...chosen, secrets: '' });
+}
+
 /** Which of the members that the preset asks for are asked for now: those of accounts are not where keys are given. */
 export function askedFor(draft: Draft): string[] {
   return Object.keys(draft.needs).filter((path) => draft.kind !== 'key' || !path.startsWith('oauth.'));
@@ -148,8 +155,21 @@ const WORDS: [Tier, RegExp][] = [
 /** They answer no conversations. */
 const OTHERS = /embed|rerank|moderation|whisper|tts|audio|image|dall-e|transcri|realtime|speech|video|veo|imagen|sora/;
 
+/** The pool of the tier, where there is one; rather one that can be changed here. */
+export function poolOf(place: Place, pools: Pool[]): Pool | undefined {
+  if (!place.tier) return place.id.startsWith('pool:') ? pools.find((pool) => pool.name === place.name) : undefined;
+  const those = pools.filter((pool) => pool.tier === place.tier);
+  return those.find((pool) => pool.origin === 'database') ?? those[0] ?? pools.find((pool) => pool.name === place.name);
+}
+
+/** Whether nothing can be assigned to it here: what the configuration file declares is changed there. */
+export function isFixed(place: Place, pools: Pool[]): boolean {
+  const there = poolOf(place, pools);
+  return there !== undefined && there.origin !== 'database';
+}
+
 /** Where models probably belong, by their names; those that tell nothing are left to the reader. */
-export function suggested(models: string[], places: Place[]): Place[] {
+export function suggested(models: string[], places: Place[], pools: Pool[]): Place[] {
   const found: Record<Tier, string[]> = { tool: [], normal: [], advanced: [] };
   for (const model of models) {
     const name = model.toLowerCase();
@@ -157,7 +177,7 @@ export function suggested(models: string[], places: Place[]): Place[] {
     const tier = WORDS.find(([, words]) => words.test(name))?.[0];
     if (tier) found[tier].push(model);
   }
-  return places.map((place) => (place.tier ? { ...place, models: found[place.tier] } : place));
+  return places.map((place) => (place.tier && !isFixed(place, pools) ? { ...place, models: found[place.tier] } : place));
 }
 
 /** Whether a model answers conversations, as far as its name tells. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { askedFor, choose, definitionOf, emptyDraft, freeName, nameOfAddress, type Preset, suggested, withClient } from './draft';
-import { changeOf, declaredModels, extended, firstName, misnamed, planOf, type Pool } from './plan';
+import { askedFor, choose, definitionOf, emptyDraft, freeName, isTyped, nameOfAddress, type Pool, type Preset, suggested, withClient } from './draft';
+import { changeOf, declaredModels, extended, firstName, misnamed, planOf, remaining } from './plan';
 
 const preset = (more: Partial<Preset>): Preset => ({
   name: 'deepseek', title: 'DeepSeek', protocol: 'chat', base_url: 'https://api.deepseek.com', needs_base_url: false, auth: 'key',
@@ -44,8 +44,18 @@ describe('the draft of a provider', () => {
   });
 
   it('suggests tiers by words that stand alone', () => {
-    const places = suggested(['gpt-5-mini', 'gemini-2.5-pro', 'claude-sonnet-5', 'text-embedding-3-small', 'unknown'], emptyDraft().places);
+    const places = suggested(['gpt-5-mini', 'gemini-2.5-pro', 'claude-sonnet-5', 'text-embedding-3-small', 'unknown'], emptyDraft().places, []);
     expect(places.map((place) => place.models)).toEqual([['gpt-5-mini'], ['claude-sonnet-5'], ['gemini-2.5-pro']]);
+  });
+
+  it('knows what was typed from what came with the service', () => {
+    const chosen = choose(emptyDraft(), preset({ needs: ['oauth.client_id', 'location'] }), 'deepseek-2');
+    expect([emptyDraft(), chosen].map((draft) => isTyped(draft, draft))).toEqual([false, false]);
+    const typed = [{ name: 'mine' }, { address: 'https://else.example' }, { secrets: 'sk-1' }, { needs: { ...chosen.needs, 'oauth.client_id': 'c' } }, { needs: { ...chosen.needs, location: 'eu' } }];
+    expect(typed.map((more) => isTyped({ ...chosen, ...more }, chosen))).toEqual(typed.map(() => true));
+    // What was pasted stays when another service is chosen, and so does the question.
+    const kept = choose({ ...chosen, secrets: 'sk-1' }, null, '');
+    expect(isTyped(kept, kept)).toBe(true);
   });
 });
 
@@ -55,7 +65,7 @@ describe('what saving takes', () => {
     { name: 'opus', tier: null, origin: 'database', definition: { targets: 'a/z' } },
   ] as unknown as Pool[];
   const draft = { ...choose(emptyDraft(), preset({}), 'deep'), models: ['m-mini', 'm-chat', 'm-pro'] };
-  const full = { ...draft, places: [...suggested(draft.models, draft.places), { id: 'new:1', name: 'my-alias', models: ['m-chat', 'gone'] }] };
+  const full = { ...draft, places: [...suggested(draft.models, draft.places, pools), { id: 'new:1', name: 'my-alias', models: ['m-chat', 'gone'] }] };
 
   it('is one call for what is new and a change for each pool that is there', () => {
     expect(planOf(full, [{ key: 'k' }], pools)).toEqual({
@@ -80,7 +90,7 @@ describe('what saving takes', () => {
       body: { providers: [], credentials: [], pools: planOf(full, [], pools).body.pools },
       extensions: planOf(full, [], pools).extensions,
     });
-    expect([declaredModels({ definition: { models: 'one' } }), declaredModels({ definition: { models: ['a', 'b'] } }), declaredModels({ definition: {} })]).toEqual([['one'], ['a', 'b'], []]);
+    expect([declaredModels({ definition: { models: 'one' } }), declaredModels({ definition: { models: ['a', 'b', 'a'] } }), declaredModels({ definition: {} })]).toEqual([['one'], ['a', 'b'], []]);
   });
 
   it('asks for names of new pools that nobody has', () => {
@@ -97,7 +107,25 @@ describe('what saving takes', () => {
   });
 
   it('ends with a name that works', () => {
-    expect(firstName(full, pools)).toBe('sonnet');
-    expect(firstName(draft, pools)).toBe('deep/m-mini');
+    expect(firstName(full, ['opus', 'sonnet', 'my-alias'], pools)).toBe('sonnet');
+    expect(firstName(full, ['quick', 'my-alias'], pools)).toBe('quick');
+    expect(firstName(full, [], pools)).toBe('deep/m-mini');
+    expect(firstName(emptyDraft(), [], pools)).toBeUndefined();
+  });
+
+  it('leaves pools alone that the configuration file declares', () => {
+    const fixed = [{ name: 'everyday', tier: 'normal', origin: 'file', definition: {} }] as unknown as Pool[];
+    const places = suggested(draft.models, draft.places, fixed);
+    expect(places.map((place) => place.models)).toEqual([['m-mini'], [], ['m-pro']]);
+    // Models that came there before the pool was known go nowhere.
+    const before = { ...draft, places: suggested(draft.models, draft.places, []) };
+    expect(planOf(before, [], fixed).body.pools.map((pool) => pool.name)).toEqual(['haiku', 'opus']);
+    expect(planOf(before, [], fixed).extensions).toEqual([]);
+    expect(firstName(before, ['haiku', 'opus'], fixed)).toBe('haiku');
+  });
+
+  it('keeps what is left to be assigned, and nothing that is done', () => {
+    const left = remaining(full.places, [{ pool: 'opus', add: ['deep/m-pro'] }], pools);
+    expect(left.map((place) => [place.id, place.models])).toEqual([['tier:tool', []], ['tier:normal', []], ['tier:advanced', ['m-pro']]]);
   });
 });

@@ -1,7 +1,5 @@
 import type { Schemas } from '../../../api/client';
-import { definitionOf, type Draft, type Place } from './draft';
-
-export type Pool = Schemas['Pool'];
+import { definitionOf, type Draft, isFixed, type Place, type Pool, poolOf } from './draft';
 
 /** A pool that is there and gets more targets. */
 export interface Extension {
@@ -23,13 +21,7 @@ export interface Plan {
   extensions: Extension[];
 }
 
-/** The pool of the tier, where there is one; rather one that can be changed here. */
-export function poolOf(place: Place, pools: Pool[]): Pool | undefined {
-  if (!place.tier) return place.id.startsWith('pool:') ? pools.find((pool) => pool.name === place.name) : undefined;
-  const those = pools.filter((pool) => pool.tier === place.tier);
-  return those.find((pool) => pool.origin === 'database') ?? those[0] ?? pools.find((pool) => pool.name === place.name);
-}
-
+/** What it takes to make the provider with everything that belongs to it. */
 export function planOf(draft: Draft, entries: Record<string, unknown>[], pools: Pool[]): Plan {
   const provider = draft.name.trim();
   return assigned(draft, pools, { providers: [definitionOf(draft)], credentials: entries.map((entry) => ({ ...entry, provider })), pools: [] });
@@ -49,19 +41,18 @@ function assigned(draft: Draft, pools: Pool[], body: Plan['body']): Plan {
     // What was ticked off again after it was assigned is not meant any more.
     const add = place.models.filter((model) => draft.models.includes(model)).map((model) => `${provider}/${model}`);
     if (add.length === 0) continue;
+    if (isFixed(place, pools)) continue;
     const there = poolOf(place, pools);
-    // What the configuration file declares is changed there.
-    if (there && there.origin !== 'database') continue;
     if (there) plan.extensions.push({ pool: there.name, add });
     else plan.body.pools.push({ name: place.name.trim(), ...(place.tier ? { tier: place.tier } : {}), targets: add });
   }
   return plan;
 }
 
-/** The models that a provider declares, as they are written. */
+/** The models that a provider declares, each once. */
 export function declaredModels(provider: Pick<Schemas['Provider'], 'definition'>): string[] {
   const declared = provider.definition?.models;
-  return Array.isArray(declared) ? declared.map(String) : typeof declared === 'string' ? [declared] : [];
+  return Array.isArray(declared) ? [...new Set(declared.map(String))] : typeof declared === 'string' ? [declared] : [];
 }
 
 /** New pools without a name, or with one that is taken, by the ids of their places. */
@@ -85,11 +76,19 @@ export function extended(pool: Pool, add: string[]): DeclaredTarget[] {
   return [...before, ...add.filter((target) => !known.has(target))];
 }
 
-/** What a first request may name: a pool if one was given models, otherwise the first model that was ticked. */
-export function firstName(draft: Draft, pools: Pool[]): string | undefined {
-  const assigned = draft.places.filter((place) => place.models.some((model) => draft.models.includes(model)));
-  const place = assigned.find((one) => one.tier === 'normal') ?? assigned[0];
-  if (place) return poolOf(place, pools)?.name ?? place.name.trim();
+/** What is still to be assigned where all is done but these; new pools are made with the provider, or not at all. */
+export function remaining(places: Place[], left: Extension[], pools: Pool[]): Place[] {
+  return places
+    .filter((place) => !place.id.startsWith('new:'))
+    .map((place) => (left.some(({ pool }) => pool === poolOf(place, pools)?.name) ? place : { ...place, models: [] }));
+}
+
+/** What a first request may name: one of the pools that have its models now, otherwise the first model that was ticked. */
+export function firstName(draft: Draft, served: string[], pools: Pool[]): string | undefined {
+  const normal = draft.places.find((place) => place.tier === 'normal');
+  const everyday = normal && (poolOf(normal, pools)?.name ?? normal.name);
+  const pool = served.find((name) => name === everyday) ?? served[0];
+  if (pool !== undefined) return pool;
   const model = draft.models[0];
   return model === undefined ? undefined : `${draft.name.trim()}/${model}`;
 }

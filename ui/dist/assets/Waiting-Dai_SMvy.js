@@ -1,1 +1,0 @@
-import{Pr as e,U as t,bn as n,rr as r}from"./shared-D_hs35IN.js";var i=e();function a(){let{t:e}=t(`common`,{useSuspense:!1});return(0,i.jsx)(n,{mih:200,role:`status`,"aria-label":e(`waiting`),children:(0,i.jsx)(r,{type:`dots`})})}export{a as t};

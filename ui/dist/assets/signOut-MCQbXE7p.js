@@ -1,1 +1,0 @@
-import{A as e,S as t,d as n,g as r,gt as i}from"./shared-D_hs35IN.js";function a(){let a=i(),o=e=>void(e&&a({to:`/sign-in`,ignoreBlocker:!0})),{run:s,isPending:c}=n(async()=>await e()&&(await t(),!0),{onDone:o});return{signOut:()=>s(),isPending:c,leave:async()=>{await e()&&(r(),o(!0))}}}export{a as t};

@@ -1,1 +1,0 @@
-function e(e,t){let[n,r]=[Number(e),Number(t)];return n>0?Math.min(1,Math.max(0,1-r/n)):1}function t(e){return e>=1?`red`:e>=.8?`orange`:`teal`}export{e as n,t};

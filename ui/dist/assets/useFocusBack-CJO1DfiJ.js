@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{$ as t}from"./icons-HZmb6U0p.js";var n=e(t(),1);function r(e){(0,n.useEffect)(()=>{if(!e)return;let t=document.activeElement;return()=>{t instanceof HTMLElement&&t.isConnected&&t.focus({preventScroll:!0})}},[e])}export{r as t};

@@ -1,0 +1,1 @@
+import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{tt as t}from"./icons-BdGv21E1.js";var n=e(t(),1);function r(e){(0,n.useEffect)(()=>{if(!e)return;let t=document.activeElement;return()=>{t instanceof HTMLElement&&t.isConnected&&t.focus({preventScroll:!0})}},[e])}export{r as t};

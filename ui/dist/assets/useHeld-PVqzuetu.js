@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{$ as t}from"./icons-HZmb6U0p.js";var n=e(t(),1);function r(e,t){let[r,i]=(0,n.useState)({name:e,found:t});t!==void 0&&(r.name!==e||r.found!==t)&&i({name:e,found:t});let a=t??(r.name===e?r.found:void 0);return{held:a,gone:t===void 0&&a!==void 0}}export{r as t};

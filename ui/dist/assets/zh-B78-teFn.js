@@ -1,0 +1,1 @@
+var e={about:`密钥、用户与团队的限额、剩余量及重置时间。一次用量同时计入密钥、用户和团队的限额。`,clear:`清除筛选`,kinds:{key:`密钥`,model:`模型`,team:`团队`,user:`用户`,gateway:`网关`},leftOf:`剩余 {{left}} / {{amount}}`,limit:`限额`,none:`还没有限额`,noneFound:`没有符合条件的限额`,noneText:`在编辑密钥、用户或团队时设置限额。全局限额在设置中配置（accounting.quotas）。`,noneTextOwn:`密钥的限额在编辑密钥时设置；用户和团队的限额由管理员设置。`,of:`对象`,resets:`重置时间`,used:`已用`};export{e as default};
