@@ -61,7 +61,7 @@ export default {
     await walk.axe(page);
     // What is left of it stands with the key as well.
     await row.getByRole("link", { name: /bounded/ }).click();
-    await page.getByRole("dialog", { name: /bounded/ }).getByText(keys("used.left", { left: "0" })).waitFor();
+    await page.getByRole("dialog", { name: /bounded/ }).getByText(t("used.left", { left: "0" })).waitFor();
     await walk.axe(page);
   },
 
