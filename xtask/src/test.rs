@@ -94,5 +94,9 @@ fn doc() -> Result<()> {
 }
 
 fn unit() -> Result<()> {
-    shell::run("cargo", &["test", "--workspace", "--locked", "--quiet"])
+    // Most of what takes long waits for others: more tests at once than there are processors.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut tests = Command::new("cargo");
+    tests.env("RUST_TEST_THREADS", threads.to_string());
+    shell::run_command(tests.args(["test", "--workspace", "--locked", "--quiet"]))
 }

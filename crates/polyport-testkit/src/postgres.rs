@@ -69,18 +69,29 @@ impl Postgres {
     /// # Panics
     /// When there is no such process any more.
     pub fn signal(&self, name: &str) {
+        assert!(self.send(name), "{name}");
+    }
+
+    /// Whether it could be sent.
+    fn send(&self, name: &str) -> bool {
         let process = self.process();
+        let kill = |process: &str| Command::new("kill").args([name, process]).stderr(Stdio::null()).status();
+        // Itself first: once it is stopped it starts no more of the others, of which one may have ended meanwhile.
+        let sent = kill(&process.to_string()).is_ok_and(|status| status.success());
         let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-        let all = children.split_whitespace().map(str::to_owned).chain([process.to_string()]);
-        let sent = Command::new("kill").arg(name).args(all).status();
-        assert!(sent.is_ok_and(|status| status.success()), "{name}");
+        for child in children.split_whitespace() {
+            kill(child).ok();
+        }
+        sent
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        // What was stopped would never end.
+        self.send("-CONT");
         // Ends its connections and gives its memory back.
-        let asked = Command::new("kill").arg("-INT").arg(self.child.id().to_string()).status();
+        let asked = Command::new("kill").arg("-INT").arg(self.process().to_string()).status();
         if !asked.is_ok_and(|status| status.success()) {
             self.child.kill().ok();
         }

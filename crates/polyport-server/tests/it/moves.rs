@@ -113,7 +113,7 @@ async fn o13_what_is_planned_of_every_fixture_is_taken_whole_and_is_in_force() {
         let problems = running.to("GET", "problems", Value::Null).await;
         assert_eq!(problems["problems"], json!([]), "{name}");
         let audit = running.to("GET", "audit?action=importDefinitions", Value::Null).await;
-        assert_eq!(audit["entries"].as_array().unwrap().len(), 1, "{name}: a rehearsal is no deed");
+        assert_eq!(audit["audit"].as_array().unwrap().len(), 1, "{name}: a rehearsal is no deed");
         running.stop().await;
     }
 }

@@ -61,10 +61,21 @@ export default {
       await page.getByRole("tree", { name: t("request.body") }).getByText(`Hello in ${protocol}`).waitFor();
       await tab(page, "code");
       await page.getByText("YOUR_KEY").first().waitFor();
+      // It is the request that was sent, and ends with what the caller said.
+      const code = await page.getByLabel(t("code.curl"), { exact: true }).last().innerText();
+      walk.assert(code.includes(`Hello in ${protocol}`) && !HELLO.test(code), code);
     }
     await tab(page, "converted");
     await page.getByRole("tree", { name: t("converted.body") }).getByText("Hello in gemini").waitFor();
     await walk.axe(page);
+    // All of it beside one another.
+    await page.getByRole("button", { name: t("wide") }).click();
+    const part = (name) => page.getByRole("region", { name: t(`tabs.${name}`), exact: true });
+    await part("request").getByText("Hello in gemini").waitFor();
+    await part("events").getByRole("option").first().waitFor();
+    await part("converted").getByText("Hello in gemini").waitFor();
+    await walk.shot(page, "playground-wide", { fullPage: true, axe: true });
+    await page.getByRole("button", { name: t("wide") }).click();
     await talk(page).getByRole("link", { name: t("facts.entry") }).click();
     await page.getByRole("dialog").getByText("1. file-gemini/gemini-deep-1").waitFor();
     // What was said is still there.

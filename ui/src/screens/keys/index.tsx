@@ -14,6 +14,7 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
 import { SearchInput } from '../../widgets/SearchInput';
+import { useUsedColumn } from '../../widgets/usedColumn';
 import { type Key, stateOf } from './key';
 import { KeyDrawer } from './KeyDrawer';
 import { KeyEditor } from './KeyEditor';
@@ -32,6 +33,7 @@ export default function Keys() {
   const open = useStatus(useMay()('admin')).data?.open ?? false;
   const [made, setMade] = useState<{ key: Key; rotated: boolean } | null>(null);
 
+  const used = useUsedColumn<Key>('key');
   const columns = useMemo<ColumnDef<Key>[]>(
     () => [
       { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
@@ -54,6 +56,7 @@ export default function Keys() {
         cell: ({ row }) => (row.original.models.length ? row.original.models.join(', ') : t('common:rules.everything')),
         meta: { wide: true },
       },
+      used,
       {
         id: 'limits',
         header: t('common:rules.limits'),
@@ -62,7 +65,7 @@ export default function Keys() {
       },
       { id: 'expires', header: t('expires'), cell: ({ row }) => (row.original.expires_at ? format.ago(row.original.expires_at) : t('never')), meta: { wide: true, width: '130px' } },
     ],
-    [t, format, words],
+    [t, format, words, used],
   );
   const narrowed = [search.q, search.enabled, search.user, search.team].some((text) => text !== '');
 

@@ -14,6 +14,7 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
 import { SearchInput } from '../../widgets/SearchInput';
+import { useUsedColumn } from '../../widgets/usedColumn';
 import type { Team } from './team';
 import { TeamDrawer } from './TeamDrawer';
 import { TeamEditor } from './TeamEditor';
@@ -26,6 +27,7 @@ export default function Teams() {
   const admin = useMay()('admin');
   const [search, setSearch] = useSearch({ q: '', id: '', new: '' });
   const list = useList('/admin/api/teams', 'teams', { q: search.q });
+  const used = useUsedColumn<Team>('team', admin);
   const columns = useMemo<ColumnDef<Team>[]>(
     () => [
       { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
@@ -33,9 +35,10 @@ export default function Teams() {
       { id: 'users', header: t('users'), cell: ({ row }) => format.number(row.original.users), meta: { width: '90px', align: 'right' } },
       { id: 'keys', header: t('keys'), cell: ({ row }) => format.number(row.original.keys), meta: { width: '90px', align: 'right', wide: true } },
       { id: 'models', header: t('common:rules.models'), cell: ({ row }) => row.original.models.join(', ') || t('common:rules.everything'), meta: { wide: true } },
+      ...(admin ? [used] : []),
       { id: 'limits', header: t('common:rules.limits'), cell: ({ row }) => row.original.limits.map(words).join(', ') || '–', meta: { wide: true, width: 'minmax(160px, 2fr)' } },
     ],
-    [t, format, words],
+    [t, format, words, used, admin],
   );
   const make = admin && (
     <Button leftSection={<IconPlus size={16} />} onClick={() => setSearch({ new: '1' })}>

@@ -15,13 +15,14 @@ import { Plot } from '../../widgets/Plot';
 import { ProblemAlert } from '../../widgets/ProblemAlert';
 import { isOwn, ownRange } from '../../widgets/range';
 import { useSearch } from '../../widgets/search';
+import { MOST_ROWS } from '../../widgets/usedColumn';
 import { columns, wordOf } from './columns';
 import { Controls, Pills, type Search } from './Controls';
 import { startsOf } from './periods';
 import { Summary } from './Summary';
 import { currenciesOf, type Dimension, dimensionsOf, filtersOf, idOf, MEASURES, readBy, type Row, seriesOf, tableOf } from './sums';
 import classes from './usage.module.css';
-import { FILTERS, MOST_ROWS, USUAL, useCredentialNames, useUsage } from './useUsage';
+import { FILTERS, USUAL, useCredentialNames, useUsage } from './useUsage';
 
 const SEARCH: Search = {
   range: USUAL, from: '', to: '', by: '', measure: 'cost', period: '', compare: '', currency: '',

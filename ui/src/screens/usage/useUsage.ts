@@ -16,9 +16,6 @@ export const USUAL: Span = '30d';
 /** As many groups as a plot can tell apart. */
 const GROUPS = 7;
 
-/** As many rows as the gateway tells at once. */
-export const MOST_ROWS = 1000;
-
 interface Asked {
   search: RangeSearch & { period: string };
   filters: Partial<Filters>;

@@ -14,6 +14,7 @@ import { PageHeader } from '../../widgets/PageHeader';
 import { useLimitWords } from '../../widgets/rules/RulesSummary';
 import { useSearch } from '../../widgets/search';
 import { SearchInput } from '../../widgets/SearchInput';
+import { useUsedColumn } from '../../widgets/usedColumn';
 import { PasswordDialog } from './PasswordDialog';
 import type { User } from './user';
 import { UserDrawer } from './UserDrawer';
@@ -31,6 +32,7 @@ export default function Users() {
   const [made, setMade] = useState<string | null>(null);
   // Whoever comes back to them later finds somebody who may have one.
   useEffect(() => setMade((made) => (made === search.id ? made : null)), [search.id]);
+  const used = useUsedColumn<User>('user');
   const columns = useMemo<ColumnDef<User>[]>(
     () => [
       { id: 'name', header: t('name'), cell: ({ row }) => <bdi>{row.original.name}</bdi>, meta: { width: 'minmax(140px, 1.4fr)' } },
@@ -38,9 +40,10 @@ export default function Users() {
       { id: 'team', header: t('team'), cell: ({ row }) => <bdi>{row.original.team?.name ?? '–'}</bdi> },
       { id: 'state', header: t('state'), cell: ({ row }) => <Badge color={row.original.enabled ? 'teal' : 'gray'}>{row.original.enabled ? t('common:enabled') : t('common:disabled')}</Badge>, meta: { width: '90px' } },
       { id: 'keys', header: t('keys'), cell: ({ row }) => format.number(row.original.keys), meta: { width: '80px', align: 'right', wide: true } },
+      used,
       { id: 'limits', header: t('common:rules.limits'), cell: ({ row }) => row.original.limits.map(words).join(', ') || '–', meta: { wide: true, width: 'minmax(160px, 2fr)' } },
     ],
-    [t, format, words],
+    [t, format, words, used],
   );
   const narrowed = search.q !== '' || search.team !== '';
   return (
