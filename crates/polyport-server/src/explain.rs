@@ -35,6 +35,19 @@ pub struct Question {
     pub caller: String,
     /// The body, if it shall be converted.
     pub body: Option<Bytes>,
+    /// Gemini: the answer streams, which clients say in the address.
+    pub stream: bool,
+}
+
+impl Question {
+    /// Whether the answer streams: Gemini's clients say so in the address, others in the body.
+    fn streams(&self) -> bool {
+        let in_body = || {
+            let body = self.body.as_deref()?;
+            Some(Peek::parse(body).ok()?.is_true(body, "stream"))
+        };
+        if self.protocol == ClientProtocol::Gemini { self.stream } else { in_body().unwrap_or(false) }
+    }
 }
 
 /// What would happen.
@@ -234,7 +247,8 @@ fn convert(
     body: &Bytes,
 ) -> Result<Converted, Unexplained> {
     let gemini = asked.protocol == ClientProtocol::Gemini;
-    let head = RequestHead { model: gemini.then(|| asked.model.clone()), ..RequestHead::default() };
+    let model = gemini.then(|| asked.model.clone());
+    let head = RequestHead { model, stream: asked.stream, ..RequestHead::default() };
     let request: Request = decode_request(asked.protocol, &head, body.clone()).map_err(Unexplained::Body)?;
     let input_tokens = estimate::input_tokens(&request);
     let read = |body: &[u8]| serde_json::from_slice(body).unwrap_or_default();
@@ -308,7 +322,7 @@ fn attempted(config: &Config, resolved: &Resolved, attempt: Attempt, asked: &Que
             Service::Http(_) if as_it_is(provider, asked) => "passed through",
             Service::Http(_) => "translated",
         },
-        address: address(target, provider),
+        address: address(target, provider, asked.streams()),
     })
 }
 
@@ -325,12 +339,12 @@ fn left_out(config: &Config, resolved: &Resolved, excluded: &Excluded) -> Option
     Some(LeftOut { provider: target.provider.clone(), model: target.model.clone(), key, why, until })
 }
 
-fn address(target: &Target, provider: &Provider) -> String {
+fn address(target: &Target, provider: &Provider, stream: bool) -> String {
     match &provider.service {
         Service::Http(http) => http
             .endpoint
             .uri(
-                Call::Generate { model: &target.model, stream: false },
+                Call::Generate { model: &target.model, stream },
                 provider.credentials().iter().find_map(Credential::project).map(|project| &**project),
             )
             // The query may hold a secret.

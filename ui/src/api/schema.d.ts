@@ -4266,6 +4266,8 @@ export interface components {
             body?: {
                 [key: string]: unknown;
             } | null;
+            /** @description Gemini: the answer streams, which clients say in the address. */
+            stream?: boolean | null;
         };
         /** @description What is left of an allowance. */
         Quota: {

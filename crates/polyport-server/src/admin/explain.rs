@@ -8,7 +8,7 @@ use super::{Refusal, View};
 use crate::explain::{Question, Unexplained, explain};
 
 /// The members of a question.
-pub(super) const MEMBERS: [&str; 5] = ["model", "protocol", "headers", "caller", "body"];
+pub(super) const MEMBERS: [&str; 6] = ["model", "protocol", "headers", "caller", "body", "stream"];
 
 pub(super) fn answer(view: &View, asked: &Map<String, Value>) -> Result<Value, Refusal> {
     let question = question(asked)?;
@@ -46,12 +46,18 @@ fn question(asked: &Map<String, Value>) -> Result<Question, Refusal> {
             .ok_or_else(|| Refusal::member("headers", "the values must be texts"))?,
         Some(_) => return Err(Refusal::member("headers", "an object of names and values is expected")),
     };
+    let stream = match asked.get("stream") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(stream)) => *stream,
+        Some(_) => return Err(Refusal::member("stream", "true or false is expected")),
+    };
     Ok(Question {
         model: model.into(),
         protocol,
         headers,
         caller: text(asked, "caller")?.unwrap_or_default().to_owned(),
         body: body.map(|body| Bytes::from(body.to_string())),
+        stream,
     })
 }
 

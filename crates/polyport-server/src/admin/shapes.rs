@@ -500,6 +500,8 @@ pub(super) struct Question {
     caller: Option<String>,
     /// A request of the protocol.
     body: Option<Map<String, Value>>,
+    /// Gemini: the answer streams, which clients say in the address.
+    stream: Option<bool>,
 }
 
 /// What would happen.

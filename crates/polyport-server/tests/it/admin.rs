@@ -247,6 +247,38 @@ async fn s2_39_counts_by_key_are_for_clients_too() {
 }
 
 #[tokio::test]
+async fn explain_knows_whether_the_answer_streams() {
+    let (gemini, chat) = (FakeProvider::start(Protocol::Gemini).await, FakeProvider::start(Protocol::Chat).await);
+    let mut other = two_keys(&chat, Protocol::Chat);
+    other.name = "other".into();
+    let gateway = Gateway::start(guarded(several(vec![two_keys(&gemini, Protocol::Gemini), other]))).await;
+    let explain = async |asked: Value| {
+        let (status, told) =
+            status_and_body(post(gateway.address, "/admin/api/explain", &AS_ADMIN, &asked).await).await;
+        assert_eq!(status, 200, "{told:#}");
+        let address = told["attempts"][0]["address"].as_str().unwrap().to_owned();
+        (address, told["request"]["body"]["stream"].clone())
+    };
+    // Clients say it in the body, and Gemini is told in the address.
+    for stream in [false, true] {
+        let chat = json!({"model": "up/m", "messages": [{"role": "user", "content": "hi"}], "stream": stream});
+        let (address, _) = explain(json!({"body": chat})).await;
+        assert_eq!(address.ends_with(":streamGenerateContent"), stream, "{address}");
+        // Gemini's clients say it in the address.
+        let gemini = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+        let asked = |model: &str| json!({"model": model, "protocol": "gemini", "stream": stream, "body": gemini});
+        let (address, _) = explain(asked("up/m")).await;
+        assert_eq!(address.ends_with(":streamGenerateContent"), stream, "{address}");
+        let (_, told) = explain(asked("other/m")).await;
+        assert_eq!(told == true, stream, "{told}");
+    }
+    let wrong =
+        post(gateway.address, "/admin/api/explain", &AS_ADMIN, &json!({"model": "up/m", "stream": "yes"})).await;
+    assert_eq!(wrong.status, 400);
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn explain_foresees_the_first_choice_and_changes_nothing() {
     let (first, second) = (FakeProvider::start(Protocol::Chat).await, FakeProvider::start(Protocol::Messages).await);
     let mut other = two_keys(&second, Protocol::Messages);

@@ -23,6 +23,9 @@ pub(crate) struct ExplainArgs {
     /// A request of that protocol (`-` is standard input): shows what the first target would get and what would be lost
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
+    /// Gemini: the answer streams, which clients say in the address
+    #[arg(long)]
+    stream: bool,
     /// A header of the client, which routes may look at; may be repeated
     #[arg(long = "header", value_name = "NAME:VALUE", value_parser = crate::args::header)]
     headers: Vec<(String, String)>,
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &Args, what: &ExplainArgs) -> Result<ExitCode> {
         ("headers", Some(headers.into())),
         ("caller", Some(what.caller.as_str().into())),
         ("body", body),
+        ("stream", what.stream.then_some(true.into())),
     ]);
     gateway::run(args, Aim::Look, async |gateway| {
         match gateway.post("explain", &question.clone().into()).await {

@@ -82,6 +82,7 @@ routes disable night
 routes enable night
 explain gpt-4
 explain m-1 --body body.json --protocol messages
+explain m-1 --protocol gemini --stream
 explain nothing-like-it
 teams add blue --set models=[gpt-*,sonnet]
 teams list

@@ -109,7 +109,7 @@ export default {
     await walk.axe(page);
     await question.getByRole("button", { name: t("acts.disable"), exact: true }).click();
     const halted = page.getByRole("dialog", { name: t("acts.disable"), exact: true });
-    await halted.getByRole("alert").getByText(t("common:problemTitles.offline")).waitFor();
+    await halted.getByRole("alert").getByText(t("common:problemTitles.offline"), { exact: true }).waitFor();
     await halted.getByText(`${t("bulk.results.waiting")} 5`, { exact: true }).waitFor();
     await page.unroute("**/disable", cut);
     await halted.getByRole("button", { name: t("bulk.goOn_other", { count: 5 }) }).click();

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Collapse, Grid, Group, Menu, Select, SimpleGrid, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Alert, Anchor, Button, Checkbox, Collapse, Grid, Group, Menu, Select, SimpleGrid, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { IconChevronDown, IconChevronRight, IconHelpHexagon } from '@tabler/icons-react';
 import { type RefObject, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -125,7 +125,12 @@ export function AskForm({ form, pasted, onChange, onAsk, onPlace, pending, body,
                 maxRows={8}
                 spellCheck={false}
               />
-              <TextInput label={t('form.caller')} description={t('form.callerHint')} value={form.caller} onChange={(event) => onChange({ caller: event.currentTarget.value })} autoComplete="off" />
+              <Stack gap="sm">
+                <TextInput label={t('form.caller')} description={t('form.callerHint')} value={form.caller} onChange={(event) => onChange({ caller: event.currentTarget.value })} autoComplete="off" />
+                {(form.protocol || (pasted.kind === 'body' && pasted.protocol)) === 'gemini' && (
+                  <Checkbox label={t('form.stream')} description={t('form.streamHint')} checked={form.stream} onChange={(event) => onChange({ stream: event.currentTarget.checked })} />
+                )}
+              </Stack>
             </SimpleGrid>
           </Stack>
         </Collapse>

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { detectProtocol, example, PROTOCOLS, readBody, readHeaders, toQuestion } from './ask';
 import { readRule, wordKey } from './rule';
 
-const FORM = { model: '', protocol: '', caller: '', headers: '', body: '' };
+const FORM = { model: '', protocol: '', caller: '', headers: '', body: '', stream: false };
 
 describe('a pasted body', () => {
   it('tells its protocol', () => {
@@ -31,6 +31,11 @@ describe('a question', () => {
     expect(toQuestion({ ...FORM, body: '{"model": "b", "input": "x"}' })).toEqual({ model: 'b', protocol: 'responses', body: { model: 'b', input: 'x' } });
     expect(toQuestion({ ...FORM, model: 'm', protocol: 'chat', body: '{"model": "b"}' })).toEqual({ model: 'm', protocol: 'chat', body: { model: 'm' } });
     expect(toQuestion({ ...FORM, model: 'm', body: '{"contents": []}' })?.body).toEqual({ contents: [] });
+  });
+
+  it('says that Gemini streams, and of others nothing', () => {
+    expect(toQuestion({ ...FORM, model: 'm', protocol: 'gemini', stream: true })).toEqual({ model: 'm', protocol: 'gemini', stream: true });
+    expect(toQuestion({ ...FORM, model: 'm', stream: true })).toEqual({ model: 'm', protocol: 'chat' });
   });
 
   it('is not asked with a body or headers that are none', () => {

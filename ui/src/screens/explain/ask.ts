@@ -57,6 +57,8 @@ export interface Form {
   caller: string;
   headers: string;
   body: string;
+  /** Gemini: the answer streams, which clients say in the address. */
+  stream: boolean;
 }
 
 /** What is asked, or nothing where the form is not fit for it. The model of the form wins over the one of the body, as it would in a request. */
@@ -69,6 +71,7 @@ export function toQuestion(form: Form, pasted = readBody(form.body)): Schemas['Q
   const question: Schemas['Question'] = { model, protocol };
   if (Object.keys(headers).length > 0) question.headers = headers;
   if (form.caller.trim()) question.caller = form.caller.trim();
+  if (protocol === 'gemini' && form.stream) question.stream = true;
   // Gemini names its model in the address.
   if (pasted.kind === 'body') question.body = protocol === 'gemini' ? pasted.body : { ...pasted.body, model };
   return question;

@@ -18,7 +18,7 @@ import { Bodies } from './Bodies';
 import { Outcome } from './Outcome';
 
 /** What was asked about last stays while other screens are looked at, as long as the session lasts; a body is nothing for the address. */
-const NOTHING: Omit<Form, 'model' | 'protocol'> = { caller: '', headers: '', body: '' };
+const NOTHING: Omit<Form, 'model' | 'protocol'> = { caller: '', headers: '', body: '', stream: false };
 let kept = NOTHING;
 personalTo(() => {
   kept = NOTHING;

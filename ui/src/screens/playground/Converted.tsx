@@ -15,14 +15,16 @@ interface Props {
   protocol: ClientProtocol;
   model: string;
   body: Record<string, unknown> | null;
+  /** The answer streams: of Gemini the body does not say so. */
+  stream: boolean;
   /** The name of the key that asks: routes may look at it. */
   caller?: string;
 }
 
 /** The request as the first provider would get it now. Nothing is sent there. */
-export function Converted({ protocol, model, body, caller }: Props) {
+export function Converted({ protocol, model, body, stream, caller }: Props) {
   const { t } = useTranslation(['playground', 'explain', 'requests', 'common']);
-  const [asked] = useDebouncedValue(JSON.stringify({ protocol, model, caller, body }), 400);
+  const [asked] = useDebouncedValue(JSON.stringify({ protocol, model, caller, body, ...(protocol === 'gemini' && { stream }) }), 400);
   const { data, error, isPending, refetch } = useQuery({
     queryKey: ['playground', 'explain', asked],
     queryFn: async ({ signal }) => (await api.POST('/admin/api/explain', { body: JSON.parse(asked) as Schemas['Question'], signal })).data as Schemas['Explanation'],

@@ -57,6 +57,7 @@ export function Inspector({ play, tab, onTab, wide: wanted, onWide, caller, mend
             protocol={shown?.protocol ?? lane.protocol}
             model={shown?.model ?? play.modelOf(lane)}
             body={sent ? ('body' in sent ? sent.body : null) : (next?.body ?? null)}
+            stream={shown ? shown.path.includes(':stream') : (next?.stream ?? false)}
             caller={caller}
           />
         ),
@@ -84,7 +85,7 @@ export function Inspector({ play, tab, onTab, wide: wanted, onWide, caller, mend
   );
   if (wide) {
     return (
-      <Panel p="sm" actions={toggle}>
+      <Panel p="sm" title={t('wire')} actions={toggle}>
         {lanes}
         <SimpleGrid cols={{ base: 1, md: Object.keys(wire).length }} spacing="md">
           {Object.entries(wire).map(([name, part]) => (

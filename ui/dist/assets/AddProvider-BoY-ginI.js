@@ -1,0 +1,1 @@
+export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-ByW4tq-q.js";
