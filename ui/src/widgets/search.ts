@@ -1,5 +1,5 @@
 import { useNavigate, useRouter, useSearch as useRouterSearch } from '@tanstack/react-router';
-import { useCallback, useEffect } from 'react';
+import { useCallback } from 'react';
 
 type Search = Record<string, unknown>;
 
@@ -8,8 +8,10 @@ const OVER = ['id', 'open', 'new', 'add', 'rule'];
 
 const isOver = (search: Search): boolean => OVER.some((name) => search[name] !== undefined && search[name] !== '');
 
-/** The place of the history that is being gone back from. */
-let left: string | undefined;
+/** The place of the history that was gone back from last, and when. */
+let left: { from?: string; at: number } = { at: 0 };
+/** So long it may take until another place is there, in milliseconds. */
+const SOON = 400;
 
 /** The same for the same members, in whatever order they came. */
 const written = (search: Search): string => JSON.stringify(Object.entries(search).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -32,9 +34,6 @@ export function useSearch<T extends Record<string, string>>(known: T): [T, (next
   const current = Object.fromEntries(
     Object.entries(known).map(([name, value]) => [name, search[name] === undefined ? value : String(search[name])]),
   ) as T;
-  useEffect(() => {
-    if ((router.latestLocation.state as { __TSR_key?: string }).__TSR_key !== left) left = undefined;
-  });
   const set = useCallback(
     (next: Partial<T>) => {
       const { search: before, state } = router.latestLocation as { search: Search; state: { __TSR_key?: string; beneath?: string } };
@@ -44,9 +43,11 @@ export function useSearch<T extends Record<string, string>>(known: T): [T, (next
       }
       const how = step(before, after, state.beneath);
       if (how === 'back') {
-        // Once from each place: that one is gone back from shows only a moment later, and closing again would leave the screen.
-        if (left !== state.__TSR_key) router.history.back();
-        left = state.__TSR_key;
+        // The other place is there only a moment later: what is closed twice until then would leave the screen.
+        const from = state.__TSR_key;
+        if (left.from === from && Date.now() - left.at < SOON) return;
+        left = { from, at: Date.now() };
+        router.history.back();
         return;
       }
       const beneath = how === 'push' ? written(before) : isOver(after) ? state.beneath : undefined;

@@ -227,8 +227,10 @@ export default {
 
   "settings that were typed are not left by mistake": async (walk) => {
     await walk.api("POST", "providers", { name: "walk-typed", protocol: "chat", base_url: walk.fakes.chat });
-    const page = await walk.open("/providers?open=walk-typed&tab=definition");
+    const page = await walk.open("/providers?q=walk-typed");
+    await page.getByRole("row", { name: /walk-typed/ }).click();
     const drawer = page.getByRole("dialog", { name: "walk-typed" });
+    await drawer.getByRole("tab", { name: t("tabs.definition") }).click();
     const field = drawer.getByLabel(t("definition.requests"));
     await field.fill("11");
     const asks = page.getByRole("dialog", { name: t("common:leave.title") });
@@ -244,6 +246,7 @@ export default {
     await drawer.getByRole("button", { name: t("actions.test"), exact: true }).waitFor();
     await page.keyboard.press("Escape");
     await drawer.waitFor({ state: "detached" });
+    await page.waitForURL(/\/providers\?q=walk-typed$/);
   },
 
   "a provider that never answers can be given up, and what was typed stays": async (walk) => {

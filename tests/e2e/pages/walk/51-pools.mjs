@@ -92,6 +92,8 @@ export default {
     await page.mouse.move(to.x + to.width / 2, to.y + to.height / 2 + 4, { steps: 8 });
     await page.mouse.up();
     await page.getByText(t("unsaved")).waitFor();
+    // What is clicked in the moment after a drag belongs to it.
+    await walk.settled(page);
     await page.getByRole("switch", { name: t("head.on") }).click({ force: true });
     await page.getByText(t("turnedOff", { name: "walk-drag" })).waitFor();
     await walk.settled(page);

@@ -31,8 +31,8 @@ export function Bodies({ original, protocol, target, converted }: { original: st
         title={t('bodies.title')}
         actions={<Switch size="sm" label={t('bodies.marks')} checked={marks} onChange={(event) => setMarks(event.currentTarget.checked)} />}
       >
-        <Group gap="xs" mb="sm">
-          <IconArrowsExchange size={18} />
+        <Group gap="xs" mb="sm" wrap="nowrap">
+          <IconArrowsExchange size={18} style={{ flexShrink: 0 }} />
           <Text size="sm">
             {t(converted.unchanged ? 'bodies.unchanged' : 'bodies.changed')} {t('bodies.tokens', { count: converted.input_tokens, shown: format.number(converted.input_tokens) })}
           </Text>

@@ -193,8 +193,8 @@ function Capabilities({ of, quirks, target }: { of: Record<string, unknown>; qui
   return (
     <Panel>
       <UnstyledButton onClick={() => setOpen(!open)} aria-expanded={open}>
-        <Group gap={6}>
-          {open ? <IconChevronDown size={16} /> : <IconChevronRight size={16} />}
+        <Group gap={6} wrap="nowrap">
+          {open ? <IconChevronDown size={16} style={{ flexShrink: 0 }} /> : <IconChevronRight size={16} style={{ flexShrink: 0 }} />}
           <Text fw={600} size="sm">
             {t('can.title', { target })}
           </Text>

@@ -69,7 +69,7 @@ export function columns(t: TFunction<['requests', 'common']>, format: Format, na
       id: 'outcome',
       header: t('columns.outcome'),
       meta: { width: narrow ? '116px' : 'minmax(132px, 1.1fr)' },
-      cell: ({ row: { original: row } }) => <Outcome status={row.status} outcome={row.outcome} error={row.error} />,
+      cell: ({ row: { original: row } }) => <Outcome status={row.status} outcome={row.outcome} error={row.error} short={narrow} />,
     },
     {
       id: 'took',

@@ -49,7 +49,7 @@ function Figure({ name, value, note, children }: { name: string; value: string; 
       <Text size="xs" c="dimmed">
         {name}
       </Text>
-      <Text fw={650} fz="1.3rem" lh={1.3}>
+      <Text fw={650} fz={{ base: '1.05rem', xs: '1.3rem' }} lh={1.3}>
         {value}
       </Text>
       {note && (

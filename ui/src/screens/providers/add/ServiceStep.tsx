@@ -16,7 +16,9 @@ export function ServiceStep({ onChoose }: { onChoose: (preset: Preset | null) =>
   const [text, setText] = useState('');
   const presets = usePresets();
   const words = text.trim().toLowerCase();
-  const found = (presets.data ?? []).filter((preset) => `${preset.name} ${preset.title} ${preset.base_url ?? ''}`.toLowerCase().includes(words));
+  // The gateway tells what services are called in English alone.
+  const titleOf = ({ name, title }: Preset) => t(`service.titles.${name}`, { defaultValue: title.replace(/ \([^)]*https:[^)]*\)/, '') });
+  const found = (presets.data ?? []).filter((preset) => `${preset.name} ${preset.title} ${titleOf(preset)} ${preset.base_url ?? ''}`.toLowerCase().includes(words));
   return (
     <>
       <TextInput
@@ -49,7 +51,7 @@ export function ServiceStep({ onChoose }: { onChoose: (preset: Preset | null) =>
         {found.map((preset) => (
           <UnstyledButton key={preset.name} className={classes.card} onClick={() => onChoose(preset)}>
             <Text size="sm" fw={600} lineClamp={2}>
-              {preset.title.replace(/ \([^)]*https:[^)]*\)/, '')}
+              {titleOf(preset)}
             </Text>
             <Group gap={4} wrap="nowrap">
               <Text size="xs" c="dimmed" truncate>

@@ -1,1 +1,0 @@
-export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-ByW4tq-q.js";

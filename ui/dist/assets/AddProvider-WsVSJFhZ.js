@@ -1,0 +1,1 @@
+export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-c69iF71N.js";
