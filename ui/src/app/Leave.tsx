@@ -2,6 +2,7 @@ import { useBlocker } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { Confirm } from '../widgets/confirm';
+import { stayed } from '../widgets/search';
 import { anyUnsaved, askToLeave, loses, useLeaving } from '../widgets/unsaved';
 
 /** Asks before what was typed is lost, wherever it was typed. */
@@ -19,5 +20,7 @@ export function Leave() {
 }
 
 async function shouldBlockFn({ current, next }: { current: { pathname: string; search: object }; next: { pathname: string; search: object } }) {
-  return loses(current, next) && !(await askToLeave());
+  const stays = loses(current, next) && !(await askToLeave());
+  if (stays) stayed();
+  return stays;
 }

@@ -16,6 +16,11 @@ const SOON = 400;
 /** The same for the same members, in whatever order they came. */
 const written = (search: Search): string => JSON.stringify(Object.entries(search).sort(([a], [b]) => (a < b ? -1 : 1)));
 
+/** Going back was taken back: the reader stays, and may want to go later. */
+export function stayed(): void {
+  left = { at: 0 };
+}
+
 /** How the history goes on from one place of a screen to another: what is opened over it is gone back from, as phones and browsers have it. */
 export function step(before: Search, after: Search, beneath: string | undefined): 'push' | 'replace' | 'back' {
   if (isOver(after)) return isOver(before) ? 'replace' : 'push';

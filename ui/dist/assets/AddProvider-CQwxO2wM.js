@@ -1,0 +1,1 @@
+export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-BSsktJKC.js";

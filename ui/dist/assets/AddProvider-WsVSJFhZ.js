@@ -1,1 +1,0 @@
-export{t as AddProvider,n as AddProviderSteps}from"./AddProvider-c69iF71N.js";

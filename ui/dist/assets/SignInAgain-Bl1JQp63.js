@@ -1,1 +1,0 @@
-export{t as default}from"./SignInAgain-269UgQEm.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./SignInAgain-rYsbkE0c.js";

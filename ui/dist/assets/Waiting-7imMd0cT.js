@@ -1,0 +1,1 @@
+import{Ir as e,Sn as t,W as n,ar as r}from"./shared-CzawSeTK.js";var i=e();function a(){let{t:e}=n(`common`,{useSuspense:!1});return(0,i.jsx)(t,{mih:200,role:`status`,"aria-label":e(`waiting`),children:(0,i.jsx)(r,{type:`dots`})})}export{a as t};

@@ -1,1 +1,0 @@
-import{Fr as e,U as t,ir as n,xn as r}from"./shared-CNRtJ_dL.js";var i=e();function a(){let{t:e}=t(`common`,{useSuspense:!1});return(0,i.jsx)(r,{mih:200,role:`status`,"aria-label":e(`waiting`),children:(0,i.jsx)(n,{type:`dots`})})}export{a as t};

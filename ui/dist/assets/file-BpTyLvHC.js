@@ -1,1 +1,0 @@
-import{ft as e,rt as t}from"./shared-CNRtJ_dL.js";import{n}from"./csv-B4bhulwR.js";async function r(r,i,a=`GET`){let o=await t(r,{method:a}),s=await o.blob().catch(t=>{throw e.offline(t)});n(/filename="?([^";]+)"?/.exec(o.headers.get(`content-disposition`)??``)?.[1]??i,s)}export{r as t};

@@ -1,0 +1,1 @@
+import{it as e,pt as t}from"./shared-CzawSeTK.js";import{n}from"./csv-B4bhulwR.js";async function r(r,i,a=`GET`){let o=await e(r,{method:a}),s=await o.blob().catch(e=>{throw t.offline(e)});n(/filename="?([^";]+)"?/.exec(o.headers.get(`content-disposition`)??``)?.[1]??i,s)}export{r as t};

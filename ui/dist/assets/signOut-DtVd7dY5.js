@@ -1,0 +1,1 @@
+import{h as e,k as t,u as n,vt as r,x as i}from"./shared-CzawSeTK.js";function a(){let a=r(),o=e=>void(e&&a({to:`/sign-in`,ignoreBlocker:!0})),{run:s,isPending:c}=n(async()=>await t()&&(await i(),!0),{onDone:o});return{signOut:()=>s(),isPending:c,leave:async()=>{await t()&&(e(),o(!0))}}}export{a as t};

@@ -1,1 +1,0 @@
-import{A as e,S as t,_t as n,d as r,g as i}from"./shared-CNRtJ_dL.js";function a(){let a=n(),o=e=>void(e&&a({to:`/sign-in`,ignoreBlocker:!0})),{run:s,isPending:c}=r(async()=>await e()&&(await t(),!0),{onDone:o});return{signOut:()=>s(),isPending:c,leave:async()=>{await e()&&(i(),o(!0))}}}export{a as t};
