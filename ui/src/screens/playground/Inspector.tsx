@@ -105,7 +105,7 @@ export function Inspector({ play, tab, onTab, wide: wanted, onWide, caller, mend
           <ScrollArea type="never">
             <Tabs.List style={{ flexWrap: 'nowrap' }} mb="sm">
               {tabs.map((name) => (
-                <Tabs.Tab key={name} value={name} px="xs">
+                <Tabs.Tab key={name} value={name} px={6}>
                   {t(`tabs.${name}`)}
                 </Tabs.Tab>
               ))}
